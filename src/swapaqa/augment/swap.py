@@ -1,0 +1,291 @@
+"""The Scaled Background Swap (SBS): a video keeps its athlete and takes the background of another video.
+
+Zhang et al., "Scaled Background Swap", ACM TOMM 2025, doi 10.1145/3737461, Eq. (1) to (4). Letters as in
+`swapaqa.batch`: B videos, C channels, T frames, H rows, W columns. Boxes are x1 y1 x2 y2, inclusive pixel
+indices.
+
+The three variants keep the same thing, the pixels inside a video's own scaled box, and differ in what they do
+about the donor's athlete, who would otherwise stay in the new background:
+
+- `paper`: nothing, as Eq. (4) says. Eq. (3) is taken literally: columns ceil(xmin) to floor(xmax).
+- `official`: the donor's own, unscaled box is painted with one colour, and edges are truncated: columns
+  floor(xmin) to floor(xmax), one more on the left and the top when they are fractional. The published code's
+  faults are left out: negative indices that wrap, a fixed length of 103 frames, masks that only a CUDA device
+  can hold.
+- `clean`: goes beyond the paper. The donor's own box is filled from the donor's background
+  (`swapaqa.augment.background`); edges as in `paper`.
+
+On the CPU rectangles are pasted into a copy of the donor, bytes to bytes, at about the cost of three plain
+copies. On another device the same integer bounds are compared with index ranges: no value is read back, no
+frame is looped over.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from swapaqa.augment.background import fill_box, fill_boxes, inside_bounds
+from swapaqa.augment.donors import DonorRule, check_donor_rule, draw_donors, zero_if_own_donor
+from swapaqa.errors import InputError
+
+Variant = Literal["paper", "official", "clean"]
+Fill = float | Sequence[float]
+
+_BITS = {
+    1: torch.uint8,
+    2: torch.int16,
+    4: torch.int32,
+    8: torch.int64,
+}  # integers as wide as a dtype, in bytes
+
+
+def scale_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
+    """Eq. (2): boxes grown about their centre by `ratio` and limited to the frame.
+
+    boxes (..., 4) in pixels, size (H, W) -> (..., 4), real-valued, of the same dtype (float32 if that was not
+    float32 or float64); lower ends at least 0, upper ends at most W and H. A result with min > max holds no
+    pixel. Such is (1, 1, 0, 0), the result for a box wholly outside the frame before scaling (it ends before
+    pixel 0, or starts after the last one): to grow it could reach into the frame, where its athlete is not.
+
+    Computed in float64 and rounded once, so that in float32 a box of 20 pixels at ratio 1.1 has 22, not
+    21.999998.
+    """
+    height, width = size
+    x1, y1, x2, y2 = boxes.to(torch.float64).unbind(dim=-1)
+    outside = (x2 < 0) | (x1 > width - 1) | (y2 < 0) | (y1 > height - 1)
+    # the paper's centre -+ ratio * width / 2, rearranged so that ratio 1 changes no bit
+    grow_x, grow_y = (x2 - x1) * ((ratio - 1) / 2), (y2 - y1) * ((ratio - 1) / 2)
+    low = torch.stack([x1 - grow_x, y1 - grow_y], dim=-1).clamp(min=0)
+    high = torch.stack([(x2 + grow_x).clamp(max=width), (y2 + grow_y).clamp(max=height)], dim=-1)
+    outside = outside.unsqueeze(-1)
+    scaled = torch.cat([low.masked_fill(outside, 1.0), high.masked_fill(outside, 0.0)], dim=-1)
+    return scaled.to(boxes.dtype if boxes.dtype in (torch.float32, torch.float64) else torch.float32)
+
+
+def pixel_bounds(boxes: Tensor, ratio: float, size: tuple[int, int], *, truncate: bool) -> Tensor:
+    """Eq. (3): the pixels inside the scaled boxes, as slices.
+
+    boxes (..., 4), size (H, W) -> (..., 4) int64 left, top, right, bottom: columns left to right - 1 and rows
+    top to bottom - 1, all within the frame; none where left >= right or top >= bottom. `truncate` is the
+    published code's reading of a fractional lower edge, floor instead of ceil.
+    """
+    height, width = size
+    scaled = scale_boxes(boxes, ratio, size)
+    low, high = scaled[..., :2], scaled[..., 2:].floor() + 1
+    low = low.floor() if truncate else low.ceil()
+    left, top = low[..., 0].clamp(0, width), low[..., 1].clamp(0, height)
+    right, bottom = high[..., 0].clamp(0, width), high[..., 1].clamp(0, height)
+    return torch.stack([left, top, right, bottom], dim=-1).to(torch.int64)
+
+
+@torch.no_grad()
+def swap_background(
+    video: Tensor,
+    boxes: Tensor,
+    donors: Tensor,
+    *,
+    ratio: float,
+    variant: Variant = "paper",
+    fill: Fill = 0,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Eq. (4): every pixel inside a video's own scaled box is kept, every other one comes from its donor.
+
+    video (B, C, T, H, W) uint8 or floating, in any stride order; boxes (B, T, 4) on its pixel grid; donors
+    (B,) int64 positions in the batch. Frame t takes its background from the donor's frame t. Returns (B, C,
+    T, H, W) of the same dtype and stride order: `out` where given, which must not overlap `video`. Nothing
+    else is allocated on the CPU.
+
+    `fill` (one number or C of them, in the units of `video`) is what `official` paints the donor's box with,
+    and what `clean` falls back to where a donor's box leaves no background in its frame.
+
+    InputError, if `boxes` is on the CPU, for a reversed box or one that is not finite; boxes on a device are
+    never read back, so they have to be checked where they are read.
+    """
+    _check(video, boxes, donors, ratio, variant)
+    size = (video.shape[3], video.shape[4])
+    truncate = variant == "official"
+    own = pixel_bounds(boxes, ratio, size, truncate=truncate)
+    athlete = None if variant == "paper" else pixel_bounds(boxes, 1.0, size, truncate=truncate)
+    colour = _colour(fill, video)
+    out = torch.empty_like(video) if out is None else out
+    if out.shape != video.shape or out.dtype != video.dtype or out.data_ptr() == video.data_ptr() != 0:
+        raise ValueError("out must have the shape and dtype of video, and its own memory")
+    swap = _paste if video.device.type == "cpu" else _select
+    return swap(video, own, athlete, donors, variant, colour, out)
+
+
+def _check(video: Tensor, boxes: Tensor, donors: Tensor, ratio: float, variant: str) -> None:
+    _check_settings(ratio, variant)
+    if video.ndim != 5:
+        raise ValueError(f"video must be (B, C, T, H, W), not {tuple(video.shape)}")
+    batch, frames = video.shape[0], video.shape[2]
+    if boxes.shape != (batch, frames, 4) or donors.shape != (batch,):
+        raise ValueError(
+            f"a video of {tuple(video.shape)} needs boxes ({batch}, {frames}, 4) and donors ({batch},), "
+            f"not {tuple(boxes.shape)} and {tuple(donors.shape)}"
+        )
+    if boxes.device.type == "cpu":
+        _check_boxes(boxes)
+    if donors.device.type == "cpu" and ((donors < 0) | (donors >= batch)).any():
+        raise ValueError(f"donors must be positions in a batch of {batch}, not {donors.tolist()}")
+
+
+def _check_boxes(boxes: Tensor) -> None:
+    wrong = ~torch.isfinite(boxes).all(dim=-1) | (boxes[..., :2] > boxes[..., 2:]).any(dim=-1)
+    if wrong.any():
+        sample, frame = wrong.nonzero()[0].tolist()
+        raise InputError(
+            f"the box of video {sample} of the batch, frame {frame}, is reversed or not finite: "
+            f"x1 y1 x2 y2 = {boxes[sample, frame].tolist()}; correct it in the box file it was read from"
+        )
+
+
+def _check_settings(ratio: float, variant: str) -> None:
+    if not (math.isfinite(ratio) and ratio > 0):
+        raise InputError(f"aug.ratio={ratio} cannot scale a box: give a number above 0, such as 2.0")
+    if variant not in get_args(Variant):
+        raise InputError(
+            f"aug.variant={variant!r} is not a variant: say one of {', '.join(get_args(Variant))}"
+        )
+
+
+def _colour(fill: Fill, video: Tensor) -> Tensor:
+    """`fill` as (C,) in the dtype and on the device of `video`, rounded for whole numbers."""
+    channels = video.shape[1]
+    values = [float(fill)] * channels if isinstance(fill, int | float) else [float(value) for value in fill]
+    if len(values) != channels:
+        raise InputError(
+            f"aug.fill has {len(values)} numbers for {channels} channels: give one, or one per channel"
+        )
+    if not video.dtype.is_floating_point:
+        limits = torch.iinfo(video.dtype)
+        if not all(limits.min <= value <= limits.max for value in values):
+            raise InputError(
+                f"aug.fill={values} does not fit {video.dtype}: give {limits.min} to {limits.max}"
+            )
+        values = [round(value) for value in values]
+    return torch.tensor(values, dtype=video.dtype).to(video.device)
+
+
+def _paste(
+    video: Tensor,
+    own: Tensor,
+    athlete: Tensor | None,
+    donors: Tensor,
+    variant: Variant,
+    colour: Tensor,
+    out: Tensor,
+) -> Tensor:
+    """The CPU's way: copy the donor, cover its athlete, paste the own foreground."""
+    for sample, donor in enumerate(donors.tolist()):
+        clip = out[sample].copy_(video[donor])  # (C, T, H, W)
+        if athlete is not None and variant == "official":
+            painted = torch.empty_like(clip[:, :1]).copy_(colour.view(-1, 1, 1, 1))  # one frame in one colour
+            _paste_rectangles(clip, painted.expand_as(clip), athlete[donor])
+        elif athlete is not None:
+            for frame, bounds in zip(clip.unbind(1), athlete[donor].tolist(), strict=True):
+                fill_box(frame, bounds, colour)
+        _paste_rectangles(clip, video[sample], own[sample])
+    return out
+
+
+def _paste_rectangles(clip: Tensor, source: Tensor, bounds: Tensor) -> None:
+    """Both (C, T, H, W); bounds (T, 4), left top right bottom as slices."""
+    frames = zip(_frames(clip), _frames(source), bounds.tolist(), strict=True)
+    for onto, taken, (left, top, right, bottom) in frames:
+        onto[:, top:bottom, left:right] = taken[:, top:bottom, left:right]
+
+
+def _frames(clip: Tensor) -> Iterator[np.ndarray]:
+    """(C, T, H, W) of any dtype -> T views (C, H, W) of its bits as integers, as NumPy has no bfloat16."""
+    bits = clip.view(_BITS[clip.element_size()])
+    return iter(bits.numpy().transpose(1, 0, 2, 3))
+
+
+def _select(
+    video: Tensor,
+    own: Tensor,
+    athlete: Tensor | None,
+    donors: Tensor,
+    variant: Variant,
+    colour: Tensor,
+    out: Tensor,
+) -> Tensor:
+    """The device's way: the same as `_paste`, with bounds compared instead of sliced."""
+    size = (video.shape[3], video.shape[4])
+    background = video
+    if athlete is not None and variant == "official":
+        background = torch.where(inside_bounds(athlete, size), colour.view(-1, 1, 1, 1), video)
+    elif athlete is not None:
+        background = fill_boxes(video, athlete, colour)
+    torch.index_select(background, 0, donors.to(video.device, non_blocking=True), out=out)
+    return torch.where(inside_bounds(own, size), video, out, out=out)
+
+
+class SwapPlan(NamedTuple):
+    """All that is random about one swap."""
+
+    donors: Tensor  # (B,) int64 on the CPU
+
+
+@dataclass(frozen=True)
+class ScaledBackgroundSwap:
+    """The swap as an augmentation of a batch.
+
+    `ratio`: how much a box is grown; the paper's best are 2 and 2.5 for tracked boxes, and 1 for the fixed 80
+    % box.
+    `fill`: what `official` paints a donor's box with, in the units of the video, one number or one per
+    channel. 0 is black on bytes. The published code writes 0 after ImageNet normalisation, which is the mean
+    colour: on bytes that is [123.675, 116.28, 103.53].
+
+    Targets always pass untouched: the athlete, whose score it is, stays. InputError for a ratio that is not
+    above 0 and finite, and for an unknown variant or rule for donors.
+    """
+
+    mixes_targets: ClassVar[bool] = False
+
+    ratio: float = 2.0
+    variant: Variant = "paper"
+    donors: DonorRule = "derangement"
+    fill: Fill = 0.0
+
+    def __post_init__(self) -> None:
+        _check_settings(self.ratio, self.variant)
+        check_donor_rule(self.donors)
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> SwapPlan:
+        """All the randomness of one call; see `draw_donors`. InputError for `partner` and an odd batch."""
+        return SwapPlan(draw_donors(batch_size, self.donors, generator))
+
+    def apply(
+        self, video: Tensor, boxes: Tensor, targets: dict[str, Tensor], plan: SwapPlan
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """`swap_background` by `plan`: video (B, C, T, H, W), boxes (B, T, 4) -> new video, same targets."""
+        swapped = swap_background(
+            video, boxes, plan.donors, ratio=self.ratio, variant=self.variant, fill=self.fill
+        )
+        return swapped, targets
+
+    def __call__(
+        self, video: Tensor, boxes: Tensor, targets: dict[str, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.apply(video, boxes, targets, self.draw(video.shape[0], generator))
+
+    def replaced_share(self, boxes: Tensor, size: tuple[int, int], plan: SwapPlan) -> Tensor:
+        """(B,) float32 on the boxes' device: the share of each video's pixels that is not its own any more.
+
+        boxes (B, T, 4), size (H, W). Counted from the bounds, without a look at a pixel. What `official`
+        paints and
+        `clean` fills counts as replaced. A video that is its own donor has 0.
+        """
+        bounds = pixel_bounds(boxes, self.ratio, size, truncate=self.variant == "official")
+        left, top, right, bottom = bounds.unbind(dim=-1)  # (B, T)
+        kept = (right - left).clamp(min=0) * (bottom - top).clamp(min=0)
+        share = 1 - kept.sum(dim=1).double() / (boxes.shape[1] * size[0] * size[1])
+        return zero_if_own_donor(share, plan.donors).float()

@@ -1,0 +1,138 @@
+"""Refuse a wrong configuration before any data is read, and turn every user's error into one line.
+
+Values live in yaml, names and types in the signatures that they reach. `check` compares the two: every `_target_` must
+exist, every key must be one of its parameters, every parameter without a default must be given, and every value must
+have the annotated type.
+"""
+
+import difflib
+import inspect
+import os
+import re
+import sys
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException, InstantiationException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from rich.console import Console
+
+from swapaqa.errors import InputError
+
+ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols
+
+
+def run_recipe(main: Callable[[], None]) -> None:
+    """Run a Hydra program: a user's error is one line and exit status 2, a fault of ours keeps its traceback.
+
+    With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR"):
+        main()
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own short form would hide the error from us
+    try:
+        main()
+    except InputError as error:
+        fail(str(error))
+    except InstantiationException as error:
+        if not isinstance(error.__cause__, InputError):
+            raise
+        fail(str(error.__cause__))
+    except HydraException as error:
+        fail(explain_override(error))
+
+
+def fail(message: str) -> None:
+    """Print `error: ...` and leave with status 2."""
+    # An error of a loader process arrives with that process's traceback in front of the message.
+    message = message.rsplit("InputError: ", 1)[-1].strip()
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {message}", markup=False)
+    sys.exit(2)
+
+
+def explain_override(error: BaseException) -> str:
+    """One line for what Hydra says about a wrong override, with the nearest key that exists."""
+    text = str(error)
+    unknown = re.search(r"Could not override '([^']+)'", text)
+    if unknown:
+        return f"{unknown[1]}: no such key; `--cfg job` prints all keys. See also the spelling: {_first(text, 'Key')}"
+    missing = re.search(r"Could not find '([^']+)'(?:\s|.)*?Available options[^:]*:((?:\s+\S+)+)", text)
+    if missing:
+        group, _, option = missing[1].rpartition("/")
+        options = [word for word in missing[2].split() if not word.endswith(":")]
+        return f"{group}={option}: no such option; there are {', '.join(options)}"
+    return " ".join(text.split())
+
+
+def _first(text: str, start: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip().startswith(start)), "")
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuse unknown, missing and mistyped keys below every `_target_`.
+
+    Raises:
+        InputError: naming the key and what it takes.
+    """
+    try:
+        tree = OmegaConf.to_container(cfg, resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(" ".join(str(error).split())) from error
+    _check_node(tree, "")
+
+
+def _check_node(node: Any, path: str) -> None:
+    if isinstance(node, list):
+        for position, value in enumerate(node):
+            _check_node(value, f"{path}[{position}]")
+    elif isinstance(node, dict):
+        if "_target_" in node:
+            _check_target(node, path)
+        for key, value in node.items():
+            _check_node(value, f"{path}.{key}" if path else str(key))
+
+
+def _check_target(node: dict, path: str) -> None:
+    name = node["_target_"]
+    try:
+        target = hydra.utils.get_object(name)
+    except Exception as error:
+        raise InputError(f"{path}._target_={name}: cannot be imported ({error})") from error
+    signature = inspect.signature(target)
+    given = {key for key in node if key not in ("_target_", "_partial_", "_recursive_", "_convert_")}
+    known = [p.name for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    for key in sorted(given - set(known)):
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {path}.{close[0]}?" if close else f"it takes {', '.join(known)}"
+        raise InputError(f"{path}.{key}: no such key of {name}; {hint}")
+    if not node.get("_partial_"):
+        for parameter in signature.parameters.values():
+            if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given:
+                raise InputError(f"{path}.{parameter.name}: missing, and {name} needs it")
+    if name.startswith("swapaqa."):  # other libraries' annotations are not always what they accept
+        _check_types(node, given, target, path)
+
+
+def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
+    source = target.__init__ if inspect.isclass(target) else target
+    hints = typing.get_type_hints(source)
+    for key in sorted(given):
+        value = node[key]
+        if isinstance(value, dict) or key not in hints:
+            continue  # an object of its own, checked by itself
+        try:
+            TypeAdapter(hints[key], config=ANY_CLASS).validate_python(value, strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise InputError(
+                f"{path}.{key}={value}: {problem['msg'][0].lower()}{problem['msg'][1:]} ({_written(hints[key])})"
+            ) from None
+
+
+def _written(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")

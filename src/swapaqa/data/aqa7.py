@@ -1,0 +1,174 @@
+"""AQA-7 (Parmar and Morris, WACV 2019): six actions in the split that every paper of the field uses.
+
+Layout, as in circulation (`<index>` with or without leading zeros):
+
+    <root>/Split_4/split_4_train_list.mat, split_4_test_list.mat    rows: class from 1, index, score
+    <root>/diving-out/<index>/img_00001.jpg ...    or    <root>/diving-out/<index>.avi
+    <root>/gym_vault-out/... ski_big_air-out/... snowboard_big_air-out/... sync_diving_3m-out/...
+    <root>/boxes/diving/<index>.txt                DarkLabel keyframes, unless boxes.root names another folder
+
+Two copies of the lists circulate, one in points and one in points x 100; both load as points, by a check of every
+score against its action's range. Labels are the class-normalised scores 100 (s - lo) / (hi - lo) of CoRe. The ranges
+are the extremes over train and test together, as published by CoRe, TSA-Net and TPT: test statistics leak mildly.
+"""
+
+import logging
+from collections.abc import Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.records import Label, Record
+from swapaqa.data.video import find_media
+from swapaqa.errors import InputError
+
+log = logging.getLogger(__name__)
+
+Action = Literal[
+    "diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"
+]
+
+SCORE_RANGES: dict[str, tuple[float, float]] = {  # points; in the order of the class indices, from 1
+    "diving": (21.6, 102.6),
+    "gym_vault": (12.3, 16.87),
+    "ski_big_air": (8.0, 50.0),
+    "snowboard_big_air": (8.0, 50.0),
+    "sync_diving_3m": (46.2, 104.88),
+    "sync_diving_10m": (49.8, 99.36),
+}
+TRAMPOLINE = 7  # the paper leaves it out "due to the lengthy video content"
+
+WAY_OUT = (
+    "AQA-7 is distributed by its authors at rtis.oit.unlv.edu/datasets/AQA-7.zip; name its folder with AQA7_ROOT or "
+    "data.root=. To see the project work without it: python -m src.train"
+)
+
+
+def read_records(root: str | Path, split: str) -> list[Record]:
+    """The records of all six actions in one split (`train`, `test`), in the order of the list file.
+
+    Args:
+        root: the folder that holds `Split_4`, or the list files themselves.
+
+    Raises:
+        InputError: no list, a list of another shape, trampoline rows, scores in neither scale.
+    """
+    path = _find_list(Path(root), split)
+    rows = _read_list(path, f"consolidated_{split}_list")
+    points = _to_points(path, rows)
+    actions = list(SCORE_RANGES)
+    return [
+        Record(
+            video_id=f"{actions[int(row[0]) - 1]}/{int(row[1]):03d}",
+            action=actions[int(row[0]) - 1],
+            score=float(score),
+            split=split,
+        )
+        for row, score in zip(rows, points, strict=True)
+    ]
+
+
+def _find_list(root: Path, split: str) -> Path:
+    name = f"split_4_{split}_list.mat"
+    for path in (root / "Split_4" / name, root / name):
+        if path.is_file():
+            return path
+    raise InputError(
+        f"{root / 'Split_4' / name}: no such file. Expected below {root}: Split_4/split_4_{{train,test}}_list.mat and "
+        f"<action>-out/<index>.avi or <action>-out/<index>/img_00001.jpg. {WAY_OUT}"
+    )
+
+
+def _read_list(path: Path, variable: str) -> np.ndarray:
+    try:
+        content = loadmat(path)
+    except (MatReadError, ValueError, NotImplementedError, OSError) as error:
+        raise InputError(f"{path}: not a readable MATLAB file; download it again ({error})") from error
+    if variable not in content:
+        found = [name for name in content if not name.startswith("__")]
+        raise InputError(f"{path}: has no variable '{variable}' but {found}; it is not an AQA-7 split list")
+    rows = np.asarray(content[variable], np.float64)
+    if rows.ndim != 2 or rows.shape[1] != 3 or len(rows) == 0:
+        raise InputError(f"{path}: '{variable}' is {rows.shape}; rows of (class, index, score) are expected")
+    if (rows[:, 0] == TRAMPOLINE).any():
+        raise InputError(
+            f"{path}: has trampoline (class 7), which the paper leaves out for the length of its videos; "
+            "use the split list of the six other actions"
+        )
+    if not np.isin(rows[:, 0], range(1, 7)).all() or not (rows[:, :2] == rows[:, :2].round()).all():
+        raise InputError(f"{path}: classes must be 1 to 6 and indices whole numbers; it is not an AQA-7 list")
+    return rows
+
+
+def _to_points(path: Path, rows: np.ndarray) -> np.ndarray:
+    """Scores in points, whichever of the two scales the copy has."""
+    low, high = np.array([list(SCORE_RANGES.values())[int(row[0]) - 1] for row in rows]).T
+    scores, tolerance = rows[:, 2], 0.005
+    if ((scores >= low - tolerance) & (scores <= high + tolerance)).all():
+        return scores
+    hundredth = scores / 100
+    fits = (hundredth >= low - tolerance) & (hundredth <= high + tolerance)
+    if not fits.all():
+        row = rows[int(np.argmin(fits))]
+        action = list(SCORE_RANGES)[int(row[0]) - 1]
+        raise InputError(
+            f"{path}: score {row[2]:g} of {action} {int(row[1])} is neither in points {SCORE_RANGES[action]} nor in "
+            "points x 100; correct the list"
+        )
+    log.info("%s: scores are stored x100 in this copy; read as points", path)
+    return hundredth
+
+
+@dataclass(kw_only=True, eq=False)
+class AQA7(VideoData):
+    """One action of AQA-7, or `all` six in one model with exemplars, borders and metrics per action (an extension).
+
+    Attributes beside those of `VideoData`: `action`. Records of a group are those of one action.
+    """
+
+    action: Action | Literal["all"]
+
+    max_label: ClassVar[float] = 100.0
+    home: ClassVar[str] = "AQA7_ROOT"
+
+    @property
+    def actions(self) -> list[str]:
+        return list(SCORE_RANGES) if self.action == "all" else [self.action]
+
+    def read_split(self, split: str) -> list[Record]:
+        records = [record for record in read_records(self.folder, split) if record.action in self.actions]
+        if not records:
+            raise InputError(f"{self.folder}: the {split} list has no video of data.action={self.action}")
+        return records
+
+    def media(self, record: Record) -> Path:
+        return find_media(self.folder / f"{record.action}-out", _spellings(record))
+
+    def box_files(self, record: Record) -> list[Path]:
+        folder = Path(self.boxes.root) if self.boxes.root else self.folder / "boxes"
+        return [folder / record.action / name for name in _spellings(record)]
+
+    def label(self, record: Record) -> Label:
+        low, high = SCORE_RANGES[record.action]
+        return Label(100 * (record.score - low) / (high - low), offset=low, factor=(high - low) / 100)
+
+    def group(self, record: Record) -> Hashable:
+        return record.action
+
+    def missing_root(self) -> str:
+        return (
+            "AQA-7 was looked for in AQA7_ROOT and data.root, and neither is set. Expected there: "
+            "Split_4/split_4_{train,test}_list.mat, <action>-out/<index>.avi or <action>-out/<index>/img_00001.jpg, "
+            f"boxes/<action>/<index>.txt. {WAY_OUT}"
+        )
+
+
+def _spellings(record: Record) -> list[str]:
+    """The ways an index is written as a file name: with three digits first, as most copies have it."""
+    index = int(record.video_id.rsplit("/", 1)[1])
+    return list(dict.fromkeys([f"{index:03d}", str(index), f"{index:04d}", f"{index:05d}"]))

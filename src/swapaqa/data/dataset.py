@@ -1,0 +1,134 @@
+"""Reading one sample, or one pair: frames, boxes and labels of a video under one drawn placement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from swapaqa.batch import Pair, Sample
+from swapaqa.data.boxes import BoxRequest, BoxSource
+from swapaqa.data.exemplars import ExemplarBank
+from swapaqa.data.geometry import Geometry, Placement
+from swapaqa.data.records import Label, Record
+from swapaqa.data.sampler import Key
+from swapaqa.data.video import read_frames
+from swapaqa.seeds import keyed_generator
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record with everything that is needed to read it, resolved before training starts."""
+
+    record: Record
+    media: Path
+    box_files: list[Path]
+    label: Label
+    action: int
+
+
+@dataclass(frozen=True)
+class SampleReader:
+    """Reads samples in a worker process: holds settings only, no open file."""
+
+    frames: int
+    geometry: Geometry
+    boxes: BoxSource
+
+    def read(self, item: Item, index: int, placement: Placement, voters: Sequence[int] = ()) -> Sample:
+        """The sample of `item`, which is number `index` of its split.
+
+        Raises:
+            InputError: naming the video or box file that is missing, damaged or too short.
+        """
+        window = range(self.frames)
+        frames = read_frames(item.media, window)
+        record, label = item.record, item.label
+        return Sample(
+            video=torch.from_numpy(self.geometry.place_frames(frames, placement)),
+            boxes=torch.from_numpy(
+                self._boxes(item, frames.shape[1:3], window, placement).astype(np.float32)
+            ),
+            score=record.score,  # type: ignore[arg-type]  # numbers become tensors in collate
+            label=label.value,  # type: ignore[arg-type]
+            offset=label.offset,  # type: ignore[arg-type]
+            factor=label.factor,  # type: ignore[arg-type]
+            difficulty=1.0 if record.difficulty is None else record.difficulty,  # type: ignore[arg-type]
+            judges=torch.tensor(record.judge_scores, dtype=torch.float64),
+            action=item.action,  # type: ignore[arg-type]
+            index=index,  # type: ignore[arg-type]
+            voters=torch.tensor(voters, dtype=torch.int64),
+            replaced=torch.zeros((), dtype=torch.float32),
+            split=record.split,
+            video_id=record.video_id,
+        )
+
+    def _boxes(
+        self, item: Item, size: tuple[int, int], window: Sequence[int], placement: Placement
+    ) -> np.ndarray:
+        if self.boxes.frame == "input":  # already on the grid of what the network sees
+            crop = (self.geometry.crop, self.geometry.crop)
+            return self.boxes.read(BoxRequest(item.box_files, crop, window))
+        boxes = self.boxes.read(BoxRequest(item.box_files, size, window))
+        return self.geometry.place_boxes(boxes, size, placement)
+
+
+class TrainingVideos(Dataset[Sample]):
+    """Training samples by (epoch, position), each under the placement drawn for that epoch and video."""
+
+    def __init__(self, reader: SampleReader, items: list[Item], seed: int) -> None:
+        self.reader = reader
+        self.items = items
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: Key) -> Sample:
+        epoch, position = key
+        return self.read(position, epoch, self.items[position].record.video_id)
+
+    def read(self, position: int, epoch: int, query_id: str) -> Sample:
+        item = self.items[position]
+        generator = keyed_generator(self.seed, "placement", epoch, query_id, item.record.video_id)
+        return self.reader.read(item, position, self.reader.geometry.draw(generator))
+
+
+class TrainingPairs(Dataset[Pair]):
+    """Training pairs by (epoch, position): the video at that position, and an exemplar drawn for this epoch."""
+
+    def __init__(self, videos: TrainingVideos, bank: ExemplarBank) -> None:
+        self.videos = videos
+        self.bank = bank
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, key: Key) -> Pair:
+        epoch, position = key
+        query = self.videos.items[position].record
+        exemplar = self.bank.draw(query, epoch)
+        return Pair(
+            query=self.videos[key], exemplar=self.videos.read(exemplar, epoch, f"exemplar of {query.video_id}")
+        )
+
+
+class EvaluationVideos(Dataset[Sample]):
+    """The samples of one split as they are: centre crop, nothing drawn; with their voters where a method votes."""
+
+    def __init__(self, reader: SampleReader, items: list[Item], bank: ExemplarBank | None, voters: int) -> None:
+        self.reader = reader
+        self.items = items
+        self.bank = bank
+        self.voters = voters
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, position: int) -> Sample:
+        item = self.items[position]
+        chosen = self.bank.voters(item.record, self.voters) if self.bank else []
+        padded = chosen + [-1] * (self.voters - len(chosen))
+        return self.reader.read(item, position, self.reader.geometry.centre(), padded)

@@ -1,0 +1,58 @@
+"""Exemplars: the training videos that CoRe compares a video with. They come from one object, and from train only."""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+
+import torch
+
+from swapaqa.data.records import Record
+from swapaqa.errors import InputError
+from swapaqa.seeds import keyed_generator
+
+
+class ExemplarBank:
+    """Draws exemplars within groups of training records.
+
+    Args:
+        records: the training records; one of another split is refused, so that no test label can leak.
+        group_of: the group of a record; a video is compared with members of its own group.
+        seed: of the run.
+
+    Positions that are returned are positions in `records`.
+    """
+
+    def __init__(self, records: Sequence[Record], group_of: Callable[[Record], Hashable], seed: int) -> None:
+        strangers = [record for record in records if record.split != "train"]
+        if strangers:
+            raise InputError(
+                f"{strangers[0].video_id} of split '{strangers[0].split}' was offered as an exemplar: "
+                "only training videos may be"
+            )
+        self.group_of = group_of
+        self.seed = seed
+        self.members: dict[Hashable, list[int]] = defaultdict(list)
+        for position, record in enumerate(records):
+            self.members[group_of(record)].append(position)
+        self.ids = [record.video_id for record in records]
+
+    def draw(self, record: Record, epoch: int) -> int:
+        """One exemplar for training: uniform in the group, never the video itself unless it is alone there."""
+        candidates = [i for i in self._candidates(record) if self.ids[i] != record.video_id]
+        if not candidates:
+            return self._candidates(record)[0]
+        generator = keyed_generator(self.seed, "exemplar", epoch, record.video_id)
+        return candidates[int(torch.randint(len(candidates), (), generator=generator))]
+
+    def voters(self, record: Record, count: int) -> list[int]:
+        """Up to `count` exemplars that vote on a video at evaluation, the same at every evaluation; never itself."""
+        candidates = [i for i in self._candidates(record) if self.ids[i] != record.video_id]
+        candidates = candidates or self._candidates(record)
+        generator = keyed_generator(self.seed, "voters", record.video_id)
+        order = torch.randperm(len(candidates), generator=generator).tolist()
+        return [candidates[i] for i in order[:count]]
+
+    def _candidates(self, record: Record) -> list[int]:
+        group = self.group_of(record)
+        if group not in self.members:
+            raise InputError(f"{record.video_id}: no training video in its group ({group}) to compare it with")
+        return self.members[group]

@@ -1,0 +1,31 @@
+"""One annotated video: what a data set's files say about it, before anything is decoded."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of a split.
+
+    `video_id` is unique in the data set and names the video in every message and result. `difficulty` is None and
+    `judge_scores` empty where the data set has none. `first_frame` and `last_frame` are the window's first and last
+    file numbers inside a longer video, None for a video that was cut already.
+    """
+
+    video_id: str
+    action: str
+    score: float
+    split: str
+    difficulty: float | None = None
+    judge_scores: tuple[float, ...] = ()
+    first_frame: int | None = None
+    last_frame: int | None = None
+
+
+class Label(NamedTuple):
+    """What a method regresses for one record: `score = offset + factor * value`."""
+
+    value: float
+    offset: float
+    factor: float

@@ -1,0 +1,69 @@
+"""Which videos make up a batch: whole batches over all processes, and the epoch in every key."""
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import BatchSampler, Sampler
+
+from swapaqa.errors import InputError
+from swapaqa.seeds import keyed_generator
+
+Key = tuple[int, int]  # epoch, position: a worker that lives on through epochs still knows which one it serves
+
+
+class KeyedPermutation(Sampler[Key]):
+    """A permutation of `size` positions that depends on seed and epoch alone. Lightning sets the epoch."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size = size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[Key]:
+        generator = keyed_generator(self.seed, "order", self.epoch)
+        for position in torch.randperm(self.size, generator=generator).tolist():
+            yield self.epoch, position
+
+
+class WholeBatches(BatchSampler):
+    """Batches of `batch_size` over all processes, of which process `rank` of `world` takes every world-th key.
+
+    So one and eight processes train on the same batches. What is left at the end of an epoch makes a smaller batch if
+    every process gets two keys of it, else it joins the batch before (a batch of one video could not be swapped).
+    """
+
+    def __init__(self, sampler: KeyedPermutation, batch_size: int, rank: int, world: int) -> None:
+        if batch_size % world:
+            raise InputError(
+                f"data.batch_size={batch_size} is the batch over all processes and does not divide by their number, "
+                f"{world}; {batch_size // world * world + world} would"
+            )
+        super().__init__(sampler, batch_size, drop_last=False)
+        self.rank = rank
+        self.world = world
+
+    def _sizes(self) -> list[int]:
+        whole, rest = divmod(len(self.sampler), self.batch_size)  # type: ignore[arg-type]
+        rest -= rest % self.world  # at most world - 1 videos of an epoch wait for the next one's permutation
+        sizes = [self.batch_size] * whole
+        if rest >= 2 * self.world or (rest and not sizes) or (rest and self.batch_size == self.world):
+            sizes.append(rest)
+        elif rest:
+            sizes[-1] += rest
+        return sizes
+
+    def __len__(self) -> int:
+        return len(self._sizes())
+
+    def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
+        keys = list(self.sampler)
+        start = 0
+        for size in self._sizes():
+            yield keys[start : start + size][self.rank :: self.world]
+            start += size

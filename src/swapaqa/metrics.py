@@ -1,0 +1,201 @@
+"""Metrics of Action Quality Assessment: pure functions on 1-D tensors, and one Metric that keeps predictions.
+
+All arithmetic is float64. torchmetrics' own Spearman works in float32, answers a plausible number for NaN
+predictions and 0 for constant ones, and its rank sums overflow int32 at 1e5 samples with few levels;
+`spearman` agrees with SciPy to 1e-12 and refuses NaN.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torchmetrics import SpearmanCorrCoef
+from torchmetrics.utilities import dim_zero_cat
+
+
+def spearman(pred: Tensor, target: Tensor) -> Tensor:
+    """Spearman's rank correlation, tied values sharing their average rank.
+
+    Args:
+        pred: (N,) predictions.
+        target: (N,) truths.
+
+    Returns:
+        () float64 in [-1, 1]; NaN, with a warning, where one side is constant, as a single sample is.
+
+    Raises:
+        ValueError: different lengths, or a value that is NaN or infinite.
+    """
+    pred, target = _checked(pred, target)
+    pred_rank, target_rank = _average_ranks(pred), _average_ranks(target)  # (N,), centred below
+    mean_rank = (pred.numel() + 1) / 2
+    pred_rank, target_rank = pred_rank - mean_rank, target_rank - mean_rank
+    spread = pred_rank.square().sum() * target_rank.square().sum()
+    if spread == 0:
+        side = "predictions" if pred_rank.square().sum() == 0 else "truths"
+        warnings.warn(f"Spearman is undefined: the {pred.numel()} {side} are constant", stacklevel=2)
+        return torch.full_like(spread, torch.nan)
+    return ((pred_rank * target_rank).sum() / spread.sqrt()).clamp(-1, 1)
+
+
+def relative_l2(pred: Tensor, target: Tensor) -> Tensor:
+    """R-l2 of CoRe (ICCV 2021), not times 100: mean of ((pred - target) / (max - min of the targets))^2.
+
+    The range is that of the evaluated truths, not of the data set's scale.
+
+    Args:
+        pred: (N,) predictions.
+        target: (N,) truths in the same unit; the result does not depend on it.
+
+    Returns:
+        () float64; NaN, with a warning, where the targets are constant.
+
+    Raises:
+        ValueError: different lengths, no sample, or a value that is NaN or infinite.
+    """
+    pred, target = _checked(pred, target)
+    if pred.numel() == 0:
+        raise ValueError("relative_l2 of no sample")
+    span = target.max() - target.min()
+    if span == 0:
+        warnings.warn(f"R-l2 is undefined: the {target.numel()} truths are constant", stacklevel=2)
+        return torch.full_like(span, torch.nan)
+    return ((pred - target) / span).square().mean()
+
+
+def relative_l2_x100(pred: Tensor, target: Tensor) -> Tensor:
+    """R-l2 times 100, as the papers' tables print it; see `relative_l2`."""
+    return 100 * relative_l2(pred, target)
+
+
+def fisher_mean(rhos: Tensor) -> Tensor:
+    """Average of correlations through Fisher's z: tanh(mean(atanh(rho))), the AQA-7 average of the papers.
+
+    One correlation of exactly 1 makes the mean 1, whatever the others are (atanh(1) is infinite).
+
+    Args:
+        rhos: (A,) correlations in [-1, 1], one per action.
+
+    Returns:
+        () float64; NaN where one of them is NaN.
+    """
+    return rhos.double().atanh().mean().tanh()
+
+
+def pairwise_accuracy(pred: Tensor, target: Tensor) -> Tensor:
+    """Share of the pairs with different truths that are ordered correctly; equal predictions count half.
+
+    Args:
+        pred: (N,) predictions.
+        target: (N,) truths.
+
+    Returns:
+        () float64 in [0, 1]; NaN, with a warning, where all truths are equal. Memory grows with N squared.
+
+    Raises:
+        ValueError: different lengths, or a value that is NaN or infinite.
+    """
+    pred, target = _checked(pred, target)
+    better = target[:, None] > target[None, :]  # (N, N): each pair with different truths once
+    if not better.any():
+        warnings.warn(f"pairwise accuracy is undefined: {target.numel()} constant truths", stacklevel=2)
+        return torch.full((), torch.nan, dtype=torch.float64, device=pred.device)
+    credit = (pred[:, None] - pred[None, :]).sign().add(1).div(2)  # 1 right, 1/2 tied, 0 wrong
+    return credit[better].mean()
+
+
+class SpearmanById(SpearmanCorrCoef):
+    """Spearman's correlation over samples known by id: a sample seen twice counts once.
+
+    A distributed sampler pads the last round with repeated samples; predictions kept by id make every metric
+    independent of the number of processes. `predictions` gives the same merged tensors to the other metrics
+    and to the result file.
+    """
+
+    index: list[Tensor]
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            # The parent warns that it keeps all predictions: here that is the purpose.
+            warnings.simplefilter("ignore")
+            super().__init__()
+        self.add_state("index", default=[], dist_reduce_fx="cat")
+
+    def update(self, preds: Tensor, target: Tensor, index: Tensor) -> None:
+        """Keep predictions and truths, (N,) each, in float64 under their samples' ids, (N,) int64."""
+        if not preds.shape == target.shape == index.shape or preds.dim() != 1:
+            shapes = f"{tuple(preds.shape)}, {tuple(target.shape)}, {tuple(index.shape)}"
+            raise ValueError(f"preds, target and index must be 1-D and of one length, not {shapes}")
+        self.preds.append(preds.detach().double())
+        self.target.append(target.detach().double())
+        self.index.append(index.long())
+
+    def compute(self) -> Tensor:
+        """() float64: `spearman` over the distinct samples of all processes."""
+        _, preds, target = self._by_id()
+        return spearman(preds, target)
+
+    def predictions(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(index, preds, target), (N,) each: the distinct samples of all processes in the order of their ids.
+
+        Every process must call it (it gathers). Raises ValueError, naming the sample, for a prediction that
+        is NaN or infinite.
+        """
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
+            return self._by_id()
+
+    def sync(
+        self,
+        dist_sync_fn: Callable[..., Any] | None = None,
+        process_group: object = None,
+        should_sync: bool = True,
+        distributed_available: Callable[[], bool] | None = None,
+    ) -> None:
+        """Gather the states. A process without samples sends empty states of the type the others send."""
+        for name, dtype in (("preds", torch.float64), ("target", torch.float64), ("index", torch.int64)):
+            if isinstance(getattr(self, name), list) and not getattr(self, name):
+                setattr(self, name, [torch.empty(0, dtype=dtype, device=self.device)])
+        super().sync(dist_sync_fn, process_group, should_sync, distributed_available)
+
+    def _by_id(self) -> tuple[Tensor, Tensor, Tensor]:
+        index, order = dim_zero_cat(self.index).sort(stable=True)  # of repeated samples the first counts
+        first = torch.ones_like(index, dtype=torch.bool)
+        first[1:] = index[1:] != index[:-1]
+        index, order = index[first], order[first]
+        preds, target = dim_zero_cat(self.preds)[order], dim_zero_cat(self.target)[order]
+        broken = (~preds.isfinite()).nonzero()
+        if broken.numel():
+            at = broken[0, 0]
+            count = f"{len(broken)} of {len(preds)} are not finite"
+            raise ValueError(f"the prediction of sample {index[at].item()} is {preds[at].item()} ({count})")
+        return index, preds, target
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Self:
+        """Follow a change of device, but stay float64 where the parent follows `.to(torch.bfloat16)` too."""
+        kept = {name: getattr(self, name) for name in ("preds", "target", "_computed")}
+        super()._apply(fn, exclude_state)
+        for name in ("preds", "target"):
+            setattr(self, name, [values.to(self.device) for values in kept[name]])
+        self._computed = None if kept["_computed"] is None else kept["_computed"].to(self.device)
+        return self
+
+
+def _checked(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    if pred.dim() != 1 or pred.shape != target.shape:
+        shapes = f"{tuple(pred.shape)}, {tuple(target.shape)}"
+        raise ValueError(f"expected two 1-D tensors of one length, not {shapes}")
+    for name, values in (("prediction", pred), ("truth", target)):
+        broken = (~values.isfinite()).nonzero()
+        if broken.numel():
+            raise ValueError(f"{name} {broken[0].item()} of {len(values)} is {values[broken[0]].item()}")
+    return pred.detach().double(), target.detach().double()
+
+
+def _average_ranks(values: Tensor) -> Tensor:
+    """(N,) values -> (N,) float64 ranks from 1; tied values share the mean of the ranks they cover."""
+    ordered, order = values.sort()
+    _, tie, count = torch.unique_consecutive(ordered, return_inverse=True, return_counts=True)
+    mean_rank = count.cumsum(0) - (count.double() - 1) / 2  # last rank of each tie, less half of its extent
+    return torch.empty_like(values).index_copy_(0, order, mean_rank[tie])

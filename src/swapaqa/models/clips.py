@@ -1,0 +1,153 @@
+"""From a video of bytes to one feature: clips, normalisation, frozen BatchNorm statistics.
+
+All methods of this project cut 103 frames into ten overlapping clips of 16 and average the ten clip features.
+CoRe as published ends with frames 86 to 101 and never sees the last frame; MUSDL, DAE and the default here
+end with frames 87 to 102 (`last_start`).
+"""
+
+from typing import Literal, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from swapaqa.errors import InputError
+
+Normalisation = Literal["imagenet", "pm1"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of values in [0, 1]
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def clip_starts(frames: int, length: int, stride: int, last_start: int | None = None) -> list[int]:
+    """First frames of the clips that cover a video: 0, stride, 2 stride, ... and the last possible start.
+
+    Args:
+        frames: frames of the video.
+        length: frames of a clip.
+        stride: frames between two starts.
+        last_start: start of the last clip; None means `frames - length`, so that the last frame is seen.
+
+    Raises:
+        InputError: the video is shorter than a clip, or `last_start` leaves a clip without its frames.
+    """
+    if length < 1 or stride < 1:
+        raise InputError(f"clips of {length} frames every {stride}: both must be at least 1")
+    if frames < length:
+        raise InputError(f"a video of {frames} frames is shorter than a clip of {length}: use shorter clips")
+    last = frames - length if last_start is None else last_start
+    if not 0 <= last <= frames - length:
+        raise InputError(
+            f"last_start={last}: clips of {length} in {frames} frames start at 0..{frames - length}"
+        )
+    return [*range(0, last, stride), last]
+
+
+def cut_clips(video: Tensor, starts: list[int], length: int) -> Tensor:
+    """(B, C, T, H, W) -> (B * n, C, length, H, W): the n clips of the first video, then of the second, ...
+
+    The result lies in memory as frames do, channels last.
+    """
+    frames = video.movedim(1, -1)  # (B, T, H, W, C)
+    clips = torch.stack([frames[:, start : start + length] for start in starts], dim=1)
+    return clips.flatten(0, 1).movedim(-1, 1)  # from (B, n, length, H, W, C)
+
+
+def normalise(video: Tensor, convention: Normalisation, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Bytes to the numbers a network expects.
+
+    Args:
+        video: (..., 3, T, H, W) uint8, RGB.
+        convention: `imagenet`: (p / 255 - mean) / std per channel, as every AQA method feeds it; `pm1`:
+            2 p / 255 - 1, what the Kinetics weights were trained on.
+        dtype: floating type of the result; the arithmetic is float32 at least.
+
+    Returns:
+        Same shape and stride order.
+    """
+    if video.dtype != torch.uint8:
+        raise TypeError(f"normalise takes bytes (uint8), not {video.dtype}")
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if convention == "imagenet" else ((0.5,) * 3, (0.5,) * 3)
+    working = torch.promote_types(dtype, torch.float32)
+    shift = torch.tensor(mean, device=video.device, dtype=working).view(3, 1, 1, 1) * 255
+    scale = torch.tensor(std, device=video.device, dtype=working).view(3, 1, 1, 1) * 255
+    return video.to(working).sub_(shift).div_(scale).to(dtype)
+
+
+def freeze_batch_norm_statistics(module: nn.Module) -> None:
+    """Put every BatchNorm in `module` in eval mode: running statistics are used and kept.
+
+    Scale and shift still train. The next `module.train()` undoes it, so it has to follow every one;
+    `VideoEncoder(freeze_bn=True)` does that.
+    """
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.eval()
+
+
+def has_live_batch_norm(module: nn.Module) -> bool:
+    """Whether a forward pass through `module` would use and update batch statistics."""
+    return any(isinstance(layer, _BatchNorm) and layer.training for layer in module.modules())
+
+
+class VideoEncoder(nn.Module):
+    """A video of bytes to the mean of its clips' features.
+
+    Args:
+        network: (N, 3, clip_frames, H, W) float -> (N, feature_size), with the attribute `feature_size`.
+        clip_frames: frames of a clip.
+        clip_stride: frames between two clips.
+        last_start: start of the last clip, None for the end of the video; see `clip_starts`.
+        normalisation: `imagenet` or `pm1`; see `normalise`.
+        freeze_bn: keep BatchNorm statistics frozen through every `train()`, Lightning's included.
+        learning_rate: the network's own rate where it starts from nothing; None means the method's rate for a
+            pretrained backbone. Only kept here, the optimiser reads it.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        clip_frames: int,
+        clip_stride: int,
+        last_start: int | None,
+        normalisation: Normalisation,
+        freeze_bn: bool,
+        learning_rate: float | None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.feature_size = cast(int, network.feature_size)
+        self.clip_frames = clip_frames
+        self.clip_stride = clip_stride
+        self.last_start = last_start
+        self.normalisation = normalisation
+        self.freeze_bn = freeze_bn
+        self.learning_rate = learning_rate
+        self.train(self.training)  # freezes from the first step on
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, BatchNorm statistics excepted where they are frozen."""
+        super().train(mode)
+        if self.freeze_bn:
+            freeze_batch_norm_statistics(self.network)
+        return self
+
+    def forward(self, video: Tensor) -> Tensor:
+        """(B, 3, T, H, W) uint8 -> (B, feature_size)."""
+        starts = clip_starts(video.shape[2], self.clip_frames, self.clip_stride, self.last_start)
+        clips = cut_clips(
+            normalise(video, self.normalisation, self._input_dtype(video)), starts, self.clip_frames
+        )
+        if has_live_batch_norm(self.network):
+            # One clip position at a time, as MUSDL (CVPR 2020): what shares a pass shares statistics.
+            positions = [self.network(clips[n :: len(starts)]) for n in range(len(starts))]  # n times (B, D)
+            return torch.stack(positions, dim=1).mean(dim=1)
+        features = self.network(clips)  # (B * n, D)
+        return features.unflatten(0, (len(video), len(starts))).mean(dim=1)  # (B, D)
+
+    def _input_dtype(self, video: Tensor) -> torch.dtype:
+        """The type in which the network computes: under autocast its type, so that no wider copy is kept."""
+        device = video.device.type
+        if torch.is_autocast_enabled(device):
+            return torch.get_autocast_dtype(device)
+        return next(self.network.parameters()).dtype

@@ -1,0 +1,297 @@
+"""CoRe: Group-aware Contrastive Regression for Action Quality Assessment (Yu et al., ICCV 2021).
+
+A video is scored by its difference to an exemplar with a known label: a tree classifies the difference into
+one of K intervals ("groups", the leaves) and regresses where in that interval it lies.
+
+Deviations from the published code, each with the way back to it:
+- group borders and differences are rounded to 4 decimals: many differences lie exactly on a border, where
+  float32, float64 and NumPy's version disagree on 8 to 11 % of the MTL-AQA pairs (`decimals=None`);
+- a difference at or beyond the scale's extent belongs to the outermost interval (`edge="official"`: to none;
+  it has no offset and is trained toward leaf 0, the most negative);
+- the likelihood and the squared error are returned apart, to be logged: their plain sum is the loss.
+As published: an interval contains its border nearer to zero and not the other one (a later
+re-implementation has [l, r) for negative differences too); an empty interval (l = r) owns nothing and
+decodes to l + offset; learning rates 1e-4 (backbone) and 1e-3 (regressor), which the paper of the Scaled
+Background Swap lists the other way round.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from swapaqa.batch import Pair, TrainingLabels
+from swapaqa.errors import InputError
+from swapaqa.models.clips import VideoEncoder
+from swapaqa.models.scorer import Encoded, Scorer
+
+Edge = Literal["closed", "official"]
+
+
+def build_groups(deltas: Tensor, depth: int, max_delta: float, decimals: int | None = 4) -> Tensor:
+    """Borders of the leaves, so that each holds about the same number of training pairs (CoRe).
+
+    Args:
+        deltas: (P,) absolute label differences of the training pairs, any order.
+        depth: depth of the tree, at least 2; it has K = 2 ** (depth - 1) leaves.
+        max_delta: outer border, the extent of the label's scale. Single differences may exceed it.
+        decimals: rounding of the differences; None for the exact values, as published.
+
+    Returns:
+        (K, 2) float64, [left, right] of each leaf, from the most negative to the most positive one.
+
+    Raises:
+        InputError: no pair, or so many differences above `max_delta` that a border exceeds it.
+    """
+    if deltas.numel() == 0:
+        raise InputError(
+            "no pair of training videos to build CoRe's groups from: use a larger training split"
+        )
+    if depth < 2:
+        raise InputError(f"depth={depth}: a regression tree needs a depth of at least 2")
+    ordered = _rounded(deltas, decimals).double().sort().values
+    half = 2 ** (depth - 2)
+    inner = ordered[[i * (len(ordered) - 1) // half for i in range(1, half)]]  # (half - 1,) quantiles
+    border = torch.cat([inner.new_zeros(1), inner, inner.new_full((1,), max_delta)])
+    if border[-2] > max_delta:
+        share = (ordered > max_delta).double().mean().item()
+        raise InputError(f"{share:.0%} of the label differences exceed {max_delta}: check the labels' scale")
+    positive = torch.stack([border[:-1], border[1:]], dim=1)  # (half, 2)
+    return torch.cat([0 - positive.flip(0, 1), positive])  # (K, 2); 0 - x has no negative zero
+
+
+def assign_groups(
+    delta: Tensor, groups: Tensor, edge: Edge = "closed", decimals: int | None = 4
+) -> tuple[Tensor, Tensor]:
+    """The leaf that owns each difference, and where in it the difference lies.
+
+    Leaf [l, r] owns x >= 0 if l <= x < r and x < 0 if l < x <= r.
+
+    Args:
+        delta: (B,) label differences.
+        groups: (K, 2), or (B, K, 2) with borders per sample.
+        edge: `closed`: a difference at or beyond the outer borders is clamped into the outermost leaf that is
+            not empty; `official`: it is owned by none.
+        decimals: rounding of the differences, as in `build_groups`.
+
+    Returns:
+        leaf: (B,) int64; 0 where none owns the difference, as published.
+        offset: (B,) (x - l) / (r - l), in [0, 1]; NaN where none owns the difference.
+    """
+    x = _rounded(delta, decimals)[:, None]  # (B, 1)
+    left, right = groups.unbind(-1)  # (K,) or (B, K)
+    owner = torch.where(x >= 0, (left <= x) & (x < right), (left < x) & (x <= right))  # (B, K)
+    if edge == "closed":
+        bottom, top = left[..., :1], right[..., -1:]
+        x = x.clamp(bottom, top)  # (B, 1)
+        outermost = ((x == top) & (right == top)) | ((x == bottom) & (left == bottom))
+        owner = owner | (outermost & (left < right))
+    leaf = owner.int().argmax(dim=1)  # (B,), the first of equals
+    start, end = _borders(groups, leaf)
+    offset = (x[:, 0] - start) / (end - start)
+    return leaf, offset.where(owner.any(dim=1), torch.nan)
+
+
+def decode_relative_score(leaf_log_prob: Tensor, leaf_offset: Tensor, groups: Tensor) -> Tensor:
+    """The difference that the tree predicts: l + (r - l) * offset of the most probable leaf, not clamped.
+
+    Args:
+        leaf_log_prob: (B, K).
+        leaf_offset: (B, K).
+        groups: (K, 2) or (B, K, 2).
+
+    Returns:
+        (B,) in the groups' dtype and unit; l + offset where the leaf is empty (l = r).
+    """
+    leaf = leaf_log_prob.argmax(dim=1)  # (B,)
+    offset = leaf_offset.gather(1, leaf[:, None])[:, 0]
+    start, end = _borders(groups, leaf)
+    width = torch.where(end > start, end - start, torch.ones_like(start))
+    return start + width * offset
+
+
+def contrastive_tree_loss(
+    leaf_log_prob: Tensor,
+    leaf_offset: Tensor,
+    delta: Tensor,
+    groups: Tensor,
+    edge: Edge = "closed",
+    decimals: int | None = 4,
+) -> dict[str, Tensor]:
+    """Training loss of CoRe: negative log-likelihood of the owning leaf plus squared error of its offset.
+
+    The two directions of a pair are stacked: rows 0..N-1 take video 1 as exemplar, rows N..2N-1 video 2.
+    Per direction, the likelihood is averaged over the N rows, the squared error over the rows of each leaf
+    and then summed over leaves; the directions are summed.
+
+    Args:
+        leaf_log_prob: (2N, K).
+        leaf_offset: (2N, K).
+        delta: (2N,) label of the scored video minus the exemplar's.
+        groups: (K, 2), or (2N, K, 2).
+        edge, decimals: see `assign_groups`.
+
+    Returns:
+        The scalar terms `classification` and `regression`; the loss is their sum.
+    """
+    leaf, offset = assign_groups(delta, groups, edge, decimals)
+    classification = 2 * F.nll_loss(leaf_log_prob, leaf)  # the sum of two means over halves of equal size
+    owned = ~offset.isnan()
+    target = offset.nan_to_num().to(leaf_log_prob.dtype)
+    squared = (leaf_offset.to(target.dtype) - target[:, None]).square()  # (2N, K)
+    return {"classification": classification, "regression": sum_of_leaf_means(squared, leaf, owned)}
+
+
+def sum_of_leaf_means(terms: Tensor, leaf: Tensor, owned: Tensor) -> Tensor:
+    """Regression part of the loss: a term's mean over the rows of a leaf, summed over leaves and directions.
+
+    Args:
+        terms: (2N, K), one direction after the other.
+        leaf: (2N,) the leaf of each row.
+        owned: (2N,) False for rows that belong to no leaf.
+
+    Returns:
+        () in the dtype of `terms`.
+    """
+    owner = F.one_hot(leaf, terms.shape[1]) * owned[:, None]  # (2N, K)
+    owner, terms = owner.unflatten(0, (2, -1)), terms.unflatten(0, (2, -1))  # (2, N, K)
+    means = (terms * owner).sum(dim=1) / owner.sum(dim=1).clamp_min(1)  # (2, K), 0 where a leaf owns nothing
+    return means.sum()
+
+
+class GroupAwareRegressionTree(nn.Module):
+    """GART, CoRe's regressor: a binary tree of linear layers over one feature vector.
+
+    Every node has weights of its own; a grouped convolution of kernel 1 computes a level's nodes at once.
+    Node n of a level has the children 2n and 2n + 1 on the next. No normalisation, no dropout.
+
+    Args:
+        in_features: 2049 for CoRe: feature of the exemplar, feature of the video, label of the exemplar.
+        hidden_features: length of a node's feature, 256.
+        depth: levels of nodes, 5; the last has 2 ** (depth - 1) leaves.
+    """
+
+    def __init__(self, in_features: int, hidden_features: int, depth: int) -> None:
+        super().__init__()
+        self.leaves = 2 ** (depth - 1)
+        self.root = nn.Linear(in_features, hidden_features)
+        widths = [2**level for level in range(depth - 1)]  # nodes per level, leaves excluded
+        self.classify = nn.ModuleList(nn.Conv1d(n * hidden_features, 2 * n, 1, groups=n) for n in widths)
+        self.expand = nn.ModuleList(
+            nn.Conv1d(n * hidden_features, 2 * n * hidden_features, 1, groups=n) for n in widths
+        )
+        self.regress = nn.Conv1d(self.leaves * hidden_features, self.leaves, 1, groups=self.leaves)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, in_features) -> leaf_log_prob, leaf_offset: (N, K) each; the offset is unbounded."""
+        leaf_log_prob, leaf_features = self.descend(features)
+        return leaf_log_prob, self.regress(leaf_features).squeeze(-1)
+
+    def descend(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, in_features) -> leaf_log_prob (N, K), float32 at least; leaf features (N, K * hidden, 1)."""
+        nodes = self.root(features).relu().unsqueeze(-1)  # (N, hidden, 1)
+        log_prob = torch.zeros(len(features), 1, device=features.device)  # (N, 1): the root is certain
+        for classify, expand in zip(self.classify, self.expand, strict=True):
+            logits = classify(nodes).view(len(features), -1, 2)  # (N, n, 2)
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+            log_prob = (log_prob.unsqueeze(-1) + logits.log_softmax(dim=-1)).flatten(1)  # (N, 2n)
+            nodes = expand(nodes).relu()  # (N, 2n * hidden, 1)
+        return log_prob, nodes
+
+
+def _borders(groups: Tensor, leaf: Tensor) -> tuple[Tensor, Tensor]:
+    """Left and right border, (B,) each, of one leaf per sample; groups (K, 2) or (B, K, 2)."""
+    rows = torch.arange(len(leaf), device=leaf.device)
+    own = groups[leaf] if groups.dim() == 2 else groups[rows, leaf]  # (B, 2)
+    return own[:, 0], own[:, 1]
+
+
+def _rounded(values: Tensor, decimals: int | None) -> Tensor:
+    return values if decimals is None else values.double().round(decimals=decimals)
+
+
+class CoRe(Scorer):
+    """CoRe as a method to train: pairs of a video and an exemplar, both directions, votes at evaluation.
+
+    Args:
+        encoder, learning_rate, backbone_learning_rate, weight_decay: see `Scorer`.
+        hidden_features, depth: of the tree.
+        voters: exemplars that vote on a video at evaluation; the loader draws them.
+        actions: number of actions; group borders are kept per action.
+    """
+
+    groups: Tensor
+
+    def __init__(  # noqa: PLR0913  the names of conf/model/core.yaml
+        self,
+        encoder: VideoEncoder,
+        hidden_features: int,
+        depth: int,
+        voters: int,
+        learning_rate: float,
+        backbone_learning_rate: float,
+        weight_decay: float,
+    ) -> None:
+        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay)
+        if voters < 1:
+            raise InputError(f"model.voters={voters}: CoRe scores a video by at least one exemplar")
+        self.depth = depth
+        self.tree = GroupAwareRegressionTree(2 * encoder.feature_size + 1, hidden_features, depth)
+        self.register_buffer("groups", torch.empty(0, 2 ** (depth - 1), 2, dtype=torch.float64))
+        self.register_buffer("max_label", torch.ones((), dtype=torch.float64))
+
+    def learn_scale(self, labels: TrainingLabels) -> None:
+        """Group borders (A, K, 2), one set per action, from the differences within exemplar groups."""
+        self.max_label = torch.tensor(labels.max_label, dtype=torch.float64)
+        borders = []
+        for action in range(int(labels.action.max()) + 1):
+            chosen = labels.action == action
+            deltas = pair_deltas(labels.label[chosen], labels.group[chosen])
+            borders.append(build_groups(deltas, self.depth, labels.max_label))
+        self.groups = torch.stack(borders)
+
+    def losses(self, batch: Pair) -> dict[str, Tensor]:
+        """Both directions of every pair, stacked: first the exemplar explains the query, then the other way."""
+        query, exemplar = batch
+        features = self.encoder(torch.cat([query.video, exemplar.video]))  # (2N, D): one pass over all clips
+        of_query, of_exemplar = features.chunk(2)
+        leaf_log_prob, leaf_offset = self.tree(
+            torch.cat(
+                [
+                    self._tree_input(of_exemplar, of_query, exemplar.label),
+                    self._tree_input(of_query, of_exemplar, query.label),
+                ]
+            )
+        )  # (2N, K) each
+        delta = query.label - exemplar.label
+        groups = self.groups[torch.cat([query.action, exemplar.action])]  # (2N, K, 2)
+        return contrastive_tree_loss(leaf_log_prob, leaf_offset, torch.cat([delta, -delta]), groups)
+
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:
+        """The mean over a video's voters of exemplar label + decoded difference, on stored features."""
+        if exemplars is None:
+            raise InputError("CoRe scores a video by its difference to training videos, and none was encoded")
+        votes = []
+        for row in range(len(videos.feature)):
+            chosen = videos.voters[row]
+            votes.append(self._votes(videos, row, exemplars, chosen[chosen >= 0]).mean())
+        return torch.stack(votes)
+
+    def _votes(self, videos: Encoded, row: int, exemplars: Encoded, chosen: Tensor) -> Tensor:
+        """(V,) predicted labels of video `row`, one by each of the training videos `chosen` (V,)."""
+        own = videos.feature[row].expand(len(chosen), -1)  # (V, D)
+        inputs = self._tree_input(exemplars.feature[chosen], own, exemplars.label[chosen])
+        leaf_log_prob, leaf_offset = self.tree(inputs)  # (V, K) each
+        groups = self.groups[videos.action[row]]  # (K, 2)
+        return exemplars.label[chosen] + decode_relative_score(leaf_log_prob, leaf_offset, groups)
+
+    def _tree_input(self, exemplar: Tensor, video: Tensor, exemplar_label: Tensor) -> Tensor:
+        """(N, 2D + 1): feature of the exemplar, feature of the video, label of the exemplar in [0, 1]."""
+        share = (exemplar_label / self.max_label).to(video.dtype)
+        return torch.cat([exemplar, video, share[:, None]], dim=1)
+
+
+def pair_deltas(label: Tensor, group: Tensor) -> Tensor:
+    """(P,) absolute differences of labels (N,) over all pairs of videos whose group (N,) is the same."""
+    return torch.cat([torch.pdist(label[group == g][:, None], p=1) for g in group.unique()])

@@ -1,0 +1,212 @@
+"""I3D: Inception-v1 inflated to three dimensions (Carreira and Zisserman, "Quo Vadis, ...", CVPR 2017).
+
+Features only, without the classification layer. Modules are named as in the checkpoint that CoRe starts
+from (hassony2's `model_rgb.pth`); the other published layout (piergiaj's `rgb_imagenet.pt` and
+`rgb_i3d_pretrained.pt`) is renamed on reading. Both hold the same network, converted from the same weights.
+
+Deviations from the published code: SAME padding follows the size at run time (hassony2 assumes even sizes;
+all agree at 16x224x224), and the last average covers whatever remains instead of 2x7x7, so any size works.
+The weights were trained on RGB in [-1, 1]; every AQA method feeds ImageNet-normalised values and fine-tunes.
+"""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from swapaqa.errors import InputError
+
+# name: channels in, then out of branch 0, of branch 1 (1x1x1, 3x3x3), of branch 2 (1x1x1, 3x3x3), of branch 3
+MIXED = {
+    "3b": (192, 64, 96, 128, 16, 32, 32),
+    "3c": (256, 128, 128, 192, 32, 96, 64),
+    "4b": (480, 192, 96, 208, 16, 48, 64),
+    "4c": (512, 160, 112, 224, 24, 64, 64),
+    "4d": (512, 128, 128, 256, 24, 64, 64),
+    "4e": (512, 112, 144, 288, 32, 64, 64),
+    "4f": (528, 256, 160, 320, 32, 128, 128),
+    "5b": (832, 256, 160, 320, 32, 128, 128),
+    "5c": (832, 384, 192, 384, 48, 128, 128),
+}
+
+# From our (hassony2's) key to piergiaj's.
+PIERGIAJ_NAMES = (
+    (r"^conv3d_", "Conv3d_"),
+    (r"^mixed_", "Mixed_"),
+    (r"\.batch3d\.", ".bn."),
+    (r"\.branch_0\.", ".b0."),
+    (r"\.branch_([12])\.0\.", r".b\1a."),
+    (r"\.branch_([12])\.1\.", r".b\1b."),
+    (r"\.branch_3\.1\.", ".b3b."),
+)
+LOGITS = re.compile(r"(conv3d_0c_1x1|logits)\.conv3d\.(weight|bias)")  # 400 or 157 classes, dropped
+BATCH_COUNT = (
+    "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
+)
+
+
+class I3D(nn.Module):
+    """The RGB network, 12,287,264 parameters.
+
+    Args:
+        bn_eps: epsilon of BatchNorm. 1e-3 is what the weights were trained with; CoRe runs them with 1e-5.
+        bn_momentum: weight of a batch in the running statistics (piergiaj 0.01, hassony2 0.1).
+    """
+
+    feature_size = 1024
+
+    def __init__(self, bn_eps: float = 1e-3, bn_momentum: float = 0.01) -> None:
+        super().__init__()
+        self.conv3d_1a_7x7 = ConvUnit(3, 64, kernel=7, stride=2)
+        self.pool_2a = SamePool((1, 3, 3), (1, 2, 2))
+        self.conv3d_2b_1x1 = ConvUnit(64, 64, kernel=1)
+        self.conv3d_2c_3x3 = ConvUnit(64, 192, kernel=3)
+        self.pool_3a = SamePool((1, 3, 3), (1, 2, 2))
+        self.mixed_3b = Mixed(*MIXED["3b"])
+        self.mixed_3c = Mixed(*MIXED["3c"])
+        self.pool_4a = SamePool((3, 3, 3), (2, 2, 2))
+        self.mixed_4b = Mixed(*MIXED["4b"])
+        self.mixed_4c = Mixed(*MIXED["4c"])
+        self.mixed_4d = Mixed(*MIXED["4d"])
+        self.mixed_4e = Mixed(*MIXED["4e"])
+        self.mixed_4f = Mixed(*MIXED["4f"])
+        self.pool_5a = SamePool((2, 2, 2), (2, 2, 2))
+        self.mixed_5b = Mixed(*MIXED["5b"])
+        self.mixed_5c = Mixed(*MIXED["5c"])
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm3d):
+                layer.eps, layer.momentum = bn_eps, bn_momentum
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(N, 3, T, H, W) -> (N, 1024). H, W a multiple of 32 and T of 8 leave no partial window."""
+        for layer in self.children():  # in the order of the constructor
+            clips = layer(clips)
+        return clips.mean(dim=(2, 3, 4))  # from (N, 1024, T/8, H/32, W/32)
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, bn_eps: float | None = None) -> Self:
+        """The network with published weights, in either layout and with any classification layer or none.
+
+        Args:
+            path: a file of tensors only (it is read with `weights_only=True`).
+            bn_eps: None for the value the layout's users ran it with: 1e-5 for hassony2's (CoRe), 1e-3 for
+                piergiaj's (MUSDL, DAE).
+
+        Raises:
+            InputError: the file cannot be read or is not an I3D: keys missing, strange, of another shape.
+        """
+        weights = _read_weights(Path(path))
+        piergiaj = any(key.startswith(("Conv3d_", "Mixed_")) for key in weights)
+        eps, momentum = (1e-3, 0.01) if piergiaj else (1e-5, 0.1)
+        network = cls(eps if bn_eps is None else bn_eps, momentum)
+        own = {key: value for key, value in network.state_dict().items() if not key.endswith(BATCH_COUNT)}
+        published = {key: _piergiaj_name(key) if piergiaj else key for key in own}
+        _check_weights(Path(path), weights, {published[key]: value.shape for key, value in own.items()})
+        # A plain dict: one with the metadata of a newer PyTorch would have to hold the batch counts.
+        network.load_state_dict({key: weights[published[key]] for key in own})
+        return network
+
+
+class ConvUnit(nn.Module):
+    """Convolution without bias, BatchNorm, ReLU; SAME padding for any size."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        inside = kernel // 2 if stride == 1 else 0  # SAME at stride 1 is the same for every size
+        self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, padding=inside, bias=False)
+        self.batch3d = nn.BatchNorm3d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, T, H, W) -> (N, out_channels, T/stride, H/stride, W/stride), rounded up."""
+        if self.stride > 1:
+            padding = [same_padding(size, self.kernel, self.stride) for size in x.shape[2:]]
+            x = F.pad(x, [side for both in reversed(padding) for side in both])  # F.pad starts at W
+        return F.relu(self.batch3d(self.conv3d(x)), inplace=True)
+
+
+class SamePool(nn.Module):
+    """Max-pool of values that are not negative, with SAME padding.
+
+    After a ReLU zero padding never decides a maximum, so the pool's own padding, which is ignored, gives the
+    same result without a copy: `front` on both sides, and one more at the back by rounding the size up.
+    """
+
+    def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) -> the same divided by the stride, rounded up."""
+        sizes = zip(x.shape[2:], self.kernel, self.stride, strict=True)
+        front = [same_padding(*size)[0] for size in sizes]
+        return F.max_pool3d(x, self.kernel, self.stride, padding=front, ceil_mode=True)
+
+
+class Mixed(nn.Module):
+    """Inception block: four branches side by side, concatenated in their order."""
+
+    def __init__(self, inputs: int, c0: int, c1a: int, c1b: int, c2a: int, c2b: int, c3: int) -> None:
+        super().__init__()
+        self.branch_0 = ConvUnit(inputs, c0, kernel=1)
+        self.branch_1 = nn.Sequential(ConvUnit(inputs, c1a, kernel=1), ConvUnit(c1a, c1b, kernel=3))
+        self.branch_2 = nn.Sequential(ConvUnit(inputs, c2a, kernel=1), ConvUnit(c2a, c2b, kernel=3))
+        self.branch_3 = nn.Sequential(SamePool((3, 3, 3), (1, 1, 1)), ConvUnit(inputs, c3, kernel=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, T, H, W) -> (N, c0 + c1b + c2b + c3, T, H, W)."""
+        return torch.cat([self.branch_0(x), self.branch_1(x), self.branch_2(x), self.branch_3(x)], dim=1)
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros (front, back) so that a window of `kernel` every `stride` gives ceil(size / stride) outputs."""
+    total = max(kernel - (size % stride or stride), 0)
+    return total // 2, total - total // 2
+
+
+def _piergiaj_name(key: str) -> str:
+    for pattern, replacement in PIERGIAJ_NAMES:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """The file's tensors by key, without the wrappings of a training script or of DataParallel."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name an I3D checkpoint") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a PyTorch file of plain tensors; name an I3D checkpoint") from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise InputError(f"{path}: holds no state dict; name an I3D checkpoint")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _check_weights(path: Path, weights: dict[str, Tensor], shapes: dict[str, torch.Size]) -> None:
+    """Refuse weights that are not exactly those of `shapes`, but for classifier and batch counts."""
+    missing = [key for key in shapes if key not in weights]
+    ignored = {key.rsplit(".", 1)[0] + f".{BATCH_COUNT}" for key in shapes if key.endswith("running_mean")}
+    strange = [
+        key for key in weights if key not in shapes and key not in ignored and not LOGITS.fullmatch(key)
+    ]
+    if missing or strange:
+        raise InputError(f"{path}: not an I3D: {_listed('missing', missing)}, {_listed('strange', strange)}")
+    wrong = [
+        f"{key} {tuple(weights[key].shape)} instead of {tuple(shape)}"
+        for key, shape in shapes.items()
+        if weights[key].shape != shape
+    ]
+    if wrong:
+        raise InputError(f"{path}: not an RGB I3D: {_listed('of another shape', wrong)}")
+
+
+def _listed(what: str, keys: list[str]) -> str:
+    some = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+    return f"{len(keys)} keys {what}" + (f" ({some})" if keys else "")

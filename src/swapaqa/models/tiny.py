@@ -1,0 +1,35 @@
+"""A small 3-D convolutional network for the demo and for tests: no weights to fetch, trains on a CPU."""
+
+from torch import Tensor, nn
+
+
+class TinyBackbone(nn.Module):
+    """Four 3x3x3 convolutions, each halving space, then an average over what remains.
+
+    GroupNorm instead of BatchNorm: no statistics over the batch, so the same in training and evaluation.
+
+    Args:
+        width: channels of the first layer; the feature has 4 times as many.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.feature_size = 4 * width
+        self.layers = nn.Sequential(
+            _block(3, width, stride=(1, 2, 2)),
+            _block(width, 2 * width, stride=(2, 2, 2)),
+            _block(2 * width, 4 * width, stride=(2, 2, 2)),
+            _block(4 * width, 4 * width, stride=(1, 2, 2)),
+        )
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(N, 3, T, H, W) -> (N, feature_size)."""
+        return self.layers(clips).mean(dim=(2, 3, 4))
+
+
+def _block(in_channels: int, out_channels: int, stride: tuple[int, int, int]) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False),
+        nn.GroupNorm(num_groups=1, num_channels=out_channels),
+        nn.ReLU(inplace=True),
+    )

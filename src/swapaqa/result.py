@@ -1,0 +1,185 @@
+"""What a run writes and a report reads: `result.json` and `predictions_<split>.csv`.
+
+Protocols are columns: every number is kept at the last epoch, at the best epoch on test (which is what all published
+numbers of the field are) and, where a part of train was cut off, at the best epoch on that part.
+"""
+
+import csv
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from swapaqa.metrics import fisher_mean, pairwise_accuracy, relative_l2_x100, spearman
+from swapaqa.models.scorer import Scorer, predictions
+
+RESULT_FILE = "result.json"
+PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "wandb", "decord", "numpy")
+
+
+class Row(Protocol):
+    """What a prediction's row needs of a record."""
+
+    @property
+    def video_id(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The predictions of one epoch: by split, (index, predicted, true) in points."""
+
+    epoch: int
+    tables: dict[str, tuple[Tensor, Tensor, Tensor]]
+
+
+def split_metrics(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row]) -> dict[str, Any]:
+    """Spearman, R-l2 x100 and pairwise accuracy per action, and averaged: rho by Fisher's z, the others plainly."""
+    index, predicted, true = table
+    actions = [records[i].action for i in index.tolist()]
+    per_action = {}
+    for action in dict.fromkeys(actions):
+        chosen = torch.tensor([name == action for name in actions])
+        per_action[action] = {
+            "spearman": float(spearman(predicted[chosen], true[chosen])),
+            "relative_l2_x100": float(relative_l2_x100(predicted[chosen], true[chosen])),
+            "pairwise_accuracy": float(pairwise_accuracy(predicted[chosen], true[chosen])),
+            "videos": int(chosen.sum()),
+        }
+    columns = {name: torch.tensor([m[name] for m in per_action.values()]).double() for name in METRICS}
+    average = {name: float(fisher_mean(c) if name == "spearman" else c.mean()) for name, c in columns.items()}
+    return {"average": average, "per_action": per_action}
+
+
+METRICS = ("spearman", "relative_l2_x100", "pairwise_accuracy")
+
+
+@dataclass
+class Recorder(Callback):
+    """Keeps the predictions of the last and the best epochs, and measures what a training step costs.
+
+    `records`: by split, in the order of a sample's index.
+    """
+
+    records: Mapping[str, Sequence[Row]]
+    last: Evaluation | None = None
+    best: dict[str, Evaluation] = field(default_factory=dict)  # by the split that chose the epoch
+    best_spearman: dict[str, float] = field(default_factory=dict)
+    step_seconds: list[float] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    _step_started: float = 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        self._step_started = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int  # noqa: ARG002
+    ) -> None:
+        self.step_seconds.append(time.monotonic() - self._step_started)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Scorer)
+        tables = {
+            split: tuple(column.cpu() for column in table) for split, table in predictions(pl_module).items()
+        }
+        self.last = Evaluation(trainer.current_epoch, tables)  # type: ignore[arg-type]
+        for split in self.choosers(tables):
+            rho = split_metrics(self.last.tables[split], self.records[split])["average"]["spearman"]
+            if rho > self.best_spearman.get(split, -2.0):
+                self.best_spearman[split], self.best[split] = rho, self.last
+
+    @staticmethod
+    def choosers(tables: Mapping[str, Any]) -> list[str]:
+        """The splits that choose an epoch: `test`, as published, and `val` where there is one."""
+        return [split for split in ("test", "val") if split in tables]
+
+    def protocols(self) -> dict[str, Evaluation]:
+        """The evaluations to report, by protocol."""
+        if self.last is None:
+            return {}
+        return {"last": self.last} | {f"best_on_{split}": found for split, found in self.best.items()}
+
+    def metrics(self) -> dict[str, Any]:
+        """By protocol: the epoch, and by split its metrics."""
+        return {
+            protocol: {
+                "epoch": found.epoch,
+                "splits": {s: split_metrics(t, self.records[s]) for s, t in found.tables.items()},
+            }
+            for protocol, found in self.protocols().items()
+        }
+
+    def timing(self) -> dict[str, float]:
+        """Wall time of the run so far and the median time of a training step, in seconds."""
+        steps = torch.tensor(self.step_seconds or [float("nan")])
+        return {"wall_s": time.monotonic() - self.started, "step_median_s": float(steps.median())}
+
+    def write_predictions(self, folder: Path) -> dict[str, dict[str, list]]:
+        """Write `predictions_<split>.csv` with every protocol as a column; return the same by split and id."""
+        found = self.protocols()
+        splits = self.last.tables if self.last else {}
+        return {split: self._write_split(folder, split, found) for split in splits}
+
+    def _write_split(self, folder: Path, split: str, found: Mapping[str, Evaluation]) -> dict[str, list]:
+        index, _, true = found["last"].tables[split]
+        rows = {}
+        with open(folder / f"predictions_{split}.csv", "w", newline="") as table:
+            writer = csv.writer(table)
+            writer.writerow(["video_id", "action", "true", *found])
+            for row, position in enumerate(index.tolist()):
+                record = self.records[split][position]
+                values = [float(evaluation.tables[split][1][row]) for evaluation in found.values()]
+                rows[record.video_id] = [float(true[row]), *values]
+                writer.writerow([record.video_id, record.action, f"{true[row]:.4f}", *(f"{v:.6f}" for v in values)])
+        return rows
+
+
+def write_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write `result.json`: metrics by protocol, predictions by id, timing, versions and the given `facts`.
+
+    Written to a temporary name and moved: a `result.json` that exists is a whole one. The columns of `predictions`
+    are the true score and the protocols, in the order of `prediction_columns`.
+    """
+    result = {
+        **facts,
+        "metrics": recorder.metrics(),
+        "prediction_columns": ["true", *recorder.protocols()],
+        "predictions": recorder.write_predictions(folder),
+        "timing": recorder.timing(),
+        "git_commit": git_commit(),
+        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+    }
+    unfinished = folder / f"{RESULT_FILE}.unfinished"
+    unfinished.write_text(json.dumps(result, indent=1))
+    unfinished.rename(folder / RESULT_FILE)
+    return result
+
+
+def git_commit() -> str | None:
+    """The commit of this checkout, with `+changes` if files differ from it; None outside of git."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def device_name(module: LightningModule) -> str:
+    """The device a module is on, by its name."""
+    device = module.device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

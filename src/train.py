@@ -1,0 +1,150 @@
+"""Train a method: `python -m src.train`, `python -m src.train model=core data=aqa7 aug.ratio=2.0`."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from rich.console import Console
+from rich.table import Table
+
+from swapaqa import tracking
+from swapaqa.augment.swap import scale_boxes
+from swapaqa.config import check, run_recipe
+from swapaqa.data.datamodule import Preview, VideoData, describe_shares
+from swapaqa.models.scorer import Scorer
+from swapaqa.report.figures import scatter, swap_strip
+from swapaqa.result import Recorder, device_name, write_result
+
+log = logging.getLogger(__name__)
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def main(cfg: DictConfig) -> None:
+    check(cfg)
+    quieten()
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    status = 1
+    try:
+        train(cfg, folder)
+        status = 0
+    finally:
+        tracking.close(status)
+
+
+def train(cfg: DictConfig, folder: Path) -> dict[str, Any]:
+    """Train, evaluate and write everything of one run into `folder`; returns the result."""
+    seed_everything(cfg.seed, verbose=False)
+    data: VideoData = hydra.utils.instantiate(cfg.data)
+    data.setup()
+    preview = data.preview()
+    shares = data.check_replaced_share(preview)
+    log.info("pixels replaced by the augmentation: %s", describe_shares(shares))
+    model: Scorer = hydra.utils.instantiate(cfg.model)
+    model.learn_scale(data.training_labels())
+    logger = hydra.utils.instantiate(cfg.logger)
+    draw_preview(preview, cfg, folder / "swap.png")
+    tracking.log_images([logger], "swap", folder / "swap.png")
+    recorder = Recorder(data.records())
+    make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)  # a call: instantiate copies dataclasses
+    trainer: Trainer = make_trainer(
+        logger=logger,
+        default_root_dir=str(folder),
+        callbacks=[recorder, RichProgressBar(), *checkpoints(folder, data)],
+        num_sanity_val_steps=0,  # an evaluation needs every exemplar: half of one means nothing
+        use_distributed_sampler=False,  # the DataModule shards whole batches itself
+    )
+    trainer.fit(model, datamodule=data)
+    return finish(cfg, folder, data, recorder, trainer, shares)
+
+
+def checkpoints(folder: Path, data: VideoData) -> list[Callback]:
+    """The last epoch, and the best one on test (as published) and on val where there is one."""
+    choosers = ["test"] + (["val"] if "val" in data.items else [])
+    return [
+        ModelCheckpoint(
+            folder / "checkpoints",
+            filename=f"best_on_{split}",
+            monitor=f"{split}/spearman",
+            mode="max",
+            save_last=split == "test",
+            enable_version_counter=False,
+        )
+        for split in choosers
+    ]
+
+
+def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:
+    """The first two videos of the preview, with the boxes before and after scaling."""
+    before, after = preview.before, preview.after
+    size = (before.video.shape[3], before.video.shape[4])
+    ratio = float(OmegaConf.select(cfg, "aug.ratio", default=1.0))
+    swap_strip(
+        before.video[:2],
+        after.video[:2],
+        before.boxes[:2],
+        scale_boxes(before.boxes[:2], ratio, size),
+        list(before.video_id[:2]),
+        path,
+    )
+
+
+def finish(
+    cfg: DictConfig, folder: Path, data: VideoData, recorder: Recorder, trainer: Trainer, shares: dict[str, float]
+) -> dict[str, Any]:
+    """Write result, predictions and figures, and show the scores."""
+    facts = {
+        "name": cfg.name,
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "seed": cfg.seed,
+        "data_fingerprint": data.fingerprint(),
+        "skipped": data.skipped,
+        "replaced_share": shares,
+        "device": device_name(trainer.lightning_module),
+        "world_size": trainer.world_size,
+    }
+    result = write_result(folder, recorder, facts)
+    if recorder.last is not None:
+        tables = {split: (table[1], table[2]) for split, table in recorder.last.tables.items()}
+        scores = result["metrics"]["last"]["splits"]
+        titles = {s: f"{s}, last epoch: Spearman {scores[s]['average']['spearman']:.3f}" for s in tables}
+        scatter(tables, titles, folder / "scatter.png")
+        tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
+    show(result, folder)
+    return result
+
+
+def show(result: dict[str, Any], folder: Path) -> None:
+    """Print the folder and the scores of every protocol."""
+    table = Table(title=result["name"])
+    for column in ("protocol", "epoch", "split", "Spearman", "R-l2 x100"):
+        table.add_column(column)
+    for protocol, found in result["metrics"].items():
+        for split, metrics in found["splits"].items():
+            average = metrics["average"]
+            numbers = (f"{average['spearman']:.4f}", f"{average['relative_l2_x100']:.3f}")
+            table.add_row(protocol, str(found["epoch"] + 1), split, *numbers)
+    console = Console()
+    console.print(table)
+    console.print(f"written to {folder}", soft_wrap=True)
+
+
+def quieten() -> None:
+    """Silence what libraries say to their developers on every run."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*The number of training batches.*")
+    torch.set_float32_matmul_precision("high")
+
+
+if __name__ == "__main__":
+    run_recipe(main)

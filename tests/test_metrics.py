@@ -1,0 +1,219 @@
+"""Metrics against SciPy, at the edges, and over two processes."""
+
+import math
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import scipy.stats
+import torch
+from torch import Tensor
+from torchmetrics import SpearmanCorrCoef
+from torchmetrics.functional import spearman_corrcoef
+
+from swapaqa.metrics import (
+    SpearmanById,
+    fisher_mean,
+    pairwise_accuracy,
+    relative_l2,
+    relative_l2_x100,
+    spearman,
+)
+
+
+def draw(size: int, levels: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.randn(size, generator=generator, dtype=torch.float64)
+    pred = target + torch.randn(size, generator=generator, dtype=torch.float64)
+    if levels:
+        pred, target = ((x.clamp(-1.9, 1.9) + 2).mul(levels / 4).floor() for x in (pred, target))
+    return pred, target
+
+
+@pytest.mark.parametrize(
+    ("size", "levels"), [(2, None), (3, None), (353, None), (353, 7), (353, 2), (10**5, None)]
+)
+def test_spearman_equals_scipy(size: int, levels: int | None) -> None:
+    pred, target = draw(size, levels)
+    expected = scipy.stats.spearmanr(pred, target).statistic
+    assert spearman(pred, target).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_three_levels_of_1e5_samples_are_right_here_and_wrong_in_torchmetrics() -> None:
+    """Rank sums overflow int32 in the parent; torchmetrics 1.9 is off by 0.2 here."""
+    pred, target = draw(10**5, levels=3)
+    expected = scipy.stats.spearmanr(pred, target).statistic
+    assert spearman(pred, target).item() == pytest.approx(expected, abs=1e-12)
+    metric = SpearmanById()
+    metric.update(pred, target, torch.arange(10**5))
+    assert metric.compute().item() == pytest.approx(expected, abs=1e-12)
+    assert abs(spearman_corrcoef(pred.float(), target.float()).item() - expected) > 1e-3
+
+
+def test_float32_predictions_are_ranked_as_they_are() -> None:
+    pred, target = draw(353)
+    expected = scipy.stats.spearmanr(pred.float(), target.float()).statistic
+    assert spearman(pred.float(), target.float()).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_perfect_ranking_is_exactly_one() -> None:
+    assert spearman(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 5.0])).item() == 1.0
+    assert spearman(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([3.0, 2.0, 1.0])).item() == -1.0
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_nan_predictions_are_refused_where_the_parent_answers_a_number(broken: float) -> None:
+    pred, target = torch.tensor([1.0, broken, 2.0]), torch.tensor([1.0, 2.0, 3.0])
+    assert spearman_corrcoef(pred, target).isfinite()
+    for metric in (spearman, relative_l2, pairwise_accuracy):
+        with pytest.raises(ValueError, match="prediction 1 of 3"):
+            metric(pred, target)
+
+
+def test_constant_predictions_are_nan_with_a_warning() -> None:
+    pred, target = torch.ones(4), torch.arange(4.0)
+    with pytest.warns(UserWarning, match="predictions are constant"):
+        assert spearman(pred, target).isnan()
+    with pytest.warns(UserWarning, match="truths are constant"):
+        assert spearman(target, pred).isnan()
+    with pytest.warns(UserWarning, match="constant"):
+        assert spearman(torch.ones(1), torch.ones(1)).isnan()
+    assert spearman_corrcoef(pred, target) == 0
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        spearman(torch.ones(3), torch.ones(4))
+    with pytest.raises(ValueError, match="one length"):
+        relative_l2(torch.ones(3, 1), torch.ones(3, 1))
+
+
+def test_relative_l2_uses_the_range_of_the_evaluated_truths() -> None:
+    pred, target = torch.tensor([12.0, 18.0, 31.0]), torch.tensor([10.0, 20.0, 30.0])
+    expected = (0.1**2 + 0.1**2 + 0.05**2) / 3
+    assert relative_l2(pred, target).item() == pytest.approx(expected, rel=1e-12)
+    assert relative_l2_x100(pred, target).item() == pytest.approx(100 * expected, rel=1e-12)
+    assert relative_l2(3 * pred + 7, 3 * target + 7).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_relative_l2_without_a_range() -> None:
+    with pytest.warns(UserWarning, match="truths are constant"):
+        assert relative_l2(torch.tensor([1.0, 2.0]), torch.ones(2)).isnan()
+    with pytest.raises(ValueError, match="no sample"):
+        relative_l2(torch.ones(0), torch.ones(0))
+
+
+def test_fisher_mean_of_published_tables() -> None:
+    """CoRe's six AQA-7 values average to 0.8433 (its paper prints 0.8401), those of the swap to 0.8870."""
+    core = torch.tensor([0.7746, 0.8824, 0.6624, 0.7115, 0.9078, 0.9442])
+    swap = torch.tensor([0.8096, 0.8996, 0.7361, 0.7802, 0.9523, 0.9645])
+    assert fisher_mean(core).item() == pytest.approx(0.8433, abs=5e-5)
+    assert fisher_mean(swap).item() == pytest.approx(0.8870, abs=5e-5)
+    assert fisher_mean(torch.tensor([0.5, 1.0])).item() == 1.0
+    assert fisher_mean(torch.tensor([0.5, math.nan])).isnan()
+
+
+def test_pairwise_accuracy() -> None:
+    target = torch.tensor([1.0, 2.0, 3.0, 3.0])
+    assert pairwise_accuracy(target, target).item() == 1.0
+    assert pairwise_accuracy(-target, target).item() == 0.0
+    assert pairwise_accuracy(torch.ones(4), target).item() == 0.5
+    assert pairwise_accuracy(torch.tensor([1.0, 3.0, 2.0, 4.0]), target).item() == pytest.approx(4 / 5)
+    with pytest.warns(UserWarning, match="constant"):
+        assert pairwise_accuracy(target, torch.ones(4)).isnan()
+
+
+def test_a_sample_seen_twice_counts_once_and_order_does_not_matter() -> None:
+    pred, target = draw(40)
+    shown = torch.cat([torch.randperm(40), torch.tensor([3, 3, 17])])
+    metric = SpearmanById()
+    for part in shown.split(7):
+        metric.update(pred[part], target[part], part)
+    index, kept_pred, kept_target = metric.predictions()
+    torch.testing.assert_close(index, torch.arange(40), rtol=0, atol=0)
+    torch.testing.assert_close(kept_pred, pred, rtol=0, atol=0)
+    torch.testing.assert_close(kept_target, target, rtol=0, atol=0)
+    assert metric.compute().item() == spearman(pred, target).item()
+    metric.reset()
+    metric.update(pred[:5], target[:5], torch.arange(5))
+    assert len(metric.predictions()[0]) == 5
+
+
+def test_the_sample_of_a_nan_prediction_is_named() -> None:
+    metric = SpearmanById()
+    metric.update(torch.tensor([1.0, math.nan]), torch.tensor([1.0, 2.0]), torch.tensor([12, 7]))
+    with pytest.raises(ValueError, match="sample 7 is nan"):
+        metric.compute()
+    with pytest.raises(ValueError, match="sample 7 is nan"):
+        metric.predictions()
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        SpearmanById().update(torch.ones(2, 1), torch.ones(2), torch.arange(2))
+
+
+@pytest.mark.parametrize("cast", [lambda m: m.half(), lambda m: m.to(torch.bfloat16), lambda m: m.float()])
+def test_predictions_stay_float64_when_the_model_changes_its_type(
+    cast: Callable[[torch.nn.Module], torch.nn.Module],
+) -> None:
+    pred, target = draw(50)
+    metric = SpearmanById()
+    metric.update(pred[:25], target[:25], torch.arange(25))
+    before = metric.compute()
+    module = cast(torch.nn.ModuleList([metric]))
+    assert module[0].compute().item() == before.item()
+    metric.update(pred[25:], target[25:], torch.arange(25, 50))
+    torch.testing.assert_close(metric.predictions()[1], pred, rtol=0, atol=0)
+
+
+def test_it_is_a_quiet_torchmetrics_spearman() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metric = SpearmanById()
+    assert isinstance(metric, SpearmanCorrCoef)
+    assert metric.higher_is_better
+
+
+PADDED = [torch.arange(0, 21, 2), torch.cat([torch.arange(1, 21, 2), torch.tensor([0])])]
+ONE_IDLE = [torch.arange(21), torch.arange(0)]
+
+
+def evaluate_share(rank: int, folder: str) -> None:
+    """One of two processes: what it sees of both ways to split 21 samples, written to `folder`."""
+    store = f"file://{folder}/store"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2)
+    pred, target = draw(21, seed=5)
+    seen = []
+    for part in (PADDED[rank], ONE_IDLE[rank]):
+        metric = SpearmanById()
+        if len(part):
+            metric.update(pred[part], target[part], part)
+        index, kept, _ = metric.predictions()
+        seen.append((metric.compute(), index, kept, metric.index))
+    torch.save(seen, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_change_nothing_with_a_padded_split_or_an_idle_process(tmp_path: Path) -> None:
+    commands = [[sys.executable, __file__, str(rank), str(tmp_path)] for rank in range(2)]
+    processes = [subprocess.Popen(command) for command in commands]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    pred, target = draw(21, seed=5)
+    for rank in range(2):
+        for split, (rho, index, kept, local) in zip(
+            (PADDED, ONE_IDLE), torch.load(tmp_path / f"{rank}.pt"), strict=True
+        ):
+            assert rho == spearman(pred, target)
+            torch.testing.assert_close(index, torch.arange(21), rtol=0, atol=0)
+            torch.testing.assert_close(kept, pred, rtol=0, atol=0)
+            torch.testing.assert_close(
+                torch.cat(local), split[rank], rtol=0, atol=0
+            )  # local again afterwards
+
+
+if __name__ == "__main__":  # a process of the test above
+    evaluate_share(int(sys.argv[1]), sys.argv[2])
