@@ -121,9 +121,7 @@ def make_swap_case(batch: int, frames: int, size: int, device: torch.device) -> 
     generator = torch.Generator().manual_seed(0)
     stored = torch.randint(0, 256, (batch, frames, size, size, 3), dtype=torch.uint8, generator=generator)
     video = stored.to(device).permute(0, 4, 1, 2, 3)
-    side = (
-        0.18 * size * (0.8 + 0.4 * torch.rand(batch, frames, 2, generator=generator))
-    )  # doubled by the ratio
+    side = 0.18 * size * (0.8 + 0.4 * torch.rand(batch, frames, 2, generator=generator))  # doubled by the ratio
     centre = size * (0.3 + 0.4 * torch.rand(batch, frames, 2, generator=generator))
     boxes = torch.cat([centre - side / 2, centre + side / 2], dim=-1).to(device)
     donors = torch.arange(batch, device=device).roll(1)

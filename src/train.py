@@ -19,6 +19,7 @@ from swapaqa import tracking
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.config import check, run_recipe
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
+from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
 from swapaqa.report.figures import scatter, swap_strip
 from swapaqa.result import Recorder, device_name, write_result
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> None:
     check(cfg)
+    refuse_unswept(cfg)
     quieten()
     folder = Path(HydraConfig.get().runtime.output_dir)
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
@@ -40,16 +42,23 @@ def main(cfg: DictConfig) -> None:
         tracking.close(status)
 
 
+def refuse_unswept(cfg: DictConfig) -> None:
+    """A sweep's file without --multirun would quietly be one job with none of its values."""
+    if "sweep" in cfg and HydraConfig.get().mode is RunMode.RUN:
+        command = f"python -m src.train --multirun +sweeps={cfg.sweep}"
+        raise InputError(f"+sweeps={cfg.sweep} is a sweep and needs --multirun: {command}")
+
+
 def train(cfg: DictConfig, folder: Path) -> dict[str, Any]:
     """Train, evaluate and write everything of one run into `folder`; returns the result."""
     seed_everything(cfg.seed, verbose=False)
     data: VideoData = hydra.utils.instantiate(cfg.data)
     data.setup()
+    model: Scorer = hydra.utils.instantiate(cfg.model)
+    model.learn_scale(data.training_labels())
     preview = data.preview()
     shares = data.check_replaced_share(preview)
     log.info("pixels replaced by the augmentation: %s", describe_shares(shares))
-    model: Scorer = hydra.utils.instantiate(cfg.model)
-    model.learn_scale(data.training_labels())
     logger = hydra.utils.instantiate(cfg.logger)
     draw_preview(preview, cfg, folder / "swap.png")
     tracking.log_images([logger], "swap", folder / "swap.png")
@@ -98,7 +107,12 @@ def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:
 
 
 def finish(
-    cfg: DictConfig, folder: Path, data: VideoData, recorder: Recorder, trainer: Trainer, shares: dict[str, float]
+    cfg: DictConfig,
+    folder: Path,
+    data: VideoData,
+    recorder: Recorder,
+    trainer: Trainer,
+    shares: dict[str, float],
 ) -> dict[str, Any]:
     """Write result, predictions and figures, and show the scores."""
     facts = {
@@ -143,6 +157,8 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*The number of training batches.*")
+    warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists.*")  # Hydra made it, for this run
     torch.set_float32_matmul_precision("high")
 
 

@@ -137,6 +137,8 @@ def test_a_sample_seen_twice_counts_once_and_order_does_not_matter() -> None:
     torch.testing.assert_close(kept_pred, pred, rtol=0, atol=0)
     torch.testing.assert_close(kept_target, target, rtol=0, atol=0)
     assert metric.compute().item() == spearman(pred, target).item()
+    metric.update(-pred[:1], target[:1], torch.arange(1))
+    assert metric.predictions()[1][0] == pred[0]  # the first of repeated samples counts
     metric.reset()
     metric.update(pred[:5], target[:5], torch.arange(5))
     assert len(metric.predictions()[0]) == 5

@@ -30,7 +30,7 @@ class Sample(NamedTuple):
     difficulty: Tensor  # (B,) float64
     judges: Tensor  # (B, J) float64
     action: Tensor  # (B,) int64, position in the data set's list of actions
-    index: Tensor  # (B,) int64, position in its split's list of records
+    position: Tensor  # (B,) int64, in its split's list of records
     voters: Tensor  # (B, V) int64, positions in the train list, -1 where there are fewer; V = 0 without voting
     replaced: Tensor  # (B,) float32, share of the pixels that the augmentation took from another video
     split: str | list[str]  # the split's name, B times

@@ -8,21 +8,26 @@ have the annotated type.
 import difflib
 import inspect
 import os
-import re
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from swapaqa.errors import InputError
 
+TOP_LEVEL = (
+    "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep"
+)  # fmt: skip
+CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
+SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols
 
 
@@ -31,10 +36,10 @@ def run_recipe(main: Callable[[], None]) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
     """
-    if os.environ.get("HYDRA_FULL_ERROR"):
+    if os.environ.get("HYDRA_FULL_ERROR") and not os.environ.get(SHORT_ERRORS):
         main()
         return
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own short form would hide the error from us
+    os.environ |= {"HYDRA_FULL_ERROR": "1", SHORT_ERRORS: "1"}  # Hydra's own short form would hide the error from us
     try:
         main()
     except InputError as error:
@@ -45,6 +50,8 @@ def run_recipe(main: Callable[[], None]) -> None:
         fail(str(error.__cause__))
     except HydraException as error:
         fail(explain_override(error))
+    except MisconfigurationException as error:  # an accelerator that is not there, options that exclude each other
+        fail(f"trainer: {' '.join(str(error).split())}")
 
 
 def fail(message: str) -> None:
@@ -55,22 +62,21 @@ def fail(message: str) -> None:
     sys.exit(2)
 
 
-def explain_override(error: BaseException) -> str:
-    """One line for what Hydra says about a wrong override, with the nearest key that exists."""
-    text = str(error)
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown:
-        return f"{unknown[1]}: no such key; `--cfg job` prints all keys. See also the spelling: {_first(text, 'Key')}"
-    missing = re.search(r"Could not find '([^']+)'(?:\s|.)*?Available options[^:]*:((?:\s+\S+)+)", text)
-    if missing:
-        group, _, option = missing[1].rpartition("/")
-        options = [word for word in missing[2].split() if not word.endswith(":")]
-        return f"{group}={option}: no such option; there are {', '.join(options)}"
-    return " ".join(text.split())
+def explain_override(error: HydraException) -> str:
+    """One line for what Hydra says about a wrong override, with the nearest key or option that exists."""
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        known = [str(key) for key in cause.parent_node or []]
+        return f"{cause.full_key}: no such key{_suggestion(str(cause.key), known)}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={option}: no such option; there are {', '.join(error.options or ['none'])}"
+    return " ".join(str(error).split())
 
 
-def _first(text: str, start: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip().startswith(start)), "")
+def _suggestion(key: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
 
 
 def check(cfg: DictConfig) -> None:
@@ -83,7 +89,17 @@ def check(cfg: DictConfig) -> None:
         tree = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(" ".join(str(error).split())) from error
+    assert isinstance(tree, dict)
+    _check_top(tree)
     _check_node(tree, "")
+
+
+def _check_top(tree: dict) -> None:
+    for key in tree:
+        if key not in TOP_LEVEL:
+            raise InputError(f"{key}: no such key{_suggestion(str(key), TOP_LEVEL)}")
+    if isinstance(tree["seed"], bool) or not isinstance(tree["seed"], int) or tree["seed"] < 0:
+        raise InputError(f"seed={tree['seed']}: a whole number from 0 on is needed")
 
 
 def _check_node(node: Any, path: str) -> None:
@@ -107,14 +123,12 @@ def _check_target(node: dict, path: str) -> None:
     given = {key for key in node if key not in ("_target_", "_partial_", "_recursive_", "_convert_")}
     known = [p.name for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     for key in sorted(given - set(known)):
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean {path}.{close[0]}?" if close else f"it takes {', '.join(known)}"
-        raise InputError(f"{path}.{key}: no such key of {name}; {hint}")
+        raise InputError(f"{path}.{key}: no such key of {name}{_suggestion(key, known)}")
     if not node.get("_partial_"):
         for parameter in signature.parameters.values():
             if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given:
                 raise InputError(f"{path}.{parameter.name}: missing, and {name} needs it")
-    if name.startswith("swapaqa."):  # other libraries' annotations are not always what they accept
+    if name.startswith(CHECKED_LIBRARIES):
         _check_types(node, given, target, path)
 
 

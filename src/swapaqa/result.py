@@ -10,7 +10,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,16 @@ from swapaqa.metrics import fisher_mean, pairwise_accuracy, relative_l2_x100, sp
 from swapaqa.models.scorer import Scorer, predictions
 
 RESULT_FILE = "result.json"
-PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "wandb", "decord", "numpy")
+PACKAGES = (
+    "torch",
+    "pytorch-lightning",
+    "torchmetrics",
+    "hydra-core",
+    "omegaconf",
+    "wandb",
+    "decord",
+    "numpy",
+)
 
 
 class Row(Protocol):
@@ -79,19 +88,22 @@ class Recorder(Callback):
     started: float = field(default_factory=time.monotonic)
     _step_started: float = 0.0
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._step_started = time.monotonic()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int  # noqa: ARG002
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         self.step_seconds.append(time.monotonic() - self._step_started)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Scorer)
-        tables = {
-            split: tuple(column.cpu() for column in table) for split, table in predictions(pl_module).items()
-        }
+        tables = {split: tuple(column.cpu() for column in table) for split, table in predictions(pl_module).items()}
         self.last = Evaluation(trainer.current_epoch, tables)  # type: ignore[arg-type]
         for split in self.choosers(tables):
             rho = split_metrics(self.last.tables[split], self.records[split])["average"]["spearman"]

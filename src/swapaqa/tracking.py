@@ -7,7 +7,10 @@ not answer within 30 s is given up, and if it cannot start at all the run goes o
 import logging
 import os
 from collections.abc import Sequence
+from netrc import NetrcParseError, netrc
 from pathlib import Path
+from typing import Literal, cast
+from urllib.parse import urlsplit
 
 import wandb
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
@@ -15,46 +18,44 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 log = logging.getLogger(__name__)
 
 START_TIMEOUT = 30  # seconds
+Mode = Literal["online", "offline", "disabled", "shared"]
 
 
 def wandb_logger(project: str, name: str, group: str | None, save_dir: str) -> Logger:
     """A started wandb run, online where a key is configured, else offline; a CSV table where wandb cannot start."""
     modes = ["online", "offline"] if has_key() else ["offline"]
     chosen = os.environ.get("WANDB_MODE")
+    settings = wandb.Settings(init_timeout=START_TIMEOUT, silent=True, console="off", disable_git=True)
     for mode in [chosen] if chosen else modes:
         try:
-            logger = WandbLogger(
+            # started here, so that a failure shows now and not in the middle of training
+            run = wandb.init(
                 project=project,
                 name=name,
                 group=group,
-                save_dir=save_dir,
-                mode=mode,
-                settings=wandb.Settings(
-                    init_timeout=START_TIMEOUT, silent=True, console="off", disable_git=True, quiet=True
-                ),
+                dir=save_dir,
+                mode=cast(Mode, mode),
+                settings=settings,
             )
-            logger.experiment.summary["mode"] = mode  # starts the run: a failure shows here, not in training
         except Exception as error:  # whatever wandb dies of, the training must not
-            log.warning("wandb did not start %s: %s", mode, error)
+            log.warning("wandb did not start in mode %s: %s", mode, error)
             wandb.teardown()
         else:
-            return logger
-    log.warning("going on without wandb; metrics.csv in the run folder has the same numbers")
+            return WandbLogger(experiment=run, save_dir=save_dir)
+    log.warning("going on without wandb: metrics.csv in the run folder has the same numbers")
     return CSVLogger(save_dir, name="", version="")
 
 
 def has_key() -> bool:
-    """Whether a wandb key is configured, in the environment or by `wandb login`. Never asks."""
+    """Whether a wandb key is configured: WANDB_API_KEY, or what `wandb login` left in the netrc file. Never asks."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:
-        return bool(wandb.Api(timeout=5).api_key) if os.environ.get("WANDB_API_KEY") else _netrc_has_key()
-    except Exception:  # no key that wandb accepts is no key
+        return netrc(path).authenticators(host) is not None
+    except (OSError, NetrcParseError):
         return False
-
-
-def _netrc_has_key() -> bool:
-    from wandb.sdk.lib import apikey  # its own reading of netrc, without a prompt
-
-    return bool(apikey.api_key())
 
 
 def log_images(loggers: Sequence[Logger], name: str, path: Path) -> None:

@@ -90,3 +90,11 @@ def test_a_box_without_pixels_changes_nothing():
     before = frame.clone()
     fill_box(frame, (4, 2, 4, 6), BLACK)
     assert torch.equal(frame, before)
+
+
+@pytest.mark.parametrize("bounds", BOXES)
+def test_bytes_are_rounded_to_the_nearest(bounds):
+    frame = torch.randint(0, 256, (3, 9, 10), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+    exact = loop_fill(frame.double(), bounds, BLACK.double())
+    fill_box(frame, bounds, BLACK.to(torch.uint8))
+    assert (frame - exact).abs().max() <= 0.5 + 1e-4

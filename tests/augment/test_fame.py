@@ -115,6 +115,9 @@ def test_mask_as_in_the_loops(video, hue, beta):
 
 def test_steps_as_in_the_loops(video):
     picture = motion(video)[0]
+    steps = (video[0, :, 1:].double() - video[0, :, :-1]).abs().sum(dim=0) / 255  # (T - 1, H, W)
+    torch.testing.assert_close(picture, steps.mean(dim=0).float())
+    torch.testing.assert_close(motion(video / 255)[0], picture)
     blurred = torch.tensor(loop_blur(picture.tolist(), 5, 5 / 3))
     torch.testing.assert_close(gaussian_blur(motion(video), 5, 5 / 3)[0], blurred)
     torch.testing.assert_close(stretch(motion(video))[0], torch.tensor(loop_stretch(picture.tolist())))

@@ -139,6 +139,13 @@ def test_fixed_box_at_125_percent_covers_the_frame():
     assert pixel_bounds(box, 1.25, (224, 224), truncate=False).tolist() == [0, 0, 224, 224]
 
 
+def test_scaled_boxes_end_at_the_frame():
+    boxes = torch.tensor([[-1.0, -2, 1, 2], [7, 5, 9, 5.5]])
+    assert scale_boxes(boxes, 3.0, (6, 8)).tolist() == [[0, 0, 3, 6], [5, 4.5, 8, 6]]
+    shrunk_off = scale_boxes(torch.tensor([-10.0, 1, 2, 3]), 0.2, (6, 8))
+    assert shrunk_off[0] > shrunk_off[2]  # Eq. (2) itself leaves nothing of it
+
+
 def test_scaling_is_exact():
     box = torch.tensor([20.0, 0.0, 40.0, 20.0])
     assert scale_boxes(box, 1.1, (100, 100)).tolist() == [19.0, 0.0, 41.0, 21.0]

@@ -204,6 +204,13 @@ def test_rounding_decides_the_leaf_of_many_mtl_pairs() -> None:
     assert (assign_groups(delta, rounded)[0] != from_single).sum() == 0
 
 
+def test_float32_differences_are_rounded_in_float64() -> None:
+    """0.7 in float32 is below 0.7 in float64, the border."""
+    leaf, offset = assign_groups(torch.tensor([0.7, -0.7]), groups_from([0, 0.7, 10]))
+    assert leaf.tolist() == [3, 0]
+    assert offset.tolist() == [0, 1]
+
+
 @pytest.mark.parametrize("edge", ["closed", "official"])
 def test_empty_leaves_own_nothing(edge: str) -> None:
     deltas = torch.cat([torch.zeros(50), torch.ones(10), torch.full((40,), 2.0)])

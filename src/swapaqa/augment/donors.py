@@ -8,14 +8,13 @@ from torch import Tensor
 from swapaqa.errors import InputError
 
 DonorRule = Literal["derangement", "randperm", "partner"]
+Pool = Literal["local", "global"]  # donors from the videos of one process, or from the batch of all processes
 
 
 def check_donor_rule(rule: str) -> None:
     """InputError unless `rule` is one of `DonorRule`."""
     if rule not in get_args(DonorRule):
-        raise InputError(
-            f"aug.donors={rule!r} is not a rule for donors: say one of {', '.join(get_args(DonorRule))}"
-        )
+        raise InputError(f"aug.donors={rule!r} is not a rule for donors: say one of {', '.join(get_args(DonorRule))}")
 
 
 def draw_donors(batch_size: int, rule: DonorRule, generator: torch.Generator) -> Tensor:
@@ -44,9 +43,7 @@ def _derangement(batch_size: int, generator: torch.Generator) -> Tensor:
     identity = torch.arange(batch_size)
     if batch_size < 2:
         return identity
-    while (
-        True
-    ):  # rejection keeps it uniform; 1/e of all permutations pass, so 2.7 draws on average at any size
+    while True:  # rejection keeps it uniform; 1/e of all permutations pass, so 2.7 draws on average at any size
         donors = torch.randperm(batch_size, generator=generator)
         if not (donors == identity).any():
             return donors

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from swapaqa.augment.donors import DonorRule, check_donor_rule, draw_donors, zero_if_own_donor
+from swapaqa.augment.donors import DonorRule, Pool, check_donor_rule, draw_donors, zero_if_own_donor
 from swapaqa.errors import InputError
 
 Hue = Literal["official", "corrected"]
@@ -38,16 +38,15 @@ def motion(video: Tensor) -> Tensor:
 
     video (B, C, T, H, W) uint8 or float in [0, 1], T at least 2 -> (B, H, W) float32, 0 to C.
     """
-    return torch.stack(
-        [_motion_of_one(clip) for clip in video]
-    )  # one by one: differences of a batch are large
+    return torch.stack([_motion_of_one(clip) for clip in video])  # one by one: differences of a batch are large
 
 
 def _motion_of_one(clip: Tensor) -> Tensor:
     later, earlier = clip[:, 1:], clip[:, :-1]
     if clip.dtype == torch.uint8:  # in whole numbers: a quarter of the memory, and no rounding
         difference = torch.maximum(later, earlier) - torch.minimum(later, earlier)
-        return difference.sum(dim=(0, 1), dtype=torch.int32) / (255.0 * later.shape[1])
+        over_channels = difference.sum(dim=0, dtype=torch.int16)  # (T - 1, H, W), at most 765
+        return over_channels.sum(dim=0, dtype=torch.int32) / (255.0 * later.shape[1])
     return (later.float() - earlier.float()).abs_().sum(dim=0).mean(dim=0)
 
 
@@ -63,9 +62,7 @@ def gaussian_blur(maps: Tensor, width: int, sigma: float) -> Tensor:
     steps = torch.arange(width, device=maps.device, dtype=maps.dtype) - width // 2
     kernel = torch.exp(-steps.square() / (2 * sigma**2))
     kernel = kernel / kernel.sum()
-    padded = F.pad(
-        maps.unsqueeze(1), [width // 2] * 4, mode="reflect"
-    )  # (B, 1, H + width - 1, W + width - 1)
+    padded = F.pad(maps.unsqueeze(1), [width // 2] * 4, mode="reflect")  # (B, 1, H + width - 1, W + width - 1)
     rows = F.conv2d(padded, kernel.view(1, 1, 1, -1))
     return F.conv2d(rows, kernel.view(1, 1, -1, 1)).squeeze(1)
 
@@ -145,9 +142,7 @@ def foreground_mask(video: Tensor, *, beta: float, crop_size: int, hue: Hue = "o
 def _check_video(video: Tensor, width: int) -> None:
     channels, frames, height, columns = video.shape[1:]
     if channels != 3 or frames < 2:
-        raise InputError(
-            f"FAME needs RGB and at least two frames, not {channels} channels and {frames} frames"
-        )
+        raise InputError(f"FAME needs RGB and at least two frames, not {channels} channels and {frames} frames")
     if min(height, columns) <= width // 2:
         raise InputError(
             f"frames of {height}x{columns} are too small for FAME's blur of {width} pixels: set "
@@ -178,11 +173,13 @@ class FAME:
     """
 
     mixes_targets: ClassVar[bool] = False
+    replaces_pixels: ClassVar[bool] = True
 
     beta: float = 0.5
     crop_size: int = 224
     hue: Hue = "official"
     donors: DonorRule = "derangement"
+    pool: Pool = "local"
 
     def __post_init__(self) -> None:
         if not 0 < self.beta < 1:

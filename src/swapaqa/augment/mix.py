@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from swapaqa.augment.donors import DonorRule, check_donor_rule, draw_donors, zero_if_own_donor
+from swapaqa.augment.donors import DonorRule, Pool, check_donor_rule, draw_donors, zero_if_own_donor
 from swapaqa.errors import InputError
 
 
@@ -39,9 +39,7 @@ class CutMixPlan(NamedTuple):
 
 def draw_shares(batch_size: int, alpha: float, generator: torch.Generator) -> Tensor:
     """(B,) float64 from Beta(alpha, alpha), one per video."""
-    seed = int(
-        torch.randint(2**63 - 1, (), generator=generator)
-    )  # torch's Beta takes no generator, NumPy's does
+    seed = int(torch.randint(2**63 - 1, (), generator=generator))  # torch's Beta takes no generator, NumPy's does
     return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, batch_size))
 
 
@@ -85,9 +83,11 @@ class VideoMixup:
     """Each video becomes share * own + (1 - share) * donor, share from Beta(alpha, alpha); bytes round."""
 
     mixes_targets: ClassVar[bool] = True
+    replaces_pixels: ClassVar[bool] = True
 
     alpha: float = 1.0
     donors: DonorRule = "derangement"
+    pool: Pool = "local"
 
     def __post_init__(self) -> None:
         _check_alpha(self.alpha)
@@ -136,9 +136,11 @@ class VideoCutMix:
     """
 
     mixes_targets: ClassVar[bool] = True
+    replaces_pixels: ClassVar[bool] = True
 
     alpha: float = 1.0
     donors: DonorRule = "derangement"
+    pool: Pool = "local"
 
     def __post_init__(self) -> None:
         _check_alpha(self.alpha)

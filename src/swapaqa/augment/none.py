@@ -5,6 +5,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from swapaqa.augment.donors import Pool
+
 
 class NoPlan(NamedTuple):
     """Nothing is random."""
@@ -14,6 +16,8 @@ class NoAugmentation:
     """Leaves video and targets as they are: the baseline of every comparison."""
 
     mixes_targets: ClassVar[bool] = False
+    replaces_pixels: ClassVar[bool] = False
+    pool: ClassVar[Pool] = "local"
 
     def draw(self, batch_size: int, generator: torch.Generator) -> NoPlan:  # noqa: ARG002
         """Draws nothing."""

@@ -29,9 +29,7 @@ from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
 
-Action = Literal[
-    "diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"
-]
+Action = Literal["diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"]
 
 SCORE_RANGES: dict[str, tuple[float, float]] = {  # points; in the order of the class indices, from 1
     "diving": (21.6, 102.6),
@@ -43,9 +41,11 @@ SCORE_RANGES: dict[str, tuple[float, float]] = {  # points; in the order of the 
 }
 TRAMPOLINE = 7  # the paper leaves it out "due to the lengthy video content"
 
-WAY_OUT = (
-    "AQA-7 is distributed by its authors at rtis.oit.unlv.edu/datasets/AQA-7.zip; name its folder with AQA7_ROOT or "
-    "data.root=. To see the project work without it: python -m src.train"
+LAYOUT = (
+    "AQA-7 is looked for in the folder that AQA7_ROOT or data.root= names; expected there: "
+    "Split_4/split_4_{train,test}_list.mat, <action>-out/<index>.avi or <action>-out/<index>/img_00001.jpg, and "
+    "boxes/<action>/<index>.txt. It is distributed by its authors at rtis.oit.unlv.edu/datasets/AQA-7.zip. "
+    "To see the project work without it: python -m src.train"
 )
 
 
@@ -78,10 +78,7 @@ def _find_list(root: Path, split: str) -> Path:
     for path in (root / "Split_4" / name, root / name):
         if path.is_file():
             return path
-    raise InputError(
-        f"{root / 'Split_4' / name}: no such file. Expected below {root}: Split_4/split_4_{{train,test}}_list.mat and "
-        f"<action>-out/<index>.avi or <action>-out/<index>/img_00001.jpg. {WAY_OUT}"
-    )
+    raise InputError(f"{root / 'Split_4' / name}: no such file. {LAYOUT}")
 
 
 def _read_list(path: Path, variable: str) -> np.ndarray:
@@ -109,12 +106,13 @@ def _to_points(path: Path, rows: np.ndarray) -> np.ndarray:
     """Scores in points, whichever of the two scales the copy has."""
     low, high = np.array([list(SCORE_RANGES.values())[int(row[0]) - 1] for row in rows]).T
     scores, tolerance = rows[:, 2], 0.005
-    if ((scores >= low - tolerance) & (scores <= high + tolerance)).all():
+    as_points = (scores >= low - tolerance) & (scores <= high + tolerance)
+    if as_points.all():
         return scores
     hundredth = scores / 100
-    fits = (hundredth >= low - tolerance) & (hundredth <= high + tolerance)
-    if not fits.all():
-        row = rows[int(np.argmin(fits))]
+    as_hundredths = (hundredth >= low - tolerance) & (hundredth <= high + tolerance)
+    if not as_hundredths.all():
+        row = rows[np.argmin(as_points if as_points.mean() > as_hundredths.mean() else as_hundredths)]
         action = list(SCORE_RANGES)[int(row[0]) - 1]
         raise InputError(
             f"{path}: score {row[2]:g} of {action} {int(row[1])} is neither in points {SCORE_RANGES[action]} nor in "
@@ -135,6 +133,7 @@ class AQA7(VideoData):
 
     max_label: ClassVar[float] = 100.0
     home: ClassVar[str] = "AQA7_ROOT"
+    layout: ClassVar[str] = LAYOUT
 
     @property
     def actions(self) -> list[str]:
@@ -159,13 +158,6 @@ class AQA7(VideoData):
 
     def group(self, record: Record) -> Hashable:
         return record.action
-
-    def missing_root(self) -> str:
-        return (
-            "AQA-7 was looked for in AQA7_ROOT and data.root, and neither is set. Expected there: "
-            "Split_4/split_4_{train,test}_list.mat, <action>-out/<index>.avi or <action>-out/<index>/img_00001.jpg, "
-            f"boxes/<action>/<index>.txt. {WAY_OUT}"
-        )
 
 
 def _spellings(record: Record) -> list[str]:

@@ -6,14 +6,14 @@ The augmentation is the hook `on_after_batch_transfer`: in training only, on byt
 import hashlib
 import logging
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule
+from pytorch_lightning import LightningDataModule, Trainer
 from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
@@ -36,7 +36,11 @@ PREVIEW_VIDEOS = 8
 class Augmentation(Protocol):
     """What an augmentation of a batch of videos offers; `swapaqa.augment` has several."""
 
-    mixes_targets: ClassVar[bool]
+    mixes_targets: ClassVar[bool]  # blends labels too, which has no meaning for every method
+    replaces_pixels: ClassVar[bool]  # False only for the one that does nothing
+
+    @property
+    def pool(self) -> Literal["local", "global"]: ...  # donors from this process's videos, or from all of the batch
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Any: ...
 
@@ -85,14 +89,17 @@ class VideoData(LightningDataModule):
     skipped: list[str] = field(init=False, default_factory=list)
 
     max_label: ClassVar[float]
+    home: ClassVar[str]  # the environment variable that names the root
+    layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
 
     def __post_init__(self) -> None:
         super().__init__()
         if not 0 <= self.val_fraction < 1:
             raise InputError(f"data.val_fraction={self.val_fraction}: a share below 1 is needed")
-        if min(self.frames, self.batch_size) < 1 or min(self.workers, self.voters) < 0:
-            raise InputError("data.frames and data.batch_size start at 1, data.workers at 0")
+        for key, least in (("frames", 1), ("batch_size", 1), ("workers", 0), ("voters", 0)):
+            if getattr(self, key) < least:
+                raise InputError(f"data.{key}={getattr(self, key)}: at least {least} is needed")
 
     @property
     @abstractmethod
@@ -119,18 +126,14 @@ class VideoData(LightningDataModule):
     def group(self, record: Record) -> Hashable:
         """Exemplars of a record come from its group."""
 
-    @abstractmethod
-    def missing_root(self) -> str:
-        """The message for a run without a root: what was looked for, its layout, where it comes from."""
-
     @property
     def folder(self) -> Path:
         """The root as a path. InputError if none was given or it does not exist."""
         if self.root is None:
-            raise InputError(self.missing_root())
+            raise InputError(f"{self.home} and data.root: neither is set. {self.layout}")
         folder = Path(self.root).expanduser()
         if not folder.is_dir():
-            raise InputError(f"data.root={self.root}: no such folder. {self.missing_root()}")
+            raise InputError(f"data.root={self.root}: no such folder. {self.layout}")
         return folder
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  one set-up serves all stages
@@ -157,9 +160,7 @@ class VideoData(LightningDataModule):
     def _item(self, record: Record) -> Item:
         files = self.box_files(record)
         self.boxes.find(files)
-        return Item(
-            record, self.media(record), files, self.label(record), self.actions.index(record.action)
-        )
+        return Item(record, self.media(record), files, self.label(record), self.actions.index(record.action))
 
     def _readable(self, items: list[Item]) -> list[Item]:
         if not self.skip_unreadable:
@@ -203,12 +204,8 @@ class VideoData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self._place()
-        sampler = WholeBatches(
-            KeyedPermutation(len(self.items["train"]), self.seed), self.batch_size, rank, world
-        )
-        return DataLoader(
-            self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading()
-        )
+        sampler = WholeBatches(KeyedPermutation(len(self.items["train"]), self.seed), self.batch_size, rank, world)
+        return DataLoader(self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
 
     def _training_set(self) -> Dataset:
         videos = TrainingVideos(self.reader, self.items["train"], self.seed)
@@ -223,11 +220,11 @@ class VideoData(LightningDataModule):
         rank, world = self._place()
         votes = self.bank if split != "train" else None
         videos = EvaluationVideos(self.reader, self.items[split], votes, self.voters if votes else 0)
-        shard = DistributedSampler(videos, world, rank, shuffle=False) if world > 1 else None
+        shard: DistributedSampler | None = None
+        if world > 1:
+            shard = DistributedSampler(videos, world, rank, shuffle=False)
         size = max(1, 2 * self.batch_size // world)  # no graph is kept, so twice a training batch fits
-        return DataLoader(
-            videos, batch_size=size, sampler=shard, num_workers=self.workers, **self._loading()
-        )
+        return DataLoader(videos, batch_size=size, sampler=shard, num_workers=self.workers, **self._loading())
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -245,14 +242,43 @@ class VideoData(LightningDataModule):
 
     def augmented(self, batch: Sample | Pair, epoch: int, step: int) -> Sample | Pair:
         """The batch under the augmentation drawn for (seed, epoch, step); videos (B, C, T, H, W)."""
+        generator = keyed_generator(self.seed, "augment", epoch, step)
+        rank, world = self._place()
+        if self.augment.pool == "local" or world == 1 or self.trainer is None:
+            return self._apply(batch, generator)
+        whole = self._apply(self._gathered(batch, self.trainer), generator)
+        return _map(whole, lambda sample: Sample(*(column[rank::world] for column in sample)))  # type: ignore[arg-type]
+
+    def _apply(self, batch: Sample | Pair, generator: torch.Generator) -> Sample | Pair:
         pool = batch if isinstance(batch, Sample) else _pooled(batch)
-        plan = self.augment.draw(len(pool.video), keyed_generator(self.seed, "augment", epoch, step))
+        plan = self.augment.draw(len(pool.video), generator)
         targets = {name: getattr(pool, name) for name in ("score", "label", "judges")}
         video, targets = self.augment.apply(pool.video, pool.boxes, targets, plan)
         size = (pool.video.shape[3], pool.video.shape[4])
         share = self.augment.replaced_share(pool.boxes, size, plan)
-        pool = pool._replace(video=video, replaced=share, **targets)
+        pool = pool._replace(video=video, replaced=share)._replace(**targets)  # type: ignore[arg-type]
         return pool if isinstance(batch, Sample) else _unpooled(pool)
+
+    def _gathered(self, batch: Sample | Pair, trainer: Trainer) -> Sample | Pair:
+        """The batch of all processes, in the order that one process would have: process r holds every world-th row.
+
+        Videos travel as bytes. Every process then swaps the whole batch and keeps its rows: the swap is so cheap
+        beside the network that sending the results round would cost more.
+        """
+
+        def whole(column: Tensor | str | list[str]) -> Tensor | list[str]:
+            if not isinstance(column, Tensor):  # others' ids are not needed to augment: ours stand in their places
+                return [own for own in column for _ in range(world)]
+            gathered = trainer.strategy.all_gather(column.contiguous())  # (world, B, ...)
+            return gathered.transpose(0, 1).flatten(0, 1)
+
+        def gather(sample: Sample) -> Sample:
+            channels_last = sample._replace(video=sample.video.movedim(1, -1))  # as it lies in memory
+            gathered = Sample(*(whole(column) for column in channels_last))  # type: ignore[arg-type]
+            return gathered._replace(video=gathered.video.movedim(-1, 1))
+
+        world = trainer.world_size
+        return _map(batch, gather)
 
     def preview(self) -> Preview:
         """The first training videos of epoch 0 before and after the augmentation, on the CPU."""
@@ -273,7 +299,7 @@ class VideoData(LightningDataModule):
         shares = {"mean": float(replaced.mean())}
         for position in action.unique().tolist():
             shares[self.actions[position]] = float(replaced[action == position].mean())
-        if shares["mean"] < 0.01 and not getattr(self.augment, "changes_nothing", False):
+        if shares["mean"] < 0.01 and self.augment.replaces_pixels:
             raise InputError(
                 f"the augmentation would replace {shares['mean']:.2%} of the pixels, less than 1 %: lower aug.ratio, "
                 "choose other boxes (boxes=darklabel), raise data.batch_size above 1, or say aug=none"
@@ -281,10 +307,13 @@ class VideoData(LightningDataModule):
         return shares
 
 
-def _channels_first(batch: Any) -> Any:
-    if isinstance(batch, Pair):
-        return Pair(_channels_first(batch.query), _channels_first(batch.exemplar))
-    return batch._replace(video=batch.video.movedim(-1, 1))  # a view: the bytes stay channels last
+def _map(batch: Sample | Pair, change: Callable[[Sample], Sample]) -> Sample | Pair:
+    return change(batch) if isinstance(batch, Sample) else Pair(change(batch.query), change(batch.exemplar))
+
+
+def _channels_first(batch: Sample | Pair) -> Sample | Pair:
+    """(B, T, H, W, C) -> (B, C, T, H, W) as a view: the bytes stay channels last."""
+    return _map(batch, lambda sample: sample._replace(video=sample.video.movedim(-1, 1)))
 
 
 def _concatenated(samples: Sequence[Sample]) -> Sample:
@@ -292,7 +321,7 @@ def _concatenated(samples: Sequence[Sample]) -> Sample:
     for values in zip(*samples, strict=True):
         joined = torch.cat(values) if isinstance(values[0], Tensor) else [v for part in values for v in part]
         fields.append(joined)
-    return Sample(*fields)
+    return Sample(*fields)  # type: ignore[arg-type]  # in the order of the fields
 
 
 def _pooled(pair: Pair) -> Sample:
@@ -302,7 +331,8 @@ def _pooled(pair: Pair) -> Sample:
 
 def _unpooled(pool: Sample) -> Pair:
     half = len(pool.video) // 2
-    return Pair(Sample(*(f[:half] for f in pool)), Sample(*(f[half:] for f in pool)))
+    queries, exemplars = [f[:half] for f in pool], [f[half:] for f in pool]
+    return Pair(Sample(*queries), Sample(*exemplars))  # type: ignore[arg-type]
 
 
 def _joined(batches: Sequence[Sample | Pair]) -> Sample:

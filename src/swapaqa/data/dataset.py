@@ -37,8 +37,8 @@ class SampleReader:
     geometry: Geometry
     boxes: BoxSource
 
-    def read(self, item: Item, index: int, placement: Placement, voters: Sequence[int] = ()) -> Sample:
-        """The sample of `item`, which is number `index` of its split.
+    def read(self, item: Item, position: int, placement: Placement, voters: Sequence[int] = ()) -> Sample:
+        """The sample of `item`, which is number `position` of its split.
 
         Raises:
             InputError: naming the video or box file that is missing, damaged or too short.
@@ -48,9 +48,7 @@ class SampleReader:
         record, label = item.record, item.label
         return Sample(
             video=torch.from_numpy(self.geometry.place_frames(frames, placement)),
-            boxes=torch.from_numpy(
-                self._boxes(item, frames.shape[1:3], window, placement).astype(np.float32)
-            ),
+            boxes=torch.from_numpy(self._boxes(item, frames.shape[1:3], window, placement).astype(np.float32)),
             score=record.score,  # type: ignore[arg-type]  # numbers become tensors in collate
             label=label.value,  # type: ignore[arg-type]
             offset=label.offset,  # type: ignore[arg-type]
@@ -58,16 +56,14 @@ class SampleReader:
             difficulty=1.0 if record.difficulty is None else record.difficulty,  # type: ignore[arg-type]
             judges=torch.tensor(record.judge_scores, dtype=torch.float64),
             action=item.action,  # type: ignore[arg-type]
-            index=index,  # type: ignore[arg-type]
+            position=position,  # type: ignore[arg-type]
             voters=torch.tensor(voters, dtype=torch.int64),
             replaced=torch.zeros((), dtype=torch.float32),
             split=record.split,
             video_id=record.video_id,
         )
 
-    def _boxes(
-        self, item: Item, size: tuple[int, int], window: Sequence[int], placement: Placement
-    ) -> np.ndarray:
+    def _boxes(self, item: Item, size: tuple[int, int], window: Sequence[int], placement: Placement) -> np.ndarray:
         if self.boxes.frame == "input":  # already on the grid of what the network sees
             crop = (self.geometry.crop, self.geometry.crop)
             return self.boxes.read(BoxRequest(item.box_files, crop, window))
@@ -111,7 +107,8 @@ class TrainingPairs(Dataset[Pair]):
         query = self.videos.items[position].record
         exemplar = self.bank.draw(query, epoch)
         return Pair(
-            query=self.videos[key], exemplar=self.videos.read(exemplar, epoch, f"exemplar of {query.video_id}")
+            query=self.videos[key],
+            exemplar=self.videos.read(exemplar, epoch, f"exemplar of {query.video_id}"),
         )
 
 

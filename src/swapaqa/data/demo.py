@@ -51,11 +51,12 @@ class DemoSettings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.cue_strength <= 1:
-            raise InputError(f"data.cue_strength={self.cue_strength}: a share between 0 and 1 is needed")
-        if min(self.train, self.test, self.shifted) < 2:
-            raise InputError("data.train, data.test and data.shifted of the demo need at least 2 videos each")
+            raise InputError(f"data.settings.cue_strength={self.cue_strength}: a share between 0 and 1 is needed")
+        for split in ("train", "test", "shifted"):
+            if getattr(self, split) < 2:
+                raise InputError(f"data.settings.{split}={getattr(self, split)}: at least 2 videos are needed")
         if not 2 <= self.keyframes <= self.frames:
-            raise InputError(f"data.keyframes={self.keyframes}: between 2 and {self.frames} are possible")
+            raise InputError(f"data.settings.keyframes={self.keyframes}: between 2 and {self.frames} are possible")
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ def draw_diver(
 def write_video(path: Path, frames: np.ndarray) -> None:
     """Write (T, H, W, 3) RGB bytes as motion JPEG."""
     height, width = frames.shape[1:3]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 15, (width, height))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 15, (width, height))
     if not writer.isOpened():
         raise OSError(f"{path}: this build of OpenCV cannot write motion JPEG")
     writer.set(cv2.VIDEOWRITER_PROP_QUALITY, 95)
@@ -213,8 +214,7 @@ def write_boxes(path: Path, centres: np.ndarray, settings: DemoSettings) -> None
     side = 0.205 * settings.size
     keys = np.unique(np.linspace(0, len(centres) - 1, settings.keyframes).round().astype(int))
     lines = [
-        f"{t},0,{centres[t, 0] - side / 2:.1f},{centres[t, 1] - side / 2:.1f},{side:.1f},{side:.1f},diver"
-        for t in keys
+        f"{t},0,{centres[t, 0] - side / 2:.1f},{centres[t, 1] - side / 2:.1f},{side:.1f},{side:.1f},diver" for t in keys
     ]
     path.write_text("\n".join(lines) + os.linesep)
 
@@ -240,7 +240,9 @@ class Demo(AQA7):
 
 
 def read_judges(path: Path) -> dict[str, dict]:
-    """Difficulty and judges' scores by video id."""
+    """Difficulty and judges' scores by video id. InputError where the table is missing."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such table, so data.root is not the demo's folder; leave data.root out")
     with open(path, newline="") as table:
         return {
             f"{ACTION}/{int(row['index']):03d}": {

@@ -31,7 +31,7 @@ class KeyedPermutation(Sampler[Key]):
             yield self.epoch, position
 
 
-class WholeBatches(BatchSampler):
+class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sampler` and sets its epoch
     """Batches of `batch_size` over all processes, of which process `rank` of `world` takes every world-th key.
 
     So one and eight processes train on the same batches. What is left at the end of an epoch makes a smaller batch if
@@ -44,12 +44,13 @@ class WholeBatches(BatchSampler):
                 f"data.batch_size={batch_size} is the batch over all processes and does not divide by their number, "
                 f"{world}; {batch_size // world * world + world} would"
             )
-        super().__init__(sampler, batch_size, drop_last=False)
+        super().__init__(sampler, batch_size, drop_last=False)  # type: ignore[arg-type]  # keys, not ints
+        self.size = len(sampler)
         self.rank = rank
         self.world = world
 
     def _sizes(self) -> list[int]:
-        whole, rest = divmod(len(self.sampler), self.batch_size)  # type: ignore[arg-type]
+        whole, rest = divmod(self.size, self.batch_size)
         rest -= rest % self.world  # at most world - 1 videos of an epoch wait for the next one's permutation
         sizes = [self.batch_size] * whole
         if rest >= 2 * self.world or (rest and not sizes) or (rest and self.batch_size == self.world):
@@ -65,5 +66,5 @@ class WholeBatches(BatchSampler):
         keys = list(self.sampler)
         start = 0
         for size in self._sizes():
-            yield keys[start : start + size][self.rank :: self.world]
+            yield keys[start : start + size][self.rank :: self.world]  # type: ignore[misc]
             start += size

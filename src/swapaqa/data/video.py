@@ -69,7 +69,7 @@ def _images(folder: Path) -> list[Path]:
 def _read_images(folder: Path, indices: Sequence[int]) -> np.ndarray:
     files = _images(folder)
     _check_length(folder, len(files), indices)
-    frames = []
+    frames: list[np.ndarray] = []
     for index in indices:
         frame = cv2.imread(str(files[index]), cv2.IMREAD_COLOR)
         if frame is None:

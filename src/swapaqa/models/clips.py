@@ -37,9 +37,7 @@ def clip_starts(frames: int, length: int, stride: int, last_start: int | None = 
         raise InputError(f"a video of {frames} frames is shorter than a clip of {length}: use shorter clips")
     last = frames - length if last_start is None else last_start
     if not 0 <= last <= frames - length:
-        raise InputError(
-            f"last_start={last}: clips of {length} in {frames} frames start at 0..{frames - length}"
-        )
+        raise InputError(f"last_start={last}: clips of {length} in {frames} frames start at 0..{frames - length}")
     return [*range(0, last, stride), last]
 
 
@@ -135,9 +133,7 @@ class VideoEncoder(nn.Module):
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) uint8 -> (B, feature_size)."""
         starts = clip_starts(video.shape[2], self.clip_frames, self.clip_stride, self.last_start)
-        clips = cut_clips(
-            normalise(video, self.normalisation, self._input_dtype(video)), starts, self.clip_frames
-        )
+        clips = cut_clips(normalise(video, self.normalisation, self._input_dtype(video)), starts, self.clip_frames)
         if has_live_batch_norm(self.network):
             # One clip position at a time, as MUSDL (CVPR 2020): what shares a pass shares statistics.
             positions = [self.network(clips[n :: len(starts)]) for n in range(len(starts))]  # n times (B, D)

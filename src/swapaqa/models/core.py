@@ -45,9 +45,7 @@ def build_groups(deltas: Tensor, depth: int, max_delta: float, decimals: int | N
         InputError: no pair, or so many differences above `max_delta` that a border exceeds it.
     """
     if deltas.numel() == 0:
-        raise InputError(
-            "no pair of training videos to build CoRe's groups from: use a larger training split"
-        )
+        raise InputError("no pair of training videos to build CoRe's groups from: use a larger training split")
     if depth < 2:
         raise InputError(f"depth={depth}: a regression tree needs a depth of at least 2")
     ordered = _rounded(deltas, decimals).double().sort().values
@@ -223,7 +221,7 @@ class CoRe(Scorer):
 
     groups: Tensor
 
-    def __init__(  # noqa: PLR0913  the names of conf/model/core.yaml
+    def __init__(
         self,
         encoder: VideoEncoder,
         hidden_features: int,

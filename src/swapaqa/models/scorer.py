@@ -6,7 +6,7 @@ optimiser's two groups, logging and the metrics are here and nowhere else.
 
 from abc import abstractmethod
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
     factor: Tensor  # (N,)
     difficulty: Tensor  # (N,)
     action: Tensor  # (N,) int64
-    index: Tensor  # (N,) int64
+    position: Tensor  # (N,) int64
     voters: Tensor  # (N, V) int64
 
 
@@ -62,7 +62,7 @@ class Scorer(LightningModule):
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:
         """Predicted labels (N,) float64 of encoded `videos`. `exemplars`: the training videos by position."""
 
-    def learn_scale(self, labels: TrainingLabels) -> None:  # noqa: B027  most methods derive nothing
+    def learn_scale(self, labels: TrainingLabels) -> None:
         """Derive constants from the training labels, before training. They belong into buffers."""
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -103,12 +103,12 @@ class Scorer(LightningModule):
     def _measure(self, split: str, predicted: Tensor, videos: Encoded) -> None:
         if split not in self.spearman:
             self.spearman[split] = SpearmanById().to(self.device)
-        metric = self.spearman[split]
+        metric = cast(SpearmanById, self.spearman[split])
         metric.reset()
-        metric.update(predicted, videos.score, videos.index)
+        metric.update(predicted, videos.score, videos.position)
         _, pred, target = metric.predictions()
-        values = {f"{split}/spearman": metric.compute(), f"{split}/relative_l2_x100": relative_l2_x100(pred, target)}
-        self.log_dict({name: value.float() for name, value in values.items()}, prog_bar=True, rank_zero_only=False)
+        self.log(f"{split}/spearman", metric.compute().float(), prog_bar=True)
+        self.log(f"{split}/relative_l2_x100", relative_l2_x100(pred, target).float())
 
     def _gathered(self, parts: list[Encoded], split: str) -> Encoded:
         """One table of a split. The training videos, in their order, are shared by all processes."""
@@ -117,11 +117,11 @@ class Scorer(LightningModule):
             return whole
         if self.trainer.world_size > 1:
             whole = Encoded(*(column.flatten(0, 1) for column in self.all_gather(whole)))
-        first = {int(position): row for row, position in reversed(list(enumerate(whole.index.tolist())))}
-        rows = torch.tensor([first[position] for position in sorted(first)], device=whole.index.device)
+        first = {int(position): row for row, position in reversed(list(enumerate(whole.position.tolist())))}
+        rows = torch.tensor([first[position] for position in sorted(first)], device=whole.position.device)
         return Encoded(*(column[rows] for column in whole))
 
 
 def predictions(scorer: Scorer) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-    """(index, predicted, true) in points by split, of the last evaluation; every process must call it."""
-    return {split: metric.predictions() for split, metric in scorer.spearman.items()}
+    """(position, predicted, true) in points by split, of the last evaluation; every process must call it."""
+    return {split: cast(SpearmanById, metric).predictions() for split, metric in scorer.spearman.items()}

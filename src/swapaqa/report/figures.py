@@ -31,9 +31,7 @@ def scatter(tables: Mapping[str, tuple[Tensor, Tensor]], titles: Mapping[str, st
     figure.savefig(path, dpi=120)
 
 
-def swap_strip(
-    before: Tensor, after: Tensor, boxes: Tensor, scaled: Tensor, names: Sequence[str], path: Path
-) -> None:
+def swap_strip(before: Tensor, after: Tensor, boxes: Tensor, scaled: Tensor, names: Sequence[str], path: Path) -> None:
     """For each video two rows, before and after the augmentation, over frames spread through its window.
 
     Args:

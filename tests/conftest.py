@@ -1,0 +1,154 @@
+"""What several tests need: the real data, a small AQA-7 tree, and the real entry point in an isolated home."""
+
+import contextlib
+import io
+import logging
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+REPOSITORY = Path(__file__).parents[1]
+REAL_DATA = REPOSITORY.parent / "shared" / "data"
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real annotation files and videos."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"the real data is not at {REAL_DATA}")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all runs, so that equal demo data is written once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def small_demo() -> list[str]:
+    """Overrides that make the demo a matter of seconds: 12 training videos, two epochs, no wandb."""
+    return [
+        *(f"data.settings.{split}={count}" for split, count in (("train", 12), ("test", 6), ("shifted", 6))),
+        "trainer.max_epochs=2",
+        "trainer.check_val_every_n_epoch=1",
+        "logger=csv",
+    ]
+
+
+def isolated(folder: Path, cache: Path) -> dict[str, str]:
+    """The environment of a person without a wandb key, a home of their own and, for wandb, no network."""
+    ours = ("WANDB", "AQA7", "MTL_AQA", "SWAPAQA", "HYDRA", "XDG", "PL_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | {
+        "HOME": str(folder),
+        "NETRC": str(folder / "netrc"),
+        "SWAPAQA_CACHE": str(cache),
+        "WANDB_BASE_URL": "http://127.0.0.1:9",  # nobody answers there
+        "WANDB_CACHE_DIR": str(folder / "wandb-cache"),
+        "WANDB_CONFIG_DIR": str(folder / "wandb-config"),
+        "WANDB_DATA_DIR": str(folder / "wandb-data"),
+    }
+
+
+@pytest.fixture(scope="session")
+def train_process(demo_cache: Path) -> Run:
+    """`train_process(folder, *overrides)`: `python -m src.train` from the repository; the run is in `folder/run`."""
+
+    def run(folder: Path, *overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "src.train", f"hydra.run.dir={folder}/run", *overrides],
+            cwd=REPOSITORY,
+            env=isolated(folder, demo_cache) | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def train_inside(demo_cache: Path) -> Run:
+    """The same entry point inside this process, which saves the seconds that importing everything takes."""
+
+    def run(folder: Path, *overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        arguments = ["train", f"hydra.run.dir={folder}/run", *overrides]
+        out, err, root = io.StringIO(), io.StringIO(), logging.getLogger()
+        handlers, level, status = root.handlers[:], root.level, 0
+        with (
+            patch.dict(os.environ, isolated(folder, demo_cache) | environment, clear=True),
+            patch.object(sys, "argv", arguments),
+            patch.object(sys, "path", [str(REPOSITORY), *sys.path]),
+            contextlib.chdir(REPOSITORY),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                runpy.run_module("src.train", run_name="__main__", alter_sys=True)
+            except SystemExit as stop:
+                status = int(stop.code or 0)
+            finally:  # Hydra has put its own there
+                root.handlers[:] = handlers
+                root.setLevel(level)
+        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def aqa7_tree(tmp_path: Path) -> Callable[..., Path]:
+    """`aqa7_tree(...)` writes a small data set in the AQA-7 layout and returns its folder."""
+
+    def write(train: int = 6, test: int = 4, frames: int = 16, size: tuple[int, int] = (40, 64)) -> Path:
+        root = tmp_path / "aqa7"
+        lists = root / "Split_4"
+        lists.mkdir(parents=True)
+        for split, first, count in (("train", 1, train), ("test", train + 1, test)):
+            rows = [[1, index, 30 + 67 * ((index * 0.618) % 1)] for index in range(first, first + count)]
+            savemat(lists / f"split_4_{split}_list.mat", {f"consolidated_{split}_list": np.array(rows)})
+        for index in range(1, train + test + 1):
+            write_dive(root, index, frames, size)
+        return root
+
+    return write
+
+
+def write_dive(root: Path, index: int, frames: int, size: tuple[int, int]) -> None:
+    """A bright square that moves over a coloured wall: a video file for odd indices, an image folder for even ones."""
+    videos, boxes = root / "diving-out", root / "boxes" / "diving"
+    videos.mkdir(exist_ok=True)
+    boxes.mkdir(parents=True, exist_ok=True)
+    height, width = size
+    side, wall = height // 4, np.random.default_rng(index).integers(20, 160, 3)
+    lefts = np.linspace(2, width - side - 2, frames).round().astype(int)
+    top = height // 3
+    pictures = np.full((frames, height, width, 3), wall, np.uint8)
+    for picture, left in zip(pictures, lefts, strict=True):
+        picture[top : top + side, left : left + side] = 230
+    if index % 2:
+        codec = cv2.VideoWriter.fourcc(*"MJPG")
+        writer = cv2.VideoWriter(str(videos / f"{index:03d}.avi"), codec, 25, (width, height))
+        for picture in pictures:
+            writer.write(picture[..., ::-1].copy())
+        writer.release()
+    else:
+        folder = videos / f"{index:03d}"
+        folder.mkdir()
+        for number, picture in enumerate(pictures, 1):
+            cv2.imwrite(str(folder / f"img_{number:05d}.jpg"), picture[..., ::-1])
+    lines = [f"{t},0,{lefts[t]},{top},{side},{side},diver" for t in (0, frames // 2, frames - 1)]
+    (boxes / f"{index:03d}.txt").write_text("\n".join(lines) + "\n")
