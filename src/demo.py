@@ -1,7 +1,14 @@
-"""See the product work on the demo data: `python -m src.demo compare`.
+"""See the product work: `python -m src.demo compare` and `python -m src.demo swap`.
 
-`compare` trains twice, without and with the swap, and prints both side by side on the two test lists: `test`, whose
-backgrounds tell the score as in training, and `shifted`, whose backgrounds tell nothing.
+`compare` trains twice, without and with the swap, and prints both side by side on the two test lists of the demo data:
+`test`, whose backgrounds tell the score as in training, and `shifted`, whose backgrounds tell nothing.
+
+`swap` shows what an augmentation does to a few videos, as a picture strip and as a film. The augmentation, its settings
+and the boxes are those of the configuration, so every key of `src.train` works here too:
+
+    python -m src.demo swap
+    python -m src.demo swap --id diving/003 --id diving/017 aug.ratio=1 --also aug.ratio=2 --also aug=cutmix
+    python -m src.demo swap --video a.mp4 --video b.mp4 boxes=fixed boxes.share=0.4 aug.ratio=1.5 aug.variant=clean
 """
 
 import argparse
@@ -10,11 +17,30 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
+from swapaqa.augment.swap import scale_boxes
+from swapaqa.config import check, run_recipe
+from swapaqa.data.boxes import BoxRequest, BoxSource
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.geometry import Geometry
+from swapaqa.data.video import frame_count, read_frames
+from swapaqa.errors import InputError
+from swapaqa.report.figures import Augmented, swap_strip, swap_video
 from swapaqa.result import RESULT_FILE
+from swapaqa.seeds import keyed_generator
+
+CONFIG = Path(__file__).resolve().parent.parent / "conf"
+FILM_FRAMES, FILM_SIZE = 48, 256
 
 ARMS = {"without": "aug=none", "with": "aug=swap"}
 SPLITS = {"test": "backgrounds as in training", "shifted": "backgrounds that tell nothing"}
@@ -57,15 +83,117 @@ def comparison(results: dict[str, dict]) -> Table:
     return table
 
 
+class Videos(NamedTuple):
+    """Videos as the network sees them before any augmentation."""
+
+    names: list[str]
+    video: Tensor  # (B, 3, T, H, W) uint8
+    boxes: Tensor  # (B, T, 4)
+
+
+def configuration(overrides: list[str]) -> DictConfig:
+    """The configuration of `src.train` with these overrides, checked."""
+    with initialize_config_dir(str(CONFIG), version_base="1.3"):
+        cfg = compose("train", [*overrides, "logger=csv", "name=demo"], return_hydra_config=False)
+    cfg.logger.save_dir = "."  # only a run has a folder
+    check(cfg)
+    return cfg
+
+
+def show_swap(videos: list[str], ids: list[str], overrides: list[str], also: list[str], out: Path) -> None:
+    """Write `swap.png` and `swap.mp4` of the given files, or of videos of the data set, into `out`."""
+    cfg = configuration(overrides)
+    shown = from_files(cfg, [Path(path) for path in videos]) if videos else from_data_set(cfg, ids)
+    results = [augmented(cfg, overrides, shown)]
+    for more in also:
+        words = more.split()
+        another = any(word.startswith("aug=") for word in words)  # whose keys are not those of the first
+        kept = [word for word in overrides if not (another and word.startswith("aug"))]
+        results.append(augmented(configuration([*kept, *words]), words, shown))
+    out.mkdir(parents=True, exist_ok=True)
+    swap_strip(shown.video, shown.boxes, results, shown.names, out / "swap.png")
+    swap_video(shown.video, shown.boxes, results, out / "swap.mp4")
+    console.print(f"written: {out / 'swap.png'}, {out / 'swap.mp4'}", soft_wrap=True)
+
+
+def augmented(cfg: DictConfig, title: list[str], shown: Videos) -> Augmented:
+    """The videos under the configured augmentation; of two videos each is the other's donor."""
+    augment = instantiate(cfg.aug)
+    plan = augment.draw(len(shown.video), keyed_generator(cfg.seed, "augment", 0, 0))
+    video, _ = augment.apply(shown.video, shown.boxes, {}, plan)
+    ratio = OmegaConf.select(cfg, "aug.ratio")
+    scaled = None if ratio is None else scale_boxes(shown.boxes, ratio, (video.shape[3], video.shape[4]))
+    settings = [word for word in title if word.startswith(("aug", "boxes"))]
+    return Augmented("\n".join(settings) or "aug=swap", video, scaled)
+
+
+def from_data_set(cfg: DictConfig, ids: list[str]) -> Videos:
+    """Videos of the training list by id, the first two where none is named. InputError for an unknown id."""
+    data: VideoData = instantiate(cfg.data)
+    data.setup()
+    items = {item.record.video_id: item for split in data.items.values() for item in split}
+    chosen = ids or list(items)[:2]
+    for name in chosen:
+        if name not in items:
+            raise InputError(f"--id {name}: no such video in data={cfg.data._target_}; one is {next(iter(items))}")
+    samples = [data.reader.read(items[name], 0, data.geometry.centre()) for name in chosen]
+    return Videos(
+        chosen,
+        torch.stack([sample.video for sample in samples]).movedim(-1, 1),
+        torch.stack([sample.boxes for sample in samples]),
+    )
+
+
+def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
+    """Video files, sampled evenly to FILM_FRAMES frames of FILM_SIZE pixels around the centre.
+
+    Boxes of a source with files are looked for beside the video, under the video's name.
+    """
+    boxes: BoxSource = instantiate(cfg.boxes)
+    videos, placed = [], []
+    for file in files:
+        if not file.exists():
+            raise InputError(f"--video {file}: no such file")
+        window = np.linspace(0, frame_count(file) - 1, FILM_FRAMES).round().astype(int).tolist()
+        frames = read_frames(file, window)
+        height, width = frames.shape[1:3]
+        scale = FILM_SIZE / min(height, width)
+        geometry = Geometry(round(height * scale), round(width * scale), FILM_SIZE, random_crop=False, flip=0.0)
+        videos.append(geometry.place_frames(frames, geometry.centre()))
+        found = boxes.read(BoxRequest([file.with_suffix("")], (height, width), window))
+        on_input = boxes.frame == "input"
+        placed.append(found if on_input else geometry.place_boxes(found, (height, width), geometry.centre()))
+        if on_input:
+            placed[-1] = boxes.read(BoxRequest([file.with_suffix("")], (FILM_SIZE, FILM_SIZE), window))
+    return Videos(
+        [file.name for file in files],
+        torch.from_numpy(np.stack(videos)).movedim(-1, 1),
+        torch.from_numpy(np.stack(placed)).float(),
+    )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m src.demo", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m src.demo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Overrides of src.train, such as seed=1 or aug.ratio=3, may follow every command.",
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     arms = commands.add_parser("compare", help="train without and with the swap on the demo data")
-    arms.add_argument("overrides", nargs="*", help="further overrides of src.train, such as seed=1")
-    arms.set_defaults(run=lambda given: compare(given.overrides))
-    given = parser.parse_args()
-    given.run(given)
+    arms.set_defaults(run=lambda _, overrides: compare(overrides))
+    strip = commands.add_parser("swap", help="a picture strip and a film of what an augmentation does")
+    strip.add_argument("--video", action="append", default=[], help="a video file; name two or more")
+    strip.add_argument("--id", action="append", default=[], help="a video of the data set, such as diving/003")
+    strip.add_argument("--also", action="append", default=[], help="one more row: 'aug.ratio=2 aug.variant=clean'")
+    strip.add_argument("--out", type=Path, default=Path("outputs/swap"), help="folder of swap.png and swap.mp4")
+    strip.set_defaults(run=lambda g, overrides: show_swap(g.video, g.id, overrides, g.also, g.out))
+    given, overrides = parser.parse_known_args()  # what is left are overrides, wherever they stand
+    for word in overrides:
+        if "=" not in word:
+            parser.error(f"{word}: neither an option nor an override such as aug.ratio=2")
+    given.run(given, overrides)
 
 
 if __name__ == "__main__":
-    main()
+    run_recipe(main)

@@ -21,7 +21,7 @@ from swapaqa.config import check, run_recipe
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
-from swapaqa.report.figures import scatter, swap_strip
+from swapaqa.report.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, device_name, write_result
 
 log = logging.getLogger(__name__)
@@ -94,16 +94,11 @@ def checkpoints(folder: Path, data: VideoData) -> list[Callback]:
 def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:
     """The first two videos of the preview, with the boxes before and after scaling."""
     before, after = preview.before, preview.after
-    size = (before.video.shape[3], before.video.shape[4])
-    ratio = float(OmegaConf.select(cfg, "aug.ratio", default=1.0))
-    swap_strip(
-        before.video[:2],
-        after.video[:2],
-        before.boxes[:2],
-        scale_boxes(before.boxes[:2], ratio, size),
-        list(before.video_id[:2]),
-        path,
-    )
+    boxes = before.boxes[:2]
+    ratio = OmegaConf.select(cfg, "aug.ratio")
+    scaled = None if ratio is None else scale_boxes(boxes, ratio, (before.video.shape[3], before.video.shape[4]))
+    result = Augmented(HydraConfig.get().runtime.choices.aug, after.video[:2], scaled)
+    swap_strip(before.video[:2], boxes, [result], list(before.video_id[:2]), path)
 
 
 def finish(

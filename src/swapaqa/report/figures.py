@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,30 +33,78 @@ def scatter(tables: Mapping[str, tuple[Tensor, Tensor]], titles: Mapping[str, st
     figure.savefig(path, dpi=120)
 
 
-def swap_strip(before: Tensor, after: Tensor, boxes: Tensor, scaled: Tensor, names: Sequence[str], path: Path) -> None:
-    """For each video two rows, before and after the augmentation, over frames spread through its window.
+class Augmented(NamedTuple):
+    """What one augmentation made of a few videos."""
+
+    title: str
+    video: Tensor  # (B, 3, T, H, W) uint8
+    boxes: Tensor | None  # (B, T, 4) scaled boxes, None for an augmentation without
+
+
+def swap_strip(before: Tensor, boxes: Tensor, results: Sequence[Augmented], names: Sequence[str], path: Path) -> None:
+    """For each video a row as it was and a row for every result, over six frames spread through its window.
 
     Args:
-        before, after: (B, 3, T, H, W) uint8.
-        boxes, scaled: (B, T, 4), drawn yellow and red on the rows before.
+        before: (B, 3, T, H, W) uint8.
+        boxes: (B, T, 4), drawn yellow; the scaled boxes of the first result are drawn red.
+        results: of one or several augmentations of the same videos.
         names: (B) titles.
         path: of the PNG.
     """
-    videos, frames = len(before), before.shape[2]
-    shown = np.unique(np.linspace(0, frames - 1, 6).round().astype(int))
-    figure = Figure(figsize=(1.5 * len(shown), 1.55 * 2 * videos + 0.3), layout="constrained")
-    panels = figure.subplots(2 * videos, len(shown), squeeze=False)
+    videos, rows = len(before), 1 + len(results)
+    shown = np.unique(np.linspace(0, before.shape[2] - 1, 6).round().astype(int))
+    figure = Figure(figsize=(1.5 * len(shown), 1.55 * rows * videos + 0.3), layout="constrained")
+    panels = figure.subplots(rows * videos, len(shown), squeeze=False)
     for video in range(videos):
         for column, t in enumerate(shown):
-            upper, lower = panels[2 * video][column], panels[2 * video + 1][column]
-            _show(upper, before[video, :, t])
-            _draw_box(upper, boxes[video, t], BOX)
-            _draw_box(upper, scaled[video, t], SCALED_BOX)
-            _show(lower, after[video, :, t])
-        panels[2 * video][0].set_ylabel(f"{names[video]}\nbefore", fontsize=7)
-        panels[2 * video + 1][0].set_ylabel("after", fontsize=7)
+            own = panels[rows * video : rows * (video + 1), column]
+            _show(own[0], before[video, :, t])
+            _draw_box(own[0], boxes[video, t], BOX)
+            if results[0].boxes is not None:
+                _draw_box(own[0], results[0].boxes[video, t], SCALED_BOX)
+            for panel, result in zip(own[1:], results, strict=True):
+                _show(panel, result.video[video, :, t])
+        for row, title in enumerate([names[video], *(result.title for result in results)]):
+            panels[rows * video + row][0].set_ylabel(title, fontsize=7)
     figure.suptitle("yellow: box    red: scaled box, what is kept    below: what the network is trained on", fontsize=8)
     figure.savefig(path, dpi=130)
+
+
+def swap_video(before: Tensor, boxes: Tensor, results: Sequence[Augmented], path: Path, frame_rate: float = 12) -> None:
+    """The same as a film: a row as the videos were, with boxes, and a row for every result; arguments as `swap_strip`.
+
+    Small videos are enlarged to about 256 rows. Written with OpenCV's mpeg4.
+    """
+    scale = max(1, round(256 / before.shape[3]))
+    rows, columns = 1 + len(results), len(before)
+    height, width = before.shape[3] * scale, before.shape[4] * scale
+    size = (width * columns, height * rows)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), frame_rate, size)
+    if not writer.isOpened():
+        raise OSError(f"{path}: this build of OpenCV cannot write mpeg4")
+    for t in range(before.shape[2]):
+        top = [_enlarged(before[video, :, t], scale) for video in range(columns)]
+        for video, picture in enumerate(top):
+            _draw_box_in_pixels(picture, boxes[video, t], BOX, scale)
+            if results[0].boxes is not None:
+                _draw_box_in_pixels(picture, results[0].boxes[video, t], SCALED_BOX, scale)
+        below = [[_enlarged(result.video[video, :, t], scale) for video in range(columns)] for result in results]
+        writer.write(np.vstack([np.hstack(row) for row in [top, *below]]))
+    writer.release()
+
+
+def _enlarged(frame: Tensor, scale: int) -> np.ndarray:
+    """(3, H, W) RGB -> (H scale, W scale, 3) in OpenCV's BGR."""
+    picture = frame.permute(1, 2, 0).cpu().numpy()[..., ::-1]
+    return np.ascontiguousarray(picture.repeat(scale, axis=0).repeat(scale, axis=1))
+
+
+def _draw_box_in_pixels(picture: np.ndarray, box: Tensor, colour: str, scale: int) -> None:
+    x1, y1, x2, y2 = box.tolist()
+    if x1 <= x2 and y1 <= y2:
+        corners = [round(x1 * scale), round(y1 * scale)], [round((x2 + 1) * scale) - 1, round((y2 + 1) * scale) - 1]
+        blue_green_red = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
+        cv2.rectangle(picture, *corners, blue_green_red, 1)
 
 
 def _show(panel: Axes, frame: Tensor) -> None:
