@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from swapaqa.augment.swap import scale_boxes
+from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, scale_boxes
 from swapaqa.config import check, run_recipe
 from swapaqa.data.boxes import BoxRequest, BoxSource
 from swapaqa.data.datamodule import VideoData
@@ -100,12 +100,13 @@ def configuration(overrides: list[str]) -> DictConfig:
     return cfg
 
 
-def show_swap(videos: list[str], ids: list[str], overrides: list[str], also: list[str], out: Path) -> None:
-    """Write `swap.png` and `swap.mp4` of the given files, or of videos of the data set, into `out`."""
-    cfg = configuration(overrides)
-    shown = from_files(cfg, [Path(path) for path in videos]) if videos else from_data_set(cfg, ids)
+def show_swap(given: argparse.Namespace, overrides: list[str]) -> None:
+    """Write `swap.png` and `swap.mp4` of the given files, or of videos of the data set, into `given.out`."""
+    cfg, out = configuration(overrides), given.out
+    shown = from_files(cfg, [Path(path) for path in given.video]) if given.video else from_data_set(cfg, given.id)
+    augmented = background_given if given.background else with_augmentation
     results = [augmented(cfg, overrides, shown)]
-    for more in also:
+    for more in given.also:
         words = more.split()
         another = any(word.startswith("aug=") for word in words)  # whose keys are not those of the first
         kept = [word for word in overrides if not (another and word.startswith("aug"))]
@@ -116,15 +117,32 @@ def show_swap(videos: list[str], ids: list[str], overrides: list[str], also: lis
     console.print(f"written: {out / 'swap.png'}, {out / 'swap.mp4'}", soft_wrap=True)
 
 
-def augmented(cfg: DictConfig, title: list[str], shown: Videos) -> Augmented:
+def with_augmentation(cfg: DictConfig, title: list[str], shown: Videos) -> Augmented:
     """The videos under the configured augmentation; of two videos each is the other's donor."""
     augment = instantiate(cfg.aug)
     plan = augment.draw(len(shown.video), keyed_generator(cfg.seed, "augment", 0, 0))
     video, _ = augment.apply(shown.video, shown.boxes, {}, plan)
     ratio = OmegaConf.select(cfg, "aug.ratio")
     scaled = None if ratio is None else scale_boxes(shown.boxes, ratio, (video.shape[3], video.shape[4]))
-    settings = [word for word in title if word.startswith(("aug", "boxes"))]
-    return Augmented("\n".join(settings) or "aug=swap", video, scaled)
+    return Augmented(_settings(title), video, scaled)
+
+
+def background_given(cfg: DictConfig, title: list[str], shown: Videos) -> Augmented:
+    """What each video gives as a donor: the swap onto a video that keeps nothing of its own."""
+    augment = instantiate(cfg.aug)
+    if not isinstance(augment, ScaledBackgroundSwap):
+        raise InputError(
+            "--background shows what aug=swap takes from a donor: the other augmentations have no such part"
+        )
+    count, nowhere = len(shown.video), torch.full_like(shown.boxes, -2.0)  # a box off the frame keeps nothing
+    video = torch.cat([shown.video, shown.video])
+    plan = SwapPlan(torch.arange(count, 2 * count).repeat(2))
+    swapped, _ = augment.apply(video, torch.cat([nowhere, shown.boxes]), {}, plan)
+    return Augmented(_settings(title), swapped[:count], None)
+
+
+def _settings(title: list[str]) -> str:
+    return "\n".join(word for word in title if word.startswith(("aug", "boxes.share"))) or "aug=swap"
 
 
 def from_data_set(cfg: DictConfig, ids: list[str]) -> Videos:
@@ -147,7 +165,7 @@ def from_data_set(cfg: DictConfig, ids: list[str]) -> Videos:
 def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
     """Video files, sampled evenly to FILM_FRAMES frames of FILM_SIZE pixels around the centre.
 
-    Boxes of a source with files are looked for beside the video, under the video's name.
+    Boxes of a source with files are looked for in `boxes.root`, else beside the video, under the video's name.
     """
     boxes: BoxSource = instantiate(cfg.boxes)
     videos, placed = [], []
@@ -160,11 +178,12 @@ def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
         scale = FILM_SIZE / min(height, width)
         geometry = Geometry(round(height * scale), round(width * scale), FILM_SIZE, random_crop=False, flip=0.0)
         videos.append(geometry.place_frames(frames, geometry.centre()))
-        found = boxes.read(BoxRequest([file.with_suffix("")], (height, width), window))
+        named = [Path(cfg.boxes.root) / file.stem if cfg.boxes.get("root") else file.with_suffix("")]
+        found = boxes.read(BoxRequest(named, (height, width), window))
         on_input = boxes.frame == "input"
         placed.append(found if on_input else geometry.place_boxes(found, (height, width), geometry.centre()))
         if on_input:
-            placed[-1] = boxes.read(BoxRequest([file.with_suffix("")], (FILM_SIZE, FILM_SIZE), window))
+            placed[-1] = boxes.read(BoxRequest(named, (FILM_SIZE, FILM_SIZE), window))
     return Videos(
         [file.name for file in files],
         torch.from_numpy(np.stack(videos)).movedim(-1, 1),
@@ -186,8 +205,9 @@ def main() -> None:
     strip.add_argument("--video", action="append", default=[], help="a video file; name two or more")
     strip.add_argument("--id", action="append", default=[], help="a video of the data set, such as diving/003")
     strip.add_argument("--also", action="append", default=[], help="one more row: 'aug.ratio=2 aug.variant=clean'")
+    strip.add_argument("--background", action="store_true", help="show what each video gives as a donor")
     strip.add_argument("--out", type=Path, default=Path("outputs/swap"), help="folder of swap.png and swap.mp4")
-    strip.set_defaults(run=lambda g, overrides: show_swap(g.video, g.id, overrides, g.also, g.out))
+    strip.set_defaults(run=show_swap)
     given, overrides = parser.parse_known_args()  # what is left are overrides, wherever they stand
     for word in overrides:
         if "=" not in word:

@@ -24,9 +24,7 @@ def test_permutations_are_drawn_uniformly(batch_size, rule, outcomes):
     generator = torch.Generator().manual_seed(1)
     draws = 300 * outcomes
     counts = Counter(tuple(draw_donors(batch_size, rule, generator).tolist()) for _ in range(draws))
-    possible = {
-        order for order in permutations(range(batch_size)) if rule == "randperm" or has_no_fixed_point(order)
-    }
+    possible = {order for order in permutations(range(batch_size)) if rule == "randperm" or has_no_fixed_point(order)}
     assert set(counts) == possible
     assert len(possible) == outcomes
     spread = math.sqrt(300 * (1 - 1 / outcomes))

@@ -125,9 +125,7 @@ def test_steps_as_in_the_loops(video):
     torch.testing.assert_close(mean_frame(video), (video.double() / 255).mean(dim=2).float())
 
 
-@pytest.mark.parametrize(
-    ("crop", "width", "sigma"), [(112, 11, 3.6667), (128, 13, 4.3333), (224, 23, 7.6667)]
-)
+@pytest.mark.parametrize(("crop", "width", "sigma"), [(112, 11, 3.6667), (128, 13, 4.3333), (224, 23, 7.6667)])
 def test_size_of_the_blur(crop, width, sigma):
     assert blur_size(crop) == (width, pytest.approx(sigma, abs=1e-4))
     assert blur_size(256) == (25, 25 / 3)

@@ -29,9 +29,7 @@ BOXES = torch.tensor([2.0, 2, 5, 5]).repeat(3, 4, 1)
 
 @pytest.fixture
 def video() -> torch.Tensor:
-    stored = torch.randint(
-        0, 256, (3, 4, 8, 10, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    stored = torch.randint(0, 256, (3, 4, 8, 10, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return stored.permute(0, 4, 1, 2, 3)
 
 
@@ -64,9 +62,7 @@ def test_mixup_blends_pixels_and_scores(video, targets):
     assert targets["score"].tolist() == [10, 20, 40]
     floats, _ = VideoMixup().apply(video.float(), BOXES, targets, plan)
     torch.testing.assert_close(floats.double(), exact)
-    torch.testing.assert_close(
-        VideoMixup().replaced_share(BOXES, (8, 10), plan), torch.tensor([0.75, 0, 0.5])
-    )
+    torch.testing.assert_close(VideoMixup().replaced_share(BOXES, (8, 10), plan), torch.tensor([0.75, 0, 0.5]))
 
 
 def test_cutmix_pastes_one_box_in_all_frames(video, targets):
@@ -153,9 +149,7 @@ def test_no_augmentation_passes_everything_on(video, targets):
 
 def test_only_the_mixes_mix_targets():
     mixing = {
-        kind
-        for kind in (ScaledBackgroundSwap, FAME, NoAugmentation, VideoCutMix, VideoMixup)
-        if kind.mixes_targets
+        kind for kind in (ScaledBackgroundSwap, FAME, NoAugmentation, VideoCutMix, VideoMixup) if kind.mixes_targets
     }
     assert mixing == {VideoCutMix, VideoMixup}
 
@@ -172,9 +166,7 @@ def test_every_yaml_names_every_value_and_works(name, video, targets):
     if name != "none":
         defaults = kind()
         shared = expected - {"ratio", "crop_size"}
-        assert {key: getattr(augment, key) for key in shared} == {
-            key: getattr(defaults, key) for key in shared
-        }
+        assert {key: getattr(augment, key) for key in shared} == {key: getattr(defaults, key) for key in shared}
     changed, _ = augment(video, BOXES, targets, torch.Generator().manual_seed(0))
     assert changed.shape == video.shape
 

@@ -66,7 +66,9 @@ def swap_strip(before: Tensor, boxes: Tensor, results: Sequence[Augmented], name
                 _show(panel, result.video[video, :, t])
         for row, title in enumerate([names[video], *(result.title for result in results)]):
             panels[rows * video + row][0].set_ylabel(title, fontsize=7)
-    figure.suptitle("yellow: box    red: scaled box, what is kept    below: what the network is trained on", fontsize=8)
+    figure.suptitle(
+        "yellow: box    red: scaled box, what is kept    below: the same frames after the augmentation", fontsize=8
+    )
     figure.savefig(path, dpi=130)
 
 

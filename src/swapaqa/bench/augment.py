@@ -1,0 +1,262 @@
+"""The swap beside the published form and a plain copy: `python -m src.bench augment`.
+
+Exact candidates are compared bit by bit before anything is timed. On a CUDA device every call takes the next of several
+batches, together larger than any cache.
+"""
+
+import argparse
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from swapaqa.augment import fused
+from swapaqa.augment.fused import Clips, Form, swap_and_normalise
+from swapaqa.augment.swap import Variant, pixel_bounds, swap_background
+from swapaqa.bench.timing import Candidates, best_device, describe, median_ratio, time_rounds
+from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD, clip_starts, cut_clips, normalise
+
+COPY, NAIVE = "copy, bytes, kept buffer", "naive official, float32"
+COPY_AS_MANY = "copy of as many bytes, kept buffer"
+CACHE_BYTES = 512 * 2**20  # above the largest cache of any device
+
+
+class SwapCase(NamedTuple):
+    """One batch to swap: bytes and the same values as float32, both (B, C, T, H, W)."""
+
+    video: Tensor
+    floats: Tensor
+    kept: Tensor  # for results, as video
+    kept_floats: Tensor
+    boxes: Tensor  # (B, T, 4) float32, a moving box of about 13 % of the frame
+    donors: Tensor  # (B,) int64
+    ratio: float
+
+
+def add_augment(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommand."""
+    augment = commands.add_parser("augment", help="the swap beside the published form and a plain copy")
+    augment.add_argument("--batch", type=int, default=4, help="videos in a batch")
+    augment.add_argument("--frames", type=int, default=103)
+    augment.add_argument("--size", type=int, default=224, help="height and width in pixels")
+    augment.add_argument("--rounds", type=int, default=7)
+    augment.set_defaults(run=bench_augment)
+
+
+def bench_augment(arguments: argparse.Namespace) -> None:
+    """Two tables: the swap of bytes, and the swap with the normalisation behind it."""
+    device = best_device()
+    cases = make_swap_cases(arguments.batch, arguments.frames, arguments.size, device)
+    video = cases[0].video
+    check_swap(cases[0])
+    console = Console()
+    console.print(
+        f"swap of (B, C, T, H, W) = {tuple(video.shape)}, {video.nbytes / 1e6:.0f} MB as bytes, "
+        f"ratio {cases[0].ratio}, {arguments.rounds} rounds\n{describe(device)}",
+        soft_wrap=True,
+    )
+    console.print(swap_table(time_rounds(swap_candidates(cases), arguments.rounds, device), video.nbytes))
+    check_fused(cases[0])
+    rows = fused_candidates(cases)
+    seconds = time_rounds({name: row.call for name, row in rows.items()}, arguments.rounds, device)
+    console.print(fused_table(rows, seconds))
+
+
+def make_swap_cases(batch: int, frames: int, size: int, device: torch.device) -> list[SwapCase]:
+    """One batch, or on a CUDA device as many as its caches cannot hold."""
+    first = make_swap_case(batch, frames, size, device)
+    if device.type != "cuda":
+        return [first]
+    count = math.ceil(CACHE_BYTES / first.video.nbytes)
+    return [first, *(another(first) for _ in range(count))]
+
+
+def another(case: SwapCase) -> SwapCase:
+    """The same in other memory."""
+    return case._replace(
+        video=case.video.clone(),
+        floats=case.floats.clone(),
+        kept=torch.empty_like(case.video),
+        kept_floats=torch.empty_like(case.floats),
+    )
+
+
+def make_swap_case(batch: int, frames: int, size: int, device: torch.device) -> SwapCase:
+    """A batch as the loader makes it: (B, T, H, W, C) in memory, seen as (B, C, T, H, W)."""
+    generator = torch.Generator().manual_seed(0)
+    stored = torch.randint(0, 256, (batch, frames, size, size, 3), dtype=torch.uint8, generator=generator)
+    video = stored.to(device).permute(0, 4, 1, 2, 3)
+    floats = video.float().contiguous()
+    side = 0.18 * size * (0.8 + 0.4 * torch.rand(batch, frames, 2, generator=generator))  # doubled by the ratio
+    centre = size * (0.3 + 0.4 * torch.rand(batch, frames, 2, generator=generator))
+    boxes = torch.cat([centre - side / 2, centre + side / 2], dim=-1).to(device)
+    donors = torch.arange(batch, device=device).roll(1)
+    return SwapCase(video, floats, torch.empty_like(video), torch.empty_like(floats), boxes, donors, ratio=2.0)
+
+
+def swap_candidates(cases: list[SwapCase]) -> Candidates:
+    """What is timed of the swap of bytes, by the name it has in the table; every call takes the next case."""
+    turns = itertools.cycle(cases)
+    return {
+        COPY: lambda: (case := next(turns)).kept.copy_(case.video),
+        "ours, kept buffer": lambda: run_swap(case := next(turns), "paper", case.kept),
+        "ours, fresh": lambda: run_swap(next(turns), "paper", None),
+        "ours official, kept buffer": lambda: run_swap(case := next(turns), "official", case.kept),
+        "ours clean, kept buffer": lambda: run_swap(case := next(turns), "clean", case.kept),
+        "copy, float32, kept buffer": lambda: (case := next(turns)).kept_floats.copy_(case.floats),
+        NAIVE: lambda: naive_swap(next(turns), "official"),
+    }
+
+
+def naive_swap(case: SwapCase, variant: Variant) -> Tensor:
+    """The published form, written for this table: float masks filled frame by frame, then float arithmetic.
+
+    `official` or `paper`, for boxes inside the frame: own * scaled mask + donor * (neither scaled mask, nor,
+    in `official`, the donor's own mask).
+    """
+    batch, _, frames, height, width = case.floats.shape
+    first = int if variant == "official" else math.ceil
+    scaled = torch.zeros(batch, 1, frames, height, width)
+    hole = torch.zeros(batch, 1, frames, height, width)
+    for sample in range(batch):
+        for frame in range(frames):
+            x1, y1, x2, y2 = (case.boxes[sample, frame, side].item() for side in range(4))
+            if variant == "official":
+                hole[sample, 0, frame, int(y1) : int(y2) + 1, int(x1) : int(x2) + 1] = 1
+            grow_x, grow_y = (case.ratio - 1) * (x2 - x1) / 2, (case.ratio - 1) * (y2 - y1) / 2
+            left, right = max(x1 - grow_x, 0), min(x2 + grow_x, width)
+            top, bottom = max(y1 - grow_y, 0), min(y2 + grow_y, height)
+            scaled[sample, 0, frame, first(top) : int(bottom) + 1, first(left) : int(right) + 1] = 1
+    scaled, hole = scaled.to(case.floats.device), hole.to(case.floats.device)
+    return case.floats * scaled + case.floats[case.donors] * ((1 - scaled) * (1 - hole[case.donors]))
+
+
+def check_swap(case: SwapCase) -> None:
+    """Every exact candidate against the published form, bit by bit, before a time means anything."""
+    variants: tuple[Variant, ...] = ("paper", "official")
+    for variant in variants:
+        expected = naive_swap(case, variant).to(torch.uint8)
+        for out in (None, torch.empty_like(case.video)):
+            if not torch.equal(run_swap(case, variant, out), expected):
+                raise AssertionError(f"the swap ({variant}) differs from the published form: trust no time")
+
+
+def run_swap(case: SwapCase, variant: Variant, out: Tensor | None) -> Tensor:
+    """The project's swap on the bytes of `case`."""
+    return swap_background(case.video, case.boxes, case.donors, ratio=case.ratio, variant=variant, out=out)
+
+
+def swap_table(seconds: dict[str, list[float]], nbytes: int) -> Table:
+    """Rows in the order of the candidates; GB/s counts the video's bytes read once and written once."""
+    table = Table("candidate", "ms", "GB/s", "x copy", "naive / this")
+    copy, naive = seconds[COPY], seconds[NAIVE]
+    for name, times in seconds.items():
+        median = statistics.median(times)
+        moved = 2 * nbytes * (4 if "float32" in name else 1)
+        table.add_row(
+            name,
+            f"{median * 1e3:.3f}",
+            f"{moved / median / 1e9:.1f}",
+            f"{median_ratio(times, copy):.2f}",
+            f"{median_ratio(naive, times):.1f}",
+        )
+    return table
+
+
+class Fused(NamedTuple):
+    """One row of the second table."""
+
+    call: Callable[[], object]
+    nbytes: int  # that have to be read and written
+
+
+def fused_candidates(cases: list[SwapCase]) -> dict[str, Fused]:
+    """Bytes in, normalised bfloat16 out: in steps and in one call, as a video and as clips of 16 frames."""
+    turns, video = itertools.cycle(cases), cases[0].video
+    clips = cut_as_in_training(video)
+    whole = 3 * video.nbytes  # a byte read and two written
+    in_clips = video.nbytes + 2 * video.nbytes * len(clips.starts) * clips.length // video.shape[2]
+    rows = {
+        COPY_AS_MANY: Fused(lambda: copy_bytes(next(turns), whole // 2), whole),
+        "swap, then normalise": Fused(lambda: swap_normalise(next(turns)), whole),
+        "fused": Fused(lambda: run_fused(next(turns), None), whole),
+        "swap, normalise, cut clips": Fused(lambda: swap_normalise_cut(next(turns), clips), in_clips),
+        "fused, into clips": Fused(lambda: run_fused(next(turns), clips), in_clips),
+    }
+    if video.is_cuda and fused.HAS_TRITON:
+        rows["kernel alone, into clips"] = Fused(kernel_alone(turns, cases[0], clips), in_clips)
+        rows["kernel alone"] = Fused(kernel_alone(turns, cases[0], None), whole)
+    return rows
+
+
+def cut_as_in_training(video: Tensor) -> Clips:
+    """103 frames in ten clips of 16; a shorter video in what fits."""
+    length = min(16, video.shape[2])
+    return Clips(clip_starts(video.shape[2], length, stride=10), length)
+
+
+def copy_bytes(case: SwapCase, nbytes: int) -> None:
+    """A plain copy of `nbytes`, of memory that is there anyway."""
+    source, kept = (part.view(-1).view(torch.uint8)[:nbytes] for part in (case.floats, case.kept_floats))
+    kept.copy_(source)
+
+
+def swap_normalise(case: SwapCase) -> Tensor:
+    """As training does it: the swap after the transfer, the normalisation in the encoder."""
+    return normalise(run_swap(case, "paper", None), "imagenet", torch.bfloat16)
+
+
+def swap_normalise_cut(case: SwapCase, clips: Clips) -> Tensor:
+    """And the clips that the network sees."""
+    return cut_clips(swap_normalise(case), list(clips.starts), clips.length)
+
+
+def run_fused(case: SwapCase, clips: Clips | None) -> Tensor:
+    """The same in one call."""
+    return swap_and_normalise(case.video, case.boxes, case.donors, **imagenet_form(case, clips)._asdict())
+
+
+def kernel_alone(turns: Iterator[SwapCase], case: SwapCase, clips: Clips | None) -> Callable[[], object]:
+    """Without the few small operations that make bounds of boxes; all cases have the same boxes."""
+    from swapaqa.augment.fused_triton import run_kernel  # here: it cannot be imported without Triton
+
+    form, size = imagenet_form(case, clips), (case.video.shape[3], case.video.shape[4])
+    bounds = pixel_bounds(case.boxes, case.ratio, size, truncate=False)
+
+    def call() -> Tensor:
+        video = next(turns).video
+        return run_kernel(video, video, bounds, bounds, case.donors, None, form)
+
+    return call
+
+
+def imagenet_form(case: SwapCase, clips: Clips | None) -> Form:
+    """`paper`, to bfloat16."""
+    return Form(case.ratio, IMAGENET_MEAN, IMAGENET_STD, torch.bfloat16, "paper", 0, clips)
+
+
+def check_fused(case: SwapCase) -> None:
+    """One call against the steps, bit by bit: in bfloat16 no rounding of float32 is left to see."""
+    clips, expected = cut_as_in_training(case.video), swap_normalise(case)
+    if not (
+        torch.equal(run_fused(case, None), expected)
+        and torch.equal(run_fused(case, clips), cut_clips(expected, list(clips.starts), clips.length))
+    ):
+        raise AssertionError("the fused form differs from swap, then normalise: trust no time")
+
+
+def fused_table(rows: dict[str, Fused], seconds: dict[str, list[float]]) -> Table:
+    """Rows in the order of the candidates; the share of the copy's bytes per second that each reaches."""
+    table = Table("candidate, to bfloat16", "ms", "GB/s", "share of copy")
+    copy = seconds[COPY_AS_MANY]
+    for name, row in rows.items():
+        median = statistics.median(seconds[name])
+        share = median_ratio(copy, seconds[name]) * row.nbytes / rows[COPY_AS_MANY].nbytes
+        table.add_row(name, f"{median * 1e3:.3f}", f"{row.nbytes / median / 1e9:.1f}", f"{share:.1%}")
+    return table

@@ -1,0 +1,112 @@
+"""The loader beside the published form: `python -m src.bench loader`.
+
+A sample is 103 frames, resized to 455x256 and cropped to 224x224, on one thread. The frames are those of a real video
+given by --video, scaled to 640x360 and written as JPEG (quality 95) and as an mp4, as AQA-7 is kept.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from swapaqa.bench.timing import describe, median_ratio, time_rounds
+from swapaqa.data.frame_store import FrameStore, Kind, Want
+from swapaqa.data.geometry import Geometry
+from swapaqa.data.video import read_frames
+from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD
+
+FRAMES, SOURCE_SIZE = 103, (360, 640)
+GEOMETRY = Geometry(height=256, width=455, crop=224, random_crop=False, flip=0.0)
+REFERENCE = "published form: PIL to normalised float32"
+
+
+def add_loader(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommand."""
+    loader = commands.add_parser("loader", help="loading one sample: published form, images, video, both caches")
+    loader.add_argument("--video", type=Path, required=True, help="a real video; its first 103 frames are used")
+    loader.add_argument("--grain", type=float, default=0.0, help="sigma of added noise, as footage has it")
+    loader.add_argument("--rounds", type=int, default=5)
+    loader.set_defaults(run=bench_loader)
+
+
+def bench_loader(arguments: argparse.Namespace) -> None:
+    """Time every way to load the sample, and print ms, frames a second and the ratio to the published form."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as room:
+        os.environ["SWAPAQA_CACHE"] = f"{room}/cache"
+        images, film = write_sources(arguments.video, Path(room), arguments.grain)
+        sizes, candidates = loader_candidates(images, film)
+        seconds = time_rounds(candidates, arguments.rounds, torch.device("cpu"))
+    table = Table("one sample, 103 frames", "ms", "frames/s", "published / this", "MB on disk")
+    for name, times in seconds.items():
+        median = statistics.median(times)
+        ratio = median_ratio(seconds[REFERENCE], times)
+        table.add_row(name, f"{median * 1e3:.1f}", f"{FRAMES / median:.0f}", f"{ratio:.1f}", f"{sizes[name] / 1e6:.2f}")
+    console = Console()
+    console.print(f"{arguments.video.name}, grain {arguments.grain:g}; {describe(torch.device('cpu'))}", soft_wrap=True)
+    console.print(table)
+
+
+def write_sources(video: Path, room: Path, grain: float) -> tuple[Path, Path]:
+    """The frames of `video` as a folder of JPEGs and as an mp4."""
+    rng = np.random.default_rng(0)
+    height, width = SOURCE_SIZE
+    images, film = room / "images", room / "film.mp4"
+    images.mkdir()
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"mp4v"), 25, (width, height))
+    for number, frame in enumerate(read_frames(video, range(FRAMES)), 1):
+        scaled = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC)
+        noisy = np.clip(scaled + rng.normal(0, grain, scaled.shape), 0, 255).astype(np.uint8)[..., ::-1]
+        cv2.imwrite(str(images / f"img_{number:05d}.jpg"), noisy, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        writer.write(np.ascontiguousarray(noisy))
+    writer.release()
+    return images, film
+
+
+def loader_candidates(images: Path, film: Path) -> tuple[dict[str, int], dict[str, Callable[[], object]]]:
+    """Bytes on disk and the loading itself, by name."""
+    stores: dict[str, tuple[Kind, Path]] = {
+        "images, data.cache=none": ("none", images),
+        "mp4 by decord, data.cache=none": ("none", film),
+        "data.cache=packed": ("packed", images),
+        "data.cache=bytes": ("bytes", images),
+    }
+    sizes = {REFERENCE: _size(images)}
+    candidates: dict[str, Callable[[], object]] = {REFERENCE: lambda: published_form(images)}
+    for name, (kind, media) in stores.items():
+        store, want = FrameStore(kind, (GEOMETRY.height, GEOMETRY.width)), Want(media, tuple(range(FRAMES)))
+        store.fill([want])
+        sizes[name] = _size(media if kind == "none" else store.path(want))
+        candidates[name] = lambda store=store, want=want: load(store, want)  # type: ignore[misc]
+    return sizes, candidates
+
+
+def load(store: FrameStore, want: Want) -> torch.Tensor:
+    """(T, 224, 224, 3) bytes, as a loader process hands them on."""
+    return torch.from_numpy(GEOMETRY.place_frames(store.read(want, want.indices).frames, GEOMETRY.centre()))
+
+
+def published_form(images: Path) -> torch.Tensor:
+    """What the published loaders do, written for this table: (3, T, 224, 224) normalised float32."""
+    buffer = np.empty((FRAMES, GEOMETRY.crop, GEOMETRY.crop, 3))
+    place = GEOMETRY.centre()
+    box = (place.left, place.top, place.left + GEOMETRY.crop, place.top + GEOMETRY.crop)
+    for number, path in enumerate(sorted(images.iterdir())):
+        resized = Image.open(path).convert("RGB").resize((GEOMETRY.width, GEOMETRY.height), Image.Resampling.BILINEAR)
+        buffer[number] = np.asarray(resized.crop(box))
+    video = torch.from_numpy(buffer.transpose(3, 0, 1, 2)).float().div(255).clone()
+    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    return video.sub_(mean[:, None, None, None]).div_(std[:, None, None, None])
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.iterdir())

@@ -1,0 +1,78 @@
+"""The bench runs, prints every row, and refuses to time what is wrong."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).parents[1]
+CPU = torch.device("cpu")
+ROWS = (
+    "copy, bytes, kept buffer",
+    "ours, kept buffer",
+    "ours, fresh",
+    "ours official, kept buffer",
+    "ours clean, kept buffer",
+    "copy, float32, kept buffer",
+    "naive official, float32",
+    "copy of as many bytes, kept buffer",
+    "swap, then normalise",
+    "fused",
+    "swap, normalise, cut clips",
+    "fused, into clips",
+)
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(REPOSITORY))  # recipes are run from there, not installed
+    return importlib.import_module("swapaqa.bench.augment")
+
+
+def test_every_row_is_printed():
+    command = ["-m", "src.bench", "augment", "--batch", "2", "--frames", "4", "--size", "32", "--rounds", "2"]
+    environment = os.environ | {"COLUMNS": "120", "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, *command], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    rows = [line.split("│")[1].strip() for line in run.stdout.splitlines() if line.startswith("│")]
+    assert [row for row in rows if not row.startswith("kernel alone")] == list(ROWS)
+    assert "(2, 3, 4, 32, 32)" in run.stdout
+
+
+def test_a_wrong_swap_is_not_timed(bench, monkeypatch):
+    case = bench.make_swap_case(2, 3, 32, CPU)
+    bench.check_swap(case)
+    monkeypatch.setattr(bench, "swap_background", lambda video, *_, **__: video.clone())
+    with pytest.raises(AssertionError, match="differs from the published form"):
+        bench.check_swap(case)
+
+
+def test_a_wrong_fused_form_is_not_timed(bench, monkeypatch):
+    case = bench.make_swap_case(2, 3, 32, CPU)
+    bench.check_fused(case)
+    right = bench.swap_and_normalise
+    monkeypatch.setattr(bench, "swap_and_normalise", lambda *given, **named: right(*given, **named) + 1)
+    with pytest.raises(AssertionError, match="differs from swap, then normalise"):
+        bench.check_fused(case)
+
+
+def test_candidates_take_turns(bench):
+    """As on a CUDA device, where one batch would stay in the cache."""
+    cases = [bench.make_swap_case(2, 3, 32, CPU)]
+    cases.append(bench.another(cases[0]))
+    candidates = bench.swap_candidates(cases)
+    assert [candidates["ours, kept buffer"]() is case.kept for case in cases] == [True, True]
+    assert torch.equal(cases[0].kept, cases[1].kept)
+    assert cases[0].video.stride() == cases[1].video.stride()
+    for row in bench.fused_candidates(cases).values():
+        row.call()
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios(bench):
+    assert bench.median_ratio([2.0, 90.0, 8.0], [1.0, 30.0, 2.0]) == 3.0
