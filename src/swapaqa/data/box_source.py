@@ -1,0 +1,31 @@
+"""What a box source is asked and what it answers; configuration group `boxes` names one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+
+class BoxRequest(NamedTuple):
+    """What a source may ask of the video whose boxes are wanted."""
+
+    files: list[Path]  # box files that would belong to it, best first, without a suffix
+    size: tuple[int, int]  # (H, W) of the source frames
+    frames: Sequence[int]  # zero-based indices of the frames in the window
+    media: Path | None = None  # video file or image folder, for sources that look at the pixels
+    span: Sequence[int] = ()  # the window before any shift was drawn: what a tracker follows, once; empty: `frames`
+
+
+class BoxSource(Protocol):
+    """Where boxes come from. `frame` says on which grid they are: the source frame or what the network sees."""
+
+    ratio: float  # what the swap scales these boxes by unless aug.ratio says otherwise
+    frame: Literal["source", "input"]
+    root: str | None  # folder of box files, None for the data set's own
+
+    def read(self, request: BoxRequest) -> np.ndarray:
+        """(T, 4) float64."""
+
+    def find(self, files: Sequence[Path]) -> Path | None:
+        """The box file that would be read, None for a source without files. InputError where it is missing."""

@@ -1,0 +1,35 @@
+"""`python -m src.boxes`: the numbers and the strip of docs/boxes.md can be made again."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "src.boxes", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_measure_prints_a_row_for_each_tracker_and_first_box() -> None:
+    done = run("measure", "--videos", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("csrt") == done.stdout.count("kcf") == 2
+
+
+def test_strip_draws_a_real_dive(tmp_path: Path, real_data: Path) -> None:
+    out = tmp_path / "new" / "strip.png"
+    done = run("strip", str(real_data / "video" / "diving_sample.gif"), "--frames", "6", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert cv2.imread(str(out)).shape[0] == 104
+    assert "csrt" in done.stdout
+
+
+def test_a_video_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = run("strip", str(tmp_path / "none.mp4"))
+    assert done.returncode == 2
+    assert f"error: {tmp_path}/none.mp4: no such video" in done.stderr
+    assert "Traceback" not in done.stderr
