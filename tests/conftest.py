@@ -1,6 +1,8 @@
 """What several tests need: the real data, a small AQA-7 tree, and the real entry point in an isolated home."""
 
 import contextlib
+import copy
+import functools
 import io
 import logging
 import os
@@ -14,6 +16,8 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from scipy.io import savemat
 
 REPOSITORY = Path(__file__).parents[1]
@@ -107,6 +111,18 @@ def train_inside(demo_cache: Path) -> Run:
         return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def config() -> Callable[..., DictConfig]:
+    """`config(*overrides)`: the composed configuration, without running anything."""
+
+    @functools.cache
+    def build(*overrides: str) -> DictConfig:
+        with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+            return compose("train", overrides=list(overrides))
+
+    return lambda *overrides: copy.deepcopy(build(*overrides))
 
 
 @pytest.fixture

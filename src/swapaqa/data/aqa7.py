@@ -13,7 +13,6 @@ are the extremes over train and test together, as published by CoRe, TSA-Net and
 """
 
 import logging
-from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -89,9 +88,12 @@ def _read_list(path: Path, variable: str) -> np.ndarray:
     if variable not in content:
         found = [name for name in content if not name.startswith("__")]
         raise InputError(f"{path}: has no variable '{variable}' but {found}; it is not an AQA-7 split list")
-    rows = np.asarray(content[variable], np.float64)
-    if rows.ndim != 2 or rows.shape[1] != 3 or len(rows) == 0:
-        raise InputError(f"{path}: '{variable}' is {rows.shape}; rows of (class, index, score) are expected")
+    rows = content[variable]
+    if rows.ndim != 2 or rows.shape[1] != 3 or len(rows) == 0 or rows.dtype.kind not in "iuf":
+        raise InputError(
+            f"{path}: '{variable}' is {rows.shape} {rows.dtype}; rows of numbers (class, index, score) are expected"
+        )
+    rows = rows.astype(np.float64)
     if (rows[:, 0] == TRAMPOLINE).any():
         raise InputError(
             f"{path}: has trampoline (class 7), which the paper leaves out for the length of its videos; "
@@ -99,6 +101,12 @@ def _read_list(path: Path, variable: str) -> np.ndarray:
         )
     if not np.isin(rows[:, 0], range(1, 7)).all() or not (rows[:, :2] == rows[:, :2].round()).all():
         raise InputError(f"{path}: classes must be 1 to 6 and indices whole numbers; it is not an AQA-7 list")
+    videos, count = np.unique(rows[:, :2], axis=0, return_counts=True)
+    if count.max() > 1:
+        action, index = videos[count.argmax()].astype(int)
+        raise InputError(
+            f"{path}: {list(SCORE_RANGES)[action - 1]}/{index:03d} is listed {count.max()} times; once is right"
+        )
     return rows
 
 
@@ -129,11 +137,17 @@ class AQA7(VideoData):
     Attributes beside those of `VideoData`: `action`. Records of a group are those of one action.
     """
 
-    action: Action | Literal["all"]
+    action: Action | Literal["all", "trampoline"]
 
-    max_label: ClassVar[float] = 100.0
-    home: ClassVar[str] = "AQA7_ROOT"
     layout: ClassVar[str] = LAYOUT
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.action == "trampoline":
+            raise InputError(
+                "data.action=trampoline: the paper leaves trampoline out, for the length of its videos, and so does "
+                f"this project; choose one of {', '.join(SCORE_RANGES)}, or all"
+            )
 
     @property
     def actions(self) -> list[str]:
@@ -152,12 +166,14 @@ class AQA7(VideoData):
         folder = Path(self.boxes.root) if self.boxes.root else self.folder / "boxes"
         return [folder / record.action / name for name in _spellings(record)]
 
-    def label(self, record: Record) -> Label:
+    @property
+    def max_label(self) -> float:
+        """100, the end of the class-normalised scale; of completeness 30, three judges' highest scores."""
+        return 100.0 if self.target == "score" else 30.0
+
+    def score_label(self, record: Record) -> Label:
         low, high = SCORE_RANGES[record.action]
         return Label(100 * (record.score - low) / (high - low), offset=low, factor=(high - low) / 100)
-
-    def group(self, record: Record) -> Hashable:
-        return record.action
 
 
 def _spellings(record: Record) -> list[str]:

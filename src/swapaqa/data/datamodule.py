@@ -4,74 +4,58 @@ The augmentation is the hook `on_after_batch_transfer`: in training only, on byt
 """
 
 import hashlib
+import itertools
 import logging
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule, Trainer
 from rich.progress import track
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
 
-from swapaqa.batch import Pair, Sample, TrainingLabels
+from swapaqa.batch import TrainingLabels
 from swapaqa.data.boxes import BoxSource
 from swapaqa.data.dataset import EvaluationVideos, Item, SampleReader, TrainingPairs, TrainingVideos
 from swapaqa.data.exemplars import ExemplarBank
-from swapaqa.data.geometry import Geometry
+from swapaqa.data.frame_store import FrameStore, Kind
+from swapaqa.data.geometry import Geometry, Window
+from swapaqa.data.pooling import Augmentation, AugmentedData, Preview, channels_first, describe_shares, joined
 from swapaqa.data.records import Label, Record
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
 from swapaqa.errors import InputError
 from swapaqa.seeds import keyed_generator
 
+__all__ = ["Preview", "VideoData", "describe_shares"]
+
 log = logging.getLogger(__name__)
 
 PREVIEW_VIDEOS = 8
-
-
-class Augmentation(Protocol):
-    """What an augmentation of a batch of videos offers; `swapaqa.augment` has several."""
-
-    mixes_targets: ClassVar[bool]  # blends labels too, which has no meaning for every method
-    replaces_pixels: ClassVar[bool]  # False only for the one that does nothing
-
-    @property
-    def pool(self) -> Literal["local", "global"]: ...  # donors from this process's videos, or from all of the batch
-
-    def draw(self, batch_size: int, generator: torch.Generator) -> Any: ...
-
-    def apply(
-        self, video: Tensor, boxes: Tensor, targets: dict[str, Tensor], plan: Any
-    ) -> tuple[Tensor, dict[str, Tensor]]: ...
-
-    def replaced_share(self, boxes: Tensor, size: tuple[int, int], plan: Any) -> Tensor: ...
-
-
-class Preview(NamedTuple):
-    """A few training videos before and after the augmentation, (B, C, T, H, W)."""
-
-    before: Sample
-    after: Sample
+Target = Literal["score", "completeness"]
 
 
 @dataclass(kw_only=True, eq=False)
-class VideoData(LightningDataModule):
+class VideoData(AugmentedData):
     """Loading, pairing, augmenting. A data set is a subclass that reads its lists and finds its files.
 
     Attributes:
         root: folder of the data set; None where it is not known.
         frames: length of the window.
         geometry, boxes, augment: what happens to pixels, boxes and batches.
-        voters: exemplars that vote at evaluation; 0 for methods without exemplars, which then get single samples.
+        voters: exemplars that vote at evaluation, or `all` of a video's group; 0 for methods without exemplars, which
+            then get single samples.
         batch_size: videos (or pairs) of a batch over all processes.
         workers: loader processes of each training process.
         seed: of the run.
+        target: what is regressed: the score, or the completeness (score over difficulty) where the files give it.
         val_fraction: share of train that is cut off as `val`, for a choice of epoch that does not look at test.
-        skip_unreadable: decode everything once before training and leave out, with a warning, what cannot be read.
+        cache: keep decoded frames: `none`, `packed` (JPEG, less disk than the source) or `bytes` (memory-mapped, 36 MB
+            for 103 frames of 455x256); see `swapaqa.data.frame_store`.
+        skip_unreadable: decode everything once before training and leave out, with a warning, what is missing or
+            cannot be read.
     """
 
     root: str | None
@@ -79,17 +63,17 @@ class VideoData(LightningDataModule):
     geometry: Geometry
     boxes: BoxSource
     augment: Augmentation
-    voters: int
+    voters: int | Literal["all"]
     batch_size: int
     workers: int
     seed: int
+    target: Target
     val_fraction: float
     skip_unreadable: bool
+    cache: Kind = "none"
     items: dict[str, list[Item]] = field(init=False, default_factory=dict)
     skipped: list[str] = field(init=False, default_factory=list)
 
-    max_label: ClassVar[float]
-    home: ClassVar[str]  # the environment variable that names the root
     layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
 
@@ -98,7 +82,7 @@ class VideoData(LightningDataModule):
         if not 0 <= self.val_fraction < 1:
             raise InputError(f"data.val_fraction={self.val_fraction}: a share below 1 is needed")
         for key, least in (("frames", 1), ("batch_size", 1), ("workers", 0), ("voters", 0)):
-            if getattr(self, key) < least:
+            if getattr(self, key) != "all" and getattr(self, key) < least:
                 raise InputError(f"data.{key}={getattr(self, key)}: at least {least} is needed")
 
     @property
@@ -114,62 +98,118 @@ class VideoData(LightningDataModule):
     def media(self, record: Record) -> Path:
         """The video file or image folder of a record. InputError if it is not there."""
 
+    @property
     @abstractmethod
+    def max_label(self) -> float:
+        """The upper end of the label's scale; 0 is the lower one."""
+
+    @abstractmethod
+    def score_label(self, record: Record) -> Label:
+        """What a method regresses with `data.target=score`: the score on the scale from 0 to `max_label`."""
+
     def box_files(self, record: Record) -> list[Path]:
-        """Where its boxes would be, best first, without a suffix."""
+        """Where its boxes would be, best first, without a suffix: `<root>/boxes/<video_id>`."""
+        return [(Path(self.boxes.root) if self.boxes.root else self.folder / "boxes") / record.video_id]
 
-    @abstractmethod
-    def label(self, record: Record) -> Label:
-        """What a method regresses."""
+    def window(self, record: Record, media: Path) -> Window:  # noqa: ARG002  others look at the file
+        """Which frames of the file are the record's window: from its first one on."""
+        return Window(0)
 
-    @abstractmethod
+    @property
+    def shift_range(self) -> tuple[int, int]:
+        """Lowest and highest shift, in frames, that is drawn for the window of a training video; both are drawn."""
+        return (0, 0)
+
     def group(self, record: Record) -> Hashable:
-        """Exemplars of a record come from its group."""
+        """Exemplars of a record come from its group: its action."""
+        return record.action
+
+    def wider_groups(self) -> Sequence[Callable[[Record], Hashable]]:
+        """Where exemplars come from when no training video is in a record's group, narrowest first."""
+        return ()
+
+    def label(self, record: Record) -> Label:
+        """What a method regresses, `data.target`. Completeness is score / difficulty, so the factor is the difficulty.
+
+        Raises:
+            InputError: completeness where the files give no difficulty.
+        """
+        if self.target == "score":
+            return self.score_label(record)
+        if record.difficulty is None:
+            raise InputError(
+                f"data.target=completeness divides the score by the difficulty, and the files of this data set give "
+                f"none ({record.video_id}); say data.target=score"
+            )
+        return Label(record.score / record.difficulty, offset=0.0, factor=record.difficulty)
 
     @property
     def folder(self) -> Path:
         """The root as a path. InputError if none was given or it does not exist."""
         if self.root is None:
-            raise InputError(f"{self.home} and data.root: neither is set. {self.layout}")
+            raise InputError(f"data.root is not set. {self.layout}")
         folder = Path(self.root).expanduser()
         if not folder.is_dir():
             raise InputError(f"data.root={self.root}: no such folder. {self.layout}")
         return folder
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002  one set-up serves all stages
-        """Read the lists and find every file, once; nothing is decoded."""
+        """Read the lists and find every file, once; nothing is decoded but what `cache` keeps."""
         if self.items:
             return
         train, val = self._cut(self.read_split("train"))
         records = {"train": train} | ({"val": val} if val else {})
         records |= {split: self.read_split(split) for split in self.test_splits}
+        store = FrameStore(self.cache, (self.geometry.height, self.geometry.width))
+        self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
         for split, chosen in records.items():
-            self.items[split] = self._readable([self._item(record) for record in chosen])
-        self.reader = SampleReader(self.frames, self.geometry, self.boxes)
-        train_records = [item.record for item in self.items["train"]]
-        self.bank = ExemplarBank(train_records, self.group, self.seed) if self.voters else None
+            self.items[split] = self._items(chosen)
+        self.bank = self._open_bank() if self.voters else None
+        store.fill([self.reader.want(item) for items in self.items.values() for item in items])
+
+    def _open_bank(self) -> ExemplarBank:
+        train = [item.record for item in self.items["train"]]
+        bank = ExemplarBank(train, self.group, self.seed, self.wider_groups())
+        for split, items in self.items.items():
+            strays = bank.note_strays(split, [item.record for item in items])
+            if strays:
+                log.warning(
+                    "%s: %d of %d videos have no training video in their exemplar group, which is widened for them: %s",
+                    split, len(strays), len(items), ", ".join(strays),
+                )  # fmt: skip
+        if self.augment.mixes_targets and len(bank.groups) > 1:
+            raise InputError(
+                f"this augmentation blends scores, and exemplars are drawn within {len(bank.groups)} groups (of "
+                "difficulty or action): a blend of two groups belongs to neither; choose aug=swap, or a method without "
+                "exemplars"
+            )
+        return bank
 
     def _cut(self, train: list[Record]) -> tuple[list[Record], list[Record]]:
         """Cut `val_fraction` of the training records off, drawn by the seed alone."""
         count = round(self.val_fraction * len(train))
+        if self.val_fraction and not 0 < count < len(train):
+            raise InputError(f"data.val_fraction={self.val_fraction}: {count} of {len(train)} training videos for val")
         order = torch.randperm(len(train), generator=keyed_generator(self.seed, "val")).tolist()
         chosen = set(order[:count])
-        val = [Record(**vars(r) | {"split": "val"}) for i, r in enumerate(train) if i in chosen]
+        val = [replace(record, split="val") for i, record in enumerate(train) if i in chosen]
         return [record for i, record in enumerate(train) if i not in chosen], val
 
-    def _item(self, record: Record) -> Item:
-        files = self.box_files(record)
+    def item(self, record: Record) -> Item:
+        """The record with its files, its window and its label. InputError naming the file that is missing."""
+        files, media = self.box_files(record), self.media(record)
         self.boxes.find(files)
-        return Item(record, self.media(record), files, self.label(record), self.actions.index(record.action))
+        window = self.window(record, media)
+        return Item(record, media, window, files, self.label(record), self.actions.index(record.action))
 
-    def _readable(self, items: list[Item]) -> list[Item]:
+    def _items(self, records: list[Record]) -> list[Item]:
         if not self.skip_unreadable:
-            return items
+            return [self.item(record) for record in records]
         kept = []
-        reader = SampleReader(self.frames, self.geometry, self.boxes)
-        for item in track(items, description="reading every video once", transient=True):
+        for record in track(records, description="reading every video once", transient=True):
             try:
-                reader.read(item, 0, self.geometry.centre())
+                item = self.item(record)
+                self.reader.read(item, 0, self.geometry.centre(), self.shift_range[1])
                 kept.append(item)
             except InputError as error:
                 log.warning("left out: %s", error)
@@ -203,12 +243,12 @@ class VideoData(LightningDataModule):
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def train_dataloader(self) -> DataLoader:
-        rank, world = self._place()
+        rank, world = self.place()
         sampler = WholeBatches(KeyedPermutation(len(self.items["train"]), self.seed), self.batch_size, rank, world)
         return DataLoader(self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
 
     def _training_set(self) -> Dataset:
-        videos = TrainingVideos(self.reader, self.items["train"], self.seed)
+        videos = TrainingVideos(self.reader, self.items["train"], self.seed, self.shift_range)
         return TrainingPairs(videos, self.bank) if self.bank else videos
 
     def val_dataloader(self) -> list[DataLoader]:
@@ -217,77 +257,27 @@ class VideoData(LightningDataModule):
         return [self._evaluation_loader(split) for split in splits]
 
     def _evaluation_loader(self, split: str) -> DataLoader:
-        rank, world = self._place()
+        rank, world = self.place()
         votes = self.bank if split != "train" else None
-        videos = EvaluationVideos(self.reader, self.items[split], votes, self.voters if votes else 0)
+        count = len(votes.ids) if votes and self.voters == "all" else self.voters
+        videos = EvaluationVideos(self.reader, self.items[split], votes, int(count) if votes else 0)
         shard: DistributedSampler | None = None
         if world > 1:
             shard = DistributedSampler(videos, world, rank, shuffle=False)
         size = max(1, 2 * self.batch_size // world)  # no graph is kept, so twice a training batch fits
         return DataLoader(videos, batch_size=size, sampler=shard, num_workers=self.workers, **self._loading())
 
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
     def _loading(self) -> dict[str, Any]:
         return {"persistent_workers": self.workers > 0, "pin_memory": torch.cuda.is_available()}
 
-    def on_after_batch_transfer(self, batch: Sample | Pair, dataloader_idx: int) -> Sample | Pair:  # noqa: ARG002
-        """Bytes as (B, C, T, H, W); in training, augmented. Pairs are pooled: 2N videos exchange backgrounds."""
-        trainer = self.trainer
-        if trainer is None or not trainer.training:
-            return _channels_first(batch)
-        step = trainer.fit_loop.batch_idx + 1  # Lightning counts a batch after its transfer
-        return self.augmented(_channels_first(batch), trainer.current_epoch, step)
-
-    def augmented(self, batch: Sample | Pair, epoch: int, step: int) -> Sample | Pair:
-        """The batch under the augmentation drawn for (seed, epoch, step); videos (B, C, T, H, W)."""
-        generator = keyed_generator(self.seed, "augment", epoch, step)
-        rank, world = self._place()
-        if self.augment.pool == "local" or world == 1 or self.trainer is None:
-            return self._apply(batch, generator)
-        whole = self._apply(self._gathered(batch, self.trainer), generator)
-        return _map(whole, lambda sample: Sample(*(column[rank::world] for column in sample)))  # type: ignore[arg-type]
-
-    def _apply(self, batch: Sample | Pair, generator: torch.Generator) -> Sample | Pair:
-        pool = batch if isinstance(batch, Sample) else _pooled(batch)
-        plan = self.augment.draw(len(pool.video), generator)
-        targets = {name: getattr(pool, name) for name in ("score", "label", "judges")}
-        video, targets = self.augment.apply(pool.video, pool.boxes, targets, plan)
-        size = (pool.video.shape[3], pool.video.shape[4])
-        share = self.augment.replaced_share(pool.boxes, size, plan)
-        pool = pool._replace(video=video, replaced=share)._replace(**targets)  # type: ignore[arg-type]
-        return pool if isinstance(batch, Sample) else _unpooled(pool)
-
-    def _gathered(self, batch: Sample | Pair, trainer: Trainer) -> Sample | Pair:
-        """The batch of all processes, in the order that one process would have: process r holds every world-th row.
-
-        Videos travel as bytes. Every process then swaps the whole batch and keeps its rows: the swap is so cheap
-        beside the network that sending the results round would cost more.
-        """
-
-        def whole(column: Tensor | str | list[str]) -> Tensor | list[str]:
-            if not isinstance(column, Tensor):  # others' ids are not needed to augment: ours stand in their places
-                return [own for own in column for _ in range(world)]
-            gathered = trainer.strategy.all_gather(column.contiguous())  # (world, B, ...)
-            return gathered.transpose(0, 1).flatten(0, 1)
-
-        def gather(sample: Sample) -> Sample:
-            channels_last = sample._replace(video=sample.video.movedim(1, -1))  # as it lies in memory
-            gathered = Sample(*(whole(column) for column in channels_last))  # type: ignore[arg-type]
-            return gathered._replace(video=gathered.video.movedim(-1, 1))
-
-        world = trainer.world_size
-        return _map(batch, gather)
-
     def preview(self) -> Preview:
-        """The first training videos of epoch 0 before and after the augmentation, on the CPU."""
-        keys = list(KeyedPermutation(len(self.items["train"]), self.seed))[: max(PREVIEW_VIDEOS, self.batch_size)]
+        """The first training batches of epoch 0 before and after the augmentation, on the CPU."""
+        keys = WholeBatches(KeyedPermutation(len(self.items["train"]), self.seed), self.batch_size, rank=0, world=1)
+        batches = itertools.islice(keys, math.ceil(PREVIEW_VIDEOS / self.batch_size))
         dataset = self._training_set()
-        batches = [keys[i : i + self.batch_size] for i in range(0, len(keys), self.batch_size)]
-        shown = [_channels_first(default_collate([dataset[key] for key in batch])) for batch in batches]
+        shown = [channels_first(default_collate([dataset[key] for key in batch])) for batch in batches]
         after = [self.augmented(batch, epoch=0, step=step) for step, batch in enumerate(shown)]
-        return Preview(_joined(shown), _joined(after))
+        return Preview(joined(shown), joined(after))
 
     def check_replaced_share(self, preview: Preview) -> dict[str, float]:
         """The share of pixels that the augmentation replaces in the preview, as mean and per action.
@@ -305,41 +295,3 @@ class VideoData(LightningDataModule):
                 "choose other boxes (boxes=darklabel), raise data.batch_size above 1, or say aug=none"
             )
         return shares
-
-
-def _map(batch: Sample | Pair, change: Callable[[Sample], Sample]) -> Sample | Pair:
-    return change(batch) if isinstance(batch, Sample) else Pair(change(batch.query), change(batch.exemplar))
-
-
-def _channels_first(batch: Sample | Pair) -> Sample | Pair:
-    """(B, T, H, W, C) -> (B, C, T, H, W) as a view: the bytes stay channels last."""
-    return _map(batch, lambda sample: sample._replace(video=sample.video.movedim(-1, 1)))
-
-
-def _concatenated(samples: Sequence[Sample]) -> Sample:
-    fields = []
-    for values in zip(*samples, strict=True):
-        joined = torch.cat(values) if isinstance(values[0], Tensor) else [v for part in values for v in part]
-        fields.append(joined)
-    return Sample(*fields)  # type: ignore[arg-type]  # in the order of the fields
-
-
-def _pooled(pair: Pair) -> Sample:
-    """N queries, then their N exemplars."""
-    return _concatenated([pair.query, pair.exemplar])
-
-
-def _unpooled(pool: Sample) -> Pair:
-    half = len(pool.video) // 2
-    queries, exemplars = [f[:half] for f in pool], [f[half:] for f in pool]
-    return Pair(Sample(*queries), Sample(*exemplars))  # type: ignore[arg-type]
-
-
-def _joined(batches: Sequence[Sample | Pair]) -> Sample:
-    return _concatenated([b if isinstance(b, Sample) else _pooled(b) for b in batches])
-
-
-def describe_shares(shares: dict[str, float]) -> str:
-    """`mean 71.3 % (diving 71.3 %)`."""
-    per_action = ", ".join(f"{name} {share:.1%}" for name, share in shares.items() if name != "mean")
-    return f"{np.round(100 * shares['mean'], 1):g} % ({per_action})"

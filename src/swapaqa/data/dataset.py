@@ -11,10 +11,10 @@ from torch.utils.data import Dataset
 from swapaqa.batch import Pair, Sample
 from swapaqa.data.boxes import BoxRequest, BoxSource
 from swapaqa.data.exemplars import ExemplarBank
-from swapaqa.data.geometry import Geometry, Placement
+from swapaqa.data.frame_store import NOT_STORED, FrameStore, Want
+from swapaqa.data.geometry import Geometry, Placement, Window, draw_shift
 from swapaqa.data.records import Label, Record
 from swapaqa.data.sampler import Key
-from swapaqa.data.video import read_frames
 from swapaqa.seeds import keyed_generator
 
 
@@ -24,6 +24,7 @@ class Item:
 
     record: Record
     media: Path
+    window: Window
     box_files: list[Path]
     label: Label
     action: int
@@ -36,19 +37,34 @@ class SampleReader:
     frames: int
     geometry: Geometry
     boxes: BoxSource
+    store: FrameStore = NOT_STORED
+    shift_range: tuple[int, int] = (0, 0)  # of the windows in training: what the store has to hold
 
-    def read(self, item: Item, position: int, placement: Placement, voters: Sequence[int] = ()) -> Sample:
-        """The sample of `item`, which is number `position` of its split.
+    def want(self, item: Item) -> Want:
+        """Every frame that may be asked of `item`."""
+        lowest, highest = self.shift_range
+        shifted = [item.window.indices(self.frames, shift) for shift in {lowest, 0, highest}]
+        if item.window.stop is None:  # consecutive: what lies between the two ends is asked for too
+            return Want(item.media, tuple(range(min(map(min, shifted)), max(map(max, shifted)) + 1)))
+        return Want(item.media, tuple(sorted({index for indices in shifted for index in indices})))
+
+    def read(
+        self, item: Item, position: int, placement: Placement, shift: int = 0, voters: Sequence[int] = ()
+    ) -> Sample:
+        """The sample of `item`, which is number `position` of its split, with its window moved by `shift` frames.
 
         Raises:
             InputError: naming the video or box file that is missing, damaged or too short.
         """
-        window = range(self.frames)
-        frames = read_frames(item.media, window)
+        indices = item.window.indices(self.frames, shift)
+        frames, size = self.store.read(self.want(item), indices)
+        boxes = self.read_boxes(item, size, indices)
+        if self.boxes.frame == "source":
+            boxes = self.geometry.place_boxes(boxes, size, placement)
         record, label = item.record, item.label
         return Sample(
             video=torch.from_numpy(self.geometry.place_frames(frames, placement)),
-            boxes=torch.from_numpy(self._boxes(item, frames.shape[1:3], window, placement).astype(np.float32)),
+            boxes=torch.from_numpy(boxes.astype(np.float32)),
             score=record.score,  # type: ignore[arg-type]  # numbers become tensors in collate
             label=label.value,  # type: ignore[arg-type]
             offset=label.offset,  # type: ignore[arg-type]
@@ -63,21 +79,22 @@ class SampleReader:
             video_id=record.video_id,
         )
 
-    def _boxes(self, item: Item, size: tuple[int, int], window: Sequence[int], placement: Placement) -> np.ndarray:
+    def read_boxes(self, item: Item, size: tuple[int, int], indices: Sequence[int]) -> np.ndarray:
+        """(T, 4) boxes at frames `indices` of the source, whose frames have `size` (H, W), on the boxes' own grid."""
         if self.boxes.frame == "input":  # already on the grid of what the network sees
-            crop = (self.geometry.crop, self.geometry.crop)
-            return self.boxes.read(BoxRequest(item.box_files, crop, window))
-        boxes = self.boxes.read(BoxRequest(item.box_files, size, window))
-        return self.geometry.place_boxes(boxes, size, placement)
+            size = (self.geometry.crop, self.geometry.crop)
+        span = item.window.indices(self.frames, 0)
+        return self.boxes.read(BoxRequest(item.box_files, size, indices, item.media, span))
 
 
 class TrainingVideos(Dataset[Sample]):
-    """Training samples by (epoch, position), each under the placement drawn for that epoch and video."""
+    """Training samples by (epoch, position), each under the placement and the shift drawn for that epoch and video."""
 
-    def __init__(self, reader: SampleReader, items: list[Item], seed: int) -> None:
+    def __init__(self, reader: SampleReader, items: list[Item], seed: int, shift: tuple[int, int]) -> None:
         self.reader = reader
         self.items = items
         self.seed = seed
+        self.shift = shift
 
     def __len__(self) -> int:
         return len(self.items)
@@ -88,8 +105,10 @@ class TrainingVideos(Dataset[Sample]):
 
     def read(self, position: int, epoch: int, query_id: str) -> Sample:
         item = self.items[position]
-        generator = keyed_generator(self.seed, "placement", epoch, query_id, item.record.video_id)
-        return self.reader.read(item, position, self.reader.geometry.draw(generator))
+        key = (epoch, query_id, item.record.video_id)
+        placement = self.reader.geometry.draw(keyed_generator(self.seed, "placement", *key))
+        shift = draw_shift(keyed_generator(self.seed, "shift", *key), self.shift)
+        return self.reader.read(item, position, placement, shift)
 
 
 class TrainingPairs(Dataset[Pair]):
@@ -128,4 +147,4 @@ class EvaluationVideos(Dataset[Sample]):
         item = self.items[position]
         chosen = self.bank.voters(item.record, self.voters) if self.bank else []
         padded = chosen + [-1] * (self.voters - len(chosen))
-        return self.reader.read(item, position, self.reader.geometry.centre(), padded)
+        return self.reader.read(item, position, self.reader.geometry.centre(), voters=padded)

@@ -16,6 +16,7 @@ Files, under one folder of the cache (the AQA-7 layout, and one table that AQA-7
 import csv
 import hashlib
 import os
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -82,12 +83,14 @@ def demo_root(settings: DemoSettings) -> Path:
         return root
     root.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(mkdtemp(prefix="demo-unfinished-", dir=root.parent))
-    write_demo(unfinished, settings)
     try:
+        write_demo(unfinished, settings)
         unfinished.rename(root)
     except OSError:  # another process was first
         if not root.exists():
             raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return root
 
 

@@ -17,11 +17,18 @@ class ExemplarBank:
         records: the training records; one of another split is refused, so that no test label can leak.
         group_of: the group of a record; a video is compared with members of its own group.
         seed: of the run.
+        wider_groups: where to look, narrowest first, for a record in whose group no training video is.
 
     Positions that are returned are positions in `records`.
     """
 
-    def __init__(self, records: Sequence[Record], group_of: Callable[[Record], Hashable], seed: int) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        group_of: Callable[[Record], Hashable],
+        seed: int,
+        wider_groups: Sequence[Callable[[Record], Hashable]] = (),
+    ) -> None:
         strangers = [record for record in records if record.split != "train"]
         if strangers:
             raise InputError(
@@ -30,9 +37,8 @@ class ExemplarBank:
             )
         self.group_of = group_of
         self.seed = seed
-        self.members: dict[Hashable, list[int]] = defaultdict(list)
-        for position, record in enumerate(records):
-            self.members[group_of(record)].append(position)
+        self.levels = [(rule, _members(records, rule)) for rule in (group_of, *wider_groups)]
+        self.strays: dict[str, list[str]] = {}  # by split: ids of the videos for which the group is widened
         self.ids = [record.video_id for record in records]
 
     def draw(self, record: Record, epoch: int) -> int:
@@ -51,8 +57,27 @@ class ExemplarBank:
         order = torch.randperm(len(candidates), generator=generator).tolist()
         return [candidates[i] for i in order[:count]]
 
+    @property
+    def groups(self) -> dict[Hashable, list[int]]:
+        """The members of every group, the narrow one."""
+        return self.levels[0][1]
+
+    def note_strays(self, split: str, records: Sequence[Record]) -> list[str]:
+        """Ids of `records` with no training video in their group, kept in `strays`."""
+        self.strays[split] = [record.video_id for record in records if self.group_of(record) not in self.groups]
+        return self.strays[split]
+
     def _candidates(self, record: Record) -> list[int]:
+        for rule, members in self.levels:
+            if rule(record) in members:
+                return members[rule(record)]
         group = self.group_of(record)
-        if group not in self.members:
-            raise InputError(f"{record.video_id}: no training video in its group ({group}) to compare it with")
-        return self.members[group]
+        raise InputError(f"{record.video_id}: no training video in its group ({group}) to compare it with")
+
+
+def _members(records: Sequence[Record], rule: Callable[[Record], Hashable]) -> dict[Hashable, list[int]]:
+    """Positions of `records` by group."""
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for position, record in enumerate(records):
+        members[rule(record)].append(position)
+    return dict(members)

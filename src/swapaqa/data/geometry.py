@@ -5,6 +5,7 @@ s takes x to (x + 0.5) s - 0.5 (pixel centres), a crop subtracts its corner. Not
 partly or wholly outside the crop, and Eq. (2) of the swap clamps it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import torch
 
+from swapaqa.data.video import Frames
 from swapaqa.errors import InputError
 
 
@@ -21,6 +23,29 @@ class Placement(NamedTuple):
     top: int
     left: int
     flip: bool
+
+
+class Window(NamedTuple):
+    """Which frames of a video file or image folder a sample is made of, by zero-based indices."""
+
+    start: int
+    stop: int | None = None  # None: consecutive frames from `start` on; else spread evenly over start ... stop - 1
+
+    def indices(self, frames: int, shift: int) -> Sequence[int]:
+        """The `frames` indices of the window, moved by `shift`, in ascending order.
+
+        Spread windows hold their first and their last frame and repeat frames where they are shorter than `frames`.
+        """
+        if self.stop is None:
+            return range(self.start + shift, self.start + shift + frames)
+        spread = np.linspace(self.start, self.stop - 1, frames).round().astype(int) + shift
+        return spread.tolist()
+
+
+def draw_shift(generator: torch.Generator, shift: tuple[int, int]) -> int:
+    """A shift of the window in frames, uniform from the lowest to the highest, both included."""
+    lowest, highest = shift
+    return int(torch.randint(lowest, highest + 1, (), generator=generator))
 
 
 @dataclass(frozen=True)
@@ -59,8 +84,8 @@ class Geometry:
         left = torch.randint(self.width - self.crop + 1, (), generator=generator)
         return Placement(int(top), int(left), flip)
 
-    def place_frames(self, frames: np.ndarray, placement: Placement) -> np.ndarray:
-        """(T, H, W, 3) uint8 of any size -> (T, crop, crop, 3), contiguous. Bilinear."""
+    def place_frames(self, frames: Frames, placement: Placement) -> np.ndarray:
+        """T frames (H, W, 3) uint8 of any size, or one array of them -> (T, crop, crop, 3), contiguous. Bilinear."""
         rows = slice(placement.top, placement.top + self.crop)
         columns = slice(placement.left, placement.left + self.crop)
         out = np.empty((len(frames), self.crop, self.crop, 3), np.uint8)

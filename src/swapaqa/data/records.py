@@ -9,8 +9,10 @@ class Record:
     """One row of a split.
 
     `video_id` is unique in the data set and names the video in every message and result. `difficulty` is None and
-    `judge_scores` empty where the data set has none. `first_frame` and `last_frame` are the window's first and last
-    file numbers inside a longer video, None for a video that was cut already.
+    `judge_scores` empty where the data set has none. `first_frame` and `last_frame` are the annotated first and last
+    frame numbers (the first frame of a video is number 1), None for a video that was cut already.
+
+    A data set that knows more of a video (its group, its box file) derives a class of its own.
     """
 
     video_id: str

@@ -44,6 +44,10 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
                 f"data.batch_size={batch_size} is the batch over all processes and does not divide by their number, "
                 f"{world}; {batch_size // world * world + world} would"
             )
+        if len(sampler) < world:
+            raise InputError(
+                f"{len(sampler)} training videos are fewer than the {world} processes: set trainer.devices=1"
+            )
         super().__init__(sampler, batch_size, drop_last=False)  # type: ignore[arg-type]  # keys, not ints
         self.size = len(sampler)
         self.rank = rank

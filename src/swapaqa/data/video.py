@@ -5,8 +5,13 @@ that uses it and closed before the function returns: decord's readers cannot be 
 open, announce its frames and fail at a later one, so what was read is compared with what was asked for.
 """
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import decord
@@ -40,17 +45,52 @@ def find_media(folder: Path, names: Sequence[str]) -> Path:
     )
 
 
+class Frames(Protocol):
+    """Frames (H, W, 3) uint8 of one size: an array of them, or decoded while they are looked at."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+
+class LazyFrames:
+    """Frames (H, W, 3) that are decoded one by one while they are looked at, so that no whole window is kept."""
+
+    def __init__(self, count: int, frames: Iterator[np.ndarray]) -> None:
+        self.count = count
+        self.first = next(frames)
+        self.rest = frames
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return chain([self.first], self.rest)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of every frame."""
+        return self.first.shape[0], self.first.shape[1]
+
+
 def read_frames(media: Path, indices: Sequence[int]) -> np.ndarray:
     """Decode frames `indices` (zero-based, ascending) of `media`: (T, H, W, 3) uint8, RGB.
 
     Raises:
         InputError: the video is shorter than asked for, cannot be opened or fails while decoding.
     """
+    return np.stack(list(decode(media, indices)))
+
+
+def decode(media: Path, indices: Sequence[int]) -> LazyFrames:
+    """As `read_frames`, one frame after the other and to be looked at once."""
     if media.is_dir():
-        return _read_images(media, indices)
-    if media.suffix.lower() == ".gif":
-        return _read_opencv(media, indices)
-    return _read_decord(media, indices)
+        frames = _read_images(media, indices)
+    elif media.suffix.lower() == ".gif":
+        frames = _read_opencv(media, indices)
+    else:
+        frames = iter(_read_decord(media, indices))
+    return LazyFrames(len(indices), frames)
 
 
 def frame_count(media: Path) -> int:
@@ -63,24 +103,32 @@ def frame_count(media: Path) -> int:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    """The images in the order of the numbers in their names: 2.jpg before 10.jpg."""
+    return [folder / name for name in _image_names(folder, folder.stat().st_mtime_ns)]
 
 
-def _read_images(folder: Path, indices: Sequence[int]) -> np.ndarray:
+@lru_cache(maxsize=32)
+def _image_names(folder: Path, changed: int) -> list[str]:  # noqa: ARG001  a folder that changed is listed again
+    """Listed once: a competition of MTL-AQA is one folder of up to 290,000 images, asked for by every dive."""
+    names = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
+    return sorted(names, key=lambda name: [int(w) if w.isdecimal() else w for w in re.split(r"(\d+)", name)])
+
+
+def _read_images(folder: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
     files = _images(folder)
     _check_length(folder, len(files), indices)
-    frames: list[np.ndarray] = []
+    size = None
     for index in indices:
-        frame = cv2.imread(str(files[index]), cv2.IMREAD_COLOR)
+        frame = cv2.imread(str(files[index]), cv2.IMREAD_COLOR_RGB)
         if frame is None:
             raise InputError(f"{files[index]}: not a readable image; extract or download it again")
-        if frames and frame.shape != frames[0].shape:
+        size = size or frame.shape
+        if frame.shape != size:
             raise InputError(
                 f"{files[index]}: {frame.shape[1]}x{frame.shape[0]} pixels, but {files[indices[0]].name} beside it "
-                f"has {frames[0].shape[1]}x{frames[0].shape[0]}; all images of a video need one size"
+                f"has {size[1]}x{size[0]}; all images of a video need one size"
             )
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-    return np.stack(frames)
+        yield frame
 
 
 def _open_decord(media: Path) -> decord.VideoReader:
@@ -103,10 +151,10 @@ def _read_decord(media: Path, indices: Sequence[int]) -> np.ndarray:
         ) from error
 
 
-def _read_opencv(media: Path, indices: Sequence[int]) -> np.ndarray:
+def _read_opencv(media: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
     frames = _decode_all(media)
     _check_length(media, len(frames), indices)
-    return np.stack([frames[index] for index in indices])
+    return iter([frames[index] for index in indices])
 
 
 def _decode_all(media: Path) -> list[np.ndarray]:

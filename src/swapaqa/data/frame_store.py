@@ -1,0 +1,186 @@
+"""Frames decoded and resized once: `data.cache=packed` (JPEG) and `data.cache=bytes` (memory-mapped).
+
+Decoding and resizing cost nearly all of a sample's loading, and every epoch repeats them. A store keeps the resized
+frames of a video's window in the cache folder, never in the data set's: `packed` as a zip of JPEGs, smaller than its
+source, `bytes` as one array that is mapped into memory, so that only the crop is ever copied.
+
+A file's name is a digest of what it was made from (the media file's path, size and time of change, the frames, the
+size they have, the kind), so another source or another size is another file and never served. Files are written beside
+their name and moved there in one step: ranks and jobs that want the same one at once write it twice and find it whole.
+"""
+
+import hashlib
+import logging
+import shutil
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Literal, NamedTuple
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+from swapaqa.data.cache import cache_root
+from swapaqa.data.video import Frames, LazyFrames, decode, read_frames
+from swapaqa.errors import InputError
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["none", "packed", "bytes"]
+JPEG_QUALITY = 95
+SUFFIX = {"packed": ".zip", "bytes": ".npy"}
+SHAPE_NAME = "source_shape"  # entry of a packed file: height and width of the source frames
+
+
+class Stored(NamedTuple):
+    """T frames (H, W, 3) uint8 RGB, and the size (H, W) that the source frames had: boxes are on that grid."""
+
+    frames: Frames  # decoded while they are looked at, once
+    source_size: tuple[int, int]
+
+
+class Want(NamedTuple):
+    """Every frame that any draw may ask of a video: what its file in the store holds."""
+
+    media: Path
+    indices: tuple[int, ...]  # ascending, each once
+
+
+@dataclass(frozen=True)
+class FrameStore:
+    """Reads frames through the cache folder. `size` (H, W) is what frames are resized to before they are kept."""
+
+    kind: Kind
+    size: tuple[int, int]
+
+    @cached_property
+    def folder(self) -> Path:
+        return cache_root() / "frames"
+
+    def read(self, want: Want, indices: Sequence[int]) -> Stored:
+        """Frames `indices` (ascending, all of them in `want`). Written into the store where they are not yet.
+
+        Without a cache the frames come as they are in the source, not resized.
+
+        Raises:
+            InputError: as `read_frames`.
+        """
+        if self.kind == "none":
+            lazy = decode(want.media, indices)
+            return Stored(lazy, lazy.size)
+        path = self.path(want)
+        if not path.exists():
+            self.write(want)
+        positions = np.searchsorted(want.indices, indices)
+        return self._read_packed(path, positions) if self.kind == "packed" else self._read_bytes(path, positions)
+
+    def path(self, want: Want) -> Path:
+        """The file of a video in the store."""
+        made_from = (str(want.media.resolve()), _state(want.media), want.indices, self.size, self.kind, JPEG_QUALITY)
+        return self.folder / f"{hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]}{SUFFIX[self.kind]}"
+
+    def write(self, want: Want) -> None:
+        """Decode and resize the wanted frames of one video and keep them."""
+        frames = read_frames(want.media, want.indices)
+        height, width = self.size
+        resized = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in frames]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=self.folder, prefix="unfinished-", delete=False) as file:
+            unfinished = Path(file.name)
+        try:
+            (_write_packed if self.kind == "packed" else _write_bytes)(unfinished, resized, frames.shape[1:3])
+            unfinished.rename(self.path(want))
+        except OSError as error:
+            raise InputError(
+                f"{self.folder}: cannot be written ({error}); free some disk, or name another folder with SWAPAQA_CACHE"
+            ) from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def fill(self, wants: Sequence[Want]) -> None:
+        """Write what is not there yet, with a progress bar; `bytes` says beforehand how much disk it takes.
+
+        Raises:
+            InputError: the disk has no room for it, or a video cannot be read.
+        """
+        if self.kind == "none":
+            return
+        missing = [want for want in dict.fromkeys(wants) if not self.path(want).exists()]
+        if not missing:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._announce(missing)
+        with ThreadPoolExecutor() as pool:  # decoding and JPEG release the interpreter's lock
+            written = pool.map(self.write, missing)
+            for _ in track(written, description=f"data.cache={self.kind}", total=len(missing), transient=True):
+                pass
+
+    def _announce(self, missing: Sequence[Want]) -> None:
+        if self.kind == "packed":
+            log.info("data.cache=packed: converting %d videos into %s", len(missing), self.folder)
+            return
+        needed = sum(len(want.indices) for want in missing) * self.size[0] * self.size[1] * 3
+        free = shutil.disk_usage(self.folder).free
+        log.info("data.cache=bytes: %d videos take %.1f GB in %s", len(missing), needed / 1e9, self.folder)
+        if needed > free:
+            raise InputError(
+                f"data.cache=bytes needs {needed / 1e9:.1f} GB in {self.folder} and {free / 1e9:.1f} GB are free: name "
+                "another folder with SWAPAQA_CACHE, or say data.cache=packed"
+            )
+
+    def _read_bytes(self, path: Path, positions: np.ndarray) -> Stored:
+        store = np.load(path, mmap_mode="r")  # one record of (source_size, frames)
+        frames = store["frames"][0]
+        first, last = int(positions[0]), int(positions[-1])
+        consecutive = last - first + 1 == len(positions)
+        height, width = store["source_size"][0].tolist()
+        return Stored(frames[first : last + 1] if consecutive else frames[positions], (height, width))
+
+    def _read_packed(self, path: Path, positions: np.ndarray) -> Stored:
+        with zipfile.ZipFile(path) as packed:
+            height, width = np.frombuffer(packed.read(SHAPE_NAME), np.int64).tolist()
+            coded = [np.frombuffer(packed.read(f"{at:06d}.jpg"), np.uint8) for at in positions.tolist()]
+        return Stored(LazyFrames(len(coded), map(_decode_jpeg, coded)), (height, width))
+
+
+NOT_STORED = FrameStore("none", (0, 0))  # every frame is decoded each time
+
+
+def _decode_jpeg(coded: np.ndarray) -> np.ndarray:
+    frame = cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB)
+    if frame is None:
+        raise InputError("a packed frame of data.cache=packed cannot be read: delete the folder frames of the cache")
+    return frame
+
+
+def _write_packed(path: Path, frames: Sequence[np.ndarray], source_size: tuple[int, int]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:  # JPEG does not shrink any further
+        packed.writestr(SHAPE_NAME, np.array(source_size, np.int64).tobytes())
+        for position, frame in enumerate(frames):
+            done, coded = cv2.imencode(
+                ".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            )
+            if not done:
+                raise OSError("JPEG encoding failed")
+            packed.writestr(f"{position:06d}.jpg", coded.tobytes())
+
+
+def _write_bytes(path: Path, frames: Sequence[np.ndarray], source_size: tuple[int, int]) -> None:
+    record = np.empty(1, dtype=[("source_size", np.int64, (2,)), ("frames", np.uint8, (len(frames), *frames[0].shape))])
+    record["source_size"], record["frames"][0] = source_size, frames
+    with open(path, "wb") as file:
+        np.save(file, record)
+
+
+def _state(media: Path) -> tuple[int, ...]:
+    """Changes whenever the media changes: sizes and times of the file, or of a folder and of its files together."""
+    if media.is_file():
+        found = media.stat()
+        return found.st_size, found.st_mtime_ns
+    stats = [entry.stat() for entry in media.iterdir()]
+    return len(stats), sum(s.st_size for s in stats), sum(s.st_mtime_ns for s in stats)

@@ -1,0 +1,299 @@
+"""MTL-AQA (Parmar and Morris, CVPR 2019): 1412 dives of 16 competitions with difficulty and seven judges' scores.
+
+Layout, as in circulation:
+
+    <root>/info/final_annotations_dict_with_dive_number.pkl    as CoRe ships it; or
+    <root>/info/augmented_final_annotations_dict.pkl           as MUSDL ships it
+    <root>/info/train_split_0.pkl, test_split_0.pkl            (competition, dive) of 1059 and 353 dives
+    <root>/new/new_total_frames_256s/18/00000001.jpg ...       frames of the whole competition, from number 1; or
+    <root>/videos/18.mp4                                       the whole competition as one file; or
+    <root>/frames/18_67/*.jpg                                  one folder a dive, in any width of the numbers
+
+`info/` may be missing (the files then lie in the root), videos and frames may lie in the root or in any of
+`MEDIA_FOLDERS`. Where whole competitions are there, pre-cut folders are not looked at.
+
+Window. In a whole competition it is the last `data.frames` frames up to the annotated end frame, moved by the shift
+(CoRe: -3 to 3 in training, 0 at test). A pre-cut folder with a shift from `low` to `high` is read from frame
+shift - min(low, 0) on: with [-3, 3] evaluation reads the middle of 109 frames, with [0, 6] (MUSDL) the first 103.
+
+Labels. `data.target=completeness`: score / difficulty, 0 to 30 (three judges' highest scores), as CoRe with
+difficulty. `data.target=score`: 0 to 104.5, the highest score of the data; CoRe without difficulty as published says
+100 there, which scores exceed.
+
+Known faults: the copy of MUSDL has one judge's 45.0 for 4.5 (record (4, 49)), corrected here. For 30 dives the score
+is not difficulty x the middle three judges (penalties); scores are kept as they are.
+"""
+
+import logging
+import math
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal, cast
+
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.geometry import Window
+from swapaqa.data.records import Label, Record
+from swapaqa.data.unpickler import load_pickle
+from swapaqa.data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from swapaqa.errors import InputError
+
+log = logging.getLogger(__name__)
+
+ACTION = "diving"
+ANNOTATIONS = (  # best first
+    "final_annotations_dict_with_dive_number.pkl",
+    "augmented_final_annotations_dict.pkl",
+    "final_annotations_dict.pkl",
+)
+MEDIA_FOLDERS = ("new/new_total_frames_256s", "new/new_total_frames", "whole_videos_frames", "frames", "videos", "")
+MAX_SCORE = 104.5
+MAX_COMPLETENESS = 30.0
+CORRUPTED = (4, 49)  # in MUSDL's copy one judge gave 45.0; CoRe's copy says 4.5
+
+LAYOUT = (
+    "MTL-AQA is looked for in the folder that MTL_AQA_ROOT or data.root= names; expected there: "
+    "info/final_annotations_dict_with_dive_number.pkl (or augmented_final_annotations_dict.pkl), "
+    "info/{train,test}_split_0.pkl, and the frames as new/new_total_frames_256s/<competition>/00000001.jpg, "
+    "videos/<competition>.mp4 or frames/<competition>_<dive>/*.jpg. It is distributed by its authors at "
+    "github.com/ParitoshParmar/MTL-AQA. To see the project work without it: python -m src.train"
+)
+
+Key = tuple[int, int]  # competition, dive
+Exemplars = Literal["difficulty", "dive_number", "category_and_difficulty", "dive_number_and_difficulty", "any"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dive(Record):
+    """A record of MTL-AQA. `dive_number` is that of World Aquatics ("5253B"); its first digit is the dive's group."""
+
+    dive_number: str
+
+
+def read_records(root: str | Path, split: str) -> list[Dive]:
+    """The records of one part (`train`, `test`) of split 0, in the order of its file; `video_id` is like "18_067".
+
+    `first_frame` and `last_frame` are the annotated ends of the dive in its competition's video, from number 1.
+
+    Args:
+        root: the folder that holds `info`, or the files themselves.
+
+    Raises:
+        InputError: a file is missing or no such pickle, a dive of the split is not annotated, a score out of range.
+    """
+    path = _find(Path(root), ANNOTATIONS)
+    annotations = load_pickle(path)
+    keys_path = _find(Path(root), (f"{split}_split_0.pkl",))
+    keys = load_pickle(keys_path)
+    if not isinstance(annotations, dict) or not annotations:
+        raise InputError(f"{path}: holds no dictionary of dives; it is not an annotation file of MTL-AQA")
+    if not isinstance(keys, list | tuple) or not keys:
+        raise InputError(f"{keys_path}: holds no list of (competition, dive); it is not a split of MTL-AQA")
+    return [_record(path, annotations, keys_path, key, split) for key in keys]
+
+
+def _find(root: Path, names: Sequence[str]) -> Path:
+    for name in names:
+        for folder in (root / "info", root):
+            for path in (folder / name, folder / name.removesuffix(".pkl")):
+                if path.is_file():
+                    return path
+    raise InputError(f"{root / 'info' / names[0]}: no such file. {LAYOUT}")
+
+
+def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str) -> Dive:
+    try:
+        found, (competition, dive) = annotations[key], key
+        score, difficulty = float(found["final_score"]), float(found["difficulty"])
+        judges = _judges(path, key, [float(judge) for judge in found["judge_scores"]])
+        first, last = int(found["start_frame"]), int(found["end_frame"])
+        number = str(found["dive_number"]) if "dive_number" in found else dive_number(found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{keys_path}: record {key} is not annotated as expected in {path} ({error!r}); "
+            "take both files from one release"
+        ) from None
+    if not (0 <= score <= MAX_SCORE and 0 < difficulty < math.inf):  # a NaN fails as well
+        raise InputError(
+            f"{path}: record {key} has score {score} and difficulty {difficulty}; expected are points from 0 to "
+            f"{MAX_SCORE} and a difficulty above 0; correct the file"
+        )
+    return Dive(
+        video_id=f"{competition:02d}_{dive:03d}",
+        action=ACTION,
+        score=score,
+        split=split,
+        difficulty=difficulty,
+        judge_scores=judges,
+        first_frame=first,
+        last_frame=last,
+        dive_number=number,
+    )
+
+
+def _judges(path: Path, key: Key, judges: list[float]) -> tuple[float, ...]:
+    """The judges' scores, with the one known error corrected."""
+    if key == CORRUPTED and 45.0 in judges:
+        judges[judges.index(45.0)] = 4.5
+        log.info("%s: record %s has a judge's score of 45.0, corrected to 4.5", path, key)
+    if not all(0 <= judge <= 10 for judge in judges):
+        raise InputError(f"{path}: record {key} has judges' scores {judges}; expected are 0 to 10; correct the file")
+    return tuple(judges)
+
+
+def dive_number(annotation: Mapping[str, Any]) -> str:
+    """The dive number from the annotated parts of the dive, for the copies without it; exact for all 1412 dives.
+
+    Group, half somersaults, half twists where there are any, position. Groups: 1 forward, 2 back, 3 reverse,
+    4 inward, 5 twisting and 6 armstand, of which the last two give the direction as second digit.
+    """
+    direction = {1: 1, 0: 2, 3: 3, 2: 4}[annotation["rotation_type"]]
+    twists = annotation["tw_no"] or ""
+    group = f"6{direction}" if annotation["armstand"] else f"5{direction}" if twists else f"{direction}0"
+    return f"{group}{annotation['ss_no']}{twists}{'DBC'[annotation['position']]}"
+
+
+def by_difficulty(record: Record) -> Hashable:
+    return record.difficulty
+
+
+def by_dive_number(record: Record) -> Hashable:
+    return cast(Dive, record).dive_number
+
+
+def by_category_and_difficulty(record: Record) -> Hashable:
+    """The paper's words. The category is the dive's group (forward, back, ..., armstand): no test dive is left out."""
+    return cast(Dive, record).dive_number[0], record.difficulty
+
+
+def by_dive_number_and_difficulty(record: Record) -> Hashable:
+    """The paper's words in their narrowest reading: 2 of the 353 test dives have no training dive in their group."""
+    return cast(Dive, record).dive_number, record.difficulty
+
+
+def by_nothing(record: Record) -> Hashable:  # noqa: ARG001  one group of all
+    return "all dives"
+
+
+EXEMPLARS: dict[Exemplars, Callable[[Record], Hashable]] = {
+    "difficulty": by_difficulty,  # CoRe
+    "dive_number": by_dive_number,  # CoRe's other flag
+    "category_and_difficulty": by_category_and_difficulty,
+    "dive_number_and_difficulty": by_dive_number_and_difficulty,
+    "any": by_nothing,  # CoRe without difficulty
+}
+
+
+@dataclass(kw_only=True, eq=False)
+class MTLAQA(VideoData):
+    """MTL-AQA, split 0.
+
+    Attributes beside those of `VideoData`:
+        shift: lowest and highest shift of the window in training, [low, high], both drawn; evaluation has none.
+        exemplars: what a dive and its exemplars have in common. A dive whose group has no training dive is compared
+            with those of its difficulty (counted and logged); groups of fewer than `voters` vote with what they have.
+    """
+
+    shift: list[int]
+    exemplars: Exemplars
+
+    layout: ClassVar[str] = LAYOUT
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.shift) != 2 or self.shift[0] > self.shift[1]:
+            raise InputError(f"data.shift={list(self.shift)}: the lowest and the highest shift are needed, [-3, 3]")
+
+    @property
+    def actions(self) -> list[str]:
+        return [ACTION]
+
+    @property
+    def max_label(self) -> float:
+        return MAX_SCORE if self.target == "score" else MAX_COMPLETENESS
+
+    @property
+    def shift_range(self) -> tuple[int, int]:
+        return self.shift[0], self.shift[1]
+
+    def read_split(self, split: str) -> list[Record]:
+        return list(read_records(self.folder, split))
+
+    def score_label(self, record: Record) -> Label:
+        return Label(record.score, offset=0.0, factor=1.0)
+
+    def group(self, record: Record) -> Hashable:
+        return EXEMPLARS[self.exemplars](record)
+
+    def wider_groups(self) -> Sequence[Callable[[Record], Hashable]]:
+        return by_difficulty, by_nothing
+
+    @cached_property
+    def found_media(self) -> dict[tuple[int, ...], Path]:
+        """Folders and files by (competition,) or, where none is of a whole competition, by (competition, dive)."""
+        found: dict[tuple[int, ...], Path] = {}
+        for folder in (self.folder / name for name in MEDIA_FOLDERS):
+            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                name = re.fullmatch(r"(\d+)(?:_(\d+))?", path.stem)
+                if name and (path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir()):
+                    found.setdefault(tuple(int(number) for number in name.groups() if number), path)
+        whole: dict[tuple[int, ...], Path] = {key: path for key, path in found.items() if len(key) == 1}
+        log.info("%s: %s", self.folder, "frames of whole competitions" if whole else "one folder or file a dive")
+        return whole or found
+
+    def media(self, record: Record) -> Path:
+        competition, dive = (int(number) for number in record.video_id.split("_"))
+        for key in ((competition,), (competition, dive)):
+            if key in self.found_media:
+                return self.found_media[key]
+        raise InputError(
+            f"{self.folder}: no frames of dive {record.video_id}: neither a folder or video file "
+            f"{competition:02d} of the whole competition nor {record.video_id} of the dive in "
+            f"{', '.join(name or 'the root' for name in MEDIA_FOLDERS)}. {LAYOUT}"
+        )
+
+    def window(self, record: Record, media: Path) -> Window:
+        """See the head of this file. InputError where the frames do not suffice for every shift."""
+        lowest, highest = self.shift_range
+        if "_" in media.stem:  # cut already
+            start = -min(lowest, 0)
+        else:
+            assert record.last_frame is not None
+            start = record.last_frame - self.frames  # number n is index n - 1
+        needed = start + max(highest, 0) + self.frames
+        there = self._frames_of(media) if media.is_dir() else needed  # counting would decode; reading checks it
+        if start + min(lowest, 0) < 0 or there < needed:
+            raise InputError(
+                f"{media}: has {there} frames, and dive {record.video_id} needs frames {start + min(lowest, 0) + 1} to "
+                f"{needed} with data.frames={self.frames} and data.shift={list(self.shift)}; "
+                "narrow data.shift, lower data.frames or extract the frames again"
+            )
+        return Window(start)
+
+    def _frames_of(self, folder: Path) -> int:
+        if folder not in self._counted:
+            self._counted[folder] = count_frames(folder)
+        return self._counted[folder]
+
+    @cached_property
+    def _counted(self) -> dict[Path, int]:
+        return {}
+
+
+def count_frames(folder: Path) -> int:
+    """The number of images, whose names count on without a gap, from 1 on in the folder of a whole competition.
+
+    Raises:
+        InputError: a gap, after which every frame would be taken for one before it.
+    """
+    stems = [path.stem for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    digits = [re.search(r"\d+$", stem) for stem in stems]
+    numbers = [int(found.group()) for found in digits if found]
+    first = min(numbers, default=1)
+    whole = "_" not in folder.name
+    if len(numbers) != len(stems) or (numbers and max(numbers) - first + 1 != len(numbers)) or (whole and first != 1):
+        expected = "1" if whole else "the first one"
+        raise InputError(f"{folder}: the images are not numbered from {expected} without a gap; extract them again")
+    return len(stems)

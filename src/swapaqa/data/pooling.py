@@ -1,0 +1,134 @@
+"""Batches on their way through the augmentation: what an augmentation offers, and pairs as one pool of videos."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule, Trainer
+from torch import Tensor
+
+from swapaqa.batch import Pair, Sample
+from swapaqa.seeds import keyed_generator
+
+
+class Augmentation(Protocol):
+    """What an augmentation of a batch of videos offers; `swapaqa.augment` has several."""
+
+    mixes_targets: ClassVar[bool]  # blends labels too, which has no meaning for every method
+    replaces_pixels: ClassVar[bool]  # False only for the one that does nothing
+
+    @property
+    def pool(self) -> Literal["local", "global"]: ...  # donors from this process's videos, or from all of the batch
+
+    def draw(self, batch_size: int, generator: torch.Generator) -> Any: ...
+
+    def apply(
+        self, video: Tensor, boxes: Tensor, targets: dict[str, Tensor], plan: Any
+    ) -> tuple[Tensor, dict[str, Tensor]]: ...
+
+    def replaced_share(self, boxes: Tensor, size: tuple[int, int], plan: Any) -> Tensor: ...
+
+
+class Preview(NamedTuple):
+    """A few training videos before and after the augmentation, (B, C, T, H, W)."""
+
+    before: Sample
+    after: Sample
+
+
+class AugmentedData(LightningDataModule):
+    """The hook in which a training batch is augmented, on whatever device it is; a base of `VideoData`."""
+
+    augment: Augmentation
+    seed: int
+
+    def place(self) -> tuple[int, int]:
+        """Rank of this process, and number of processes."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def on_after_batch_transfer(self, batch: Sample | Pair, dataloader_idx: int) -> Sample | Pair:  # noqa: ARG002
+        """Bytes as (B, C, T, H, W); in training, augmented. Pairs are pooled: 2N videos exchange backgrounds."""
+        trainer = self.trainer
+        if trainer is None or not trainer.training:
+            return channels_first(batch)
+        step = trainer.fit_loop.batch_idx + 1  # Lightning counts a batch after its transfer
+        return self.augmented(channels_first(batch), trainer.current_epoch, step)
+
+    def augmented(self, batch: Sample | Pair, epoch: int, step: int) -> Sample | Pair:
+        """The batch under the augmentation drawn for (seed, epoch, step); videos (B, C, T, H, W)."""
+        generator = keyed_generator(self.seed, "augment", epoch, step)
+        rank, world = self.place()
+        if self.augment.pool == "local" or world == 1 or self.trainer is None:
+            return self._apply(batch, generator)
+        whole = self._apply(self._gathered(batch, self.trainer), generator)
+        return map_samples(whole, lambda sample: Sample(*(column[rank::world] for column in sample)))  # type: ignore[arg-type]
+
+    def _apply(self, batch: Sample | Pair, generator: torch.Generator) -> Sample | Pair:
+        pool = batch if isinstance(batch, Sample) else pooled(batch)
+        plan = self.augment.draw(len(pool.video), generator)
+        targets = {name: getattr(pool, name) for name in ("score", "label", "judges")}
+        video, targets = self.augment.apply(pool.video, pool.boxes, targets, plan)
+        size = (pool.video.shape[3], pool.video.shape[4])
+        share = self.augment.replaced_share(pool.boxes, size, plan)
+        pool = pool._replace(video=video, replaced=share)._replace(**targets)  # type: ignore[arg-type]
+        return pool if isinstance(batch, Sample) else unpooled(pool)
+
+    def _gathered(self, batch: Sample | Pair, trainer: Trainer) -> Sample | Pair:
+        """The batch of all processes, in the order that one process would have: process r holds every world-th row.
+
+        Videos travel as bytes. Every process then swaps the whole batch and keeps its rows: the swap is so cheap
+        beside the network that sending the results round would cost more.
+        """
+
+        def whole(column: Tensor | str | list[str]) -> Tensor | list[str]:
+            if not isinstance(column, Tensor):  # others' ids are not needed to augment: ours stand in their places
+                return [own for own in column for _ in range(world)]
+            gathered = trainer.strategy.all_gather(column.contiguous())  # (world, B, ...)
+            return gathered.transpose(0, 1).flatten(0, 1)
+
+        def gather(sample: Sample) -> Sample:
+            channels_last = sample._replace(video=sample.video.movedim(1, -1))  # as it lies in memory
+            gathered = Sample(*(whole(column) for column in channels_last))  # type: ignore[arg-type]
+            return gathered._replace(video=gathered.video.movedim(-1, 1))
+
+        world = trainer.world_size
+        return map_samples(batch, gather)
+
+
+def map_samples(batch: Sample | Pair, change: Callable[[Sample], Sample]) -> Sample | Pair:
+    return change(batch) if isinstance(batch, Sample) else Pair(change(batch.query), change(batch.exemplar))
+
+
+def channels_first(batch: Sample | Pair) -> Sample | Pair:
+    """(B, T, H, W, C) -> (B, C, T, H, W) as a view: the bytes stay channels last."""
+    return map_samples(batch, lambda sample: sample._replace(video=sample.video.movedim(-1, 1)))
+
+
+def concatenated(samples: Sequence[Sample]) -> Sample:
+    fields = []
+    for values in zip(*samples, strict=True):
+        joined = torch.cat(values) if isinstance(values[0], Tensor) else [v for part in values for v in part]
+        fields.append(joined)
+    return Sample(*fields)  # type: ignore[arg-type]  # in the order of the fields
+
+
+def pooled(pair: Pair) -> Sample:
+    """N queries, then their N exemplars."""
+    return concatenated([pair.query, pair.exemplar])
+
+
+def unpooled(pool: Sample) -> Pair:
+    half = len(pool.video) // 2
+    queries, exemplars = [f[:half] for f in pool], [f[half:] for f in pool]
+    return Pair(Sample(*queries), Sample(*exemplars))  # type: ignore[arg-type]
+
+
+def joined(batches: Sequence[Sample | Pair]) -> Sample:
+    return concatenated([b if isinstance(b, Sample) else pooled(b) for b in batches])
+
+
+def describe_shares(shares: dict[str, float]) -> str:
+    """`mean 71.3 % (diving 71.3 %)`."""
+    per_action = ", ".join(f"{name} {share:.1%}" for name, share in shares.items() if name != "mean")
+    return f"{np.round(100 * shares['mean'], 1):g} % ({per_action})"

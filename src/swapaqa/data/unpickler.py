@@ -1,0 +1,122 @@
+"""Reading the annotation pickles of strangers: plain values and NumPy arrays, and nothing that could run.
+
+A pickle is a program: it may name any function and call it. This reader looks every name up in the table below, so
+that nothing else can be named, and what stands there for NumPy are functions of this file that check their arguments
+(NumPy's own would let a pickle describe memory that it does not own). Python 2 and NumPy 1 pickles load too.
+"""
+
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swapaqa.errors import InputError
+
+PLAIN_DTYPE = re.compile(r"[<>|=]?([bB?]|[biufcSU]\d+)")  # booleans, numbers, strings; never O: it holds pointers
+
+
+class _DType:
+    """Stands for `numpy.dtype`: takes its code and byte order from the pickle and nothing else."""
+
+    def __init__(self, code: str | bytes, align: bool = False, copy: bool = False) -> None:  # noqa: ARG002  NumPy's
+        text = code.decode("latin1") if isinstance(code, bytes) else code
+        if not isinstance(text, str) or not PLAIN_DTYPE.fullmatch(text):
+            raise pickle.UnpicklingError(f"an array of {text!r}, which is neither numbers nor strings")
+        self.dtype = np.dtype(text)
+
+    def __setstate__(self, state: tuple) -> None:
+        if state[1] in (">", b">"):
+            self.dtype = self.dtype.newbyteorder(">")
+        elif state[1] in ("<", b"<"):
+            self.dtype = self.dtype.newbyteorder("<")
+
+
+class _Array(np.ndarray):
+    """An array as a pickle builds it: made empty first, then given shape and bytes."""
+
+    def __setstate__(self, state: tuple) -> None:
+        shape, kind, fortran, raw = state[-4:]  # the version in front is missing in the oldest pickles
+        data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)  # Python 2 wrote bytes as a string
+        super().__setstate__((1, tuple(shape), _plain(kind), bool(fortran), data))  # type: ignore[arg-type]
+
+
+def _plain(kind: object) -> np.dtype:
+    if not isinstance(kind, _DType):
+        raise pickle.UnpicklingError("an array without a type")
+    return kind.dtype
+
+
+def _reconstruct(array: object, shape: tuple, code: object) -> np.ndarray:  # noqa: ARG001  NumPy's signature
+    return np.empty(0, np.uint8).view(_Array)
+
+
+def _scalar(kind: _DType, raw: str | bytes) -> np.generic:
+    data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+    return np.frombuffer(data, _plain(kind), count=1)[0]
+
+
+def _from_buffer(raw: bytes | bytearray, kind: _DType, shape: tuple, order: str) -> np.ndarray:
+    return np.frombuffer(bytes(raw), _plain(kind)).reshape(tuple(shape), order="F" if order == "F" else "C")
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Python 3 writes bytes so in the protocols of Python 2."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes in {encoding!r}")
+    return text.encode("latin1")
+
+
+BUILTINS: dict[str, Any] = {
+    "int": int, "long": int, "float": float, "complex": complex, "bool": bool,
+    "str": str, "unicode": str, "bytes": bytes, "bytearray": bytearray,
+    "list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset,
+}  # fmt: skip
+NUMPY: dict[str, Any] = {"dtype": _DType, "ndarray": "ndarray"}  # the array's class is only ever an argument
+MULTIARRAY: dict[str, Callable] = {"_reconstruct": _reconstruct, "scalar": _scalar}
+NUMERIC: dict[str, Callable] = {"_frombuffer": _from_buffer}
+ADMITTED: dict[str, dict[str, Any]] = {
+    "builtins": BUILTINS,
+    "__builtin__": BUILTINS,  # Python 2
+    "numpy": NUMPY,
+    "numpy.core.multiarray": MULTIARRAY,  # NumPy 1
+    "numpy._core.multiarray": MULTIARRAY,
+    "numpy.core.numeric": NUMERIC,
+    "numpy._core.numeric": NUMERIC,
+    "_codecs": {"encode": _encode},
+}
+
+
+class _RefusedError(Exception):
+    """A name outside of the table."""
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        admitted = ADMITTED.get(module_name, {})
+        if global_name not in admitted:
+            raise _RefusedError(f"{module_name}.{global_name}")
+        return admitted[global_name]
+
+
+def load_pickle(path: Path) -> Any:
+    """The content of a pickle that consists of Python's plain types and NumPy arrays of numbers or strings.
+
+    Strings of Python 2 are decoded as latin1.
+
+    Raises:
+        InputError: the pickle names anything else (with that name; nothing of it has run), or is no whole pickle.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _PlainUnpickler(file, encoding="latin1").load()
+    except _RefusedError as refused:
+        raise InputError(
+            f"{path}: names {refused}, and an annotation file holds plain values and NumPy arrays only; "
+            "it was not run; take the file from its authors' release"
+        ) from None
+    except Exception as error:  # damaged bytes raise whatever they happen to spell
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not a readable pickle ({reason}); download it again") from error

@@ -1,0 +1,149 @@
+"""The stores of decoded frames: what they hand out, what they are made from, and how they are written."""
+
+import logging
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from swapaqa.data import frame_store
+from swapaqa.data.dataset import Item, SampleReader
+from swapaqa.data.frame_store import FrameStore, Want
+from swapaqa.data.geometry import Geometry, Window
+from swapaqa.data.video import read_frames
+from swapaqa.errors import InputError
+
+SIZE = (24, 40)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SWAPAQA_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "frames"
+
+
+@pytest.fixture
+def want(tmp_path: Path) -> Want:
+    """Twelve smooth pictures of 32x64 pixels, of which 2 to 11 are wanted."""
+    folder = tmp_path / "video"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        coarse = rng.integers(0, 255, (2, 3, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"img_{number + 1:05d}.png"), cv2.resize(coarse, (64, 32)))
+    return Want(folder, tuple(range(2, 12)))
+
+
+def resized(want: Want, indices: list[int]) -> np.ndarray:
+    return np.stack([cv2.resize(frame, SIZE[::-1]) for frame in read_frames(want.media, indices)])
+
+
+@pytest.mark.parametrize("indices", [list(range(2, 12)), [4, 5, 6], [2, 7, 11], [3, 3, 9]])
+def test_bytes_are_the_resized_frames(want: Want, indices: list[int]) -> None:
+    stored = FrameStore("bytes", SIZE).read(want, indices)
+    np.testing.assert_array_equal(np.stack(list(stored.frames)), resized(want, indices))
+    assert stored.source_size == (32, 64)
+    assert len(stored.frames) == len(indices)
+
+
+@pytest.mark.parametrize("indices", [list(range(2, 12)), [2, 7, 11]])
+def test_packed_frames_are_the_resized_frames_after_jpeg(want: Want, indices: list[int]) -> None:
+    stored = FrameStore("packed", SIZE).read(want, indices)
+    difference = np.stack(list(stored.frames)).astype(float) - resized(want, indices)
+    assert np.abs(difference).mean() < 6  # of 255; another channel order or frame is above 20
+    assert stored.source_size == (32, 64)
+
+
+def test_without_a_cache_the_source_is_read_and_nothing_is_written(want: Want, cache: Path) -> None:
+    stored = FrameStore("none", SIZE).read(want, [3, 4])
+    np.testing.assert_array_equal(np.stack(list(stored.frames)), read_frames(want.media, [3, 4]))
+    assert not cache.exists()
+
+
+def test_frames_of_another_source_size_or_kind_are_never_served(want: Want) -> None:
+    store = FrameStore("bytes", SIZE)
+    before = store.path(want)
+    assert before == store.path(want)
+    picture = want.media / "img_00004.png"
+    os.utime(picture, ns=(1, picture.stat().st_mtime_ns + 1_000_000))
+    others = [
+        store.path(want),  # touched
+        FrameStore("bytes", (24, 41)).path(want),
+        FrameStore("packed", SIZE).path(want),
+        store.path(want._replace(indices=want.indices[1:])),
+    ]
+    assert len({before, *others}) == 5
+
+
+def test_a_write_that_fails_leaves_nothing_behind(want: Want, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(frame_store, "_write_bytes", full)
+    with pytest.raises(InputError, match="SWAPAQA_CACHE"):
+        FrameStore("bytes", SIZE).read(want, [3])
+    assert list(cache.iterdir()) == []
+
+
+def test_several_writers_of_one_video_leave_one_whole_file(want: Want, cache: Path) -> None:
+    store = FrameStore("packed", SIZE)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(store.write, [want] * 8))
+    assert [file.name for file in cache.iterdir()] == [store.path(want).name]
+    assert len(list(store.read(want, want.indices).frames)) == len(want.indices)
+
+
+def test_fill_writes_what_is_missing_once_and_says_how_much(
+    want: Want, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FrameStore("bytes", SIZE)
+    with caplog.at_level(logging.INFO):
+        store.fill([want, want])
+    assert "1 videos take 0.0 GB" in caplog.text
+    written = {file: file.stat().st_mtime_ns for file in cache.iterdir()}
+    store.fill([want])
+    assert {file: file.stat().st_mtime_ns for file in cache.iterdir()} == written
+
+
+def test_a_byte_cache_that_does_not_fit_is_refused_before_it_starts(
+    want: Want, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(InputError, match=r"data\.cache=packed"):
+        FrameStore("bytes", SIZE).fill([want])
+    assert list(cache.iterdir()) == []
+
+
+def test_an_unreadable_video_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a film")
+    with pytest.raises(InputError, match=r"broken\.mp4"):
+        FrameStore("packed", SIZE).fill([Want(broken, (0, 1))])
+
+
+def test_samples_are_the_same_from_every_cache(aqa7_tree, open_data) -> None:
+    """Crop, flip and boxes do not depend on where the frames come from; JPEG moves the pixels a little."""
+    root = aqa7_tree()
+    samples = {}
+    for kind in ("none", "packed", "bytes"):
+        data = open_data(root, cache=kind)
+        data.setup()
+        samples[kind] = data._training_set()[(3, 1)]
+    for kind in ("packed", "bytes"):
+        difference = samples[kind].video.float() - samples["none"].video.float()
+        assert difference.abs().mean() < (8 if kind == "packed" else 1e-9)
+        np.testing.assert_array_equal(samples[kind].boxes, samples["none"].boxes)
+
+
+def test_the_store_holds_what_every_shift_may_ask_for() -> None:
+    reader = SampleReader(3, Geometry(4, 4, 4, False, 0.0), None, FrameStore("none", (4, 4)), (-2, 1))
+    item = Item(None, Path("film.mp4"), Window(10), [], None, 0)
+    assert reader.want(item).indices == tuple(range(8, 14))
+    spread = Item(None, Path("film.mp4"), Window(0, 9), [], None, 0)
+    reader = SampleReader(3, reader.geometry, None, reader.store)
+    assert reader.want(spread).indices == (0, 4, 8)

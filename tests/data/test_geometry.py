@@ -1,0 +1,137 @@
+"""Frames and boxes move together: a box drawn into pixels is found again where its coordinates say."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.random import Generator
+
+from swapaqa.data.geometry import Geometry, Placement
+from swapaqa.errors import InputError
+
+
+def picture_with_box(rng: Generator, size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
+    """(1, H, W, 3): dark noise with a bright filled box, its bounds inclusive."""
+    frame = rng.integers(0, 40, (*size, 3), dtype=np.uint8)
+    x1, y1, x2, y2 = box
+    frame[y1 : y2 + 1, x1 : x2 + 1] = rng.integers(215, 256, 3)
+    return frame[None]
+
+
+def found_box(frame: np.ndarray) -> list[int]:
+    rows, columns = np.where(frame.mean(axis=-1) > 127)
+    return [columns.min(), rows.min(), columns.max(), rows.max()]
+
+
+def random_box(rng: Generator, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """At least a quarter of the picture wide and high."""
+    height, width = size
+    x1, y1 = rng.integers(0, width // 2), rng.integers(0, height // 2)
+    return x1, y1, rng.integers(x1 + width // 4, width), rng.integers(y1 + height // 4, height)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("target", [(40, 60), (81, 33), (20, 30), (79, 111), (40, 61)])
+def test_box_is_found_again_after_resize_and_flip(target: tuple[int, int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size = (40, 60)
+    box = random_box(rng, size)
+    crop = min(target)
+    geometry = Geometry(*target, crop=crop, random_crop=True, flip=0.5)
+    placement = geometry.draw(torch.Generator().manual_seed(seed))
+    frame = geometry.place_frames(picture_with_box(rng, size, box), placement)[0]
+    expected = geometry.place_boxes(np.array([box]), size, placement)[0].clip(0, crop - 1)
+    if np.any(expected[:2] >= expected[2:]):
+        pytest.skip("this draw leaves the box outside the crop")
+    tolerance = 0 if target == size else 1
+    assert np.abs(found_box(frame) - expected).max() <= tolerance
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_scale_one_is_exact(flip: bool) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (3, 12, 20, 3), dtype=np.uint8)
+    geometry = Geometry(12, 20, crop=10, random_crop=True, flip=0.5)
+    placed = geometry.place_frames(frames, Placement(1, 3, flip))
+    mirrored = frames[:, :, ::-1] if flip else frames
+    assert np.array_equal(placed, mirrored[:, 1:11, 3:13])
+    assert placed.flags.c_contiguous
+
+
+def test_flip_takes_x_to_width_minus_one_minus_x() -> None:
+    geometry = Geometry(10, 20, crop=10, random_crop=True, flip=0.5)
+    boxes = np.array([[0.0, 2, 5, 7], [3.5, 0, 19, 9]])
+    flipped = geometry.place_boxes(boxes, (10, 20), Placement(0, 0, True))
+    assert flipped.tolist() == [[14, 2, 19, 7], [0, 0, 15.5, 9]]
+
+
+def test_resize_moves_pixel_centres() -> None:
+    geometry = Geometry(20, 40, crop=20, random_crop=True, flip=0.5)
+    placed = geometry.place_boxes(np.array([[0.0, 0, 9, 9]]), (10, 10), Placement(0, 0, False))
+    assert placed.tolist() == [[1.5, 0.5, 37.5, 18.5]]  # (x + 0.5) s - 0.5 with s = 4 across and 2 down
+
+
+def test_crop_subtracts_its_corner_and_clamps_nothing() -> None:
+    geometry = Geometry(20, 20, crop=8, random_crop=True, flip=0.5)
+    boxes = np.array([[0.0, 0, 3, 3], [15, 2, 30, 40]])
+    placed = geometry.place_boxes(boxes, (20, 20), Placement(5, 10, False))
+    assert placed.tolist() == [[-10, -5, -7, -2], [5, -3, 20, 35]]
+
+
+@pytest.mark.parametrize("size", [(31, 47), (40, 60), (64, 20)])
+def test_flipping_before_or_after_the_resize_is_the_same(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    frames = rng.integers(0, 256, (1, *size, 3), dtype=np.uint8)
+    geometry = Geometry(40, 60, crop=40, random_crop=True, flip=0.5)
+    after = geometry.place_frames(frames, Placement(0, 10, True))
+    before = geometry.place_frames(np.ascontiguousarray(frames[:, :, ::-1]), Placement(0, 10, False))
+    assert np.abs(after.astype(int) - before).max() <= 1  # rounding of the bilinear weights
+    boxes = np.array([[3.0, 4, 12, 20]])
+    own_flip = np.array([[size[1] - 1 - 12.0, 4, size[1] - 1 - 3.0, 20]])
+    assert np.allclose(
+        geometry.place_boxes(boxes, size, Placement(0, 10, True)),
+        geometry.place_boxes(own_flip, size, Placement(0, 10, False)),
+    )
+
+
+def test_a_generator_replays_its_draw() -> None:
+    geometry = Geometry(256, 455, crop=224, random_crop=True, flip=0.5)
+    draws = [geometry.draw(torch.Generator().manual_seed(seed)) for seed in (3, 3, 4, 5, 6)]
+    assert draws[0] == draws[1]
+    assert len(set(draws)) == 4
+
+
+def test_placements_cover_their_whole_range() -> None:
+    geometry = Geometry(12, 14, crop=10, random_crop=True, flip=0.5)
+    generator = torch.Generator().manual_seed(0)
+    draws = {geometry.draw(generator) for _ in range(600)}
+    assert draws == {Placement(top, left, flip) for top in range(3) for left in range(5) for flip in (False, True)}
+
+
+def test_flip_probability_is_kept_at_its_ends() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for flip in (0.0, 1.0):
+        geometry = Geometry(12, 14, crop=10, random_crop=True, flip=flip)
+        assert {geometry.draw(generator).flip for _ in range(50)} == {bool(flip)}
+
+
+def test_evaluation_takes_the_centre_and_never_flips() -> None:
+    assert Geometry(256, 455, crop=224, random_crop=True, flip=1.0).centre() == Placement(16, 115, False)
+    fixed = Geometry(64, 64, crop=32, random_crop=False, flip=0.0)
+    assert fixed.draw(torch.Generator()) == fixed.centre() == Placement(16, 16, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"crop": 65}, "crop=65"),
+        ({"crop": 0}, "crop=0"),
+        ({"width": 10}, "crop=32"),
+        ({"flip": 1.5}, "flip=1.5"),
+        ({"flip": -0.1}, "flip=-0.1"),
+        ({"flip": float("nan")}, "flip=nan"),
+    ],
+)
+def test_impossible_settings_are_refused(changes: dict, word: str) -> None:
+    settings = {"height": 64, "width": 64, "crop": 32, "random_crop": True, "flip": 0.5}
+    with pytest.raises(InputError, match=rf"data\.geometry\.{word}"):
+        Geometry(**settings | changes)

@@ -1,0 +1,352 @@
+"""MTL-AQA: both annotation copies, split 0, three layouts, the window and the shift, labels and exemplars."""
+
+import logging
+import pickle
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from torch import Tensor
+
+from swapaqa.augment.mix import VideoMixup
+from swapaqa.augment.none import NoAugmentation
+from swapaqa.data.boxes import FixedBoxes
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.exemplars import ExemplarBank
+from swapaqa.data.geometry import Geometry
+from swapaqa.data.mtl_aqa import EXEMPLARS, MTLAQA, by_difficulty, by_nothing, dive_number, read_records
+from swapaqa.errors import InputError
+
+COPIES = ("final_annotations_dict_with_dive_number.pkl", "augmented_final_annotations_dict.pkl")
+STEP = 5  # grey levels between two frames of the test videos
+DIVES = {  # competition, dive: end frame, difficulty, dive number
+    (1, 1): (20, 3.0, "107B"),
+    (1, 2): (24, 3.0, "207B"),
+    (1, 3): (28, 3.0, "107B"),
+    (1, 4): (32, 1.5, "100B"),
+    (26, 5): (20, 3.0, "305B"),
+    (26, 16): (24, 3.0, "107B"),
+}
+TRAIN, TEST = [(1, 1), (1, 2), (1, 3), (1, 4)], [(26, 5), (26, 16)]
+
+Open = Callable[..., MTLAQA]
+
+
+def annotation(end: int, difficulty: float, number: str) -> dict[str, Any]:
+    judges = np.array([8.0, 8.5, 7.5, 8.0, 8.0, 9.0, 8.0]) - end / 10
+    return {
+        "final_score": float(difficulty * np.sort(judges)[2:5].sum()),
+        "difficulty": difficulty,
+        "start_frame": end - 10,
+        "end_frame": end,
+        "judge_scores": judges,
+        "dive_number": number,
+    }
+
+
+def write_frame(path: Path, number: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((40, 64, 3), STEP * number, np.uint8))
+
+
+@pytest.fixture
+def mtl_tree(tmp_path: Path) -> Callable[..., Path]:
+    """`mtl_tree(layout)` writes DIVES in the layout `whole`, `files` or `cut` and returns the folder."""
+
+    def write(layout: str = "whole", cut_frames: int = 14) -> Path:
+        root = tmp_path / "MTL-AQA"
+        (root / "info").mkdir(parents=True)
+        annotations = {key: annotation(*values) for key, values in DIVES.items()}
+        for name, content in ((COPIES[0], annotations), ("train_split_0.pkl", TRAIN), ("test_split_0.pkl", TEST)):
+            (root / "info" / name).write_bytes(pickle.dumps(content))
+        if layout == "cut":
+            for competition, dive in DIVES:
+                for index in range(cut_frames):
+                    write_frame(root / "frames" / f"{competition:02d}_{dive:02d}" / f"{index + 1:06d}.jpg", index + 1)
+            return root
+        for competition in (1, 26):
+            if layout == "whole":
+                for number in range(1, 40):
+                    folder = root / "new" / "new_total_frames_256s" / f"{competition:02d}"
+                    write_frame(folder / f"{number:08d}.jpg", number)
+            else:
+                write_competition(root / "videos" / f"{competition:02d}.mp4")
+        return root
+
+    return write
+
+
+def write_competition(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 40))
+    for number in range(1, 40):
+        writer.write(np.full((40, 64, 3), STEP * number, np.uint8))
+    writer.release()
+
+
+@pytest.fixture
+def open_mtl() -> Open:
+    def build(root: Path, **changes: Any) -> MTLAQA:
+        settings: dict[str, Any] = {
+            "root": str(root), "frames": 8, "shift": [-3, 3], "exemplars": "difficulty", "target": "completeness",
+            "geometry": Geometry(height=40, width=64, crop=32, random_crop=True, flip=0.5),
+            "boxes": FixedBoxes(ratio=1.0, share=0.8, frame="input"), "augment": NoAugmentation(), "voters": 10,
+            "batch_size": 4, "workers": 0, "seed": 0, "val_fraction": 0.0, "skip_unreadable": False,
+        }  # fmt: skip
+        data = MTLAQA(**settings | changes)
+        data.setup()
+        return data
+
+    return build
+
+
+def numbers(video: Tensor) -> list[int]:
+    """The numbers of the frames in a sample of the test videos; codecs darken them by up to 4 levels."""
+    return ((video.float().mean(dim=(-1, -2, -3)) + 2) / STEP).round().int().tolist()
+
+
+def test_the_real_split(real_data: Path) -> None:
+    train, test = (read_records(real_data / "mtl_aqa", split) for split in ("train", "test"))
+    assert (len(train), len(test)) == (1059, 353)
+    assert len({record.video_id for record in train + test}) == 1412
+    assert (train[0].video_id, test[0].video_id) == ("18_067", "26_004")
+    assert (train[0].score, train[0].difficulty, train[0].dive_number) == (94.35, 3.7, "5355B")
+    assert (train[0].first_frame, train[0].last_frame) == (108168, 108312)
+    assert {record.split for record in train} == {"train"}
+    assert min(r.score for r in train + test) == 0
+    assert max(r.score for r in train + test) == 104.5
+    assert {len(record.judge_scores) for record in train + test} == {7}
+
+
+def test_both_real_copies_agree_once_the_corrupted_judge_is_corrected(
+    real_data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (COPIES[1], "train_split_0.pkl", "test_split_0.pkl"):
+        shutil.copy(real_data / "mtl_aqa" / name, tmp_path / name)
+    with caplog.at_level(logging.INFO):
+        records = read_records(tmp_path, "train")
+    assert records == read_records(real_data / "mtl_aqa", "train")  # the derived dive numbers as well
+    assert sum("corrected to 4.5" in message and "(4, 49)" in message for message in caplog.messages) == 1
+    assert next(r for r in records if r.video_id == "04_049").judge_scores == (2.5, 4.0, 4.0, 4.5, 3.5, 5.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "groups", "strays"),
+    [
+        ("difficulty", 23, []),
+        ("dive_number", 58, []),
+        ("category_and_difficulty", 58, []),
+        ("dive_number_and_difficulty", 80, ["05_063", "09_067"]),
+        ("any", 1, []),
+    ],
+)
+def test_exemplar_groups_of_the_real_split(rule: Any, groups: int, strays: list[str], real_data: Path) -> None:
+    train, test = (read_records(real_data / "mtl_aqa", split) for split in ("train", "test"))
+    bank = ExemplarBank(train, EXEMPLARS[rule], 0, (by_difficulty, by_nothing))
+    assert len(bank.groups) == groups
+    assert bank.note_strays("test", test) == bank.strays["test"] == strays
+    for record in test:
+        voters = [train[i] for i in bank.voters(record, 10)]
+        assert 1 <= len(voters) <= 10
+        rule_used = by_difficulty if record.video_id in strays else EXEMPLARS[rule]
+        assert {rule_used(voter) for voter in voters} == {rule_used(record)}
+
+
+def test_small_groups_of_the_real_split_vote_with_what_they_have(real_data: Path) -> None:
+    train, test = (read_records(real_data / "mtl_aqa", split) for split in ("train", "test"))
+    bank = ExemplarBank(train, by_difficulty, 0)
+    assert Counter(len(bank.voters(record, 10)) for record in test) == {10: 339, 5: 8, 4: 6}
+    (alone,) = [record for record in train if record.difficulty == 1.5]
+    assert bank.ids[bank.draw(alone, epoch=0)] == alone.video_id
+
+
+def test_dive_numbers_are_derived_exactly(real_data: Path) -> None:
+    with open(real_data / "mtl_aqa" / COPIES[0], "rb") as file:
+        annotations = pickle.load(file, encoding="latin1")
+    assert all(dive_number(found) == found["dive_number"] for found in annotations.values())
+
+
+@pytest.mark.parametrize("layout", ["whole", "files"])
+def test_evaluation_ends_at_the_end_frame(layout: str, mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    data = open_mtl(mtl_tree(layout))
+    loader = data._evaluation_loader("test")
+    batch = next(iter(loader))
+    assert list(batch.video_id) == ["26_005", "26_016"]
+    assert [numbers(video) for video in batch.video] == [list(range(13, 21)), list(range(17, 25))]
+
+
+def test_training_shifts_by_every_value_of_the_range_and_repeats_by_seed(
+    mtl_tree: Callable[..., Path], open_mtl: Open
+) -> None:
+    root = mtl_tree()
+    videos = open_mtl(root, voters=0)._training_set()
+    firsts = [numbers(videos[epoch, 0].video)[0] for epoch in range(60)]
+    assert set(firsts) == set(range(10, 17))  # ends at frame 20, 8 frames, shifted by -3 ... 3
+    again = open_mtl(root, voters=0)._training_set()
+    assert [numbers(again[epoch, 0].video)[0] for epoch in range(60)] == firsts
+    other = open_mtl(root, voters=0, seed=1)._training_set()
+    assert [numbers(other[epoch, 0].video)[0] for epoch in range(60)] != firsts
+
+
+def test_members_of_a_pair_draw_their_own_shift(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    pairs = open_mtl(mtl_tree())._training_set()
+    shifts = set()
+    for epoch in range(20):
+        pair = pairs[epoch, 0]
+        ends = {f"{c:02d}_{d:03d}": DIVES[c, d][0] for c, d in DIVES}
+        shifts.add(tuple(numbers(s.video)[-1] - ends[s.video_id] for s in (pair.query, pair.exemplar)))
+    assert any(query != exemplar for query, exemplar in shifts)
+
+
+@pytest.mark.parametrize(
+    ("shift", "at_test", "in_training"), [([-3, 3], 4, range(1, 8)), ([0, 6], 1, range(1, 8)), ([0, 0], 1, range(1, 2))]
+)
+def test_windows_of_pre_cut_folders(
+    shift: list[int], at_test: int, in_training: range, mtl_tree: Callable[..., Path], open_mtl: Open
+) -> None:
+    data = open_mtl(mtl_tree("cut"), shift=shift, voters=0)
+    batch = next(iter(data._evaluation_loader("test")))
+    assert [numbers(video)[0] for video in batch.video] == [at_test, at_test]
+    firsts = {numbers(data._training_set()[epoch, 0].video)[0] for epoch in range(60)}
+    assert firsts == set(in_training)
+
+
+@pytest.mark.parametrize("name", ["1_4", "01_004", "001_0004"])
+def test_folders_may_have_any_number_of_zeros(name: str, mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree("cut")
+    (root / "frames" / "01_04").rename(root / "frames" / name)
+    assert open_mtl(root).items["train"][3].media.name == name
+
+
+@pytest.mark.parametrize("folder", ["videos", "frames", ""])
+def test_frames_may_lie_in_several_folders(folder: str, mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree()
+    (root / folder).mkdir(exist_ok=True)
+    for path in (root / "new" / "new_total_frames_256s").iterdir():
+        path.rename(root / folder / path.name)
+    assert open_mtl(root).items["test"][0].media == root / folder / "26"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "changes", "words"),
+    [
+        (lambda _: None, {"frames": 20}, ["data.frames=20", "data.shift=[-3, 3]", "01"]),
+        (lambda root: shutil.rmtree(root / "new" / "new_total_frames_256s" / "26"), {}, ["26_005", "MTL_AQA_ROOT"]),
+        (
+            lambda root: (root / "new" / "new_total_frames_256s" / "26" / "00000007.jpg").unlink(),
+            {}, ["26: the images are not numbered"],
+        ),
+        (lambda root: (root / "info" / "test_split_0.pkl").unlink(), {}, ["test_split_0.pkl", "no such file"]),
+        (
+            lambda root: (root / "info" / "test_split_0.pkl").write_bytes(pickle.dumps([(3, 3)])),
+            {}, ["test_split_0.pkl", "(3, 3)"],
+        ),
+        (lambda _: None, {"shift": [3, -3]}, ["data.shift=[3, -3]"]),
+    ],
+    ids=["long", "no frames", "a gap", "no split", "unknown dive", "reversed shift"],
+)  # fmt: skip
+def test_wrong_trees_are_one_line(
+    break_it: Callable[[Path], Any], changes: dict, words: list[str], mtl_tree: Callable[..., Path], open_mtl: Open
+) -> None:
+    root = mtl_tree()
+    break_it(root)
+    with pytest.raises(InputError) as error:
+        open_mtl(root, **changes)
+    assert all(word in str(error.value) for word in words), error.value
+    assert "\n" not in str(error.value)
+
+
+def test_a_short_pre_cut_folder_is_named_with_what_it_needs(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree("cut", cut_frames=13)
+    with pytest.raises(InputError, match=r"01_01: has 13 frames.*1 to 14.*data\.shift"):
+        open_mtl(root)
+    open_mtl(root, shift=[0, 5])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"final_score": 8415.0}, "8415"), ({"final_score": float("nan")}, "nan"), ({"difficulty": 0.0}, "difficulty 0"),
+     ({"judge_scores": [45.0] * 7}, "45.0")],
+)  # fmt: skip
+def test_wrong_numbers_are_refused(change: dict, words: str, mtl_tree: Callable[..., Path]) -> None:
+    root = mtl_tree()
+    annotations = {key: annotation(*values) for key, values in DIVES.items()}
+    annotations[1, 2].update(change)
+    (root / "info" / COPIES[0]).write_bytes(pickle.dumps(annotations))
+    with pytest.raises(InputError, match=rf"\(1, 2\).*{words}"):
+        read_records(root, "train")
+
+
+def test_a_pickle_that_names_anything_else_is_refused(mtl_tree: Callable[..., Path]) -> None:
+    root = mtl_tree()
+    (root / "info" / COPIES[0]).write_bytes(b"cos\nsystem\n(S'touch trap'\ntR.")
+    with pytest.raises(InputError, match=r"names os\.system"):
+        read_records(root, "train")
+
+
+def test_unreadable_dives_are_left_out_when_told(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree("cut")
+    shutil.rmtree(root / "frames" / "01_02")
+    (root / "frames" / "26_05" / "000009.jpg").write_bytes(b"not a picture")
+    (root / "frames" / "26_16" / "000014.jpg").unlink()
+    with pytest.raises(InputError, match="01_002"):
+        open_mtl(root)
+    with pytest.raises(InputError, match="no readable video is left"):
+        open_mtl(root, skip_unreadable=True)
+    write_frame(root / "frames" / "26_16" / "000014.jpg", 14)
+    data = open_mtl(root, skip_unreadable=True)
+    assert [len(items) for items in data.items.values()] == [3, 1]
+    assert [word in said for word, said in zip(("01_002", "000009.jpg"), data.skipped, strict=True)] == [True, True]
+
+
+def test_labels(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree()
+    for target, top in (("completeness", 30.0), ("score", 104.5)):
+        data = open_mtl(root, target=target)
+        item = data.items["train"][3]
+        assert data.max_label == data.training_labels().max_label == top
+        assert item.label.offset + item.label.factor * item.label.value == pytest.approx(item.record.score)
+        assert item.label.factor == (1.5 if target == "completeness" else 1.0)
+
+
+def test_a_group_that_val_emptied_is_widened_and_counted(
+    mtl_tree: Callable[..., Path], open_mtl: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = mtl_tree()
+    for seed in range(20):  # until the cut takes the only dive of difficulty 1.5
+        caplog.clear()
+        data: VideoData = open_mtl(root, val_fraction=0.25, seed=seed)
+        if data.items["val"][0].record.video_id == "01_004":
+            break
+    assert data.bank is not None
+    assert data.bank.strays == {"train": [], "val": ["01_004"], "test": []}
+    assert any("val: 1 of 1 videos" in message and "01_004" in message for message in caplog.messages)
+    assert len(data.bank.voters(data.items["val"][0].record, 10)) == 3
+
+
+def test_blending_is_refused_between_groups(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree()
+    mix = VideoMixup(alpha=1.0, donors="derangement", pool="local")
+    with pytest.raises(InputError, match=r"blends scores.*2 groups"):
+        open_mtl(root, augment=mix)
+    open_mtl(root, augment=mix, exemplars="any")
+    open_mtl(root, augment=mix, voters=0)
+
+
+@pytest.mark.slow
+def test_core_trains_on_it(tmp_path: Path, train_process: Callable[..., Any], mtl_tree: Callable[..., Path]) -> None:
+    done = train_process(
+        tmp_path, "data=mtl_aqa", "backbone=tiny", "logger=csv", "data.workers=0", "data.frames=16", "data.shift=[0,0]",
+        "trainer.max_epochs=1", "data.geometry.height=40", "data.geometry.width=64", "data.geometry.crop=32",
+        MTL_AQA_ROOT=str(mtl_tree()),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "run" / "config.yaml").read_text()
+    assert "target: completeness" in text
+    assert "swapaqa.data.boxes.FixedBoxes" in text
+    assert (tmp_path / "run" / "predictions_test.csv").read_text().count("26_") == 2

@@ -1,0 +1,304 @@
+"""One's own videos by a table, and a data set in the user's own package: neither touches a file here."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from torch import Tensor
+
+from swapaqa.augment.none import NoAugmentation
+from swapaqa.data.boxes import BoxSource, DarkLabelBoxes, FixedBoxes
+from swapaqa.data.geometry import Geometry
+from swapaqa.data.videos import Clip, Videos, cut_test, read_table
+from swapaqa.errors import InputError
+
+LENGTHS = [8, 20, 5, 31, 16, 9, 12, 40]
+TINY = [
+    "backbone=tiny", "logger=csv", "data.workers=0", "data.frames=16", "trainer.max_epochs=1",
+    "data.geometry.height=40", "data.geometry.width=64", "data.geometry.crop=32",
+]  # fmt: skip
+STEP = 5
+
+Open = Callable[..., Videos]
+
+
+def write_video(path: Path, frames: int) -> None:
+    """Frame n (from 0) is grey of level 5 n."""
+    if path.suffix:
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 40))
+        for n in range(frames):
+            writer.write(np.full((40, 64, 3), STEP * n, np.uint8))
+        writer.release()
+    else:
+        path.mkdir()
+        for n in range(frames):
+            cv2.imwrite(str(path / f"{n}.jpg"), np.full((40, 64, 3), STEP * n, np.uint8))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight videos of several lengths, files and folders of images."""
+    root = tmp_path / "own"
+    root.mkdir()
+    for i, frames in enumerate(LENGTHS):
+        write_video(root / (f"v{i}.avi" if i % 2 else f"v{i}"), frames)
+    return root
+
+
+def table(root: Path, header: str, *lines: str) -> None:
+    (root / "videos.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+def numbered(root: Path, header: str = "video,score", cells: Callable[[int], str] = lambda i: f"v{i},{10 + i}") -> None:
+    table(root, header, *(cells(i) for i in range(len(LENGTHS))))
+
+
+@pytest.fixture
+def open_videos() -> Open:
+    def build(root: Path, boxes: BoxSource | None = None, **changes: Any) -> Videos:
+        settings: dict[str, Any] = {
+            "root": str(root), "table": "videos.csv", "test_fraction": 0.25, "split_seed": 0, "frames": 8,
+            "geometry": Geometry(height=40, width=64, crop=32, random_crop=False, flip=0.0), "target": "score",
+            "boxes": boxes or FixedBoxes(ratio=1.0, share=0.8, frame="input"), "augment": NoAugmentation(),
+            "voters": 0, "batch_size": 4, "workers": 0, "seed": 0, "val_fraction": 0.0, "skip_unreadable": False,
+        }  # fmt: skip
+        data = Videos(**settings | changes)
+        data.setup()
+        return data
+
+    return build
+
+
+def numbers(video: Tensor) -> list[int]:
+    return ((video.float().mean(dim=(-1, -2, -3)) + 2) / STEP).round().int().tolist()
+
+
+def test_any_length_is_sampled_to_the_window(folder: Path, open_videos: Open) -> None:
+    numbered(folder)
+    data = open_videos(folder)
+    samples = {}
+    for split in data.items:
+        for sample in (data.reader.read(item, 0, data.geometry.centre()) for item in data.items[split]):
+            samples[sample.video_id] = numbers(sample.video)
+    assert samples["v0"] == list(range(8))
+    for i, frames in enumerate(LENGTHS):
+        assert samples[f"v{i}"] == np.linspace(0, frames - 1, 8).round().astype(int).tolist()
+
+
+def test_first_and_last_frame_cut_the_action_out(folder: Path, open_videos: Open) -> None:
+    numbered(folder, "video,score,first_frame,last_frame", lambda i: f"v{i},{i}," + ("11,18" if i == 3 else ","))
+    data = open_videos(folder)
+    found = {item.record.video_id: item for items in data.items.values() for item in items}
+    sample = data.reader.read(found["v3"], 0, data.geometry.centre())
+    assert numbers(sample.video) == list(range(10, 18))
+
+
+def test_labels_span_the_training_scores(folder: Path, open_videos: Open) -> None:
+    numbered(folder, "video,score,split", lambda i: f"v{i},{10 + i},{'test' if i in (0, 7) else 'train'}")
+    data = open_videos(folder)
+    labels = {i.record.video_id: i.label.value for items in data.items.values() for i in items}
+    assert [round(labels[f"v{i}"], 6) for i in range(8)] == [-20, 0, 20, 40, 60, 80, 100, 120]
+    assert [record.video_id for record in data.records()["test"]] == ["v0", "v7"]
+    label = data.items["test"][1].label
+    assert label.offset + label.factor * label.value == pytest.approx(17)
+
+
+def test_a_split_is_cut_by_group_and_stays_with_another_seed(folder: Path, open_videos: Open) -> None:
+    numbered(folder, "video,score,group", lambda i: f"v{i},{10 + i},athlete {i // 2}")
+    splits = open_videos(folder).records()
+    groups = {s: {r.group for r in records if isinstance(r, Clip)} for s, records in splits.items()}
+    assert not groups["train"] & groups["test"]
+    assert len(splits["test"]) == 2
+    assert open_videos(folder, seed=5).records() == splits
+    assert any(open_videos(folder, split_seed=s).records() != splits for s in range(1, 4))
+
+
+def test_the_cut_comes_close_to_the_share(folder: Path) -> None:
+    for i in range(30):
+        numbered(folder, "video,score,group", lambda i: f"v{i},{10 + i},{i}")
+    (clip, *_) = read_table(folder / "videos.csv")
+    rng = np.random.default_rng(0)
+    many = [Clip(**vars(clip) | {"video_id": str(i), "group": str(g)}) for i, g in enumerate(rng.integers(0, 80, 400))]
+    for seed in range(5):
+        parts = Counter(c.split for c in cut_test(many, 0.25, seed))
+        assert abs(parts["test"] - 100) <= 5
+
+
+def test_every_column_reaches_the_sample(folder: Path, open_videos: Open) -> None:
+    (folder / "drawn").mkdir()
+    (folder / "drawn" / "all.txt").write_text("0,0,10,12,20,8\n")
+    numbered(
+        folder,
+        "video;score;action;difficulty;judges;boxes",
+        lambda i: f"v{i};{30 + i};{'vault' if i % 2 else 'dive'};{2 + i / 10};8.5 9 {i};drawn/all.txt",
+    )
+    data = open_videos(folder, DarkLabelBoxes(ratio=2.0, root=None), target="completeness")
+    assert data.actions == ["dive", "vault"]
+    item = next(item for items in data.items.values() for item in items if item.record.video_id == "v3")
+    sample = data.reader.read(item, 0, data.geometry.centre())
+    assert sample.judges.tolist() == [8.5, 9.0, 3.0]
+    assert (sample.difficulty, sample.factor, sample.action) == (2.3, 2.3, 1)
+    assert sample.label == pytest.approx(33 / 2.3)
+    assert sample.boxes[0].tolist() == [10 - 16, 12 - 4, 29 - 16, 19 - 4]
+    assert data.max_label >= data.training_labels().label.max()
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "words"),
+    [
+        ("video,points", "v0,1", ["line 1", "'score'"]),
+        ("video,score,spilt", "v0,1,train", ["line 1", "'spilt'"]),
+        ("video,score,score", "v0,1,2", ["line 1", "'score'", "twice"]),
+        ("video,score", "v0,high", ["line 3", "'score'", "'high'"]),
+        ("video,score", "v0,nan", ["line 3", "'score'", "'nan'"]),
+        ("video,score", "v0,1,2", ["line 3", "3 cells for 2 columns"]),
+        ("video,score", ",3", ["line 3", "'video'", "empty"]),
+        ("video,score", "v1.avi,3", ["line 3", "'video'", "line 2"]),
+        ("video,score", "v77,3", ["line 3", "'video'", "v77"]),
+        ("video,score,split", "v0,1,dev", ["line 3", "'split'", "'dev'"]),
+        ("video,score,split", "v0,1,train", ["'split'", "no video of 'test'"]),
+        ("video,score,split", "v0,1,", ["line 3", "'split'", "empty"]),
+        ("video,score,difficulty", "v0,1,0", ["line 3", "'difficulty'", "above 0"]),
+        ("video,score,judges", "v0,1,9 8", ["line 3", "'judges'", "2 numbers"]),
+        ("video,score,first_frame", "v0,1,9", ["line 3", "9", "has 8"]),
+        ("video,score,first_frame", "v0,1,1.5", ["line 3", "'first_frame'", "whole"]),
+        ("video,score,first_frame,last_frame", "v0,1,5,4", ["line 3", "'last_frame'"]),
+        ("video,score,action", "v0,1,other", ["line", "'other'", "scale"]),
+    ],
+)
+def test_wrong_tables_name_line_and_column(
+    header: str, line: str, words: list[str], folder: Path, open_videos: Open
+) -> None:
+    fill = {"split": "train", "difficulty": "2", "judges": "9", "action": "a"}
+    columns = header.split(",")
+    rest = [",".join({"video": f"v{i}", "score": str(i)}.get(c, fill.get(c, "")) for c in columns) for i in (1, 2, 3)]
+    table(folder, header, rest[0], line, *rest[1:])
+    with pytest.raises(InputError) as error:
+        open_videos(folder)
+    assert all(word in str(error.value) for word in words), error.value
+    assert "videos.csv" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_box_files_that_nobody_reads_are_mentioned(
+    folder: Path, open_videos: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    numbered(folder, "video,score,boxes", lambda i: f"v{i},{i},drawn/all.txt")
+    open_videos(folder)
+    assert any("boxes=darklabel" in message for message in caplog.messages)
+
+
+def test_unreadable_videos_are_left_out_when_told(folder: Path, open_videos: Open) -> None:
+    numbered(folder, "video,score,split", lambda i: f"v{i},{10 + i},{'test' if i in (0, 7) else 'train'}")
+    (folder / "v3.avi").write_bytes(b"not a video")
+    with pytest.raises(InputError, match=r"v3\.avi"):
+        open_videos(folder)
+    data = open_videos(folder, skip_unreadable=True)
+    assert [len(items) for items in data.items.values()] == [5, 2]
+    assert len(data.skipped) == 1
+
+
+def test_without_root_or_table_the_columns_are_said(
+    tmp_path: Path, train_inside: Callable[..., Any], folder: Path
+) -> None:
+    for overrides in (["data=videos"], ["data=videos", f"data.root={folder}"]):
+        done = train_inside(tmp_path, *overrides, *TINY)
+        assert done.returncode == 2
+        assert "data.root" in done.stderr
+        assert "video,score" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_training_on_ones_own_videos(tmp_path: Path, train_inside: Callable[..., Any], folder: Path) -> None:
+    numbered(folder)
+    command = ["data=videos", f"data.root={folder}", "data.table=videos.csv"]
+    done = train_inside(tmp_path, *command, *TINY, "data.val_fraction=0.34")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "run" / "predictions_test.csv").read_text().splitlines()) == 3
+    assert (tmp_path / "run" / "predictions_val.csv").is_file()
+
+
+OWN_MODULE = '''
+    """Brightness is the score."""
+    from dataclasses import dataclass
+
+    from swapaqa.data.datamodule import VideoData
+    from swapaqa.data.records import Label, Record
+
+
+    @dataclass(kw_only=True, eq=False)
+    class Lamps(VideoData):
+        count: int
+
+        layout = "lamps lie in lamp_<n>"
+
+        @property
+        def actions(self):
+            return ["shine"]
+
+        @property
+        def max_label(self):
+            return float(self.count)
+
+        def read_split(self, split):
+            numbers = range(self.count - 2) if split == "train" else range(self.count - 2, self.count)
+            return [Record(video_id=f"v{n}", action="shine", score=float(n), split=split) for n in numbers]
+
+        def media(self, record):
+            path = self.folder / record.video_id
+            return path if path.is_dir() else path.with_suffix(".avi")
+
+        def score_label(self, record):
+            return Label(record.score, offset=0.0, factor=1.0)
+'''
+OWN_YAML = """
+    # @package _global_
+    defaults:
+      - override /boxes: fixed
+    data:
+      _target_: lamps.data.Lamps
+      root: null
+      count: 8
+      frames: 16
+      geometry:
+        _target_: swapaqa.data.geometry.Geometry
+        height: 40
+        width: 64
+        crop: 32
+        random_crop: true
+        flip: 0.5
+      boxes: ${boxes}
+      augment: ${aug}
+      voters: ${oc.select:model.voters,0}
+      batch_size: 4
+      workers: 0
+      seed: ${seed}
+      target: score
+      val_fraction: 0.0
+      skip_unreadable: false
+"""
+
+
+@pytest.mark.slow
+def test_a_data_set_in_ones_own_package(tmp_path: Path, train_process: Callable[..., Any]) -> None:
+    package = tmp_path / "site" / "lamps"
+    (package / "conf" / "data").mkdir(parents=True)
+    for name in ("__init__.py", "conf/__init__.py", "conf/data/__init__.py"):
+        (package / name).touch()
+    (package / "data.py").write_text(textwrap.dedent(OWN_MODULE))
+    (package / "conf" / "data" / "lamps.yaml").write_text(textwrap.dedent(OWN_YAML))
+    root = tmp_path / "videos"
+    root.mkdir()
+    for n in range(8):
+        write_video(root / f"v{n}", 16)
+    done = train_process(
+        tmp_path, "data=lamps", f"data.root={root}", "hydra.searchpath=[pkg://lamps.conf]", "logger=csv",
+        "backbone=tiny", "trainer.max_epochs=1", PYTHONPATH=str(tmp_path / "site"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "run" / "predictions_test.csv").read_text().splitlines()) == 3

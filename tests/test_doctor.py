@@ -1,0 +1,150 @@
+"""`python -m src.doctor`: every fault of a tree in one pass, named, written down and in the exit status."""
+
+import contextlib
+import io
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+REPOSITORY = Path(__file__).parents[1]
+SMALL = ["data.frames=16", "data.geometry.height=40", "data.geometry.width=64", "data.geometry.crop=32"]
+
+
+@pytest.fixture
+def doctor(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """`doctor(*overrides)`: the real entry point, inside this process; its report is in `tmp_path/run/doctor.json`."""
+
+    def run(*overrides: str) -> "subprocess.CompletedProcess[str]":
+        arguments = ["doctor", f"hydra.run.dir={tmp_path}/run", *SMALL, *overrides]
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        with (
+            patch.dict(os.environ),
+            patch.object(sys, "argv", arguments),
+            patch.object(sys, "path", [str(REPOSITORY), *sys.path]),
+            contextlib.chdir(REPOSITORY),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                runpy.run_module("src.doctor", run_name="__main__", alter_sys=True)
+            except SystemExit as stop:
+                status = int(stop.code or 0)
+        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+def report(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "run" / "doctor.json").read_text())
+
+
+def kinds(found: dict[str, Any]) -> dict[str, str]:
+    """Kind by video."""
+    return {problem["video_id"]: problem["kind"] for problem in found["problems"]}
+
+
+def test_a_whole_tree_can_train(tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]) -> None:
+    root = aqa7_tree()
+    before = sorted(root.rglob("*"))
+    done = doctor("data=aqa7", f"data.root={root}", "data.workers=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert report(tmp_path) == {"can_train": True, "videos": {"train": 6, "test": 4}, "problems": []}
+    assert "can train" in done.stdout
+    assert sorted(root.rglob("*")) == before
+
+
+def test_every_fault_is_found_in_one_pass(
+    tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    root = aqa7_tree(train=8, test=4)
+    videos, boxes = root / "diving-out", root / "boxes" / "diving"
+    (videos / "001.avi").unlink()
+    (videos / "003.avi").write_bytes((videos / "003.avi").read_bytes()[:700])
+    (videos / "002" / "img_00016.jpg").unlink()
+    (videos / "004" / "img_00005.jpg").write_bytes(b"not a picture")
+    (boxes / "005.txt").unlink()
+    (boxes / "006.txt").write_text("0,0,900,900,20,20,diver\n")
+    (boxes / "007.txt").write_text("0,0,1,1,five,5\n")
+    shutil.rmtree(videos / "010")
+    copied(videos / "008", videos / "010")
+    done = doctor("data=aqa7", f"data.root={root}", "data.workers=2")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert kinds(report(tmp_path)) == {
+        "diving/001": "missing video",
+        "diving/002": "too short",
+        "diving/003": "unreadable",
+        "diving/004": "unreadable",
+        "diving/005": "boxes missing",
+        "diving/006": "boxes outside",
+        "diving/007": "boxes unreadable",
+        "diving/010": "duplicate",
+    }
+    assert not report(tmp_path)["can_train"]
+    assert "cannot train" in done.stdout
+    for problem in report(tmp_path)["problems"]:
+        assert problem["message"] in done.stdout
+        assert problem["blocks"] == (problem["kind"] not in ("boxes outside", "duplicate"))
+
+
+def copied(source: Path, target: Path) -> None:
+    """The same video once more, in another size and quality."""
+    target.mkdir()
+    for path in source.iterdir():
+        picture = cv2.resize(cv2.imread(str(path)), (128, 80))
+        cv2.imwrite(str(target / path.name), picture, [cv2.IMWRITE_JPEG_QUALITY, 60])
+
+
+def test_what_a_training_would_skip_does_not_stop_it(
+    tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    root = aqa7_tree()
+    (root / "diving-out" / "001.avi").unlink()
+    done = doctor("data=aqa7", f"data.root={root}", "data.workers=0", "data.skip_unreadable=true")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert kinds(report(tmp_path)) == {"diving/001": "missing video"}
+
+
+def test_a_wrong_scale_in_one_list_leaves_the_other_examined(
+    tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    root = aqa7_tree()
+    rows = {"consolidated_test_list": np.array([[1, 7, 0.5], [1, 8, 0.7]])}
+    savemat(root / "Split_4" / "split_4_test_list.mat", rows)
+    (root / "diving-out" / "001.avi").unlink()
+    done = doctor("data=aqa7", f"data.root={root}", "data.workers=0")
+    assert done.returncode == 1
+    assert [problem["kind"] for problem in report(tmp_path)["problems"]] == ["list", "missing video"]
+    assert "points x 100" in report(tmp_path)["problems"][0]["message"]
+
+
+def test_ones_own_videos_and_their_scale(
+    tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    root = aqa7_tree() / "diving-out"
+    rows = "".join(f"{i:03d},{'test' if i > 7 else 'train'},3\n" for i in range(1, 11))
+    (root / "videos.csv").write_text(f"video,split,score\n{rows}")
+    done = doctor("data=videos", f"data.root={root}", "data.workers=0")
+    assert done.returncode == 1
+    assert {problem["kind"] for problem in report(tmp_path)["problems"]} == {"score scale"}
+    (root / "videos.csv").write_text("video,split,score\n001,train,high\n")
+    assert doctor("data=videos", f"data.root={root}", "data.workers=0").returncode == 1
+    assert "line 2, column 'score'" in report(tmp_path)["problems"][0]["message"]
+
+
+def test_a_wrong_key_is_no_verdict(doctor: Callable[..., Any]) -> None:
+    done = doctor("data=aqa7", "data.rot=x")
+    assert done.returncode == 2
+    assert "data.rot" in done.stderr
+    assert "Traceback" not in done.stderr
