@@ -1,5 +1,5 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 

@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
-from swapaqa.config import check, run_recipe
+from swapaqa.config import check, one_line_errors, run_recipe
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.records import Label, Record
@@ -239,6 +239,7 @@ def show(counts: dict[str, int], problems: Sequence[Problem], verdict: bool, pat
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+@one_line_errors
 def main(cfg: DictConfig) -> None:
     check(cfg)
     data: VideoData = hydra.utils.instantiate(cfg.data)

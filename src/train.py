@@ -1,23 +1,20 @@
 """Train a method: `python -m src.train`, `python -m src.train model=core data=aqa7 aug.ratio=2.0`."""
 
 import logging
-import warnings
 from pathlib import Path
-from typing import Any
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from rich.console import Console
-from rich.table import Table
+from pytorch_lightning.utilities import rank_zero_only
 
 from swapaqa import tracking
 from swapaqa.augment.swap import scale_boxes
-from swapaqa.config import check, run_recipe
+from swapaqa.config import check, one_line_errors, run_recipe
+from swapaqa.console import quieten, show
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
@@ -28,6 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+@one_line_errors
 def main(cfg: DictConfig) -> None:
     check(cfg)
     refuse_unswept(cfg)
@@ -39,7 +37,7 @@ def main(cfg: DictConfig) -> None:
         train(cfg, folder)
         status = 0
     finally:
-        tracking.close(status)
+        tracking.close(status)  # the next job of a sweep starts its own
 
 
 def refuse_unswept(cfg: DictConfig) -> None:
@@ -49,19 +47,22 @@ def refuse_unswept(cfg: DictConfig) -> None:
         raise InputError(f"+sweeps={cfg.sweep} is a sweep and needs --multirun: {command}")
 
 
-def train(cfg: DictConfig, folder: Path) -> dict[str, Any]:
-    """Train, evaluate and write everything of one run into `folder`; returns the result."""
+def train(cfg: DictConfig, folder: Path) -> None:
+    """Train, evaluate and write everything of one run into `folder`."""
     seed_everything(cfg.seed, verbose=False)
     data: VideoData = hydra.utils.instantiate(cfg.data)
     data.setup()
     model: Scorer = hydra.utils.instantiate(cfg.model)
+    model.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
     model.learn_scale(data.training_labels())
     preview = data.preview()
+    model.check_sample(preview.before)
     shares = data.check_replaced_share(preview)
     log.info("pixels replaced by the augmentation: %s", describe_shares(shares))
     logger = hydra.utils.instantiate(cfg.logger)
-    draw_preview(preview, cfg, folder / "swap.png")
-    tracking.log_images([logger], "swap", folder / "swap.png")
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        draw_preview(preview, cfg, folder / "swap.png")
+        tracking.log_images([logger], "swap", folder / "swap.png")
     recorder = Recorder(data.records())
     make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)  # a call: instantiate copies dataclasses
     trainer: Trainer = make_trainer(
@@ -72,7 +73,8 @@ def train(cfg: DictConfig, folder: Path) -> dict[str, Any]:
         use_distributed_sampler=False,  # the DataModule shards whole batches itself
     )
     trainer.fit(model, datamodule=data)
-    return finish(cfg, folder, data, recorder, trainer, shares)
+    if trainer.is_global_zero:
+        finish(cfg, folder, data, recorder, trainer, shares)
 
 
 def checkpoints(folder: Path, data: VideoData) -> list[Callback]:
@@ -97,7 +99,7 @@ def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:
     boxes = before.boxes[:2]
     ratio = OmegaConf.select(cfg, "aug.ratio")
     scaled = None if ratio is None else scale_boxes(boxes, ratio, (before.video.shape[3], before.video.shape[4]))
-    result = Augmented(HydraConfig.get().runtime.choices.aug, after.video[:2], scaled)
+    result = Augmented(HydraConfig.get().runtime.choices["aug"], after.video[:2], scaled)
     swap_strip(before.video[:2], boxes, [result], list(before.video_id[:2]), path)
 
 
@@ -108,7 +110,7 @@ def finish(
     recorder: Recorder,
     trainer: Trainer,
     shares: dict[str, float],
-) -> dict[str, Any]:
+) -> None:
     """Write result, predictions and figures, and show the scores."""
     facts = {
         "name": cfg.name,
@@ -116,6 +118,7 @@ def finish(
         "seed": cfg.seed,
         "data_fingerprint": data.fingerprint(),
         "skipped": data.skipped,
+        "exemplars_from_wider_groups": data.bank.strays if data.bank else {},
         "replaced_share": shares,
         "device": device_name(trainer.lightning_module),
         "world_size": trainer.world_size,
@@ -128,33 +131,6 @@ def finish(
         scatter(tables, titles, folder / "scatter.png")
         tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
     show(result, folder)
-    return result
-
-
-def show(result: dict[str, Any], folder: Path) -> None:
-    """Print the folder and the scores of every protocol."""
-    table = Table(title=result["name"])
-    for column in ("protocol", "epoch", "split", "Spearman", "R-l2 x100"):
-        table.add_column(column)
-    for protocol, found in result["metrics"].items():
-        for split, metrics in found["splits"].items():
-            average = metrics["average"]
-            numbers = (f"{average['spearman']:.4f}", f"{average['relative_l2_x100']:.3f}")
-            table.add_row(protocol, str(found["epoch"] + 1), split, *numbers)
-    console = Console()
-    console.print(table)
-    console.print(f"written to {folder}", soft_wrap=True)
-
-
-def quieten() -> None:
-    """Silence what libraries say to their developers on every run."""
-    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*The number of training batches.*")
-    warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
-    warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists.*")  # Hydra made it, for this run
-    torch.set_float32_matmul_precision("high")
 
 
 if __name__ == "__main__":

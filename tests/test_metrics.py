@@ -17,6 +17,7 @@ from torchmetrics.functional import spearman_corrcoef
 from swapaqa.metrics import (
     SpearmanById,
     fisher_mean,
+    interval_coverage,
     pairwise_accuracy,
     relative_l2,
     relative_l2_x100,
@@ -33,9 +34,7 @@ def draw(size: int, levels: int | None = None, seed: int = 0) -> tuple[Tensor, T
     return pred, target
 
 
-@pytest.mark.parametrize(
-    ("size", "levels"), [(2, None), (3, None), (353, None), (353, 7), (353, 2), (10**5, None)]
-)
+@pytest.mark.parametrize(("size", "levels"), [(2, None), (3, None), (353, None), (353, 7), (353, 2), (10**5, None)])
 def test_spearman_equals_scipy(size: int, levels: int | None) -> None:
     pred, target = draw(size, levels)
     expected = scipy.stats.spearmanr(pred, target).statistic
@@ -212,10 +211,30 @@ def test_two_processes_change_nothing_with_a_padded_split_or_an_idle_process(tmp
             assert rho == spearman(pred, target)
             torch.testing.assert_close(index, torch.arange(21), rtol=0, atol=0)
             torch.testing.assert_close(kept, pred, rtol=0, atol=0)
-            torch.testing.assert_close(
-                torch.cat(local), split[rank], rtol=0, atol=0
-            )  # local again afterwards
+            torch.testing.assert_close(torch.cat(local), split[rank], rtol=0, atol=0)  # local again afterwards
 
 
 if __name__ == "__main__":  # a process of the test above
     evaluate_share(int(sys.argv[1]), sys.argv[2])
+
+
+def test_interval_coverage_is_the_nominal_one_for_gaussian_errors() -> None:
+    generator = torch.Generator().manual_seed(0)
+    std = torch.rand(20_000, generator=generator, dtype=torch.float64) + 0.5
+    target = 70 + std * torch.randn(20_000, generator=generator, dtype=torch.float64)
+    pred = torch.full_like(target, 70)
+    for nominal in (0.5, 0.9):
+        assert interval_coverage(pred, target, std, nominal).item() == pytest.approx(nominal, abs=0.01)
+    assert interval_coverage(pred[:2], target[:2], torch.tensor([1e9, torch.nan]), 0.5) == 1  # NaN is left out
+    assert interval_coverage(pred[:1], target[:1], torch.tensor([torch.nan]), 0.5).isnan()
+
+
+def test_predicted_deviations_follow_their_samples() -> None:
+    metric = SpearmanById()
+    pred, target = torch.tensor([3.0, 1.0, 2.0]), torch.tensor([30.0, 10.0, 20.0])
+    metric.update(pred, target, torch.tensor([7, 2, 7]), torch.tensor([0.3, 0.1, 0.2]))
+    metric.update(pred[:1], target[:1], torch.tensor([4]))
+    assert metric.predictions()[0].tolist() == [2, 4, 7]
+    torch.testing.assert_close(
+        metric.predicted_std(), torch.tensor([0.1, torch.nan, 0.3]).double(), equal_nan=True, rtol=1e-6, atol=0
+    )

@@ -6,6 +6,7 @@ have the annotated type.
 """
 
 import difflib
+import functools
 import inspect
 import os
 import sys
@@ -14,7 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -26,6 +29,7 @@ from swapaqa.errors import InputError
 TOP_LEVEL = (
     "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep"
 )  # fmt: skip
+SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn")
 CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols
@@ -52,6 +56,26 @@ def run_recipe(main: Callable[[], None]) -> None:
         fail(explain_override(error))
     except MisconfigurationException as error:  # an accelerator that is not there, options that exclude each other
         fail(f"trainer: {' '.join(str(error).split())}")
+
+
+def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+    """Wrap a Hydra task so that a user's error is our line alone, without Hydra's list of overrides above it.
+
+    In a sweep the error goes on to Hydra, which runs the other jobs first.
+    """
+
+    @functools.wraps(task)
+    def wrapped(cfg: DictConfig) -> None:
+        try:
+            task(cfg)
+        except (InputError, InstantiationException) as error:
+            cause = error if isinstance(error, InputError) else error.__cause__
+            in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
+            if in_sweep or not isinstance(cause, InputError) or not os.environ.get(SHORT_ERRORS):
+                raise
+            fail(str(cause))
+
+    return wrapped
 
 
 def fail(message: str) -> None:
@@ -98,6 +122,9 @@ def _check_top(tree: dict) -> None:
     for key in tree:
         if key not in TOP_LEVEL:
             raise InputError(f"{key}: no such key{_suggestion(str(key), TOP_LEVEL)}")
+    for key in tree.get("schedule", {}):
+        if key not in SCHEDULE:
+            raise InputError(f"schedule.{key}: no such key{_suggestion(str(key), SCHEDULE)}")
     if isinstance(tree["seed"], bool) or not isinstance(tree["seed"], int) or tree["seed"] < 0:
         raise InputError(f"seed={tree['seed']}: a whole number from 0 on is needed")
 

@@ -106,15 +106,34 @@ def pairwise_accuracy(pred: Tensor, target: Tensor) -> Tensor:
     return credit[better].mean()
 
 
+def interval_coverage(pred: Tensor, target: Tensor, std: Tensor, nominal: float) -> Tensor:
+    """Share of the truths inside the central Gaussian interval of `nominal` probability: calibrated if equal to it.
+
+    Args:
+        pred: (N,) predictions.
+        target: (N,) truths.
+        std: (N,) predicted standard deviations in the same unit; NaN for predictions without one, which are left out.
+        nominal: probability of the interval, between 0 and 1.
+
+    Returns:
+        () float64 in [0, 1]; NaN where no prediction has a standard deviation.
+    """
+    known = ~std.isnan()
+    half = torch.special.ndtri(torch.tensor((1 + nominal) / 2, dtype=torch.float64))  # 0.674 at 0.5, 1.645 at 0.9
+    inside = (pred - target).abs()[known] <= half.to(std.device) * std[known]
+    return inside.double().mean()
+
+
 class SpearmanById(SpearmanCorrCoef):
     """Spearman's correlation over samples known by id: a sample seen twice counts once.
 
     A distributed sampler pads the last round with repeated samples; predictions kept by id make every metric
     independent of the number of processes. `predictions` gives the same merged tensors to the other metrics
-    and to the result file.
+    and to the result file, `predicted_std` what goes with them.
     """
 
     index: list[Tensor]
+    std: list[Tensor]
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
@@ -122,15 +141,20 @@ class SpearmanById(SpearmanCorrCoef):
             warnings.simplefilter("ignore")
             super().__init__()
         self.add_state("index", default=[], dist_reduce_fx="cat")
+        self.add_state("std", default=[], dist_reduce_fx="cat")
 
-    def update(self, preds: Tensor, target: Tensor, index: Tensor) -> None:
-        """Keep predictions and truths, (N,) each, in float64 under their samples' ids, (N,) int64."""
+    def update(self, preds: Tensor, target: Tensor, index: Tensor, std: Tensor | None = None) -> None:
+        """Keep predictions and truths, (N,) each, in float64 under their samples' ids, (N,) int64.
+
+        `std` (N,) is the standard deviation that the method predicts, NaN or None where it predicts none.
+        """
         if not preds.shape == target.shape == index.shape or preds.dim() != 1:
             shapes = f"{tuple(preds.shape)}, {tuple(target.shape)}, {tuple(index.shape)}"
             raise ValueError(f"preds, target and index must be 1-D and of one length, not {shapes}")
         self.preds.append(preds.detach().double())
         self.target.append(target.detach().double())
         self.index.append(index.long())
+        self.std.append(torch.full_like(self.preds[-1], torch.nan) if std is None else std.detach().double())
 
     def compute(self) -> Tensor:
         """() float64: `spearman` over the distinct samples of all processes."""
@@ -146,6 +170,11 @@ class SpearmanById(SpearmanCorrCoef):
         with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
             return self._by_id()
 
+    def predicted_std(self) -> Tensor:
+        """(N,) float64: the predicted standard deviations in the order of `predictions`; every process must call it."""
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
+            return dim_zero_cat(self.std)[self._distinct()[1]]
+
     def sync(
         self,
         dist_sync_fn: Callable[..., Any] | None = None,
@@ -154,16 +183,14 @@ class SpearmanById(SpearmanCorrCoef):
         distributed_available: Callable[[], bool] | None = None,
     ) -> None:
         """Gather the states. A process without samples sends empty states of the type the others send."""
-        for name, dtype in (("preds", torch.float64), ("target", torch.float64), ("index", torch.int64)):
+        for name in ("preds", "target", "std", "index"):
+            dtype = torch.int64 if name == "index" else torch.float64
             if isinstance(getattr(self, name), list) and not getattr(self, name):
                 setattr(self, name, [torch.empty(0, dtype=dtype, device=self.device)])
         super().sync(dist_sync_fn, process_group, should_sync, distributed_available)
 
     def _by_id(self) -> tuple[Tensor, Tensor, Tensor]:
-        index, order = dim_zero_cat(self.index).sort(stable=True)  # of repeated samples the first counts
-        first = torch.ones_like(index, dtype=torch.bool)
-        first[1:] = index[1:] != index[:-1]
-        index, order = index[first], order[first]
+        index, order = self._distinct()
         preds, target = dim_zero_cat(self.preds)[order], dim_zero_cat(self.target)[order]
         broken = (~preds.isfinite()).nonzero()
         if broken.numel():
@@ -172,11 +199,18 @@ class SpearmanById(SpearmanCorrCoef):
             raise ValueError(f"the prediction of sample {index[at].item()} is {preds[at].item()} ({count})")
         return index, preds, target
 
+    def _distinct(self) -> tuple[Tensor, Tensor]:
+        """The distinct ids in their order, and where the first sample of each was kept."""
+        index, order = dim_zero_cat(self.index).sort(stable=True)
+        first = torch.ones_like(index, dtype=torch.bool)
+        first[1:] = index[1:] != index[:-1]
+        return index[first], order[first]
+
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Self:
         """Follow a change of device, but stay float64 where the parent follows `.to(torch.bfloat16)` too."""
-        kept = {name: getattr(self, name) for name in ("preds", "target", "_computed")}
+        kept = {name: getattr(self, name) for name in ("preds", "target", "std", "_computed")}
         super()._apply(fn, exclude_state)
-        for name in ("preds", "target"):
+        for name in ("preds", "target", "std"):
             setattr(self, name, [values.to(self.device) for values in kept[name]])
         self._computed = None if kept["_computed"] is None else kept["_computed"].to(self.device)
         return self

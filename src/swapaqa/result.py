@@ -6,6 +6,7 @@ numbers of the field are) and, where a part of train was cut off, at the best ep
 
 import csv
 import json
+import math
 import platform
 import subprocess
 import time
@@ -19,8 +20,8 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from swapaqa.metrics import fisher_mean, pairwise_accuracy, relative_l2_x100, spearman
-from swapaqa.models.scorer import Scorer, predictions
+from swapaqa.metrics import fisher_mean, interval_coverage, pairwise_accuracy, relative_l2_x100, spearman
+from swapaqa.models.scorer import Scorer, predicted_stds, predictions
 
 RESULT_FILE = "result.json"
 PACKAGES = (
@@ -46,10 +47,23 @@ class Row(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The predictions of one epoch: by split, (index, predicted, true) in points."""
+    """The predictions of one epoch: by split, (index, predicted, true) in points.
+
+    `stds`: by split, the standard deviations that the method predicts, in points; NaN where it predicts none.
+    """
 
     epoch: int
     tables: dict[str, tuple[Tensor, Tensor, Tensor]]
+    stds: dict[str, Tensor] = field(default_factory=dict)
+
+    def calibration(self, split: str) -> dict[str, float] | None:
+        """Coverage of the nominal 50 and 90 % intervals and the mean deviation; None without predicted deviations."""
+        std = self.stds.get(split)
+        if std is None or std.isnan().all():
+            return None
+        _, predicted, true = self.tables[split]
+        coverage = {f"coverage_{n}": float(interval_coverage(predicted, true, std, n / 100)) for n in (50, 90)}
+        return coverage | {"mean_std": float(std.nanmean())}
 
 
 def split_metrics(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row]) -> dict[str, Any]:
@@ -77,19 +91,27 @@ METRICS = ("spearman", "relative_l2_x100", "pairwise_accuracy")
 class Recorder(Callback):
     """Keeps the predictions of the last and the best epochs, and measures what a training step costs.
 
-    `records`: by split, in the order of a sample's index.
+    `records`: by split, in the order of a sample's index. `protocol`: None in training; for the evaluation of a
+    checkpoint, the one protocol that its predictions belong to.
     """
 
     records: Mapping[str, Sequence[Row]]
+    protocol: str | None = None
     last: Evaluation | None = None
     best: dict[str, Evaluation] = field(default_factory=dict)  # by the split that chose the epoch
     best_spearman: dict[str, float] = field(default_factory=dict)
     step_seconds: list[float] = field(default_factory=list)
+    wait_seconds: list[float] = field(default_factory=list)  # before each step: loading, transfer, augmentation
     started: float = field(default_factory=time.monotonic)
     _step_started: float = 0.0
+    _step_ended: float = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._step_ended = time.monotonic()  # an evaluation before it is not a wait
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._step_started = time.monotonic()
+        self.wait_seconds.append(self._step_started - self._step_ended)
 
     def on_train_batch_end(
         self,
@@ -99,12 +121,16 @@ class Recorder(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self.step_seconds.append(time.monotonic() - self._step_started)
+        self._step_ended = time.monotonic()
+        self.step_seconds.append(self._step_ended - self._step_started)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Scorer)
         tables = {split: tuple(column.cpu() for column in table) for split, table in predictions(pl_module).items()}
-        self.last = Evaluation(trainer.current_epoch, tables)  # type: ignore[arg-type]
+        stds = {split: std.cpu() for split, std in predicted_stds(pl_module).items()}
+        self.last = Evaluation(trainer.current_epoch, tables, stds)  # type: ignore[arg-type]
+        if self.protocol:
+            return
         for split in self.choosers(tables):
             rho = split_metrics(self.last.tables[split], self.records[split])["average"]["spearman"]
             if rho > self.best_spearman.get(split, -2.0):
@@ -119,47 +145,70 @@ class Recorder(Callback):
         """The evaluations to report, by protocol."""
         if self.last is None:
             return {}
+        if self.protocol:
+            return {self.protocol: self.last}
         return {"last": self.last} | {f"best_on_{split}": found for split, found in self.best.items()}
 
     def metrics(self) -> dict[str, Any]:
-        """By protocol: the epoch, and by split its metrics."""
+        """By protocol: the epoch, and by split its metrics, with the calibration where deviations are predicted."""
         return {
             protocol: {
                 "epoch": found.epoch,
-                "splits": {s: split_metrics(t, self.records[s]) for s, t in found.tables.items()},
+                "splits": {split: self._split(found, split) for split in found.tables},
             }
             for protocol, found in self.protocols().items()
         }
 
+    def _split(self, found: Evaluation, split: str) -> dict[str, Any]:
+        calibration = found.calibration(split)
+        metrics = split_metrics(found.tables[split], self.records[split])
+        return metrics | ({"calibration": calibration} if calibration else {})
+
     def timing(self) -> dict[str, float]:
-        """Wall time of the run so far and the median time of a training step, in seconds."""
+        """Wall time of the run so far and the median time of a training step, in seconds, as the host sees them.
+
+        `data_wait_share`: of the time in training epochs, what passed before the steps: loading, transfer and
+        augmentation. NaN without a step.
+        """
         steps = torch.tensor(self.step_seconds or [float("nan")])
-        return {"wall_s": time.monotonic() - self.started, "step_median_s": float(steps.median())}
+        waited = sum(self.wait_seconds)
+        return {
+            "wall_s": time.monotonic() - self.started,
+            "step_median_s": float(steps.median()),
+            "data_wait_share": waited / (waited + float(steps.sum())),
+        }
 
     def write_predictions(self, folder: Path) -> dict[str, dict[str, list]]:
-        """Write `predictions_<split>.csv` with every protocol as a column; return the same by split and id."""
+        """Write `predictions_<split>.csv` with every protocol as a column; return the same by split and id.
+
+        Where the method predicts standard deviations the file has them too, as `<protocol>_std`.
+        """
         found = self.protocols()
         splits = self.last.tables if self.last else {}
         return {split: self._write_split(folder, split, found) for split in splits}
 
     def _write_split(self, folder: Path, split: str, found: Mapping[str, Evaluation]) -> dict[str, list]:
-        index, _, true = found["last"].tables[split]
+        index, _, true = next(iter(found.values())).tables[split]
+        uncertain = {name: e.stds[split] for name, e in found.items() if e.calibration(split)}
         rows = {}
         with open(folder / f"predictions_{split}.csv", "w", newline="") as table:
             writer = csv.writer(table)
-            writer.writerow(["video_id", "action", "true", *found])
+            writer.writerow(["video_id", "action", "true", *found, *(f"{name}_std" for name in uncertain)])
             for row, position in enumerate(index.tolist()):
                 record = self.records[split][position]
                 values = [float(evaluation.tables[split][1][row]) for evaluation in found.values()]
+                stds = [float(std[row]) for std in uncertain.values()]
                 rows[record.video_id] = [float(true[row]), *values]
-                writer.writerow([record.video_id, record.action, f"{true[row]:.4f}", *(f"{v:.6f}" for v in values)])
+                numbers = [f"{true[row]:.4f}", *(f"{v:.6f}" for v in values + stds)]
+                writer.writerow([record.video_id, record.action, *numbers])
         return rows
 
 
 def write_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write `result.json`: metrics by protocol, predictions by id, timing, versions and the given `facts`.
 
-    Written to a temporary name and moved: a `result.json` that exists is a whole one. The columns of `predictions`
+    Written to a temporary name and moved: a `result.json` that exists is a whole one, with null for what is undefined
+    (the correlation of constant predictions). The columns of `predictions`
     are the true score and the protocols, in the order of `prediction_columns`.
     """
     result = {
@@ -172,9 +221,18 @@ def write_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -> 
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
     }
     unfinished = folder / f"{RESULT_FILE}.unfinished"
-    unfinished.write_text(json.dumps(result, indent=1))
+    unfinished.write_text(json.dumps(_without_nan(result), indent=1, allow_nan=False))
     unfinished.rename(folder / RESULT_FILE)
     return result
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with None where a number is NaN or infinite: JSON has neither."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def git_commit() -> str | None:

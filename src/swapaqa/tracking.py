@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import wandb
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ Mode = Literal["online", "offline", "disabled", "shared"]
 
 def wandb_logger(project: str, name: str, group: str | None, save_dir: str) -> Logger:
     """A started wandb run, online where a key is configured, else offline; a CSV table where wandb cannot start."""
+    if getattr(rank_zero_only, "rank", 0):
+        return DummyLogger()  # one run of wandb for all processes, in the first
     modes = ["online", "offline"] if has_key() else ["offline"]
     chosen = os.environ.get("WANDB_MODE")
     settings = wandb.Settings(init_timeout=START_TIMEOUT, silent=True, console="off", disable_git=True)

@@ -133,3 +133,24 @@ def test_folders_and_files_are_found_by_name(tmp_path: Path) -> None:
     assert find_media(tmp_path, ["007", "7"]) == tmp_path / "007"
     with pytest.raises(InputError, match=rf"{tmp_path}/008: no such folder"):
         find_media(tmp_path, ["008", "8"])
+
+
+@pytest.mark.parametrize("name", ["action.avi", "arm_wrestling.mp4", "flipping_a_pancake.mkv"])
+def test_both_readers_give_the_same_frames(real_data: Path, name: str) -> None:
+    """Equal up to the colour conversion of the two builds of the decoder, which is a few grey levels."""
+    media, indices = real_data / "video" / name, [0, 3, 3, 50, 101]
+    by_decord, by_opencv = (read_frames(media, indices, reader) for reader in ("decord", "opencv"))
+    assert by_decord.shape == by_opencv.shape
+    assert np.abs(by_decord.astype(int) - by_opencv).mean() < 2  # the next frame of these films is above 3
+
+
+def test_opencv_names_a_file_that_ends_before_the_window(real_data: Path) -> None:
+    """It stops in silence inside the damaged file, which announces 50 frames."""
+    with pytest.raises(InputError, match=r"corrupted\.mp4"):
+        read_frames(real_data / "video" / "corrupted.mp4", range(50), "opencv")
+
+
+def test_opencv_names_a_file_that_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"not a film")
+    with pytest.raises(InputError, match=r"film\.mp4.*cannot be opened"):
+        read_frames(tmp_path / "film.mp4", [0], "opencv")

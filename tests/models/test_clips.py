@@ -57,9 +57,7 @@ def test_published_clip_positions() -> None:
         (103, 16, 0, None, "at least 1"),
     ],
 )
-def test_impossible_clips_are_refused(
-    frames: int, length: int, stride: int, last_start: int | None, word: str
-) -> None:
+def test_impossible_clips_are_refused(frames: int, length: int, stride: int, last_start: int | None, word: str) -> None:
     with pytest.raises(InputError, match=word):
         clip_starts(frames, length, stride, last_start)
 
@@ -145,9 +143,7 @@ def test_live_statistics_see_one_clip_position_at_a_time() -> None:
 
 
 def test_freezing_finds_every_batch_norm_and_nothing_else() -> None:
-    model = nn.Sequential(
-        nn.BatchNorm1d(2), nn.Sequential(nn.SyncBatchNorm(2), nn.Dropout(), nn.GroupNorm(1, 2))
-    )
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Sequential(nn.SyncBatchNorm(2), nn.Dropout(), nn.GroupNorm(1, 2)))
     assert has_live_batch_norm(model)
     freeze_batch_norm_statistics(model)
     assert not has_live_batch_norm(model)

@@ -49,9 +49,7 @@ def double(*values: float) -> Tensor:
 def mtl_labels(group_by: str | None, completeness: bool) -> list[Tensor]:
     """Labels of the MTL-AQA training videos, one tensor per group of exemplars."""
     root = SHARED / "mtl_aqa"
-    records = pickle.loads(
-        (root / "final_annotations_dict_with_dive_number.pkl").read_bytes(), encoding="latin1"
-    )
+    records = pickle.loads((root / "final_annotations_dict_with_dive_number.pkl").read_bytes(), encoding="latin1")
     groups = defaultdict(list)
     for key in pickle.loads((root / "train_split_0.pkl").read_bytes(), encoding="latin1"):
         record = records[key]
@@ -77,10 +75,7 @@ def deltas_of(labels: list[Tensor]) -> Tensor:
 def ordered_pairs(labels: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Exemplar and target label of every ordered pair; the only member of a group is its own exemplar."""
     pairs = [torch.cartesian_prod(torch.arange(len(group)), torch.arange(len(group))) for group in labels]
-    pairs = [
-        pair[(pair[:, 0] != pair[:, 1]) | (len(group) == 1)]
-        for pair, group in zip(pairs, labels, strict=True)
-    ]
+    pairs = [pair[(pair[:, 0] != pair[:, 1]) | (len(group) == 1)] for pair, group in zip(pairs, labels, strict=True)]
     values = torch.cat([group[pair] for pair, group in zip(pairs, labels, strict=True)])
     return values[:, 0], values[:, 1]
 
@@ -101,9 +96,7 @@ def test_mini_example_of_the_groups() -> None:
         ("dive_number", True, 33211, [0, 0.5, 1.5, 2.5, 3.0, 4.5, 6.0, 8.5, 30]),
     ],
 )
-def test_borders_of_mtl_aqa(
-    group_by: str | None, completeness: bool, pairs: int, borders: list[float]
-) -> None:
+def test_borders_of_mtl_aqa(group_by: str | None, completeness: bool, pairs: int, borders: list[float]) -> None:
     deltas = deltas_of(mtl_labels(group_by, completeness))
     assert len(deltas) == pairs
     exact = build_groups(deltas, depth=5, max_delta=borders[-1], decimals=None)
@@ -258,9 +251,7 @@ def test_an_empty_leaf_decodes_to_its_border_plus_the_offset() -> None:
     assert groups[2].tolist() == [0, 0]
     log_prob = torch.tensor([[0.1, 0.1, 0.7, 0.1]]).log()
     assert decode_relative_score(log_prob, torch.full((1, 4), 0.25), groups).tolist() == [0.25]
-    assert decode_relative_score(log_prob.roll(1, 1), torch.full((1, 4), 1.5), groups).tolist() == [
-        7.5
-    ]  # no clamp
+    assert decode_relative_score(log_prob.roll(1, 1), torch.full((1, 4), 1.5), groups).tolist() == [7.5]  # no clamp
 
 
 @pytest.mark.parametrize(("depth", "count"), [(3, 922_122), (4, 1_451_542), (5, 2_510_382)])
@@ -287,9 +278,7 @@ def node_by_node(tree: GroupAwareRegressionTree, features: Tensor) -> tuple[Tens
 
     leaves = [visit(0, 0, tree.root(row).relu(), row.new_zeros(())) for row in features]
     log_prob, offset = zip(*[zip(*row, strict=True) for row in leaves], strict=True)
-    return torch.stack([torch.stack(row) for row in log_prob]), torch.stack(
-        [torch.stack(row) for row in offset]
-    )
+    return torch.stack([torch.stack(row) for row in log_prob]), torch.stack([torch.stack(row) for row in offset])
 
 
 def test_the_tree_equals_its_nodes_one_by_one() -> None:
@@ -336,9 +325,7 @@ def test_the_loss_equals_slow_loops(edge: str) -> None:
     loss = contrastive_tree_loss(log_prob, offsets, delta, groups, edge)
     leaf, label = assign_groups(delta, groups, edge)
     label = label.nan_to_num(-1).tolist()
-    halves = [
-        slow_loss(log_prob[h], offsets[h], leaf[h].tolist(), label[h]) for h in (slice(12), slice(12, 24))
-    ]
+    halves = [slow_loss(log_prob[h], offsets[h], leaf[h].tolist(), label[h]) for h in (slice(12), slice(12, 24))]
     assert loss["classification"].item() == pytest.approx(halves[0][0] + halves[1][0], rel=1e-12)
     assert loss["regression"].item() == pytest.approx(halves[0][1] + halves[1][1], rel=1e-12)
 

@@ -9,16 +9,14 @@ from torch import Tensor
 from swapaqa.models.core import contrastive_tree_loss, decode_relative_score
 from swapaqa.models.dae import (
     GaussianHead,
-    GaussianRegressionTree,
     calibrated_std,
-    decode_relative_std,
     gaussian_likelihood_loss,
-    gaussian_tree_loss,
     likelihood_terms,
     sample_score,
     scale_by_difficulty,
     squared_error_pair_loss,
 )
+from swapaqa.models.dae_core import GaussianRegressionTree, decode_relative_std, gaussian_tree_loss
 
 GROUPS = torch.tensor([[-10, -3], [-3, 0], [0, 3], [3, 10]], dtype=torch.float64)
 
@@ -122,9 +120,7 @@ def test_loss_of_the_tree_is_the_likelihood_on_the_owning_leaf() -> None:
     leaf, label = [2, 2, 0, 1, 1, 3], double(1 / 3, 1 / 2, 6 / 7, 2 / 3, 1 / 2, 1 / 7)
     terms = likelihood_terms(offset[range(6), leaf], log_variance[range(6), leaf], label)
     expected = (terms[0] + terms[1]) / 2 + terms[2] + (terms[3] + terms[4]) / 2 + terms[5]
-    torch.testing.assert_close(
-        loss["regression"], expected, rtol=0, atol=1e-4
-    )  # labels of rounded differences
+    torch.testing.assert_close(loss["regression"], expected, rtol=0, atol=1e-4)  # labels of rounded differences
     core = contrastive_tree_loss(log_prob, offset, delta, GROUPS)
     torch.testing.assert_close(loss["classification"], core["classification"])
     unit = gaussian_tree_loss(log_prob, offset, torch.zeros_like(offset), delta, GROUPS)

@@ -65,11 +65,7 @@ def piergiaj(weights: dict[str, Tensor], classes: int) -> dict[str, Tensor]:
     """The same weights under the other layout's names, spelled out from its table."""
     names = {f"conv3d_{unit}": f"Conv3d_{unit}" for unit in ("1a_7x7", "2b_1x1", "2c_3x3")}
     branches = {"0": "b0", "1.0": "b1a", "1.1": "b1b", "2.0": "b2a", "2.1": "b2b", "3.1": "b3b"}
-    names |= {
-        f"mixed_{xx}.branch_{ours}": f"Mixed_{xx}.{theirs}"
-        for xx in MIXED
-        for ours, theirs in branches.items()
-    }
+    names |= {f"mixed_{xx}.branch_{ours}": f"Mixed_{xx}.{theirs}" for xx in MIXED for ours, theirs in branches.items()}
     renamed = {}
     for ours, theirs in names.items():
         renamed[f"{theirs}.conv3d.weight"] = weights[f"{ours}.conv3d.weight"]

@@ -35,15 +35,11 @@ def judge_label(score: float) -> Tensor:
 
 
 def mtl_test_records() -> list[dict]:
-    records = pickle.loads(
-        (MTL / "final_annotations_dict_with_dive_number.pkl").read_bytes(), encoding="latin1"
-    )
+    records = pickle.loads((MTL / "final_annotations_dict_with_dive_number.pkl").read_bytes(), encoding="latin1")
     return [records[key] for key in pickle.loads((MTL / "test_split_0.pkl").read_bytes(), encoding="latin1")]
 
 
-@pytest.mark.parametrize(
-    ("score", "best", "decoded"), [(52.25, 50, 52.25), (88.0, 84, 87.78), (102.6, 98, 102.41)]
-)
+@pytest.mark.parametrize(("score", "best", "decoded"), [(52.25, 50, 52.25), (88.0, 84, 87.78), (102.6, 98, 102.41)])
 def test_labels_decode_to_the_nearest_bin(score: float, best: int, decoded: float) -> None:
     label = final_label(score)
     assert label.sum().item() == pytest.approx(1, abs=1e-12)
@@ -87,9 +83,7 @@ def test_spread_of_a_distribution_is_in_points() -> None:
 
 @needs_mtl
 def test_oracle_quantisation_on_mtl_aqa() -> None:
-    scores = torch.tensor(
-        [float(record["final_score"]) for record in mtl_test_records()], dtype=torch.float64
-    )
+    scores = torch.tensor([float(record["final_score"]) for record in mtl_test_records()], dtype=torch.float64)
     decoded = decode_score(score_distribution(scores, 101, 104.5, 5), 104.5)
     assert spearman(decoded, scores).item() == pytest.approx(0.99976, abs=5e-6)
     assert (decoded - scores).abs().max().item() == pytest.approx(0.52, abs=5e-3)
@@ -136,9 +130,7 @@ def test_parameters_of_the_heads() -> None:
 def test_divergence_equals_its_sum() -> None:
     log_prob, label = torch.randn(4, 101, dtype=torch.float64).log_softmax(1), torch.rand(4, 101).double()
     label = label / label.sum(dim=1, keepdim=True)
-    rows = [
-        sum(q * (q.log() - p) for q, p in zip(*row, strict=True)) for row in zip(label, log_prob, strict=True)
-    ]
+    rows = [sum(q * (q.log() - p) for q, p in zip(*row, strict=True)) for row in zip(label, log_prob, strict=True)]
     total = torch.stack(rows).sum().item()
     assert distribution_loss(log_prob, label, "batchmean").item() == pytest.approx(total / 4)
     assert distribution_loss(log_prob, label, "elements").item() == pytest.approx(total / 404)

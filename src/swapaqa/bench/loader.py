@@ -21,7 +21,7 @@ from rich.table import Table
 from swapaqa.bench.timing import describe, median_ratio, time_rounds
 from swapaqa.data.frame_store import FrameStore, Kind, Want
 from swapaqa.data.geometry import Geometry
-from swapaqa.data.video import read_frames
+from swapaqa.data.video import Reader, read_frames
 from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD
 
 FRAMES, SOURCE_SIZE = 103, (360, 640)
@@ -76,14 +76,16 @@ def loader_candidates(images: Path, film: Path) -> tuple[dict[str, int], dict[st
     """Bytes on disk and the loading itself, by name."""
     stores: dict[str, tuple[Kind, Path]] = {
         "images, data.cache=none": ("none", images),
-        "mp4 by decord, data.cache=none": ("none", film),
+        "mp4, data.video_reader=decord": ("none", film),
+        "mp4, data.video_reader=opencv": ("none", film),
         "data.cache=packed": ("packed", images),
         "data.cache=bytes": ("bytes", images),
     }
     sizes = {REFERENCE: _size(images)}
     candidates: dict[str, Callable[[], object]] = {REFERENCE: lambda: published_form(images)}
     for name, (kind, media) in stores.items():
-        store, want = FrameStore(kind, (GEOMETRY.height, GEOMETRY.width)), Want(media, tuple(range(FRAMES)))
+        reader: Reader = "opencv" if "opencv" in name else "decord"
+        store, want = FrameStore(kind, (GEOMETRY.height, GEOMETRY.width), reader), Want(media, tuple(range(FRAMES)))
         store.fill([want])
         sizes[name] = _size(media if kind == "none" else store.path(want))
         candidates[name] = lambda store=store, want=want: load(store, want)  # type: ignore[misc]

@@ -26,6 +26,7 @@ from swapaqa.data.geometry import Geometry, Window
 from swapaqa.data.pooling import Augmentation, AugmentedData, Preview, channels_first, describe_shares, joined
 from swapaqa.data.records import Label, Record
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
+from swapaqa.data.video import Reader
 from swapaqa.errors import InputError
 from swapaqa.seeds import keyed_generator
 
@@ -54,6 +55,7 @@ class VideoData(AugmentedData):
         val_fraction: share of train that is cut off as `val`, for a choice of epoch that does not look at test.
         cache: keep decoded frames: `none`, `packed` (JPEG, less disk than the source) or `bytes` (memory-mapped, 36 MB
             for 103 frames of 455x256); see `swapaqa.data.frame_store`.
+        video_reader: of video files, `decord` or `opencv`; they may disagree about the last frame of a file.
         skip_unreadable: decode everything once before training and leave out, with a warning, what is missing or
             cannot be read.
     """
@@ -71,6 +73,7 @@ class VideoData(AugmentedData):
     val_fraction: float
     skip_unreadable: bool
     cache: Kind = "none"
+    video_reader: Reader = "decord"
     items: dict[str, list[Item]] = field(init=False, default_factory=dict)
     skipped: list[str] = field(init=False, default_factory=list)
 
@@ -160,7 +163,7 @@ class VideoData(AugmentedData):
         train, val = self._cut(self.read_split("train"))
         records = {"train": train} | ({"val": val} if val else {})
         records |= {split: self.read_split(split) for split in self.test_splits}
-        store = FrameStore(self.cache, (self.geometry.height, self.geometry.width))
+        store = FrameStore(self.cache, (self.geometry.height, self.geometry.width), self.video_reader)
         self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
         for split, chosen in records.items():
             self.items[split] = self._items(chosen)

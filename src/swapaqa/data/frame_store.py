@@ -26,7 +26,7 @@ import numpy as np
 from rich.progress import track
 
 from swapaqa.data.cache import cache_root
-from swapaqa.data.video import Frames, LazyFrames, decode, read_frames
+from swapaqa.data.video import Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class FrameStore:
 
     kind: Kind
     size: tuple[int, int]
+    reader: Reader = "decord"
 
     @cached_property
     def folder(self) -> Path:
@@ -71,7 +72,7 @@ class FrameStore:
             InputError: as `read_frames`.
         """
         if self.kind == "none":
-            lazy = decode(want.media, indices)
+            lazy = decode(want.media, indices, self.reader)
             return Stored(lazy, lazy.size)
         path = self.path(want)
         if not path.exists():
@@ -81,12 +82,12 @@ class FrameStore:
 
     def path(self, want: Want) -> Path:
         """The file of a video in the store."""
-        made_from = (str(want.media.resolve()), _state(want.media), want.indices, self.size, self.kind, JPEG_QUALITY)
+        made_from = (str(want.media.resolve()), _state(want.media), want.indices, self.size, self.kind, self.reader)
         return self.folder / f"{hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]}{SUFFIX[self.kind]}"
 
     def write(self, want: Want) -> None:
         """Decode and resize the wanted frames of one video and keep them."""
-        frames = read_frames(want.media, want.indices)
+        frames = read_frames(want.media, want.indices, self.reader)
         height, width = self.size
         resized = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in frames]
         self.folder.mkdir(parents=True, exist_ok=True)

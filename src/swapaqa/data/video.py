@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import cv2
 import decord
@@ -21,6 +21,8 @@ from swapaqa.errors import InputError
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".gif")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+Reader = Literal["decord", "opencv"]
 
 cv2.setNumThreads(0)  # loader workers are the parallelism; threads inside them fight for the same cores
 decord.logging.set_level(decord.logging.FATAL)
@@ -73,20 +75,23 @@ class LazyFrames:
         return self.first.shape[0], self.first.shape[1]
 
 
-def read_frames(media: Path, indices: Sequence[int]) -> np.ndarray:
+def read_frames(media: Path, indices: Sequence[int], reader: Reader = "decord") -> np.ndarray:
     """Decode frames `indices` (zero-based, ascending) of `media`: (T, H, W, 3) uint8, RGB.
 
     Raises:
         InputError: the video is shorter than asked for, cannot be opened or fails while decoding.
     """
-    return np.stack(list(decode(media, indices)))
+    return np.stack(list(decode(media, indices, reader)))
 
 
-def decode(media: Path, indices: Sequence[int]) -> LazyFrames:
-    """As `read_frames`, one frame after the other and to be looked at once."""
+def decode(media: Path, indices: Sequence[int], reader: Reader = "decord") -> LazyFrames:
+    """As `read_frames`, one frame after the other and to be looked at once.
+
+    `reader` is for video files. OpenCV decodes from the start of the file, so a window late in a long one costs more.
+    """
     if media.is_dir():
         frames = _read_images(media, indices)
-    elif media.suffix.lower() == ".gif":
+    elif reader == "opencv" or media.suffix.lower() == ".gif":
         frames = _read_opencv(media, indices)
     else:
         frames = iter(_read_decord(media, indices))
@@ -98,7 +103,7 @@ def frame_count(media: Path) -> int:
     if media.is_dir():
         return len(_images(media))
     if media.suffix.lower() == ".gif":
-        return len(_decode_all(media))
+        return _count_opencv(media)
     return len(_open_decord(media))
 
 
@@ -152,16 +157,25 @@ def _read_decord(media: Path, indices: Sequence[int]) -> np.ndarray:
 
 
 def _read_opencv(media: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    frames = _decode_all(media)
-    _check_length(media, len(frames), indices)
-    return iter([frames[index] for index in indices])
+    """OpenCV stops in silence where a file is damaged or ends: every frame that was asked for must have come."""
+    capture, wanted = cv2.VideoCapture(str(media)), list(indices)
+    if not capture.isOpened():
+        raise InputError(f"{media}: cannot be opened as a video; download or convert it again")
+    try:
+        for index in range(wanted[-1] + 1):
+            if not capture.grab():
+                _check_length(media, index, indices)
+            while wanted and wanted[0] == index:
+                yield cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
+                del wanted[0]
+    finally:
+        capture.release()
 
 
-def _decode_all(media: Path) -> list[np.ndarray]:
-    capture = cv2.VideoCapture(str(media))
-    frames = []
-    while (read := capture.read())[0]:
-        frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+def _count_opencv(media: Path) -> int:
+    capture, frames = cv2.VideoCapture(str(media)), 0
+    while capture.grab():
+        frames += 1
     capture.release()
     if not frames:
         raise InputError(f"{media}: cannot be opened as a video; download or convert it again")

@@ -67,8 +67,10 @@ def normalise(video: Tensor, convention: Normalisation, dtype: torch.dtype = tor
         raise TypeError(f"normalise takes bytes (uint8), not {video.dtype}")
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if convention == "imagenet" else ((0.5,) * 3, (0.5,) * 3)
     working = torch.promote_types(dtype, torch.float32)
-    shift = torch.tensor(mean, device=video.device, dtype=working).view(3, 1, 1, 1) * 255
-    scale = torch.tensor(std, device=video.device, dtype=working).view(3, 1, 1, 1) * 255
+    shift, scale = (
+        torch.tensor(values, dtype=working).mul(255).view(3, 1, 1, 1).to(video.device, non_blocking=True)
+        for values in (mean, std)
+    )
     return video.to(working).sub_(shift).div_(scale).to(dtype)
 
 
@@ -86,6 +88,19 @@ def freeze_batch_norm_statistics(module: nn.Module) -> None:
 def has_live_batch_norm(module: nn.Module) -> bool:
     """Whether a forward pass through `module` would use and update batch statistics."""
     return any(isinstance(layer, _BatchNorm) and layer.training for layer in module.modules())
+
+
+def batch_norm_settings(module: nn.Module) -> dict[str, list[float]]:
+    """Epsilon and momentum of every BatchNorm by name: they decide what weights mean, and are not among them."""
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, _BatchNorm)}
+    return {name: [layer.eps, layer.momentum or 0.0] for name, layer in layers.items()}
+
+
+def restore_batch_norm_settings(module: nn.Module, settings: dict[str, list[float]]) -> None:
+    """Set what `batch_norm_settings` found."""
+    for name, (eps, momentum) in settings.items():
+        layer = cast(_BatchNorm, module.get_submodule(name))
+        layer.eps, layer.momentum = eps, momentum
 
 
 class VideoEncoder(nn.Module):

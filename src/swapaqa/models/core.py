@@ -15,7 +15,7 @@ decodes to l + offset; learning rates 1e-4 (backbone) and 1e-3 (regressor), whic
 Background Swap lists the other way round.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,9 @@ from torch.nn import functional as F
 from swapaqa.batch import Pair, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.clips import VideoEncoder
-from swapaqa.models.scorer import Encoded, Scorer
+from swapaqa.models.scorer import EXEMPLARS_KEY, Encoded, Predicted, Scorer
 
+MAX_DEPTH = 10  # 512 leaves, more than any data set has differences to fill; every level doubles the layers
 Edge = Literal["closed", "official"]
 
 
@@ -172,6 +173,8 @@ class GroupAwareRegressionTree(nn.Module):
 
     def __init__(self, in_features: int, hidden_features: int, depth: int) -> None:
         super().__init__()
+        if not 2 <= depth <= MAX_DEPTH:
+            raise InputError(f"model.depth={depth}: a tree has a depth of 2 to {MAX_DEPTH}")
         self.leaves = 2 ** (depth - 1)
         self.root = nn.Linear(in_features, hidden_features)
         widths = [2**level for level in range(depth - 1)]  # nodes per level, leaves excluded
@@ -215,29 +218,38 @@ class CoRe(Scorer):
     Args:
         encoder, learning_rate, backbone_learning_rate, weight_decay: see `Scorer`.
         hidden_features, depth: of the tree.
-        voters: exemplars that vote on a video at evaluation; the loader draws them.
-        actions: number of actions; group borders are kept per action.
+        edge, decimals: see `assign_groups`.
+        voters: exemplars that vote on a video at evaluation, `all` for every one of its group; the loader draws them.
+        store_exemplars: put the training videos' features into checkpoints, which then score without these videos.
     """
 
     groups: Tensor
+    max_label: Tensor
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
         self,
         encoder: VideoEncoder,
         hidden_features: int,
         depth: int,
-        voters: int,
+        edge: Edge,
+        decimals: int | None,
+        voters: int | Literal["all"],
+        store_exemplars: bool,
         learning_rate: float,
         backbone_learning_rate: float,
         weight_decay: float,
     ) -> None:
         super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay)
-        if voters < 1:
-            raise InputError(f"model.voters={voters}: CoRe scores a video by at least one exemplar")
-        self.depth = depth
-        self.tree = GroupAwareRegressionTree(2 * encoder.feature_size + 1, hidden_features, depth)
-        self.register_buffer("groups", torch.empty(0, 2 ** (depth - 1), 2, dtype=torch.float64))
+        if voters != "all" and voters < 1:
+            raise InputError(f"model.voters={voters}: CoRe scores a video by at least one exemplar, or by all")
+        self.depth, self.edge, self.decimals = depth, edge, decimals
+        self.voters, self.store_exemplars = voters, store_exemplars
+        self.tree = self.build_tree(2 * encoder.feature_size + 1, hidden_features, depth)
+        self.register_buffer("groups", torch.empty(0, 2 ** (depth - 1), 2, dtype=torch.float64))  # (A, K, 2)
         self.register_buffer("max_label", torch.ones((), dtype=torch.float64))
+
+    def build_tree(self, in_features: int, hidden_features: int, depth: int) -> nn.Module:
+        return GroupAwareRegressionTree(in_features, hidden_features, depth)
 
     def learn_scale(self, labels: TrainingLabels) -> None:
         """Group borders (A, K, 2), one set per action, from the differences within exemplar groups."""
@@ -246,48 +258,75 @@ class CoRe(Scorer):
         for action in range(int(labels.action.max()) + 1):
             chosen = labels.action == action
             deltas = pair_deltas(labels.label[chosen], labels.group[chosen])
-            borders.append(build_groups(deltas, self.depth, labels.max_label))
+            borders.append(build_groups(deltas, self.depth, labels.max_label, self.decimals))
         self.groups = torch.stack(borders)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
-        """Both directions of every pair, stacked: first the exemplar explains the query, then the other way."""
-        query, exemplar = batch
+        (log_prob, offset), delta, groups = self.compare(batch)
+        return contrastive_tree_loss(log_prob, offset, delta, groups, self.edge, self.decimals)
+
+    def compare(self, pair: Pair) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """Both directions of every pair, stacked: first the exemplar explains the query, then the other way.
+
+        Returns:
+            The tree's outputs (2N, K) each, the label differences (2N,), the group borders (2N, K, 2).
+        """
+        query, exemplar = pair
         features = self.encoder(torch.cat([query.video, exemplar.video]))  # (2N, D): one pass over all clips
         of_query, of_exemplar = features.chunk(2)
-        leaf_log_prob, leaf_offset = self.tree(
-            torch.cat(
-                [
-                    self._tree_input(of_exemplar, of_query, exemplar.label),
-                    self._tree_input(of_query, of_exemplar, query.label),
-                ]
-            )
-        )  # (2N, K) each
+        inputs = [
+            self._tree_input(of_exemplar, of_query, exemplar.label),
+            self._tree_input(of_query, of_exemplar, query.label),
+        ]
         delta = query.label - exemplar.label
-        groups = self.groups[torch.cat([query.action, exemplar.action])]  # (2N, K, 2)
-        return contrastive_tree_loss(leaf_log_prob, leaf_offset, torch.cat([delta, -delta]), groups)
+        groups = self.groups[torch.cat([query.action, exemplar.action])]
+        return self.tree(torch.cat(inputs)), torch.cat([delta, -delta]), groups
 
-    def score(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:
-        """The mean over a video's voters of exemplar label + decoded difference, on stored features."""
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
+        """The mean over a video's voters of exemplar label + decoded difference, on stored features.
+
+        The deviation is that of the votes: see `vote_variance`.
+        """
         if exemplars is None:
             raise InputError("CoRe scores a video by its difference to training videos, and none was encoded")
-        votes = []
-        for row in range(len(videos.feature)):
-            chosen = videos.voters[row]
-            votes.append(self._votes(videos, row, exemplars, chosen[chosen >= 0]).mean())
-        return torch.stack(votes)
+        votes = [self._votes(videos, row, exemplars) for row in range(len(videos.feature))]
+        label = torch.stack([mean.mean() for mean, _ in votes])
+        variance = torch.stack([vote_variance(mean, own) for mean, own in votes])
+        return Predicted(label, variance.sqrt())
 
-    def _votes(self, videos: Encoded, row: int, exemplars: Encoded, chosen: Tensor) -> Tensor:
-        """(V,) predicted labels of video `row`, one by each of the training videos `chosen` (V,)."""
+    def decode(self, outputs: tuple[Tensor, ...], groups: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The tree's outputs (V, K) each -> decoded differences (V,), and their variances (V,) where it has some."""
+        return decode_relative_score(outputs[0], outputs[1], groups), None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        if self.store_exemplars and self.exemplars is not None:
+            checkpoint[EXEMPLARS_KEY] = self.exemplars._asdict()
+
+    def _votes(self, videos: Encoded, row: int, exemplars: Encoded) -> tuple[Tensor, Tensor | None]:
+        """(V,) labels of video `row` as its voters predict them, and the variances (V,) of these predictions."""
+        chosen = videos.voters[row]
+        chosen = chosen[chosen >= 0]  # padded where a group is small
         own = videos.feature[row].expand(len(chosen), -1)  # (V, D)
         inputs = self._tree_input(exemplars.feature[chosen], own, exemplars.label[chosen])
-        leaf_log_prob, leaf_offset = self.tree(inputs)  # (V, K) each
-        groups = self.groups[videos.action[row]]  # (K, 2)
-        return exemplars.label[chosen] + decode_relative_score(leaf_log_prob, leaf_offset, groups)
+        delta, variance = self.decode(self.tree(inputs), self.groups[videos.action[row]])
+        return exemplars.label[chosen] + delta, variance
 
     def _tree_input(self, exemplar: Tensor, video: Tensor, exemplar_label: Tensor) -> Tensor:
         """(N, 2D + 1): feature of the exemplar, feature of the video, label of the exemplar in [0, 1]."""
         share = (exemplar_label / self.max_label).to(video.dtype)
         return torch.cat([exemplar, video, share[:, None]], dim=1)
+
+
+def vote_variance(votes: Tensor, own: Tensor | None) -> Tensor:
+    """Variance of a video's label given its votes (V,), and the variances (V,) that come with them or None.
+
+    Without variances of their own: the unbiased variance of the votes, NaN for a single one. With them: that of the
+    mixture of V Gaussians, mean of the variances plus variance of the means.
+    """
+    if own is not None:
+        return own.mean() + votes.var(correction=0)
+    return votes.var() if len(votes) > 1 else votes.new_tensor(torch.nan)
 
 
 def pair_deltas(label: Tensor, group: Tensor) -> Tensor:

@@ -1,26 +1,32 @@
 """DAE: distribution auto-encoder for action quality assessment (Zhang et al., arXiv 2111.11029).
 
 The network predicts a Gaussian over the score, mean and logarithm of the variance, and learns both from a
-likelihood. DAE-MT predicts the score before the difficulty is multiplied in; DAE-CoRe puts the Gaussian on
-the leaves of CoRe's tree.
+likelihood. DAE-MT predicts the score before the difficulty is multiplied in; DAE-CoRe is in `dae_core`.
 
 The body of the paper was not available when this was written, and neither published code can train with its
 likelihood loss as written (it squares ln(variance) in place of the deviation, and reads it from detached
 numbers). So, with the way back to the code that ran:
 - the loss is the weighted Gaussian likelihood that the abstract and the constants 0.6 and 0.4 describe;
-  `squared_error_pair_loss` is what the authors' later code trains with;
-- the prediction is the mean; the published code draws a sample, at test time too (`sample_score`);
+  `loss="squared_error_pair"` is what the authors' later code trains with;
+- the prediction is the mean; the published code draws a sample, at test time too (`predict="sample"`);
 - the logarithm of the variance is bounded to [-10, 10];
-- DAE-CoRe has no published code: its wiring here follows from both parents.
+- the mean starts at the training labels' mean (`initial_mean=0`: where its layer starts, as published).
 As published: the head's second output is ln(variance); hidden layers 256 and 128 (a figure in the repository
 has a further one of 512); a sample is mean + deviation * noise (the figure multiplies by the variance).
 """
 
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from swapaqa.models.core import GroupAwareRegressionTree, assign_groups, sum_of_leaf_means
+from swapaqa.batch import Sample, TrainingLabels
+from swapaqa.errors import InputError
+from swapaqa.models.clips import VideoEncoder
+from swapaqa.models.scorer import Encoded, Predicted, Scorer, Target, from_points
+
+Loss = Literal["likelihood", "squared_error_pair"]
+Predict = Literal["mean", "sample"]
 
 LOG_VARIANCE_BOUND = 10.0
 
@@ -78,8 +84,7 @@ class GaussianHead(nn.Module):
 
     Args:
         in_features: length of the video's feature.
-        initial_mean: what is predicted at the start, about; the training labels' mean is a good choice,
-            as the likelihood divides the square of an initial error of 80 points by a variance near 1.
+        initial_mean: see `start_at`.
     """
 
     def __init__(self, in_features: int, initial_mean: float = 0.0) -> None:
@@ -89,71 +94,116 @@ class GaussianHead(nn.Module):
         )
         self.mean = nn.Linear(128, 1)
         self.log_variance = nn.Linear(128, 1)
+        self.start_at(initial_mean)
+
+    def start_at(self, mean: float) -> None:
+        """Predict about `mean` at first: the likelihood divides a squared error of 80 points by a variance near 1."""
         with torch.no_grad():
-            self.mean.bias.add_(initial_mean)
+            self.mean.bias.add_(mean)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(B, in_features) -> mean, log_variance: (B,) each, float32 at least."""
         hidden = self.layers(features)  # (B, 128)
         mean, log_variance = self.mean(hidden).squeeze(-1), self.log_variance(hidden).squeeze(-1)
         wide = torch.promote_types(mean.dtype, torch.float32)
-        return mean.to(wide), _bounded(log_variance.to(wide))
+        return mean.to(wide), bounded(log_variance.to(wide))
 
 
-class GaussianRegressionTree(nn.Module):
-    """DAE-CoRe: CoRe's tree with a Gaussian over the offset on every leaf. Arguments as for CoRe's."""
-
-    def __init__(self, in_features: int, hidden_features: int, depth: int) -> None:
-        super().__init__()
-        self.tree = GroupAwareRegressionTree(in_features, hidden_features, depth)
-        leaves = self.tree.leaves
-        self.log_variance = nn.Conv1d(leaves * hidden_features, leaves, 1, groups=leaves)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, in_features) -> leaf_log_prob, leaf_offset, leaf_log_variance: (N, K) each, float32 up."""
-        leaf_log_prob, leaf_features = self.tree.descend(features)
-        offset = self.tree.regress(leaf_features).squeeze(-1)
-        log_variance = self.log_variance(leaf_features).squeeze(-1)
-        wide = leaf_log_prob.dtype
-        return leaf_log_prob, offset.to(wide), _bounded(log_variance.to(wide))
-
-
-def gaussian_tree_loss(
-    leaf_log_prob: Tensor,
-    leaf_offset: Tensor,
-    leaf_log_variance: Tensor,
-    delta: Tensor,
-    groups: Tensor,
-) -> dict[str, Tensor]:
-    """CoRe's loss with the likelihood of the offset in place of its squared error.
-
-    Args and result as for `contrastive_tree_loss`, with leaf_log_variance (2N, K).
-    """
-    leaf, offset = assign_groups(delta, groups)
-    owned = ~offset.isnan()
-    target = offset.nan_to_num().to(leaf_log_prob.dtype)[:, None]
-    terms = likelihood_terms(leaf_offset, leaf_log_variance, target)  # (2N, K)
-    classification = 2 * F.nll_loss(leaf_log_prob, leaf)
-    return {"classification": classification, "regression": sum_of_leaf_means(terms, leaf, owned)}
-
-
-def decode_relative_std(leaf_log_prob: Tensor, leaf_log_variance: Tensor, groups: Tensor) -> Tensor:
-    """Calibrated standard deviation of the decoded difference, in the groups' unit.
+class DAE(Scorer):
+    """DAE-MLP: a Gaussian over the label.
 
     Args:
-        leaf_log_prob: (B, K).
-        leaf_log_variance: (B, K).
-        groups: (K, 2) or (B, K, 2).
-
-    Returns:
-        (B,): width of the most probable leaf (1 where it is empty) times the deviation of its offset.
+        encoder, learning_rate, backbone_learning_rate, weight_decay: see `Scorer`.
+        target: what the label should be where the data set knows the difficulty; the data set reads it.
+        loss: `likelihood`, or `squared_error_pair` as in the authors' later code, which leaves no useful variance.
+        alpha, beta: weights of the likelihood.
+        predict: the `mean`, or a random `sample` as published.
+        initial_mean: about where the prediction starts; None for the mean of the training labels.
     """
-    leaf = leaf_log_prob.argmax(dim=1, keepdim=True)  # (B, 1)
-    start, end = groups.expand(len(leaf), -1, -1).unbind(-1)  # (B, K) each
-    width = (end - start).gather(1, leaf)[:, 0]
-    std = calibrated_std(leaf_log_variance.gather(1, leaf)[:, 0])
-    return std * torch.where(width > 0, width, torch.ones_like(width))
+
+    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+        self,
+        encoder: VideoEncoder,
+        target: Target,
+        loss: Loss,
+        alpha: float,
+        beta: float,
+        predict: Predict,
+        initial_mean: float | None,
+        learning_rate: float,
+        backbone_learning_rate: float,
+        weight_decay: float,
+    ) -> None:
+        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay)
+        self.target = target
+        self.loss, self.alpha, self.beta, self.predict = loss, alpha, beta, predict
+        self.initial_mean = initial_mean
+        self.head = GaussianHead(encoder.feature_size, initial_mean or 0.0)
+
+    def learn_scale(self, labels: TrainingLabels) -> None:
+        if self.initial_mean is None:
+            self.head.start_at(float(labels.label.mean()))
+
+    def losses(self, batch: Sample) -> dict[str, Tensor]:
+        mean, log_variance = self.gaussian(self.encoder(batch.video), batch)
+        truth = self.truth(batch).to(mean.dtype)
+        if self.loss == "likelihood":
+            return {"likelihood": gaussian_likelihood_loss(mean, log_variance, truth, self.alpha, self.beta)}
+        sample = sample_score(mean, log_variance, torch.randn_like(mean))
+        return {"squared_error_pair": squared_error_pair_loss(mean, sample, truth)}
+
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs no exemplar
+        """Mean or sample, with the deviation that fits the residuals under the likelihood's weights."""
+        mean, log_variance = self.gaussian(videos.feature, videos)
+        if self.predict == "sample":
+            mean = sample_score(mean, log_variance, torch.randn_like(mean))
+        weights = (self.alpha, self.beta) if self.loss == "likelihood" else (0.5, 0.5)
+        return self.as_label(mean.double(), calibrated_std(log_variance, *weights).double(), videos)
+
+    def gaussian(self, feature: Tensor, videos: Sample | Encoded) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """(B, D) -> mean and ln(variance), (B,) each, of what `truth` gives."""
+        return self.head(feature)
+
+    def truth(self, batch: Sample) -> Tensor:
+        """(B,) what the Gaussian is over: the label."""
+        return batch.label
+
+    def as_label(self, mean: Tensor, std: Tensor, videos: Encoded) -> Predicted:  # noqa: ARG002
+        return Predicted(mean, std)
 
 
-def _bounded(log_variance: Tensor) -> Tensor:
+class DAEMT(DAE):
+    """DAE-MT as in the script that its authors removed: the head models the completeness, score / difficulty.
+
+    Its Gaussian is multiplied by the difficulty before the loss, which is against the final score in points. Under the
+    likelihood the gradients are those of the loss on the completeness. Arguments as for `DAE`; `initial_mean` is of
+    the completeness and has to be given, as labels may be something else.
+    """
+
+    needs_difficulty: ClassVar[bool] = True
+
+    def check_sample(self, sample: Sample) -> None:
+        if (sample.difficulty == 1).all():
+            raise InputError(
+                "DAE-MT multiplies what it predicts by the difficulty, and these videos have none: take model=dae, "
+                "or a data set with difficulty"
+            )
+
+    def learn_scale(self, labels: TrainingLabels) -> None:  # noqa: ARG002  they may be something else
+        if self.initial_mean is None:
+            raise InputError("model.initial_mean=null: DAE-MT needs a number, about the mean of score / difficulty")
+
+    def gaussian(self, feature: Tensor, videos: Sample | Encoded) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.head(feature)
+        return scale_by_difficulty(mean, log_variance, videos.difficulty.to(mean.dtype))
+
+    def truth(self, batch: Sample) -> Tensor:
+        return batch.score
+
+    def as_label(self, mean: Tensor, std: Tensor, videos: Encoded) -> Predicted:
+        return from_points(mean, std, videos)
+
+
+def bounded(log_variance: Tensor) -> Tensor:
+    """The logarithm of a variance, of any shape, in [-10, 10]."""
     return log_variance.clamp(-LOG_VARIANCE_BOUND, LOG_VARIANCE_BOUND)

@@ -1,21 +1,34 @@
 """The LightningModule that every method shares: encode, lose, score, and evaluate with each video encoded once.
 
 A method is a subclass with two verbs: `losses` of a training batch and `score` of encoded videos. The loops, the
-optimiser's two groups, logging and the metrics are here and nowhere else.
+optimiser's two groups, logging, the metrics and what a checkpoint carries are here and nowhere else.
 """
 
+import logging
 from abc import abstractmethod
 from collections import defaultdict
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
-from torch.nn import ModuleDict
+from torch.nn import Module, ModuleDict
 
 from swapaqa.batch import Pair, Sample, TrainingLabels
+from swapaqa.errors import InputError
 from swapaqa.metrics import SpearmanById, relative_l2_x100
-from swapaqa.models.clips import VideoEncoder
+from swapaqa.models.clips import (
+    VideoEncoder,
+    batch_norm_settings,
+    has_live_batch_norm,
+    restore_batch_norm_settings,
+)
+
+log = logging.getLogger(__name__)
+
+Target = Literal["score", "completeness"]  # what a label is, where the data set knows the difficulty
+# in a checkpoint, beside Lightning's own
+CONFIG_KEY, EXEMPLARS_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_exemplars", "swapaqa_batch_norm"
 
 
 class Encoded(NamedTuple):
@@ -32,8 +45,20 @@ class Encoded(NamedTuple):
     voters: Tensor  # (N, V) int64
 
 
+class Predicted(NamedTuple):
+    """Predicted labels, and how sure the method itself is of each."""
+
+    label: Tensor  # (N,) float64
+    std: Tensor  # (N,) float64, standard deviation in the label's unit; NaN where the method has none
+
+
 class Scorer(LightningModule):
     """Base of all methods.
+
+    Attributes:
+        needs_difficulty: whether scoring multiplies by the video's difficulty, whatever the labels are.
+        config: the resolved configuration of the run, which every checkpoint carries; None until the recipe sets it.
+        exemplars: the training videos encoded under the present weights, by position; None where there are none.
 
     Args:
         encoder: the backbone with its clips.
@@ -43,27 +68,67 @@ class Scorer(LightningModule):
         weight_decay: of both.
     """
 
+    needs_difficulty: ClassVar[bool] = False
+
     def __init__(
         self, encoder: VideoEncoder, learning_rate: float, backbone_learning_rate: float, weight_decay: float
     ) -> None:
         super().__init__()
+        own = encoder.learning_rate
         self.encoder = encoder
         self.learning_rate = learning_rate
-        self.backbone_learning_rate = encoder.learning_rate or backbone_learning_rate
+        self.backbone_learning_rate = backbone_learning_rate if own is None else own
+        if min(self.learning_rate, self.backbone_learning_rate, weight_decay) < 0:
+            raise InputError(
+                f"model.learning_rate={learning_rate}, model.backbone_learning_rate={self.backbone_learning_rate}, "
+                f"model.weight_decay={weight_decay}: none may be negative"
+            )
         self.weight_decay = weight_decay
         self.spearman = ModuleDict()
+        self.config: dict[str, Any] | None = None
+        self.exemplars: Encoded | None = None
         self._parts: dict[str, list[Encoded]] = defaultdict(list)
+        self.register_load_state_dict_pre_hook(adopt_buffer_sizes)
 
     @abstractmethod
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """The scalar terms of the loss of one training batch (`Sample` or `Pair`); their sum is minimised."""
 
     @abstractmethod
-    def score(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:
-        """Predicted labels (N,) float64 of encoded `videos`. `exemplars`: the training videos by position."""
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
+        """Predicted labels of N encoded `videos`. `exemplars`: the training videos by position."""
 
     def learn_scale(self, labels: TrainingLabels) -> None:
         """Derive constants from the training labels, before training. They belong into buffers."""
+
+    def check_sample(self, sample: Sample) -> None:
+        """Refuse data that lack what the method needs, before training: `sample` has a few training videos.
+
+        Raises:
+            InputError: naming what is missing.
+        """
+
+    def on_train_start(self) -> None:
+        if self.trainer.world_size > 1 and has_live_batch_norm(self.encoder):
+            log.warning(
+                "BatchNorm statistics are live and every one of the %d processes computes them from its own share of "
+                "the batch, so results depend on their number: use one process, or backbone.freeze_bn=true",
+                self.trainer.world_size,
+            )
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:  # noqa: ARG002
+        self.exemplars = None  # features of the weights that are about to change
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A checkpoint carries the resolved configuration, so that evaluation can build the same model again."""
+        checkpoint[CONFIG_KEY] = self.config
+        checkpoint[BATCH_NORM_KEY] = batch_norm_settings(self.encoder)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The weights are Lightning's part; here what is stored beside them."""
+        restore_batch_norm_settings(self.encoder, checkpoint.get(BATCH_NORM_KEY, {}))
+        stored = checkpoint.get(EXEMPLARS_KEY)
+        self.exemplars = Encoded(**stored) if stored else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with the backbone at its own rate, as CoRe."""
@@ -95,17 +160,20 @@ class Scorer(LightningModule):
         """Score every split but train and log its metrics: `<split>/spearman`, `<split>/relative_l2_x100`."""
         encoded = {split: self._gathered(parts, split) for split, parts in self._parts.items()}
         self._parts.clear()
-        exemplars = encoded.pop("train", None)
+        self.exemplars = encoded.pop("train", None) or self._stored()
         for split, videos in encoded.items():
-            predicted = videos.offset + videos.factor * self.score(videos, exemplars)  # (N,) points
-            self._measure(split, predicted, videos)
+            self._measure(split, in_points(self.score(videos, self.exemplars), videos), videos)
 
-    def _measure(self, split: str, predicted: Tensor, videos: Encoded) -> None:
+    def _stored(self) -> Encoded | None:
+        """The exemplars of a checkpoint, on the model's device."""
+        return self.exemplars and Encoded(*(column.to(self.device) for column in self.exemplars))
+
+    def _measure(self, split: str, predicted: Predicted, videos: Encoded) -> None:
         if split not in self.spearman:
             self.spearman[split] = SpearmanById().to(self.device)
         metric = cast(SpearmanById, self.spearman[split])
         metric.reset()
-        metric.update(predicted, videos.score, videos.position)
+        metric.update(predicted.label, videos.score, videos.position, predicted.std)
         _, pred, target = metric.predictions()
         self.log(f"{split}/spearman", metric.compute().float(), prog_bar=True)
         self.log(f"{split}/relative_l2_x100", relative_l2_x100(pred, target).float())
@@ -122,6 +190,29 @@ class Scorer(LightningModule):
         return Encoded(*(column[rows] for column in whole))
 
 
+def in_points(predicted: Predicted, videos: Encoded) -> Predicted:
+    """From the label's unit to points: offset + factor * label, and factor * deviation."""
+    return Predicted(videos.offset + videos.factor * predicted.label, videos.factor * predicted.std)
+
+
+def from_points(score: Tensor, std: Tensor, videos: Encoded) -> Predicted:
+    """The inverse, for methods that compute the score itself."""
+    return Predicted((score - videos.offset) / videos.factor, std / videos.factor)
+
+
+def adopt_buffer_sizes(module: Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Before loading: give the module's own buffers the stored sizes, as what training labels taught has its own."""
+    for name, buffer in module.named_buffers(recurse=False):
+        stored = state.get(prefix + name)
+        if stored is not None and stored.shape != buffer.shape:
+            setattr(module, name, buffer.new_empty(stored.shape))
+
+
 def predictions(scorer: Scorer) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     """(position, predicted, true) in points by split, of the last evaluation; every process must call it."""
     return {split: cast(SpearmanById, metric).predictions() for split, metric in scorer.spearman.items()}
+
+
+def predicted_stds(scorer: Scorer) -> dict[str, Tensor]:
+    """The standard deviations in points that go with `predictions`, NaN for none; every process must call it."""
+    return {split: cast(SpearmanById, metric).predicted_std() for split, metric in scorer.spearman.items()}

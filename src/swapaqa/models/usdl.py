@@ -11,12 +11,15 @@ Deviations from the published code, each with the way back to it:
 As published: the most probable bin is the score, not the expectation, which truncation at the ends biases.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from swapaqa.batch import Sample, TrainingLabels
 from swapaqa.errors import InputError
+from swapaqa.models.clips import VideoEncoder
+from swapaqa.models.scorer import Encoded, Predicted, Scorer, Target, from_points
 
 Reduction = Literal["batchmean", "elements"]
 
@@ -82,11 +85,26 @@ def aggregate_judges(judge_scores: Tensor, difficulty: Tensor) -> Tensor:
     Raises:
         InputError: a number of judges without a middle three.
     """
+    middle = middle_three(judge_scores)
+    return judge_scores.gather(1, middle).sum(dim=1) * difficulty
+
+
+def aggregate_std(judge_scores: Tensor, judge_std: Tensor, difficulty: Tensor) -> Tensor:
+    """Standard deviation (B,) of `aggregate_judges`, as if the judges' errors were independent.
+
+    They are not, as judges see the same dive: an underestimate, by up to the square root of 3. `judge_std` (B, J).
+    """
+    variance = judge_std.square().gather(1, middle_three(judge_scores))  # (B, 3)
+    return variance.sum(dim=1).sqrt() * difficulty
+
+
+def middle_three(judge_scores: Tensor) -> Tensor:
+    """(B, J) -> (B, 3) int64: the judges in the middle of the order of their scores. InputError as above."""
     judges = judge_scores.shape[1]
     if judges < 3 or judges % 2 == 0:
         raise InputError(f"{judges} judges have no middle three: MUSDL needs an odd number of at least 3")
     drop = (judges - 3) // 2
-    return judge_scores.sort(dim=1).values[:, drop : drop + 3].sum(dim=1) * difficulty
+    return judge_scores.argsort(dim=1)[:, drop : drop + 3]
 
 
 class ScoreDistributionHead(nn.Module):
@@ -129,3 +147,97 @@ class JudgeDistributionHeads(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, in_features) -> (B, J, K) log-probabilities."""
         return torch.stack([judge(features) for judge in self.judges], dim=1)
+
+
+class USDL(Scorer):
+    """USDL as a method to train: one distribution over the label's scale.
+
+    Args:
+        encoder, learning_rate, backbone_learning_rate, weight_decay: see `Scorer`.
+        target: what the label should be where the data set knows the difficulty; the data set reads it.
+        num_bins, std, reduction: see `score_distribution` and `distribution_loss`.
+    """
+
+    max_label: Tensor
+
+    def __init__(
+        self,
+        encoder: VideoEncoder,
+        target: Target,
+        num_bins: int,
+        std: float,
+        reduction: Reduction,
+        learning_rate: float,
+        backbone_learning_rate: float,
+        weight_decay: float,
+    ) -> None:
+        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay)
+        self.target = target
+        self.num_bins, self.std, self.reduction = num_bins, std, reduction
+        self.head = ScoreDistributionHead(encoder.feature_size, num_bins)
+        self.register_buffer("max_label", torch.ones((), dtype=torch.float64))
+
+    def learn_scale(self, labels: TrainingLabels) -> None:
+        """The last bin is the upper end of the label's scale."""
+        self.max_label = torch.tensor(labels.max_label, dtype=torch.float64)
+
+    def losses(self, batch: Sample) -> dict[str, Tensor]:
+        label = score_distribution(batch.label, self.num_bins, float(self.max_label), self.std)  # (B, K)
+        return {"divergence": distribution_loss(self.head(self.encoder(batch.video)), label, self.reduction)}
+
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs no exemplar
+        """The most probable bin. The deviation is the distribution's, the label's own width of `std` bins included."""
+        probs, max_label = self.head(videos.feature).exp(), float(self.max_label)
+        return Predicted(decode_score(probs, max_label), score_std(probs, max_label))
+
+
+class MUSDL(Scorer):
+    """MUSDL as a method to train: one distribution per judge, combined by the rule of diving.
+
+    Args:
+        encoder, learning_rate, backbone_learning_rate, weight_decay: see `Scorer`.
+        num_judges: J, odd and at least 3.
+        num_bins, std, reduction: see `score_distribution` and `distribution_loss`.
+        max_judge_score: what a judge can give.
+    """
+
+    needs_difficulty: ClassVar[bool] = True
+
+    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+        self,
+        encoder: VideoEncoder,
+        num_judges: int,
+        num_bins: int,
+        max_judge_score: float,
+        std: float,
+        reduction: Reduction,
+        learning_rate: float,
+        backbone_learning_rate: float,
+        weight_decay: float,
+    ) -> None:
+        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay)
+        middle_three(torch.empty(0, num_judges))  # refuses a number of judges without them
+        self.num_judges, self.num_bins, self.max_judge_score = num_judges, num_bins, max_judge_score
+        self.std, self.reduction = std, reduction
+        self.heads = JudgeDistributionHeads(encoder.feature_size, num_judges, num_bins)
+
+    def check_sample(self, sample: Sample) -> None:
+        judges = sample.judges.shape[1]
+        if judges == 0:
+            raise InputError(
+                "MUSDL learns one distribution per judge, and this data set has no judges' scores: take model=usdl, "
+                "or a data set with judges"
+            )
+        if judges != self.num_judges:
+            raise InputError(f"model.num_judges={self.num_judges}, but the videos have the scores of {judges} judges")
+
+    def losses(self, batch: Sample) -> dict[str, Tensor]:
+        label = score_distribution(batch.judges, self.num_bins, self.max_judge_score, self.std)  # (B, J, K)
+        return {"divergence": distribution_loss(self.heads(self.encoder(batch.video)), label, self.reduction)}
+
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs no exemplar
+        """Each judge's most probable score, the middle three summed and multiplied by the video's difficulty."""
+        probs = self.heads(videos.feature).exp()  # (N, J, K)
+        judges = decode_score(probs, self.max_judge_score)  # (N, J)
+        std = aggregate_std(judges, score_std(probs, self.max_judge_score), videos.difficulty)
+        return from_points(aggregate_judges(judges, videos.difficulty), std, videos)

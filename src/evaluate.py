@@ -1,0 +1,241 @@
+"""Score a checkpoint: `python -m src.evaluate checkpoint=... data=aqa7`, or one video: `checkpoint=... video=dive.mp4`.
+
+A checkpoint carries its configuration, so the same model is built again from it alone. Methods with exemplars score
+without the training videos where the checkpoint has their features (`model.store_exemplars=true` in training); else
+the training videos are read once more.
+"""
+
+import logging
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.callbacks import RichProgressBar
+from rich.console import Console
+from torch.utils.data import default_collate
+
+from swapaqa.batch import Sample
+from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
+from swapaqa.console import quieten, show
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.dataset import Item, SampleReader
+from swapaqa.data.exemplars import ExemplarBank
+from swapaqa.data.geometry import Window
+from swapaqa.data.records import Record
+from swapaqa.data.video import frame_count
+from swapaqa.errors import InputError
+from swapaqa.models.scorer import CONFIG_KEY, Encoded, Predicted, Scorer, in_points
+from swapaqa.result import Recorder, device_name, write_result
+
+log = logging.getLogger(__name__)
+
+TRAINED_WITH = ("model", "backbone", "schedule", "seed")
+SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
+NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
+@one_line_errors
+def main(cfg: DictConfig) -> None:
+    quieten()
+    checkpoint = read_checkpoint(cfg.checkpoint)
+    cfg = as_trained(cfg, checkpoint[CONFIG_KEY], HydraConfig.get().overrides.task)
+    check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
+    seed_everything(cfg.seed, verbose=False)
+    model = build(cfg, checkpoint)
+    data: VideoData = hydra.utils.instantiate(cfg.data)
+    if cfg.video is not None:
+        show_score(cfg.video, score_video(cfg, model, data))
+        return
+    evaluate(cfg, model, data, checkpoint["epoch"], Path(HydraConfig.get().runtime.output_dir))
+
+
+def read_checkpoint(path: str | None) -> dict[str, Any]:
+    """The content of a checkpoint that training wrote. Only tensors and plain values are admitted.
+
+    Raises:
+        InputError: no such file, or not one of ours.
+    """
+    if path is None:
+        raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"checkpoint={path}: cannot be read ({error.strerror})") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"checkpoint={path}: not a checkpoint; name one that src.train wrote") from error
+    if not isinstance(content, dict) or not content.get(CONFIG_KEY):
+        raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
+    return content
+
+
+def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
+    """The configuration of the evaluation: the checkpoint's, with the data and the values given on the command line.
+
+    `trained`: the configuration in the checkpoint. `given`: the overrides of the command line.
+    """
+    with open_dict(cfg):
+        for key in TRAINED_WITH:
+            cfg[key] = trained[key]
+        if any(override.startswith("data=") for override in given):
+            cfg.data.update({key: trained["data"][key] for key in SEEN_BY_THE_NETWORK if key in trained["data"]})
+        else:
+            cfg.data = trained["data"]
+        cfg.data.augment, cfg.data.boxes = cfg.aug, NO_BOXES
+        cfg.trainer.precision = trained["trainer"]["precision"]
+        for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
+            if "pretrained" in encoder:
+                encoder.pretrained = None  # the checkpoint has its own weights
+        values = [word for word in given if word.startswith(("data.", "model.", "trainer.", "seed="))]
+        merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))
+        if "voters" in merged.model:
+            merged.data.voters = merged.model.voters
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
+    """The model of the checkpoint, ready to score."""
+    logging.getLogger("swapaqa.models").setLevel(logging.ERROR)  # that it starts from nothing is not so
+    model: Scorer = hydra.utils.instantiate(cfg.model)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"checkpoint={cfg.checkpoint}: weights of another model: {problem}") from error
+    model.on_load_checkpoint(checkpoint)
+    return model.eval()
+
+
+def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder: Path) -> None:
+    """Score the test splits of `data` and write `result.json` and the predictions into `folder`."""
+    prepare(data, model.exemplars)
+    recorder = Recorder(data.records(), protocol=Path(cfg.checkpoint).stem)
+    make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)
+    trainer: Trainer = make_trainer(
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=str(folder),
+        callbacks=[recorder, RichProgressBar()],
+        use_distributed_sampler=False,
+    )
+    trainer.validate(model, datamodule=data, verbose=False)
+    if not trainer.is_global_zero:
+        return
+    assert recorder.last is not None
+    recorder.last = replace(recorder.last, epoch=epoch)
+    facts = {
+        "name": cfg.name,
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "seed": cfg.seed,
+        "data_fingerprint": data.fingerprint(),
+        "skipped": data.skipped,
+        "device": device_name(model),
+        "world_size": trainer.world_size,
+    }
+    show(write_result(folder, recorder, facts), folder)
+
+
+def prepare(data: VideoData, exemplars: Encoded | None) -> None:
+    """Find the files to score: with the training videos only where a method votes and has no features of them."""
+    if data.voters and exemplars is None:
+        data.setup()
+        return
+    data.reader = SampleReader(data.frames, data.geometry, data.boxes)
+    data.items = {split: [data.item(record) for record in data.read_split(split)] for split in data.test_splits}
+    data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None
+
+
+def stored_bank(data: VideoData, exemplars: Encoded) -> ExemplarBank:
+    """The exemplars that a checkpoint has features of, by what is stored with them: action, score, difficulty."""
+    columns = (exemplars.action, exemplars.score, exemplars.difficulty)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    records = [
+        Record(f"exemplar {position}", data.actions[action], score, "train", difficulty)
+        for position, (action, score, difficulty) in enumerate(rows)
+    ]
+    try:
+        return ExemplarBank(records, data.group, data.seed, data.wider_groups())
+    except AttributeError as error:
+        raise InputError(
+            "the checkpoint stores the action and the difficulty of its exemplars, and their groups ask for more "
+            f"({error}): train it with model.store_exemplars=false and evaluate with the training videos"
+        ) from error
+
+
+@torch.no_grad()
+def score_video(cfg: DictConfig, model: Scorer, data: VideoData) -> Predicted:
+    """Score and standard deviation of the video `cfg.video`, in points, as tensors of one element."""
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    reader = SampleReader(data.frames, data.geometry, data.boxes)
+    item = new_item(cfg, model, data)
+    exemplars, voters = voting(model, data, item.record)
+    sample = reader.read(item, 0, data.geometry.centre(), voters=voters)
+    videos = encode(model, [sample])
+    return in_points(model.score(videos, exemplars), videos)
+
+
+def new_item(cfg: DictConfig, model: Scorer, data: VideoData) -> Item:
+    """A video that is in no data set, as an item to read. InputError where something has to be said about it."""
+    path = Path(cfg.video)
+    if not path.exists():
+        raise InputError(f"video={cfg.video}: no such file or folder")
+    if cfg.action is None and len(data.actions) > 1:
+        raise InputError(f"action: say which of {', '.join(data.actions)} the video shows")
+    action = data.actions[0] if cfg.action is None else cfg.action
+    if action not in data.actions:
+        raise InputError(f"action={action}: the checkpoint knows {', '.join(data.actions)}")
+    if cfg.difficulty is None and (model.needs_difficulty or data.target == "completeness"):
+        raise InputError("difficulty: the score is a multiple of it in this checkpoint's method; say difficulty=3.2")
+    start = cfg.first_frame - 1
+    window = Window(start, frame_count(path) if cfg.spread else None)
+    record = Record(path.stem, action, score=0.0, split="video", difficulty=cfg.difficulty)
+    return Item(record, path, window, [], data.label(record), data.actions.index(action))
+
+
+def voting(model: Scorer, data: VideoData, record: Record) -> tuple[Encoded | None, list[int]]:
+    """The encoded exemplars and the positions among them that vote on `record`; none for methods that do not vote."""
+    if not data.voters:
+        return None, []
+    if model.exemplars is not None:
+        device = model.device
+        stored = Encoded(*(column.to(device) for column in model.exemplars))
+        return stored, draw_voters(data, stored_bank(data, stored), record)
+    data.setup()
+    assert data.bank is not None
+    chosen = draw_voters(data, data.bank, record)
+    samples = [data.reader.read(data.items["train"][i], i, data.geometry.centre()) for i in chosen]
+    return encode(model, samples), list(range(len(chosen)))
+
+
+def draw_voters(data: VideoData, bank: ExemplarBank, record: Record) -> list[int]:
+    return bank.voters(record, len(bank.ids) if data.voters == "all" else data.voters)
+
+
+def encode(model: Scorer, samples: list[Sample]) -> Encoded:
+    """Videos after the backbone, one at a time: N features."""
+    batch = default_collate([sample._replace(video=torch.empty(0)) for sample in samples])
+    videos = (sample.video[None].movedim(-1, 1) for sample in samples)  # (1, C, T, H, W), as the loader's
+    feature = torch.cat([model.encoder(video.to(model.device)) for video in videos])
+    fields = {name: getattr(batch, name).to(model.device) for name in Encoded._fields if name != "feature"}
+    return Encoded(feature=feature, **fields)
+
+
+def show_score(video: str, predicted: Predicted) -> None:
+    """Print the score and, where the method has one, its standard deviation and the interval of 90 %."""
+    score, std = float(predicted.label), float(predicted.std)
+    line = f"{video}: {score:.2f} points"
+    if std == std:  # not NaN
+        half = 1.645 * std
+        line += f", standard deviation {std:.2f}, 90 % between {score - half:.2f} and {score + half:.2f}"
+    Console(soft_wrap=True, highlight=False).print(line, markup=False)
+
+
+if __name__ == "__main__":
+    run_recipe(main)

@@ -1,0 +1,44 @@
+"""What `train` and `evaluate` say on the terminal, and what they keep libraries from saying."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+WAIT_WORTH_A_WORD = 0.1
+
+
+def show(result: dict[str, Any], folder: Path) -> None:
+    """Print the folder and the scores of every protocol."""
+    table = Table(title=result["name"])
+    for column in ("protocol", "epoch", "split", "Spearman", "R-l2 x100"):
+        table.add_column(column)
+    for protocol, found in result["metrics"].items():
+        for split, metrics in found["splits"].items():
+            average = metrics["average"]
+            numbers = (f"{average['spearman']:.4f}", f"{average['relative_l2_x100']:.3f}")
+            table.add_row(protocol, str(found["epoch"] + 1), split, *numbers)
+    console = Console()
+    console.print(table)
+    waited = result["timing"]["data_wait_share"]
+    if waited > WAIT_WORTH_A_WORD:
+        advice = "raise data.workers, or keep decoded frames with data.cache=packed or data.cache=bytes"
+        console.print(f"{waited:.0%} of training was spent waiting for data: {advice}", soft_wrap=True)
+    elif waited >= 0:
+        console.print(f"{waited:.0%} of training was spent waiting for data", soft_wrap=True)
+    console.print(f"written to {folder}", soft_wrap=True)
+
+
+def quieten() -> None:
+    """Silence what libraries say to their developers on every run."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*The number of training batches.*")
+    warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists.*")  # Hydra made it, for this run
+    torch.set_float32_matmul_precision("high")

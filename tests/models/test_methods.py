@@ -1,0 +1,418 @@
+"""What every method is made of: its yaml's values, losses, scores with their deviation, BatchNorm, what it refuses."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Trainer
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from swapaqa.batch import Pair, Sample, TrainingLabels
+from swapaqa.errors import InputError
+from swapaqa.models.clips import VideoEncoder, batch_norm_settings, restore_batch_norm_settings
+from swapaqa.models.core import vote_variance
+from swapaqa.models.dae import DAE, DAEMT, calibrated_std, gaussian_likelihood_loss
+from swapaqa.models.dae_core import DAECoRe
+from swapaqa.models.scorer import Encoded, Predicted, Scorer, from_points, in_points, predicted_stds, predictions
+from swapaqa.models.tiny import TinyBackbone
+from swapaqa.models.usdl import (
+    MUSDL,
+    USDL,
+    aggregate_judges,
+    aggregate_std,
+    decode_score,
+    distribution_loss,
+    score_distribution,
+    score_std,
+)
+
+Config = Callable[..., DictConfig]
+Build = Callable[..., Any]
+
+METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core"]
+PAIRED = ["core", "dae_core"]
+FRAMES, SIZE = 18, 16
+
+
+class NormalisedBackbone(nn.Module):
+    """A network with one BatchNorm."""
+
+    feature_size = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv3d(3, 4, 1, stride=8), nn.BatchNorm3d(4))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.layers(clips).mean(dim=(2, 3, 4))
+
+
+@pytest.fixture
+def build(config: Config) -> Build:
+    """`build("usdl")`: the method of that yaml on a small backbone."""
+
+    def make(name: str, network: nn.Module | None = None, **changes: Any) -> Any:
+        torch.manual_seed(0)
+        composed = config(f"model={name}")
+        freeze = composed.schedule.freeze_bn
+        encoder = VideoEncoder(network or TinyBackbone(2), 16, 10, None, "imagenet", freeze, None)
+        small = {"hidden_features": 8, "depth": 3, "voters": 2} if name in PAIRED else {}
+        model = hydra.utils.instantiate(composed.model, _partial_=True)(**{"encoder": encoder} | small | changes)
+        model.learn_scale(labels())
+        return model
+
+    return make
+
+
+def labels() -> TrainingLabels:
+    zero = torch.zeros(12, dtype=torch.int64)
+    return TrainingLabels(torch.linspace(10, 90, 12).double(), action=zero, group=zero, max_label=100.0)
+
+
+def one(position: int, split: str, judges: int = 7) -> Sample:
+    """One video of noise, with a score by the rule of diving."""
+    generator = torch.Generator().manual_seed(position)
+    difficulty, marks = 2.8 + 0.2 * position, torch.linspace(5, 8, judges).double() - 0.5 * position
+    score = float(aggregate_judges(marks[None], torch.tensor([difficulty]))) if judges else 60.0
+    return Sample(
+        video=torch.randint(0, 256, (3, FRAMES, SIZE, SIZE), dtype=torch.uint8, generator=generator),
+        boxes=torch.zeros(FRAMES, 4),
+        score=torch.tensor(score, dtype=torch.float64),
+        label=torch.tensor((score - 21.6) / 0.81, dtype=torch.float64),
+        offset=torch.tensor(21.6, dtype=torch.float64),
+        factor=torch.tensor(0.81, dtype=torch.float64),
+        difficulty=torch.tensor(difficulty, dtype=torch.float64),
+        judges=marks,
+        action=torch.tensor(0),
+        position=torch.tensor(position),
+        voters=torch.tensor([0, 2]),
+        replaced=torch.tensor(0.0),
+        split=split,
+        video_id=f"{split}/{position}",
+    )
+
+
+def some(count: int, split: str = "train", judges: int = 7) -> Sample:
+    return default_collate([one(position, split, judges) for position in range(count)])
+
+
+@dataclass
+class Videos(Dataset):
+    count: int
+    split: str
+    paired: bool = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, position: int) -> Sample | Pair:
+        video = one(position, self.split)
+        return Pair(video, one((position + 1) % self.count, self.split)) if self.paired else video
+
+
+def encoded(model: Scorer, videos: Sample) -> Encoded:
+    fields = {name: getattr(videos, name) for name in Encoded._fields if name != "feature"}
+    return Encoded(feature=model.encoder(videos.video), **fields)
+
+
+def fit(model: Scorer, epochs: int = 1, **more: Any) -> Trainer:
+    paired = hasattr(model, "tree")
+    test = [DataLoader(Videos(3, "test"), batch_size=2)]
+    if paired:
+        test.append(DataLoader(Videos(4, "train"), batch_size=2))
+    trainer = Trainer(
+        max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, num_sanity_val_steps=0, **more,
+    )  # fmt: skip
+    trainer.fit(model, DataLoader(Videos(4, "train", paired), batch_size=2), test)
+    return trainer
+
+
+# values of the yaml files
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "backbone", "decay", "epochs", "batch", "accumulate", "frozen"),
+    [
+        ("core", 1e-3, 1e-4, 0, 200, 2, 2, True),
+        ("usdl", 1e-4, 1e-4, 0, 100, 4, 1, False),
+        ("musdl", 1e-4, 1e-4, 1e-5, 100, 4, 1, False),
+        ("dae", 1e-4, 1e-4, 1e-5, 100, 8, 1, True),
+        ("dae_mt", 1e-4, 1e-4, 1e-5, 100, 8, 1, True),
+        ("dae_core", 1e-3, 1e-4, 0, 200, 2, 2, True),
+    ],
+)
+def test_optimiser_and_schedule(  # noqa: PLR0913  the columns of a table
+    name: str, head: float, backbone: float, decay: float, epochs: int, batch: int, accumulate: int, frozen: bool,
+    config: Config, build: Build,
+) -> None:  # fmt: skip
+    composed, model = config(f"model={name}", "data=aqa7"), build(name)
+    assert (composed.trainer.max_epochs, composed.data.batch_size) == (epochs, batch)
+    assert composed.trainer.accumulate_grad_batches == accumulate
+    assert composed.backbone.freeze_bn is composed.model.encoder.freeze_bn is frozen
+    assert (
+        config(f"model={name}", "data=aqa7", f"backbone.freeze_bn={not frozen}").model.encoder.freeze_bn is not frozen
+    )
+    optimizer = model.configure_optimizers()
+    assert type(optimizer) is torch.optim.Adam
+    groups = {group["name"]: group for group in optimizer.param_groups}
+    assert (groups["head"]["lr"], groups["backbone"]["lr"]) == (head, backbone)
+    assert {group["weight_decay"] for group in groups.values()} == {decay}
+    assert {id(p) for p in groups["backbone"]["params"]} == {id(p) for p in model.encoder.parameters()}
+    assert sum(len(group["params"]) for group in groups.values()) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("core", 14_797_646), ("usdl", 12_595_589), ("musdl", 14_373_299), ("dae", 12_582_818), ("dae_mt", 12_582_818)],
+)
+def test_parameters_of_whole_models(name: str, count: int, config: Config) -> None:
+    with torch.device("meta"):  # sizes only
+        model = hydra.utils.instantiate(config(f"model={name}", "data=aqa7").model)
+    assert sum(parameter.numel() for parameter in model.parameters()) == count
+
+
+# training
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_statistics_are_frozen_or_live_and_stay_so_after_validation(name: str, build: Build, config: Config) -> None:
+    model = build(name, NormalisedBackbone())
+    norm = next(layer for layer in model.modules() if isinstance(layer, _BatchNorm))
+    before, weight = norm.running_mean.clone(), norm.weight.detach().clone()
+    fit(model, epochs=2)  # the second one follows a validation
+    frozen = config(f"model={name}").schedule.freeze_bn
+    assert torch.equal(norm.running_mean, before) == frozen
+    assert int(norm.num_batches_tracked) == (0 if frozen else 2 * 2 * 2)  # epochs, batches, clip positions
+    assert not torch.equal(norm.weight, weight)  # scale and shift train in any case
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_video_is_encoded_once_in_an_evaluation(name: str, build: Build) -> None:
+    model = build(name)
+    encoded_videos = []
+    model.encoder.register_forward_hook(lambda _, given, __: encoded_videos.append((model.training, len(given[0]))))
+    fit(model)
+    assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
+    assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
+    index, predicted, true = predictions(model)["test"]
+    assert index.tolist() == [0, 1, 2]
+    assert predicted.isfinite().all()
+    torch.testing.assert_close(true, some(3).score)
+    assert (predicted_stds(model)["test"] > 0).all()
+
+
+def test_features_are_dropped_when_weights_change(build: Build) -> None:
+    model = build("core")
+    fit(model)
+    assert model.exemplars is not None
+    torch.testing.assert_close(model.exemplars.feature, model.encoder(some(4).video))
+    model.on_before_optimizer_step(model.configure_optimizers())
+    assert model.exemplars is None
+
+
+@pytest.mark.parametrize(("name", "warned"), [("usdl", True), ("dae", False)])
+def test_live_statistics_of_several_processes_warn(
+    name: str, warned: bool, build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = build(name, NormalisedBackbone())
+    model.trainer = type("Several", (), {"world_size": 2})()
+    with caplog.at_level(logging.WARNING):
+        model.on_train_start()
+    assert ("BatchNorm" in caplog.text) == warned
+
+
+# checkpoints
+
+
+def test_a_checkpoint_carries_config_epsilon_and_on_request_exemplars(build: Build) -> None:
+    for stored in (False, True):
+        model = build("core", NormalisedBackbone(), store_exemplars=stored)
+        model.config = {"seed": 3}
+        next(layer for layer in model.modules() if isinstance(layer, _BatchNorm)).eps = 1e-4
+        fit(model)
+        content: dict[str, Any] = {"state_dict": model.state_dict()}
+        model.on_save_checkpoint(content)
+        assert content["swapaqa_config"] == {"seed": 3}
+        assert ("swapaqa_exemplars" in content) == stored
+        fresh = build("core", NormalisedBackbone())
+        fresh.groups = torch.empty(0, 4, 2, dtype=torch.float64)  # as before it has seen training labels
+        fresh.load_state_dict(content["state_dict"])
+        fresh.on_load_checkpoint(content)
+        assert torch.equal(fresh.groups, model.groups)
+        assert next(layer for layer in fresh.modules() if isinstance(layer, _BatchNorm)).eps == 1e-4
+        assert (fresh.exemplars is not None) == stored
+
+
+def test_batch_norm_settings_are_restored() -> None:
+    one_network, other = NormalisedBackbone(), NormalisedBackbone()
+    one_network.layers[1].eps, one_network.layers[1].momentum = 0.5, 0.25
+    restore_batch_norm_settings(other, batch_norm_settings(one_network))
+    assert (other.layers[1].eps, other.layers[1].momentum) == (0.5, 0.25)
+
+
+# the methods one by one
+
+
+def test_usdl_learns_and_reads_the_scale_of_the_labels(build: Build) -> None:
+    model: USDL = build("usdl")
+    videos = some(3)
+    log_prob = model.head(model.encoder(videos.video))
+    label = score_distribution(videos.label, 101, 100.0, 5.0)
+    torch.testing.assert_close(model.losses(videos)["divergence"], distribution_loss(log_prob, label, "batchmean"))
+    found = model.score(encoded(model.eval(), videos), None)
+    torch.testing.assert_close(found.label, decode_score(log_prob, 100.0))
+    torch.testing.assert_close(found.std, score_std(log_prob.exp(), 100.0))
+    model.learn_scale(labels()._replace(max_label=104.5))
+    torch.testing.assert_close(model.score(encoded(model, videos), None).label, found.label * 1.045)
+
+
+def test_musdl_combines_the_judges_by_the_rule_in_points(build: Build) -> None:
+    model: MUSDL = build("musdl")
+    videos = some(3)
+    log_prob = model.heads(model.encoder(videos.video))
+    label = score_distribution(videos.judges, 21, 10.0, 5.0)
+    torch.testing.assert_close(model.losses(videos)["divergence"], distribution_loss(log_prob, label, "batchmean"))
+    found = in_points(model.score(encoded(model, videos), None), encoded(model, videos))
+    torch.testing.assert_close(found.label, aggregate_judges(decode_score(log_prob, 10.0), videos.difficulty))
+
+
+def test_musdl_decodes_its_own_labels_to_the_final_score(build: Build) -> None:
+    model: MUSDL = build("musdl")
+    videos = some(3)
+    videos = videos._replace(judges=(2 * videos.judges).round() / 2)
+    score = aggregate_judges(videos.judges, videos.difficulty)
+    label = score_distribution(videos.judges, 21, 10.0, 5.0)
+    model.heads = nn.Module()
+    model.heads.forward = lambda _: label.log()  # type: ignore[method-assign]
+    videos_encoded = encoded(model, videos)
+    torch.testing.assert_close(in_points(model.score(videos_encoded, None), videos_encoded).label, score)
+
+
+def test_deviation_of_the_middle_three_judges() -> None:
+    scores = torch.tensor([[9.0, 1.0, 8.0, 7.0, 10.0]])
+    stds = torch.tensor([[3.0, 50.0, 4.0, 12.0, 60.0]])
+    assert aggregate_std(scores, stds, torch.tensor([2.0])).item() == pytest.approx(2 * 13)
+
+
+def test_methods_refuse_data_without_what_they_need(build: Build) -> None:
+    with pytest.raises(InputError, match="no judges' scores"):
+        build("musdl").check_sample(some(2, judges=0))
+    with pytest.raises(InputError, match=r"num_judges=7, but .* 5 judges"):
+        build("musdl").check_sample(some(2, judges=5))
+    with pytest.raises(InputError, match="model=dae"):
+        build("dae_mt").check_sample(some(2)._replace(difficulty=torch.ones(2).double()))
+    with pytest.raises(InputError, match="middle three"):
+        build("musdl", num_judges=4)
+    with pytest.raises(InputError, match="initial_mean"):
+        build("dae_mt", initial_mean=None)
+    for name in METHODS:
+        build(name).check_sample(some(2))
+
+
+def test_dae_starts_at_the_mean_of_the_labels(build: Build) -> None:
+    for changes, start in (({}, 50.0), ({"initial_mean": 0.0}, 0.0), ({"initial_mean": 7.0}, 7.0)):
+        model: DAE = build("dae", **changes)
+        assert model.score(encoded(model, some(3)), None).label.mean().item() == pytest.approx(start, abs=1)
+
+
+def test_dae_scores_by_the_mean_with_the_calibrated_deviation(build: Build) -> None:
+    model: DAE = build("dae")
+    videos = some(3)
+    mean, log_variance = model.head(model.encoder(videos.video))
+    found = model.score(encoded(model, videos), None)
+    torch.testing.assert_close(found, Predicted(mean.double(), calibrated_std(log_variance).double()))
+    expected = gaussian_likelihood_loss(mean, log_variance, videos.label.float(), 0.6, 0.4)
+    torch.testing.assert_close(model.losses(videos), {"likelihood": expected})
+
+
+def test_dae_as_published_samples_in_training_and_at_test(build: Build) -> None:
+    model: DAE = build("dae", loss="squared_error_pair", predict="sample", initial_mean=0.0)
+    videos = some(3)
+    assert model.losses(videos)["squared_error_pair"] != model.losses(videos)["squared_error_pair"]
+    torch.manual_seed(1)
+    first, second = (model.score(encoded(model, videos), None) for _ in range(2))
+    assert not torch.equal(first.label, second.label)
+    mean, log_variance = model.head(model.encoder(videos.video))
+    torch.manual_seed(1)
+    torch.testing.assert_close(first.label, (mean + (log_variance / 2).exp() * torch.randn(3)).double())
+    torch.testing.assert_close(first.std, (log_variance / 2).exp().double())
+
+
+def test_dae_mt_is_a_gaussian_of_the_completeness_whatever_the_labels_are(build: Build) -> None:
+    model: DAEMT = build("dae_mt")
+    videos = some(3)
+    mean, log_variance = model.head(model.encoder(videos.video))
+    found = in_points(model.score(encoded(model, videos), None), encoded(model, videos))
+    torch.testing.assert_close(found.label, mean.double() * videos.difficulty, rtol=1e-6, atol=0)
+    torch.testing.assert_close(found.std, calibrated_std(log_variance).double() * videos.difficulty, rtol=1e-5, atol=0)
+    completeness = (videos.score / videos.difficulty).float()
+    expected = gaussian_likelihood_loss(mean, log_variance, completeness) + 0.8 * videos.difficulty.log().mean()
+    torch.testing.assert_close(model.losses(videos)["likelihood"], expected.float(), rtol=1e-4, atol=1e-4)
+
+
+def test_core_says_how_far_its_votes_lie_apart() -> None:
+    votes = torch.tensor([60.0, 66.0, 72.0])
+    assert vote_variance(votes, None).sqrt().item() == pytest.approx(6)
+    assert vote_variance(votes, torch.full((3,), 12.0)).item() == pytest.approx(12 + 24)
+    assert math.isnan(vote_variance(votes[:1], None))
+    assert vote_variance(votes[:1], torch.full((1,), 12.0)).item() == 12
+
+
+def test_dae_core_adds_the_leaf_s_own_variance(build: Build) -> None:
+    model: DAECoRe = build("dae_core").eval()
+    videos, exemplars = encoded(model, some(2, "test")), encoded(model, some(4))
+    found = model.score(videos, exemplars)
+    rows = torch.cat(
+        [exemplars.feature[[0, 2]], videos.feature[[0, 0]], (exemplars.label[[0, 2], None] / 100).float()], dim=1
+    )
+    outputs = model.tree(rows)
+    delta, variance = model.decode(outputs, model.groups[0])
+    votes = exemplars.label[[0, 2]] + delta
+    assert found.label[0].item() == pytest.approx(votes.mean().item())
+    assert found.std[0].item() == pytest.approx((variance.mean() + votes.var(correction=0)).sqrt().item(), rel=1e-6)
+
+
+def test_points_and_labels_convert_into_each_other(build: Build) -> None:
+    videos = encoded(build("usdl"), some(2))
+    points = Predicted(torch.tensor([60.0, 70.0]).double(), torch.tensor([3.0, 4.0]).double())
+    torch.testing.assert_close(in_points(from_points(*points, videos), videos), points)
+
+
+# on data sets
+
+
+@pytest.mark.parametrize(("name", "reason"), [("musdl", "no judges' scores"), ("dae_mt", "the difficulty, and these")])
+def test_what_aqa7_does_not_have_is_refused_with_that_reason(
+    name: str, reason: str, tmp_path: Path, train_inside: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    done = train_inside(
+        tmp_path, f"model={name}", "data=aqa7", f"data.root={aqa7_tree()}", "backbone=tiny", "logger=csv",
+        "data.frames=16", "data.geometry.height=40", "data.geometry.width=64", "data.geometry.crop=32",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert reason in done.stderr
+
+
+@pytest.mark.slow
+def test_usdl_trains_i3d_with_live_statistics(
+    tmp_path: Path, train_inside: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    done = train_inside(
+        tmp_path, "model=usdl", "data=aqa7", f"data.root={aqa7_tree()}", "logger=csv", "trainer.max_epochs=1",
+        "data.workers=0", "data.frames=16", "data.geometry.height=40", "data.geometry.width=64",
+        "data.geometry.crop=32",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    counts = {int(v) for key, v in state["state_dict"].items() if key.endswith("num_batches_tracked")}
+    assert counts == {2}  # 6 videos in batches of 4, one clip position each

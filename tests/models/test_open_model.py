@@ -1,0 +1,73 @@
+"""A method in a package of one's own trains, and takes part in a sweep, without a file changed here."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from textwrap import dedent
+
+import pytest
+
+METHOD = """
+    import torch
+    from torch import Tensor, nn
+
+    from swapaqa.batch import Sample
+    from swapaqa.models.scorer import Encoded, Predicted, Scorer
+
+
+    class LeastSquares(Scorer):
+        def __init__(self, encoder: nn.Module, learning_rate: float, scale: float) -> None:
+            super().__init__(encoder, learning_rate, learning_rate, weight_decay=0.0)
+            self.head = nn.Linear(encoder.feature_size, 1)
+            self.scale = scale
+
+        def losses(self, batch: Sample) -> dict[str, Tensor]:
+            error = self.predict(self.encoder(batch.video)) - batch.label
+            return {"squared_error": error.square().mean()}
+
+        def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
+            label = self.predict(videos.feature)
+            return Predicted(label, torch.full_like(label, torch.nan))
+
+        def predict(self, feature: Tensor) -> Tensor:
+            return self.scale * self.head(feature).squeeze(-1).double()
+"""
+
+YAML = """
+    # @package _global_
+    # Least squares on the mean clip feature.
+    model:
+      _target_: my_methods.least_squares.LeastSquares
+      encoder: ${backbone}
+      learning_rate: 1.0e-3
+      scale: 100.0
+    schedule:
+      epochs: 3
+      batch_size: 4
+      accumulate: 1
+"""
+
+
+@pytest.mark.slow
+def test_a_method_of_ones_own_trains_in_a_sweep(
+    tmp_path: Path, train_process: Callable[..., "CompletedProcess[str]"], small_demo: list[str]
+) -> None:
+    package, model = tmp_path / "my_methods", tmp_path / "my_conf" / "model"
+    package.mkdir()
+    model.mkdir(parents=True)
+    (package / "least_squares.py").write_text(dedent(METHOD))
+    (model / "least_squares.yaml").write_text(dedent(YAML).lstrip())
+    done = train_process(
+        tmp_path, *small_demo, "trainer.max_epochs=1", "model=least_squares", "model.scale=50,100",
+        f"hydra.searchpath=[file://.,file://{tmp_path / 'my_conf'}]", f"hydra.sweep.dir={tmp_path / 'sweep'}",
+        "--multirun", PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for job, scale in (("0", 50), ("1", 100)):
+        found = json.loads((tmp_path / "sweep" / job / "result.json").read_text())
+        assert found["name"] == "least_squares_demo_swap"
+        assert found["config"]["model"]["scale"] == scale
+        assert "calibration" not in found["metrics"]["last"]["splits"]["test"]  # it says nothing of its uncertainty
+        header = (tmp_path / "sweep" / job / "predictions_test.csv").read_text().splitlines()[0]
+        assert header == "video_id,action,true,last,best_on_test"

@@ -1,0 +1,158 @@
+"""The walls of the house, read from the source: who imports whom, and what has no room anywhere."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+LIBRARY = SOURCE / "swapaqa"
+FILES = sorted(SOURCE.rglob("*.py"))
+IN_LIBRARY = sorted(LIBRARY.rglob("*.py"))
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, at its top or inside a function."""
+    names = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return names
+
+
+def attributes(path: Path, owner: str) -> set[str]:
+    """The attributes that a file takes of the variable `owner`."""
+    return {
+        node.attr
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == owner
+    }
+
+
+def strings(path: Path) -> Iterator[str]:
+    """The strings of a file that are not docstrings."""
+    found = tree(path)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(found)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(found):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def test_the_files_are_found() -> None:
+    assert len(IN_LIBRARY) > 20
+    assert LIBRARY / "models" / "scorer.py" in IN_LIBRARY
+
+
+@pytest.mark.parametrize("room", ["data", "augment", "models"])
+def test_rooms_do_not_import_each_other(room: str) -> None:
+    others = {"data", "augment", "models"} - {room}
+    for path in (LIBRARY / room).glob("*.py"):
+        for module in imported(path):
+            assert not any(module.startswith(f"swapaqa.{other}") for other in others), f"{path.name}: {module}"
+
+
+@each_file
+def test_there_is_one_copy_of_every_module(path: Path) -> None:
+    assert not any(module.startswith("src.swapaqa") for module in imported(path))
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("__init__.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_init_files_are_empty(path: Path) -> None:
+    assert path.read_text() == ""
+
+
+@each_file
+def test_nothing_is_printed_and_no_keyword_is_swallowed(path: Path) -> None:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "print", node.lineno
+        if isinstance(node, ast.FunctionDef):
+            assert node.args.kwarg is None, node.name
+        if isinstance(node, ast.Attribute):
+            assert node.attr != "cuda" or isinstance(node.value, ast.Name), node.lineno  # torch.cuda is a module
+
+
+@each_file
+def test_modules_are_named_by_what_they_hold(path: Path) -> None:
+    assert path.stem.strip("_") not in ("utils", "util", "helpers", "helper", "misc", "common", "tools")
+
+
+def test_only_the_scorer_logs() -> None:
+    loggers = {path.name for path in IN_LIBRARY if attributes(path, "self") & {"log", "log_dict"}}
+    assert loggers == {"scorer.py"}
+
+
+def test_only_the_scorer_and_the_data_module_know_the_trainer() -> None:
+    """Wider than DESIGN.md, which names the data module alone: the scorer asks for the number of processes."""
+    knowing = {str(path.relative_to(LIBRARY)) for path in IN_LIBRARY if "trainer" in attributes(path, "self")}
+    assert knowing <= {"data/datamodule.py", "data/pooling.py", "models/scorer.py"}
+
+
+def test_wandb_is_known_in_one_place() -> None:
+    knowing = {path.name for path in FILES if any(module.split(".")[0] == "wandb" for module in imported(path))}
+    assert knowing == {"tracking.py"}
+
+
+def test_triton_is_optional() -> None:
+    """At the top of a file only where nothing else lives, so that no other import needs it."""
+    for path in FILES:
+        if any(module.split(".")[0] == "triton" for module in imported(path)):
+            assert "triton" in path.stem, path.name
+
+
+def test_the_library_does_not_know_the_recipes_or_the_configuration() -> None:
+    for path in IN_LIBRARY:
+        modules = imported(path)
+        assert not any(module == "src" or module.startswith("src.") for module in modules), path.name
+        if path.name != "config.py":
+            assert not any(module.split(".")[0] in ("hydra", "omegaconf") for module in modules), path.name
+
+
+def test_a_data_set_is_named_in_its_own_file_only() -> None:
+    names = {"aqa7": r"AQA7|aqa7|AQA-7", "mtl_aqa": r"MTL_AQA|mtl_aqa|MTL-AQA|MTLAQA", "unlv_dive": r"UNLV|unlv"}
+    for path in IN_LIBRARY:
+        for owner, pattern in names.items():
+            if path.stem != owner and (LIBRARY / "data" / f"{owner}.py").exists():
+                assert not [text for text in strings(path) if re.search(pattern, text)], path.name
+
+
+def test_a_model_is_named_in_its_own_file_only() -> None:
+    """Class names of methods: no other file switches by them."""
+    methods = {
+        node.name: path
+        for path in (LIBRARY / "models").glob("*.py")
+        for node in tree(path).body
+        if isinstance(node, ast.ClassDef) and path.stem not in ("scorer", "clips")
+    }
+    assert "CoRe" in methods
+    for path in IN_LIBRARY:
+        if path.parent.name != "models":
+            used = set(re.findall(r"\w+", " ".join(strings(path)))) | {
+                node.id for node in ast.walk(tree(path)) if isinstance(node, ast.Name)
+            }
+            assert not used & set(methods), path.name
+
+
+def test_files_and_functions_fit_in_a_head() -> None:
+    """DESIGN.md's sizes with some room: 400 lines a file, 60 a function."""
+    for path in FILES:
+        assert len(path.read_text().splitlines()) <= 400, path.name
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 60, f"{path.name}: {node.name}"

@@ -1,0 +1,194 @@
+"""`src.evaluate`: the numbers of training again from the checkpoint alone, single videos, and what is refused."""
+
+import contextlib
+import csv
+import io
+import json
+import logging
+import os
+import re
+import runpy
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).parents[1]
+Run = Callable[..., "CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def evaluate(demo_cache: Path) -> Run:
+    """`evaluate(folder, *overrides)`: the entry point inside this process; it writes into `folder`."""
+
+    def run(folder: Path, *overrides: str) -> "CompletedProcess[str]":
+        arguments = ["evaluate", f"hydra.run.dir={folder}", *overrides]
+        out, err, root, status = io.StringIO(), io.StringIO(), logging.getLogger(), 0
+        handlers, level = root.handlers[:], root.level
+        with (
+            patch.dict(os.environ, {"SWAPAQA_CACHE": str(demo_cache)}),
+            patch.object(sys, "argv", arguments),
+            contextlib.chdir(REPOSITORY),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+            try:
+                runpy.run_module("src.evaluate", run_name="__main__", alter_sys=True)
+            except SystemExit as stop:
+                status = int(stop.code or 0)
+            finally:
+                root.handlers[:] = handlers
+                root.setLevel(level)
+                logging.getLogger("swapaqa.models").setLevel(logging.NOTSET)
+        return CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, train_inside: Run, small_demo: list[str]) -> Callable[..., Path]:
+    """`trained("core", ...)`: the folder of a short run on the demo."""
+
+    def run(model: str, *overrides: str) -> Path:
+        folder = tmp_path_factory.mktemp(model)
+        done = train_inside(folder, *small_demo, "trainer.max_epochs=1", f"model={model}", *overrides)
+        assert done.returncode == 0, done.stderr
+        return folder / "run"
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def core_run(trained: Callable[..., Path]) -> Path:
+    return trained("core", "model.store_exemplars=true", "model.voters=3")
+
+
+@pytest.fixture(scope="module")
+def demo_root(core_run: Path, demo_cache: Path) -> Path:
+    """The folder of the demo videos of these runs."""
+    assert core_run.is_dir()  # it wrote them
+    return next(path for path in demo_cache.glob("demo-*") if len(list((path / "diving-out").iterdir())) == 24)
+
+
+def result(run: Path) -> dict[str, Any]:
+    return json.loads((run / "result.json").read_text())
+
+
+def column(rows: dict[str, list[float]], names: list[str], name: str) -> dict[str, float]:
+    return {video: row[names.index(name)] for video, row in rows.items()}
+
+
+def assert_same_predictions(evaluated: Path, run: Path, protocol: str = "last") -> None:
+    again, before = result(evaluated), result(run)
+    assert set(again["metrics"]) == {protocol}
+    for split, rows in again["predictions"].items():
+        found = column(rows, again["prediction_columns"], protocol)
+        expected = column(before["predictions"][split], before["prediction_columns"], protocol)
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert again["metrics"][protocol]["epoch"] == before["metrics"][protocol]["epoch"]
+
+
+def test_uncertainty_is_in_the_predictions_and_calibration_in_the_result(core_run: Path) -> None:
+    with open(core_run / "predictions_test.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert list(rows[0])[-2:] == ["last_std", "best_on_test_std"]
+    stds = [float(row["last_std"]) for row in rows]
+    assert min(stds) > 0
+    calibration = result(core_run)["metrics"]["last"]["splits"]["test"]["calibration"]
+    assert 0 <= calibration["coverage_50"] <= calibration["coverage_90"] <= 1
+    assert calibration["mean_std"] == pytest.approx(sum(stds) / len(stds), abs=1e-5)
+    errors = [abs(float(row["true"]) - float(row["last"])) for row in rows]
+    inside = [error <= 0.67449 * std for error, std in zip(errors, stds, strict=True)]
+    assert calibration["coverage_50"] == pytest.approx(sum(inside) / len(inside))
+
+
+def test_checkpoint_scores_without_the_training_videos(
+    core_run: Path, demo_root: Path, evaluate: Run, tmp_path: Path
+) -> None:
+    root = tmp_path / "test_only"
+    shutil.copytree(demo_root, root, ignore=shutil.ignore_patterns("boxes", "*train*", "00?.avi", "010.avi", "011.avi"))
+    checkpoint = core_run / "checkpoints" / "last.ckpt"
+    done = evaluate(tmp_path / "out", f"checkpoint={checkpoint}", "data=demo", f"data.root={root}")
+    assert done.returncode == 0, done.stderr
+    assert_same_predictions(tmp_path / "out", core_run)
+
+
+def test_all_training_videos_may_vote(core_run: Path, evaluate: Run, tmp_path: Path) -> None:
+    found = {}
+    for voters in ("all", "12", "1"):  # there are 12
+        done = evaluate(tmp_path, f"checkpoint={core_run / 'checkpoints' / 'last.ckpt'}", f"model.voters={voters}")
+        assert done.returncode == 0, done.stderr
+        found[voters] = result(tmp_path)["predictions"]["test"]
+    assert found["all"] == found["12"] != found["1"]
+
+
+def test_without_stored_features_the_training_videos_are_encoded_again(
+    trained: Callable[..., Path], evaluate: Run, tmp_path: Path, demo_root: Path
+) -> None:
+    run = trained("dae_core", "model.voters=2")
+    checkpoint = run / "checkpoints" / "best_on_test.ckpt"
+    assert evaluate(tmp_path / "out", f"checkpoint={checkpoint}").returncode == 0
+    assert_same_predictions(tmp_path / "out", run, "best_on_test")
+    video = demo_root / "diving-out" / "013.avi"
+    done = evaluate(tmp_path / "out", f"checkpoint={checkpoint}", f"video={video}")
+    assert re.search(r"013\.avi: -?\d+\.\d\d points, standard deviation \d+\.\d\d, 90 % between", done.stdout)
+
+
+def test_a_single_video_has_the_score_and_deviation_of_the_data_set(
+    trained: Callable[..., Path], evaluate: Run, tmp_path: Path, demo_root: Path
+) -> None:
+    run = trained("musdl")
+    checkpoint, video = run / "checkpoints" / "last.ckpt", demo_root / "diving-out" / "013.avi"
+    refused = evaluate(tmp_path / "out", f"checkpoint={checkpoint}", f"video={video}")
+    assert refused.returncode == 2
+    assert "error: difficulty: " in refused.stderr
+    with open(demo_root / "Split_4" / "judges.csv", newline="") as lines:
+        difficulty = next(row["difficulty"] for row in csv.DictReader(lines) if row["index"] == "13")
+    done = evaluate(tmp_path / "out", f"checkpoint={checkpoint}", f"video={video}", f"difficulty={difficulty}")
+    with open(run / "predictions_test.csv", newline="") as lines:
+        row = next(row for row in csv.DictReader(lines) if row["video_id"] == "diving/013")
+    expected = f"{float(row['last']):.2f} points, standard deviation {float(row['last_std']):.2f}"
+    assert expected in done.stdout
+
+
+def test_a_single_video_needs_no_training_videos_with_stored_features(
+    core_run: Path, demo_root: Path, evaluate: Run, tmp_path: Path
+) -> None:
+    video = shutil.copy(demo_root / "diving-out" / "014.avi", tmp_path / "my dive.avi")
+    checkpoint = core_run / "checkpoints" / "last.ckpt"
+    nowhere = f"data.root={tmp_path / 'nowhere'}"
+    done = evaluate(tmp_path / "out", f"checkpoint={checkpoint}", f"video='{video}'", nowhere)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"my dive\.avi: -?\d+\.\d\d points, standard deviation", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ([], "checkpoint: name one"),
+        (["checkpoint=nowhere.ckpt"], "checkpoint=nowhere.ckpt: cannot be read"),
+        (["checkpoint=pyproject.toml"], "checkpoint=pyproject.toml: not a checkpoint"),
+        (["checkpoint={foreign}"], "carries no configuration"),
+        (["checkpoint={last}", "video=nowhere.mp4"], "video=nowhere.mp4: no such file"),
+        (["checkpoint={last}", "model.depth=4"], "weights of another model"),
+        (["checkpoint={last}", "video=pyproject.toml", "action=golf"], "action=golf: the checkpoint knows diving"),
+        (["checkpoint={last}", "data.frame=3"], "data.frame: no such key"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    overrides: list[str], words: str, core_run: Path, evaluate: Run, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "foreign.ckpt"
+    torch.save({"state_dict": {}}, foreign)
+    paths = {"last": core_run / "checkpoints" / "last.ckpt", "foreign": foreign}
+    done = evaluate(tmp_path / "out", *(word.format(**paths) for word in overrides))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

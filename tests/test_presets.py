@@ -1,0 +1,76 @@
+"""The presets: each sets what its publication has otherwise than the defaults, and nothing is left open."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from swapaqa.config import check
+
+Config = Callable[..., DictConfig]
+
+PORTRAIT = {"data.geometry.height": 455, "data.geometry.width": 256, "backbone.last_start": 86}
+CORE = PORTRAIT | {
+    "model._target_": "swapaqa.models.core.CoRe",
+    "data._target_": "swapaqa.data.aqa7.AQA7",
+    "model.edge": "official",
+    "model.decimals": None,
+    "model.voters": 10,
+    "data.batch_size": 2,
+    "trainer.max_epochs": 200,
+    "trainer.accumulate_grad_batches": 2,
+    "model.encoder.freeze_bn": True,
+    "model.weight_decay": 0.0,
+}
+MTL = {
+    "data._target_": "swapaqa.data.mtl_aqa.MTLAQA",
+    "data.shift": [0, 6],
+    "data.geometry.height": 256,
+    "data.geometry.width": 455,
+    "data.geometry.random_crop": False,
+    "backbone.last_start": None,
+    "trainer.max_epochs": 100,
+    "trainer.accumulate_grad_batches": 1,
+    "model.learning_rate": 1e-4,
+    "model.backbone_learning_rate": 1e-4,
+    "aug._target_": "swapaqa.augment.none.NoAugmentation",
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    "core_as_published": CORE
+    | {"model.learning_rate": 1e-3, "model.backbone_learning_rate": 1e-4}
+    | {"aug._target_": "swapaqa.augment.none.NoAugmentation"},
+    "sbs_as_published": CORE
+    | {"model.learning_rate": 1e-4, "model.backbone_learning_rate": 1e-3}
+    | {"aug.variant": "official", "aug.donors": "randperm", "aug.ratio": 2.0},
+    "usdl_as_published": MTL
+    | {"model._target_": "swapaqa.models.usdl.USDL", "model.reduction": "elements", "model.weight_decay": 0.0}
+    | {"data.batch_size": 4, "data.target": "score", "model.encoder.freeze_bn": False},
+    "musdl_as_published": MTL
+    | {"model._target_": "swapaqa.models.usdl.MUSDL", "model.reduction": "elements", "model.weight_decay": 1e-5}
+    | {"data.batch_size": 4, "model.encoder.freeze_bn": False},
+    "dae_as_published": MTL
+    | {"model._target_": "swapaqa.models.dae.DAE", "model.loss": "squared_error_pair", "model.predict": "sample"}
+    | {"model.initial_mean": 0.0, "model.weight_decay": 1e-5, "data.batch_size": 8, "data.target": "score"}
+    | {"model.encoder.freeze_bn": True},
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_values_of_a_preset(name: str, config: Config) -> None:
+    composed = config(f"experiment={name}")
+    found = {key: OmegaConf.select(composed, key) for key in PRESETS[name]}
+    assert found == PRESETS[name]
+    composed.name, composed.logger.save_dir, composed.logger.name = "a_run", "somewhere", "a_run"
+    check(composed)
+
+
+def test_the_command_line_wins_over_a_preset(config: Config) -> None:
+    composed = config("experiment=sbs_as_published", "data=mtl_aqa", "aug.variant=paper", "model=dae_core")
+    assert composed.data._target_ == "swapaqa.data.mtl_aqa.MTLAQA"
+    assert composed.data.geometry.height == 455
+    assert (composed.aug.variant, composed.aug.ratio) == ("paper", 1.0)  # fixed boxes
+    assert composed.model._target_ == "swapaqa.models.dae_core.DAECoRe"
+    assert composed.model.edge == "official"
+    composed.name, composed.logger.save_dir, composed.logger.name = "a_run", "somewhere", "a_run"
+    check(composed)
