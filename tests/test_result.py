@@ -139,3 +139,19 @@ def test_no_evaluation_is_no_protocol(tmp_path: Path) -> None:
 def test_the_commit_is_one() -> None:
     commit = git_commit()
     assert commit is None or len(commit.removesuffix("+changes")) == 40
+
+
+def test_the_share_of_waiting_is_what_passed_before_the_steps() -> None:
+    recorder = Recorder({}, step_seconds=[3.0, 3.0], wait_seconds=[1.0, 1.0])
+    assert recorder.timing()["data_wait_share"] == 0.25
+
+
+def test_an_evaluation_between_epochs_is_not_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 101.0, 104.0])  # the epoch starts late; its batch starts; its batch ends
+    monkeypatch.setattr("swapaqa.result.time.monotonic", lambda: next(clock))
+    recorder = Recorder({})
+    recorder.on_train_epoch_start(None, None)
+    recorder.on_train_batch_start(None, None, None, 0)
+    recorder.on_train_batch_end(None, None, None, None, 0)
+    assert recorder.wait_seconds == [1.0]
+    assert recorder.step_seconds == [3.0]
