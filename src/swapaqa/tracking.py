@@ -54,7 +54,7 @@ def has_key() -> bool:
     """Whether a wandb key is configured: WANDB_API_KEY, or what `wandb login` left in the netrc file. Never asks."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    host = urlsplit(os.environ.get("WANDB_BASE_URL") or str(wandb.Settings().base_url)).hostname or ""
     path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:
         return netrc(path).authenticators(host) is not None
