@@ -1,25 +1,25 @@
-"""Train a method: `python -m src.train`, `python -m src.train model=core data=aqa7 aug.ratio=2.0`."""
+"""Train a method: `python -m src.train`, `python -m src.train model=core data=aqa7 aug.ratio=2.0`.
+
+A single run on one device trains in this process. A job of a sweep, and a run on several devices, trains in processes
+of its own, which read the resolved configuration from the job's folder.
+"""
 
 import logging
+import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Trainer, seed_everything
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from pytorch_lightning.utilities import rank_zero_only
+from omegaconf import DictConfig
 
-from swapaqa import tracking
-from swapaqa.augment.swap import scale_boxes
+from swapaqa import processes
 from swapaqa.config import check, one_line_errors, run_recipe
-from swapaqa.console import quieten, show
-from swapaqa.data.datamodule import Preview, VideoData, describe_shares
+from swapaqa.console import quieten
 from swapaqa.errors import InputError
-from swapaqa.models.scorer import Scorer
-from swapaqa.report.figures import Augmented, scatter, swap_strip
-from swapaqa.result import Recorder, device_name, write_result
+from swapaqa.interruption import STOPPED
+from swapaqa.jobs import Start, claim, failure
+from swapaqa.training import run_here
 
 log = logging.getLogger(__name__)
 
@@ -27,110 +27,39 @@ log = logging.getLogger(__name__)
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
+    in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
+    refuse_unswept(cfg, in_sweep)
     check(cfg)
-    refuse_unswept(cfg)
     quieten()
     folder = Path(HydraConfig.get().runtime.output_dir)
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    status = 1
+    place = processes.place()
+    start = claim(folder, cfg, in_sweep, write=place is None or place.rank == 0)
+    if start is Start.DONE:
+        log.info("%s is done: nothing to do", folder)
+        return
+    count = processes.wanted(cfg.trainer)
+    if place is None and (in_sweep or count > 1):
+        status = processes.run_job(folder, count)
+        if status == STOPPED or (status and not in_sweep):
+            sys.exit(status)
+        if status:
+            log.error("%s failed: %s", folder, failure(folder))
+        return
     try:
-        train(cfg, folder)
-        status = 0
-    finally:
-        tracking.close(status)  # the next job of a sweep starts its own
+        run_here(cfg, folder)
+    except Exception:
+        if not in_sweep:
+            raise
+        log.exception("%s failed: %s", folder, failure(folder))  # the sweep says so again when all jobs have ended
 
 
-def refuse_unswept(cfg: DictConfig) -> None:
+def refuse_unswept(cfg: DictConfig, in_sweep: bool) -> None:
     """A sweep's file without --multirun would quietly be one job with none of its values."""
-    if "sweep" in cfg and HydraConfig.get().mode is RunMode.RUN:
+    if "sweep" in cfg and not in_sweep:
         command = f"python -m src.train --multirun +sweeps={cfg.sweep}"
         raise InputError(f"+sweeps={cfg.sweep} is a sweep and needs --multirun: {command}")
-
-
-def train(cfg: DictConfig, folder: Path) -> None:
-    """Train, evaluate and write everything of one run into `folder`."""
-    seed_everything(cfg.seed, verbose=False)
-    data: VideoData = hydra.utils.instantiate(cfg.data)
-    data.setup()
-    model: Scorer = hydra.utils.instantiate(cfg.model)
-    model.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
-    model.learn_scale(data.training_labels())
-    preview = data.preview()
-    model.check_sample(preview.before)
-    shares = data.check_replaced_share(preview)
-    log.info("pixels replaced by the augmentation: %s", describe_shares(shares))
-    logger = hydra.utils.instantiate(cfg.logger)
-    if getattr(rank_zero_only, "rank", 0) == 0:
-        draw_preview(preview, cfg, folder / "swap.png")
-        tracking.log_images([logger], "swap", folder / "swap.png")
-    recorder = Recorder(data.records())
-    make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)  # a call: instantiate copies dataclasses
-    trainer: Trainer = make_trainer(
-        logger=logger,
-        default_root_dir=str(folder),
-        callbacks=[recorder, RichProgressBar(), *checkpoints(folder, data)],
-        num_sanity_val_steps=0,  # an evaluation needs every exemplar: half of one means nothing
-        use_distributed_sampler=False,  # the DataModule shards whole batches itself
-    )
-    trainer.fit(model, datamodule=data)
-    if trainer.is_global_zero:
-        finish(cfg, folder, data, recorder, trainer, shares)
-
-
-def checkpoints(folder: Path, data: VideoData) -> list[Callback]:
-    """The last epoch, and the best one on test (as published) and on val where there is one."""
-    choosers = ["test"] + (["val"] if "val" in data.items else [])
-    return [
-        ModelCheckpoint(
-            folder / "checkpoints",
-            filename=f"best_on_{split}",
-            monitor=f"{split}/spearman",
-            mode="max",
-            save_last=split == "test",
-            enable_version_counter=False,
-        )
-        for split in choosers
-    ]
-
-
-def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:
-    """The first two videos of the preview, with the boxes before and after scaling."""
-    before, after = preview.before, preview.after
-    boxes = before.boxes[:2]
-    ratio = OmegaConf.select(cfg, "aug.ratio")
-    scaled = None if ratio is None else scale_boxes(boxes, ratio, (before.video.shape[3], before.video.shape[4]))
-    result = Augmented(HydraConfig.get().runtime.choices["aug"], after.video[:2], scaled)
-    swap_strip(before.video[:2], boxes, [result], list(before.video_id[:2]), path)
-
-
-def finish(
-    cfg: DictConfig,
-    folder: Path,
-    data: VideoData,
-    recorder: Recorder,
-    trainer: Trainer,
-    shares: dict[str, float],
-) -> None:
-    """Write result, predictions and figures, and show the scores."""
-    facts = {
-        "name": cfg.name,
-        "config": OmegaConf.to_container(cfg, resolve=True),
-        "seed": cfg.seed,
-        "data_fingerprint": data.fingerprint(),
-        "skipped": data.skipped,
-        "exemplars_from_wider_groups": data.bank.strays if data.bank else {},
-        "replaced_share": shares,
-        "device": device_name(trainer.lightning_module),
-        "world_size": trainer.world_size,
-    }
-    result = write_result(folder, recorder, facts)
-    if recorder.last is not None:
-        tables = {split: (table[1], table[2]) for split, table in recorder.last.tables.items()}
-        scores = result["metrics"]["last"]["splits"]
-        titles = {s: f"{s}, last epoch: Spearman {scores[s]['average']['spearman']:.3f}" for s in tables}
-        scatter(tables, titles, folder / "scatter.png")
-        tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
-    show(result, folder)
+    if cfg.plan:
+        raise InputError("plan=true lists the jobs of a sweep and needs --multirun")
 
 
 if __name__ == "__main__":

@@ -24,13 +24,16 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
+from swapaqa import processes, resolvers
 from swapaqa.errors import InputError
 
 TOP_LEVEL = (
-    "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep"
+    "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep",
+    "save_every", "resume", "plan",
 )  # fmt: skip
 SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn")
 CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
+resolvers.register()
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols
 
@@ -41,11 +44,14 @@ def run_recipe(main: Callable[[], None]) -> None:
     With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
     """
     if os.environ.get("HYDRA_FULL_ERROR") and not os.environ.get(SHORT_ERRORS):
-        main()
+        if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
+            main()
         return
+    processes.ignore_allocation()
     os.environ |= {"HYDRA_FULL_ERROR": "1", SHORT_ERRORS: "1"}  # Hydra's own short form would hide the error from us
     try:
-        main()
+        if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
+            main()
     except InputError as error:
         fail(str(error))
     except InstantiationException as error:
@@ -56,6 +62,11 @@ def run_recipe(main: Callable[[], None]) -> None:
         fail(explain_override(error))
     except MisconfigurationException as error:  # an accelerator that is not there, options that exclude each other
         fail(f"trainer: {' '.join(str(error).split())}")
+
+
+def in_sweep(arguments: Sequence[str]) -> bool:
+    """Whether a Hydra program's arguments ask for a sweep."""
+    return "--multirun" in arguments or "-m" in arguments
 
 
 def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
@@ -70,8 +81,11 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
             task(cfg)
         except (InputError, InstantiationException) as error:
             cause = error if isinstance(error, InputError) else error.__cause__
-            in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
-            if in_sweep or not isinstance(cause, InputError) or not os.environ.get(SHORT_ERRORS):
+            if (
+                HydraConfig.get().mode is RunMode.MULTIRUN
+                or not isinstance(cause, InputError)
+                or not os.environ.get(SHORT_ERRORS)
+            ):
                 raise
             fail(str(cause))
 

@@ -35,10 +35,13 @@ def show(result: dict[str, Any], folder: Path) -> None:
 
 def quieten() -> None:
     """Silence what libraries say to their developers on every run."""
-    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+    for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*The `srun` command is available on your system but is not used.*")
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*The number of training batches.*")
     warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", ".*nn.functional.all_gather is deprecated.*")
+    warnings.filterwarnings("ignore", ".*It is recommended to use .self.log.*sync_dist.*")  # the values are already
     warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists.*")  # Hydra made it, for this run
     torch.set_float32_matmul_precision("high")

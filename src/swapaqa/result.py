@@ -11,7 +11,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,6 +105,27 @@ class Recorder(Callback):
     started: float = field(default_factory=time.monotonic)
     _step_started: float = 0.0
     _step_ended: float = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a continued run needs to end with the same result, and with the time of both parts."""
+        return {
+            "last": self.last and asdict(self.last),
+            "best": {split: asdict(found) for split, found in self.best.items()},
+            "best_spearman": self.best_spearman,
+            "step_seconds": torch.tensor(self.step_seconds),
+            "wait_seconds": torch.tensor(self.wait_seconds),
+            "elapsed": time.monotonic() - self.started,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.last = state_dict["last"] and Evaluation(**state_dict["last"])
+        self.best = {split: Evaluation(**found) for split, found in state_dict["best"].items()}
+        self.best_spearman = state_dict["best_spearman"]
+        self.step_seconds, self.wait_seconds = (state_dict[f"{n}_seconds"].tolist() for n in ("step", "wait"))
+        self.started = time.monotonic() - state_dict["elapsed"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._step_ended = time.monotonic()  # a run that continues within an epoch does not start that epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._step_ended = time.monotonic()  # an evaluation before it is not a wait

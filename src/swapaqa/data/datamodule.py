@@ -247,7 +247,9 @@ class VideoData(AugmentedData):
 
     def train_dataloader(self) -> DataLoader:
         rank, world = self.place()
-        sampler = WholeBatches(KeyedPermutation(len(self.items["train"]), self.seed), self.batch_size, rank, world)
+        order = KeyedPermutation(len(self.items["train"]), self.seed)
+        least = 2 if self.augment.replaces_pixels and self.augment.pool == "local" else 1
+        sampler = WholeBatches(order, self.batch_size, rank, world, self.done, least)
         return DataLoader(self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
 
     def _training_set(self) -> Dataset:

@@ -42,6 +42,15 @@ class AugmentedData(LightningDataModule):
 
     augment: Augmentation
     seed: int
+    done: tuple[int, int] = (0, 0)  # epoch, and its batches before the run was cut off
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in an epoch a checkpoint is."""
+        assert self.trainer is not None
+        return {"epoch": self.trainer.current_epoch, "batches": self.trainer.fit_loop.batch_idx + 1}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.done = (state_dict["epoch"], state_dict["batches"])
 
     def place(self) -> tuple[int, int]:
         """Rank of this process, and number of processes."""

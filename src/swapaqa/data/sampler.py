@@ -35,10 +35,22 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
     """Batches of `batch_size` over all processes, of which process `rank` of `world` takes every world-th key.
 
     So one and eight processes train on the same batches. What is left at the end of an epoch makes a smaller batch if
-    every process gets two keys of it, else it joins the batch before (a batch of one video could not be swapped).
+    every process gets `least` keys of it (and all together two), else it joins the batch before: a video alone could
+    not be swapped. Where donors come from the videos of all processes, 1 is enough, and the last batch too is the same
+    for any number of processes, but for `size % world` videos where they do not divide.
+
+    `done`: (epoch, batches) that were trained on before the run was cut off: that epoch goes on after them.
     """
 
-    def __init__(self, sampler: KeyedPermutation, batch_size: int, rank: int, world: int) -> None:
+    def __init__(
+        self,
+        sampler: KeyedPermutation,
+        batch_size: int,
+        rank: int,
+        world: int,
+        done: tuple[int, int] = (0, 0),
+        least: int = 2,
+    ) -> None:
         if batch_size % world:
             raise InputError(
                 f"data.batch_size={batch_size} is the batch over all processes and does not divide by their number, "
@@ -49,15 +61,19 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
                 f"{len(sampler)} training videos are fewer than the {world} processes: set trainer.devices=1"
             )
         super().__init__(sampler, batch_size, drop_last=False)  # type: ignore[arg-type]  # keys, not ints
+        self.sampler: KeyedPermutation = sampler  # type: ignore[assignment]
         self.size = len(sampler)
         self.rank = rank
         self.world = world
+        self.done = done
+        self.least = least
+        sampler.set_epoch(done[0])  # loader processes start to read before Lightning sets the epoch
 
     def _sizes(self) -> list[int]:
         whole, rest = divmod(self.size, self.batch_size)
         rest -= rest % self.world  # at most world - 1 videos of an epoch wait for the next one's permutation
         sizes = [self.batch_size] * whole
-        if rest >= 2 * self.world or (rest and not sizes) or (rest and self.batch_size == self.world):
+        if rest >= max(2, self.least * self.world) or (rest and not sizes) or (rest and self.batch_size == self.world):
             sizes.append(rest)
         elif rest:
             sizes[-1] += rest
@@ -67,8 +83,10 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
         return len(self._sizes())
 
     def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
-        keys = list(self.sampler)
+        keys, epoch = list(self.sampler), self.sampler.epoch
+        skipped = self.done[1] if epoch == self.done[0] else 0
         start = 0
-        for size in self._sizes():
-            yield keys[start : start + size][self.rank :: self.world]  # type: ignore[misc]
+        for batch, size in enumerate(self._sizes()):
+            if batch >= skipped:
+                yield keys[start : start + size][self.rank :: self.world]
             start += size

@@ -1,0 +1,185 @@
+"""The folder of a run as its state: not started, unfinished, failed or done, and of which configuration.
+
+Nothing that a run wrote is overwritten in silence: a finished run is left alone, an unfinished one is continued.
+"""
+
+import json
+import os
+import shutil
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from swapaqa.errors import InputError
+from swapaqa.interruption import STOPPED, stop_request
+from swapaqa.result import RESULT_FILE
+
+CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
+RESUME_FILE = Path("checkpoints", "resume.ckpt")
+NOT_IDENTITY = ("logger", "resume", "plan", "save_every", "hydra")  # a run with others of these is the same run
+
+
+class Start(Enum):
+    """How a run begins in its folder."""
+
+    FRESH = "fresh"
+    CONTINUE = "continue"
+    DONE = "done"
+
+
+class State(Enum):
+    """What a job's folder says about it."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"
+    NOT_STARTED = "not started"
+
+
+def state(folder: Path) -> State:
+    if (folder / RESULT_FILE).is_file():
+        return State.DONE
+    if (folder / FAILURE_FILE).is_file():
+        return State.FAILED
+    return State.UNFINISHED if (folder / CONFIG_FILE).is_file() else State.NOT_STARTED
+
+
+def identity(tree: dict[str, Any]) -> dict[str, Any]:
+    """A resolved configuration without what does not decide its outcome."""
+    return {key: value for key, value in tree.items() if key not in NOT_IDENTITY}
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The identity of a configuration that Hydra composed."""
+    chosen = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in NOT_IDENTITY])
+    return OmegaConf.to_container(chosen, resolve=True)  # type: ignore[return-value]
+
+
+def stored_identity(folder: Path) -> dict[str, Any] | None:
+    """The identity of the run in a folder; None if there is none that can be read."""
+    try:
+        return identity(OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))  # type: ignore[arg-type]
+    except (OSError, ValueError):
+        return None
+
+
+def first_difference(one: Any, other: Any, path: str = "") -> str | None:
+    """The first key at which two trees differ, `aug.ratio (1.0, now 1.5)`; None if they are equal."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in dict.fromkeys([*one, *other]):
+            found = first_difference(one.get(key), other.get(key), f"{path}.{key}" if path else str(key))
+            if found:
+                return found
+        return None
+    return None if one == other else f"{path} ({one}, now {other})"
+
+
+def newest_unfinished(runs: Path, cfg: DictConfig) -> Path | None:
+    """The newest run folder below `runs` with this configuration and without a result; None if there is none."""
+    wanted = resolved(cfg)
+    folders = [path.parent for path in runs.glob(f"*/{CONFIG_FILE}") if state(path.parent) is not State.DONE]
+    same = [folder for folder in folders if stored_identity(folder) == wanted]
+    return max(same, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime, default=None)
+
+
+def claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool = True) -> Start:
+    """Decide how the run of `cfg` begins in `folder`, and make the folder ready for it.
+
+    A sweep's job continues what the same command left unfinished and starts over what another configuration left
+    unfinished; a single run is continued with `resume=true` only. `write`: False for all processes of a run but one.
+
+    Raises:
+        InputError: the folder holds a run that this one would overwrite.
+    """
+    before, now = stored_identity(folder), resolved(cfg)
+    difference = None if before is None else first_difference(before, now)
+    found = state(folder)
+    if found is State.DONE:
+        if difference or not (in_sweep or cfg.resume):
+            was = f"a finished run of another configuration: {difference}" if difference else "a finished run"
+            raise InputError(f"{folder}: holds {was}; {_elsewhere(in_sweep)}, or remove it")
+        return Start.DONE
+    if before is not None and not in_sweep:
+        if difference and cfg.resume:
+            raise InputError(f"{folder}: holds a run of another configuration: {difference}; {_elsewhere(in_sweep)}")
+        if not cfg.resume and (folder / RESUME_FILE).exists():
+            raise InputError(f"{folder}: holds an unfinished run; continue it with resume=true, or remove it")
+    continues = before is not None and not difference and (folder / RESUME_FILE).is_file()
+    if write:
+        if continues:
+            _keep_metrics(folder)
+        else:  # before the configuration: another process must not see the old checkpoint with the new one
+            shutil.rmtree(folder / RESUME_FILE.parent, ignore_errors=True)
+            (folder / "wandb_id.txt").unlink(missing_ok=True)
+        (folder / FAILURE_FILE).unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)), folder / CONFIG_FILE)
+    return Start.CONTINUE if continues else Start.FRESH
+
+
+def _keep_metrics(folder: Path) -> None:
+    """Lightning's CSV logger starts its table anew: the rows from before the interruption get a name of their own."""
+    table = folder / "metrics.csv"
+    if table.is_file():
+        part = sum(1 for _ in folder.glob("metrics_before_*.csv")) + 1
+        table.rename(folder / f"metrics_before_{part}.csv")
+
+
+def _elsewhere(in_sweep: bool) -> str:
+    return f"choose another hydra.{'sweep' if in_sweep else 'run'}.dir"
+
+
+@contextmanager
+def recorded(folder: Path) -> Iterator[None]:
+    """Leave `failed.txt` in the folder when what happens inside fails: one line, then the traceback.
+
+    Of several processes the first to fail writes it: the others mostly fail because of it.
+    """
+    try:
+        yield
+    except Exception as error:
+        if stop_request.signal is not None:  # another process left first, and a collective operation failed
+            raise SystemExit(STOPPED) from error
+        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
+        line = str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
+        write_failure(folder, " ".join(line.rsplit("InputError: ", 1)[-1].split()), traceback.format_exc())
+        raise
+
+
+def write_failure(folder: Path, line: str, details: str = "") -> None:
+    """Write `failed.txt`, unless another process of the run did."""
+    try:
+        with open(folder / FAILURE_FILE, "x") as file:
+            file.write(f"{line}\n\n{details}")
+    except OSError:  # it is there, or there is no room for it
+        return
+
+
+def failure(folder: Path) -> str | None:
+    """The line that says why the run in `folder` failed; None if it did not."""
+    try:
+        return (folder / FAILURE_FILE).read_text().partition("\n")[0]
+    except OSError:
+        return None
+
+
+def write_jobs(sweep: Path, name: str, command: str, jobs: list[list[str]]) -> None:
+    """Write the list of a sweep's jobs: number, overrides, and those of them that differ between jobs."""
+    common = set(jobs[0]).intersection(*jobs[1:])
+    listed = [
+        {
+            "job": str(number),
+            "overrides": job,
+            "swept": dict(item.lstrip("+~").split("=", 1) for item in job if item not in common),
+        }
+        for number, job in enumerate(jobs)
+    ]
+    sweep.mkdir(parents=True, exist_ok=True)
+    unfinished = sweep / f"{JOBS_FILE}.unfinished"
+    unfinished.write_text(json.dumps({"sweep": name, "command": command, "jobs": listed}, indent=1))
+    os.replace(unfinished, sweep / JOBS_FILE)

@@ -1,0 +1,100 @@
+"""What a run would cost: `python -m swapaqa.probe FOLDER` trains the configuration in FOLDER for a few steps.
+
+It writes `cost.json` there and nothing else that stays; `swapaqa.plan` starts it and multiplies.
+"""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer
+
+from swapaqa.config import run_recipe
+from swapaqa.console import quieten
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.pooling import channels_first
+from swapaqa.jobs import CONFIG_FILE, recorded
+from swapaqa.models.scorer import Scorer
+from swapaqa.result import Recorder
+from swapaqa.training import build
+
+COST_FILE = "cost.json"
+STEPS, WARM_UP, EVALUATION_BATCHES = 20, 5, 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run of one configuration costs.
+
+    `step_s`: seconds of a training step with its wait for data, median. `evaluation_s`: seconds of encoding every
+    video of an evaluation. `checkpoint_bytes`: size of one checkpoint.
+    """
+
+    step_s: float
+    steps_per_epoch: int
+    evaluation_s: float
+    checkpoint_bytes: int
+
+
+def probe(cfg: DictConfig, folder: Path) -> Cost:
+    """Train for STEPS steps on this device, encode a few batches of every evaluation loader, save one checkpoint."""
+    data, model = build(cfg)
+    recorder = Recorder(data.records())
+    make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)
+    trainer: Trainer = make_trainer(
+        default_root_dir=str(folder),
+        callbacks=[recorder],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        devices=1,
+        max_epochs=-1,
+        max_steps=STEPS * cfg.trainer.accumulate_grad_batches,
+        limit_val_batches=0,
+    )
+    trainer.fit(model, datamodule=data)
+    steps = [sum(pair) for pair in zip(recorder.step_seconds, recorder.wait_seconds, strict=False)]
+    checkpoint = folder / "probe.ckpt"
+    trainer.save_checkpoint(checkpoint, weights_only=False)
+    size = checkpoint.stat().st_size
+    checkpoint.unlink()
+    per_epoch = len(data.train_dataloader())
+    return Cost(median(steps[WARM_UP:] or steps), per_epoch, evaluation_seconds(data, model, trainer), size)
+
+
+def evaluation_seconds(data: VideoData, model: Scorer, trainer: Trainer) -> float:
+    """Seconds to load and encode every video that one evaluation needs, from a few batches of each split."""
+    device = trainer.strategy.root_device
+    model = model.to(device).eval()
+    total = 0.0
+    for loader in data.val_dataloader():
+        seconds, batches = [], iter(loader)
+        for _ in range(min(EVALUATION_BATCHES, len(loader))):
+            began = time.monotonic()
+            batch = data.transfer_batch_to_device(next(batches), device, 0)
+            with torch.no_grad():
+                model.encoder(channels_first(batch).video).sum().item()  # type: ignore[union-attr]
+            seconds.append(time.monotonic() - began)
+        total += median(seconds) * len(loader)
+    return total
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    quieten()
+    cfg = OmegaConf.load(folder / CONFIG_FILE)
+    assert isinstance(cfg, DictConfig)
+    with recorded(folder):
+        (folder / COST_FILE).write_text(json.dumps(asdict(probe(cfg, folder))))
+
+
+if __name__ == "__main__":
+    run_recipe(main)

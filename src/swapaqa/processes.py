@@ -1,0 +1,182 @@
+"""Processes of a run: who started this one, and starting a job in processes of its own.
+
+Under `--multirun` Lightning's own launcher would run the whole sweep again in every further process, so a job's
+processes never go through Hydra: they read the job's resolved configuration from its folder (`swapaqa.worker`).
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import torch
+from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from omegaconf import DictConfig
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from swapaqa.errors import InputError
+from swapaqa.interruption import STOPPED, handle_sigterm
+from swapaqa.jobs import failure, write_failure
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+FROM_OUTSIDE = ("TORCHELASTIC_", "SLURM_", "TORCHRUN_")
+SITE = "SLURM_CONF"  # where the cluster is, not what was started on it
+PLACE = (
+    "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE",
+    "ROLE_WORLD_SIZE", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK",
+)  # fmt: skip
+
+
+class Place(NamedTuple):
+    """Where this process stands among those that torchrun, srun or submitit started."""
+
+    rank: int
+    world: int
+
+
+def place() -> Place | None:
+    """None for a process that stands alone."""
+    if TorchElasticEnvironment.detect():
+        return Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    if on_slurm():
+        return Place(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"]))
+    return None
+
+
+def on_slurm() -> bool:
+    """Whether srun (or submitit, by it) started this process; not so for a script's own processes, and for shells."""
+    return "SLURM_STEP_ID" in os.environ and SLURMEnvironment.detect()
+
+
+def ignore_allocation() -> None:
+    """Forget the number of tasks of a SLURM job whose script runs this process without srun: it stands alone.
+
+    Lightning would take it for the first of so many and wait for the others.
+    """
+    if "SLURM_STEP_ID" not in os.environ:
+        os.environ.pop("SLURM_NTASKS", None)
+
+
+def lead_sweep() -> bool:
+    """Make this process the one that leads a sweep; False for the others that torchrun or srun started.
+
+    The leader starts its jobs' processes itself, so it forgets what it was started among.
+
+    Raises:
+        InputError: started on several nodes, where it cannot start processes.
+    """
+    found = place()
+    if found is None:
+        return True
+    if int(os.environ.get("GROUP_WORLD_SIZE", os.environ.get("SLURM_NNODES", "1"))) > 1:
+        raise InputError("--multirun over several nodes: leave torchrun or srun out and say hydra/launcher=slurm")
+    for name in [name for name in os.environ if (name.startswith(FROM_OUTSIDE) and name != SITE) or name in PLACE]:
+        del os.environ[name]
+    return found.rank == 0
+
+
+def wanted(trainer: DictConfig) -> int:
+    """How many processes on this machine the trainer's options ask for.
+
+    Raises:
+        InputError: several nodes, without a launcher that starts processes on them.
+    """
+    if place() is not None:
+        return 1  # whoever started this process started the others
+    if trainer.num_nodes > 1:
+        raise InputError(
+            f"trainer.num_nodes={trainer.num_nodes}: start the processes with srun or torchrun on every node, or "
+            "sweep with hydra/launcher=slurm"
+        )
+    if any(word in str(trainer.strategy) for word in ("spawn", "fork", "notebook")):
+        return 1  # Lightning starts them from this process
+    devices = trainer.devices
+    if isinstance(devices, int) and devices > 0:
+        return devices
+    if devices in ("auto", -1, "-1"):
+        on_gpu = trainer.accelerator in ("auto", "gpu", "cuda")
+        return max(1, torch.cuda.device_count()) if on_gpu else 1
+    return len(devices.split(",")) if isinstance(devices, str) and "," in devices else max(1, _length(devices))
+
+
+def _length(devices: Any) -> int:
+    return 1 if isinstance(devices, str | int) else len(devices)
+
+
+def run_job(folder: Path, count: int) -> int:
+    """Train the run whose configuration lies in `folder` in `count` processes of its own; the exit status.
+
+    SIGTERM is passed on and waited for. A status that no process explained is explained in `failed.txt`.
+    """
+    command = [sys.executable, "-m", "swapaqa.worker", str(folder), str(count)]
+    job = subprocess.Popen(command, preexec_fn=end_with_parent)
+
+    def pass_on(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        job.send_signal(signum)
+
+    previous = handle_sigterm(pass_on)
+    try:
+        status = _waited(job)
+    finally:
+        if previous is not None:
+            handle_sigterm(previous)
+    if status not in (0, STOPPED) and failure(folder) is None:
+        write_failure(folder, explain(status))
+    return status
+
+
+def _waited(job: "subprocess.Popen[bytes]") -> int:
+    """The exit status of the job. Ctrl-C reaches it too: it is given the time to end."""
+    try:
+        return job.wait()
+    except KeyboardInterrupt:
+        job.wait()
+        raise
+
+
+def explain(status: int) -> str:
+    """One line for an exit status without a message of its own."""
+    if status >= 0:
+        return f"the job's process ended with status {status}"
+    name = signal.Signals(-status).name
+    hint = " (the system kills so when memory runs out)" if name == "SIGKILL" else ""
+    return f"the job's process was ended by {name}{hint}"
+
+
+def run_group(folder: Path, count: int) -> int:
+    """Start `count` processes of one run under torch's elastic agent, on a free port; the exit status."""
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the process that fails says why
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "swapaqa.worker", str(folder))
+    except ChildFailedError as error:
+        status = next(iter(error.failures.values())).exitcode
+        if status not in (0, STOPPED) and failure(folder) is None:
+            write_failure(folder, explain(status))
+        return status
+    except SignalException:
+        return STOPPED
+    return 0
+
+
+def end_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when the parent dies, even by kill -9: no process of a run is left behind."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

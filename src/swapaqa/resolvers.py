@@ -1,0 +1,59 @@
+"""Values of the configuration that depend on where and when it is used: the folder of a run, what a sweep varies."""
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from torch.distributed import TCPStore
+
+from swapaqa.jobs import JOBS_FILE, newest_unfinished
+
+STARTED = "SWAPAQA_STARTED"  # the time that names a folder, one for all processes of a run
+
+
+def started() -> str:
+    """When this run began, `2026-11-23_21-30-00`: the same in all processes that torchrun or srun started for it."""
+    if STARTED not in os.environ:
+        os.environ[STARTED] = _agreed(f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    return os.environ[STARTED]
+
+
+def _agreed(own: str) -> str:
+    """The first process's word for all: through the store of torchrun's agent, or by the number of SLURM's step."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+        return store.compare_set("swapaqa/started", "", own).decode()
+    if "SLURM_STEP_ID" in os.environ:  # srun; a requeued job keeps its number and so its folder
+        return f"slurm-{os.environ['SLURM_JOB_ID']}-{os.environ['SLURM_STEP_ID']}"
+    return own
+
+
+def run_folder(*, _root_: DictConfig) -> str:
+    """`outputs/<name>/<time>`; with `resume=true` the newest unfinished run of the same configuration, if any."""
+    runs = Path("outputs") / _root_.name
+    found = newest_unfinished(runs, _root_) if _root_.get("resume") else None
+    return str(found or runs / started())
+
+
+def swept() -> dict[str, Any]:
+    """What this job of a sweep has of its own, `{"aug.ratio": "1.5"}`; empty for a single run."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
+        return {}
+    try:
+        jobs = json.loads((Path(HydraConfig.get().sweep.dir) / JOBS_FILE).read_text())["jobs"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    number = str(HydraConfig.get().job.num)
+    return next((job["swept"] for job in jobs if job["job"] == number), {})
+
+
+def register() -> None:
+    """Make `${run_folder:}`, `${started:}` and `${swept:}` known to OmegaConf."""
+    OmegaConf.register_new_resolver("started", started, replace=True)
+    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+    OmegaConf.register_new_resolver("swept", swept, replace=True)

@@ -1,0 +1,144 @@
+"""One run: everything between a resolved configuration and a folder with its result."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import hydra
+from lightning_fabric.plugins.environments import SLURMEnvironment
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.utilities import rank_zero_only
+
+from swapaqa import processes, tracking
+from swapaqa.augment.swap import scale_boxes
+from swapaqa.console import show
+from swapaqa.data.datamodule import Preview, VideoData, describe_shares
+from swapaqa.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk
+from swapaqa.jobs import RESUME_FILE, recorded
+from swapaqa.models.scorer import Scorer
+from swapaqa.report.figures import Augmented, scatter, swap_strip
+from swapaqa.result import Recorder, device_name, write_result
+
+log = logging.getLogger(__name__)
+
+
+def run_here(cfg: DictConfig, folder: Path) -> None:
+    """Train `cfg` in this process, as one of several or alone, and leave `failed.txt` if that fails."""
+    status = 1
+    with recorded(folder), errors_of_a_full_disk(folder):
+        try:
+            train(cfg, folder)
+            status = 0
+        finally:
+            tracking.close(status)
+
+
+def train(cfg: DictConfig, folder: Path) -> None:
+    """Train, evaluate and write everything of one run into `folder`; continue it where a step checkpoint lies there."""
+    checkpoint = folder / RESUME_FILE
+    resumed = checkpoint if checkpoint.is_file() else None
+    data, model = build(cfg)
+    preview = data.preview()
+    model.check_sample(preview.before)
+    shares = data.check_replaced_share(preview)
+    log.info("pixels replaced by the augmentation: %s", describe_shares(shares))
+    logger = hydra.utils.instantiate(cfg.logger)
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        draw_preview(preview, cfg, folder / "swap.png")
+        tracking.log_images([logger], "swap", folder / "swap.png")
+    recorder = Recorder(data.records())
+    make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)  # a call: instantiate copies dataclasses
+    trainer: Trainer = make_trainer(
+        logger=logger,
+        default_root_dir=str(folder),
+        callbacks=[
+            recorder,
+            RichProgressBar(),
+            *checkpoints(folder, data),
+            StepCheckpoints(checkpoint, cfg.save_every),
+        ],
+        plugins=plugins(),
+        num_sanity_val_steps=0,  # an evaluation needs every exemplar: half of one means nothing
+        use_distributed_sampler=False,  # the DataModule shards whole batches itself
+    )
+    if resumed:
+        log.info("continuing from %s", resumed)
+    trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
+    if trainer.is_global_zero:
+        finish(cfg, folder, data, recorder, trainer, shares)
+        checkpoint.unlink(missing_ok=True)  # the result is there: nothing is left to continue
+
+
+def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
+    """The data with their lists read, and the model with what it learns from the training labels."""
+    seed_everything(cfg.seed, verbose=False)
+    data: VideoData = hydra.utils.instantiate(cfg.data)
+    data.setup()
+    model: Scorer = hydra.utils.instantiate(cfg.model)
+    model.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
+    model.learn_scale(data.training_labels())
+    return data, model
+
+
+def plugins() -> list[Any]:
+    """Whole checkpoints; under SLURM no requeueing by Lightning, which would compete with submitit's."""
+    on_slurm = processes.on_slurm()
+    return [AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if on_slurm else [])]
+
+
+def checkpoints(folder: Path, data: VideoData) -> list[Callback]:
+    """The last epoch, and the best one on test (as published) and on val where there is one."""
+    choosers = ["test"] + (["val"] if "val" in data.items else [])
+    return [
+        ModelCheckpoint(
+            folder / "checkpoints",
+            filename=f"best_on_{split}",
+            monitor=f"{split}/spearman",
+            mode="max",
+            save_last=split == "test",
+            enable_version_counter=False,
+        )
+        for split in choosers
+    ]
+
+
+def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:
+    """The first two videos of the preview, with the boxes before and after scaling."""
+    before, after = preview.before, preview.after
+    boxes = before.boxes[:2]
+    ratio = OmegaConf.select(cfg, "aug.ratio")
+    scaled = None if ratio is None else scale_boxes(boxes, ratio, (before.video.shape[3], before.video.shape[4]))
+    result = Augmented(cfg.aug._target_.rsplit(".", 1)[-1], after.video[:2], scaled)
+    swap_strip(before.video[:2], boxes, [result], list(before.video_id[:2]), path)
+
+
+def finish(
+    cfg: DictConfig,
+    folder: Path,
+    data: VideoData,
+    recorder: Recorder,
+    trainer: Trainer,
+    shares: dict[str, float],
+) -> None:
+    """Write result, predictions and figures, and show the scores."""
+    facts = {
+        "name": cfg.name,
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "seed": cfg.seed,
+        "data_fingerprint": data.fingerprint(),
+        "skipped": data.skipped,
+        "exemplars_from_wider_groups": data.bank.strays if data.bank else {},
+        "replaced_share": shares,
+        "device": device_name(trainer.lightning_module),
+        "world_size": trainer.world_size,
+    }
+    result = write_result(folder, recorder, facts)
+    if recorder.last is not None:
+        tables = {split: (table[1], table[2]) for split, table in recorder.last.tables.items()}
+        scores = result["metrics"]["last"]["splits"]
+        titles = {s: f"{s}, last epoch: Spearman {scores[s]['average']['spearman']:.3f}" for s in tables}
+        scatter(tables, titles, folder / "scatter.png")
+        tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
+    show(result, folder)

@@ -1,0 +1,37 @@
+"""A job's process: `python -m swapaqa.worker FOLDER [COUNT]` trains the run whose `config.yaml` lies in FOLDER.
+
+With COUNT above 1 it starts that many processes of itself and waits for them. Started by `src.train`, not by hand.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from swapaqa import processes
+from swapaqa.config import run_recipe
+from swapaqa.console import quieten
+from swapaqa.jobs import CONFIG_FILE
+from swapaqa.training import run_here
+
+LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"  # Hydra's
+
+
+def main() -> None:
+    folder, count = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    processes.end_with_parent()
+    first = os.environ.get("RANK", "0") == "0"
+    handlers: list[logging.Handler] = [logging.StreamHandler(), *([logging.FileHandler(folder / "train.log")] * first)]
+    logging.basicConfig(level=logging.INFO if first else logging.WARNING, format=LOG_FORMAT, handlers=handlers)
+    quieten()
+    if count > 1:
+        sys.exit(processes.run_group(folder, count))
+    cfg = OmegaConf.load(folder / CONFIG_FILE)
+    assert isinstance(cfg, DictConfig)
+    run_here(cfg, folder)
+
+
+if __name__ == "__main__":
+    run_recipe(main)
