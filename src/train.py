@@ -5,7 +5,9 @@ of its own, which read the resolved configuration from the job's folder.
 """
 
 import logging
+import os
 import sys
+import warnings
 from pathlib import Path
 
 import hydra
@@ -13,13 +15,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from swapaqa import processes
 from swapaqa.config import check, one_line_errors, run_recipe
 from swapaqa.console import quieten
 from swapaqa.errors import InputError
-from swapaqa.interruption import STOPPED
-from swapaqa.jobs import Start, claim, failure
-from swapaqa.training import run_here
+from swapaqa.running import processes
+from swapaqa.running.interruption import STOPPED
+from swapaqa.running.jobs import Start, claim, failure
+from swapaqa.running.training import run_here
 
 log = logging.getLogger(__name__)
 
@@ -63,4 +65,8 @@ def refuse_unswept(cfg: DictConfig, in_sweep: bool) -> None:
 
 
 if __name__ == "__main__":
+    warnings.filterwarnings(
+        "ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning
+    )  # ours, by the plugin's name
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers otherwise
     run_recipe(main)

@@ -24,8 +24,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from swapaqa import processes, resolvers
 from swapaqa.errors import InputError
+from swapaqa.running import processes, resolvers
 
 TOP_LEVEL = (
     "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep",

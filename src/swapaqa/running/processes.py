@@ -1,7 +1,7 @@
 """Processes of a run: who started this one, and starting a job in processes of its own.
 
 Under `--multirun` Lightning's own launcher would run the whole sweep again in every further process, so a job's
-processes never go through Hydra: they read the job's resolved configuration from its folder (`swapaqa.worker`).
+processes never go through Hydra: they read the job's resolved configuration from its folder (`swapaqa.running.worker`).
 """
 
 import ctypes
@@ -23,8 +23,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from swapaqa.errors import InputError
-from swapaqa.interruption import STOPPED, handle_sigterm
-from swapaqa.jobs import failure, write_failure
+from swapaqa.running.interruption import STOPPED, handle_sigterm
+from swapaqa.running.jobs import failure, write_failure
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 FROM_OUTSIDE = ("TORCHELASTIC_", "SLURM_", "TORCHRUN_")
@@ -116,7 +116,7 @@ def run_job(folder: Path, count: int) -> int:
 
     SIGTERM is passed on and waited for. A status that no process explained is explained in `failed.txt`.
     """
-    command = [sys.executable, "-m", "swapaqa.worker", str(folder), str(count)]
+    command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
     job = subprocess.Popen(command, preexec_fn=end_with_parent)
 
     def pass_on(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
@@ -165,7 +165,7 @@ def run_group(folder: Path, count: int) -> int:
         max_restarts=0,
     )
     try:
-        elastic_launch(config, sys.executable)("-m", "swapaqa.worker", str(folder))
+        elastic_launch(config, sys.executable)("-m", "swapaqa.running.worker", str(folder))
     except ChildFailedError as error:
         status = next(iter(error.failures.values())).exitcode
         if status not in (0, STOPPED) and failure(folder) is None:

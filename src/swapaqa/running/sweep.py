@@ -4,7 +4,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
 
-from swapaqa.jobs import State, failure, state, write_jobs
+from swapaqa.running.jobs import State, failure, state, write_jobs
 
 
 def jobs_of(params: DictConfig | None, overrides: Sequence[str]) -> list[list[str]]:
@@ -31,9 +30,9 @@ class Overview(Callback):
     A sweep with a failed job ends with exit status 1, after all others have run.
     """
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002
+    def on_multirun_start(self, config: DictConfig, config_name: str | None) -> None:  # type: ignore[override]  # noqa: ARG002
         if config.get("plan"):
-            from swapaqa.plan import show_plan  # it trains for a few steps, and so imports everything
+            from swapaqa.running.plan import show_plan  # it trains for a few steps, and so imports everything
 
             show_plan(config, self._jobs(config))
             sys.exit(0)
@@ -41,7 +40,7 @@ class Overview(Callback):
         command = f"python -m src.train --multirun {shlex.join(config.hydra.overrides.task)}"
         write_jobs(folder, config.get("sweep", folder.name), command, self._jobs(config))
 
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002
+    def on_multirun_end(self, config: DictConfig, config_name: str | None) -> None:  # type: ignore[override]  # noqa: ARG002
         folder, count = Path(config.hydra.sweep.dir), len(self._jobs(config))
         states = {number: state(folder / str(number)) for number in range(count)}
         console = Console(soft_wrap=True, highlight=False)

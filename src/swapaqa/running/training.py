@@ -1,6 +1,7 @@
 """One run: everything between a resolved configuration and a folder with its result."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,20 @@ import hydra
 from lightning_fabric.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 
-from swapaqa import processes, tracking
+from swapaqa import tracking
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.console import show
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
-from swapaqa.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk
-from swapaqa.jobs import RESUME_FILE, recorded
+from swapaqa.epoch_log import EpochLog
 from swapaqa.models.scorer import Scorer
 from swapaqa.report.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, device_name, write_result
+from swapaqa.running import processes
+from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk
+from swapaqa.running.jobs import RESUME_FILE, recorded
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
     shares = data.check_replaced_share(preview)
     log.info("pixels replaced by the augmentation: %s", describe_shares(shares))
     logger = hydra.utils.instantiate(cfg.logger)
+    logger.log_hyperparams(model.config)
     if getattr(rank_zero_only, "rank", 0) == 0:
         draw_preview(preview, cfg, folder / "swap.png")
         tracking.log_images([logger], "swap", folder / "swap.png")
@@ -55,6 +59,8 @@ def train(cfg: DictConfig, folder: Path) -> None:
         default_root_dir=str(folder),
         callbacks=[
             recorder,
+            EpochLog(recorder),
+            LearningRateMonitor("epoch"),
             RichProgressBar(),
             *checkpoints(folder, data),
             StepCheckpoints(checkpoint, cfg.save_every),
@@ -133,6 +139,7 @@ def finish(
         "replaced_share": shares,
         "device": device_name(trainer.lightning_module),
         "world_size": trainer.world_size,
+        "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
     result = write_result(folder, recorder, facts)
     if recorder.last is not None:
@@ -141,4 +148,5 @@ def finish(
         titles = {s: f"{s}, last epoch: Spearman {scores[s]['average']['spearman']:.3f}" for s in tables}
         scatter(tables, titles, folder / "scatter.png")
         tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
+    tracking.log_result(trainer.loggers, result, folder, trainer.global_step)
     show(result, folder)

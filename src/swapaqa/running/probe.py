@@ -1,6 +1,6 @@
-"""What a run would cost: `python -m swapaqa.probe FOLDER` trains the configuration in FOLDER for a few steps.
+"""What a run would cost: `python -m swapaqa.running.probe FOLDER` trains the configuration in FOLDER for a few steps.
 
-It writes `cost.json` there and nothing else that stays; `swapaqa.plan` starts it and multiplies.
+It writes `cost.json` there and nothing else that stays; `swapaqa.running.plan` starts it and multiplies.
 """
 
 import json
@@ -19,10 +19,10 @@ from swapaqa.config import run_recipe
 from swapaqa.console import quieten
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.pooling import channels_first
-from swapaqa.jobs import CONFIG_FILE, recorded
 from swapaqa.models.scorer import Scorer
 from swapaqa.result import Recorder
-from swapaqa.training import build
+from swapaqa.running.jobs import CONFIG_FILE, recorded
+from swapaqa.running.training import build
 
 COST_FILE = "cost.json"
 STEPS, WARM_UP, EVALUATION_BATCHES = 20, 5, 2

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import TCPStore
 
-from swapaqa.jobs import JOBS_FILE, newest_unfinished
+from swapaqa.running.jobs import JOBS_FILE, newest_unfinished
 
 STARTED = "SWAPAQA_STARTED"  # the time that names a folder, one for all processes of a run
 

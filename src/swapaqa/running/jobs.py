@@ -16,8 +16,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.errors import InputError
-from swapaqa.interruption import STOPPED, stop_request
 from swapaqa.result import RESULT_FILE
+from swapaqa.running.interruption import STOPPED, stop_request
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 RESUME_FILE = Path("checkpoints", "resume.ckpt")

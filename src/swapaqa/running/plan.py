@@ -19,8 +19,8 @@ from rich.table import Table
 
 from swapaqa.config import check
 from swapaqa.errors import InputError
-from swapaqa.jobs import CONFIG_FILE, NOT_IDENTITY, State, failure, identity, state, stored_identity
-from swapaqa.probe import COST_FILE, STEPS, Cost
+from swapaqa.running.jobs import CONFIG_FILE, NOT_IDENTITY, State, failure, identity, state, stored_identity
+from swapaqa.running.probe import COST_FILE, STEPS, Cost
 
 GIB = 2**30
 SAME_COST = ("seed", "name", "aug", "boxes")  # runs that differ in these, and in the action, cost about the same
@@ -119,7 +119,7 @@ def measured(tree: dict[str, Any]) -> Cost | str:
     with TemporaryDirectory() as name:
         folder = Path(name)
         OmegaConf.save(OmegaConf.create(tree), folder / CONFIG_FILE)
-        command = [sys.executable, "-m", "swapaqa.probe", name]
+        command = [sys.executable, "-m", "swapaqa.running.probe", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             return failure(folder) or f"the probe ended with status {done.returncode}"

@@ -1,4 +1,4 @@
-"""A job's process: `python -m swapaqa.worker FOLDER [COUNT]` trains the run whose `config.yaml` lies in FOLDER.
+"""A job's process: `python -m swapaqa.running.worker FOLDER [COUNT]` trains the run whose `config.yaml` lies in FOLDER.
 
 With COUNT above 1 it starts that many processes of itself and waits for them. Started by `src.train`, not by hand.
 """
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from swapaqa import processes
 from swapaqa.config import run_recipe
 from swapaqa.console import quieten
-from swapaqa.jobs import CONFIG_FILE
-from swapaqa.training import run_here
+from swapaqa.running import processes
+from swapaqa.running.jobs import CONFIG_FILE
+from swapaqa.running.training import run_here
 
 LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"  # Hydra's
 

@@ -1,0 +1,109 @@
+"""Runs that are cut off: by kill -9, by SIGTERM, by a full disk."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import torch
+
+from swapaqa.errors import InputError
+from swapaqa.running.interruption import STOPPED, AtomicCheckpointIO, random_states, set_random_states
+from tests.conftest import REPOSITORY, isolated
+
+Run = Callable[..., "CompletedProcess[str]"]
+
+
+def start(folder: Path, cache: Path, *overrides: str) -> "subprocess.Popen[str]":
+    """The entry point in a process of its own; when its first step checkpoint is there, it is returned running."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "src.train", f"hydra.run.dir={folder}/run", *overrides],
+        cwd=REPOSITORY, env=isolated(folder, cache), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    checkpoint = folder / "run" / "checkpoints" / "resume.ckpt"
+    written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == written:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        time.sleep(0.02)
+    return process
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_and_killed_ends_bit_for_bit_like_one_that_was_not(
+    tmp_path: Path, demo_cache: Path, train_process: Run, small_demo: list[str]
+) -> None:
+    """Loader processes, augmentation, exemplars, and an interruption within each of two epochs."""
+    small = [*small_demo, "data.settings.train=24", "data.workers=1", "data.batch_size=4", "save_every=1"]
+    whole = train_process(tmp_path / "whole", *small)
+    assert whole.returncode == 0, whole.stderr
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    stopped = start(cut, demo_cache, *small)
+    stopped.send_signal(signal.SIGTERM)
+    stopped.communicate(timeout=120)
+    assert stopped.returncode == STOPPED == 143
+    assert "told to stop: saved at epoch" in (cut / "run" / "train.log").read_text()
+    refused = train_process(cut, *small)
+    assert refused.returncode == 2
+    assert "resume=true" in refused.stderr
+    killed = start(cut, demo_cache, *small, "resume=true")
+    killed.kill()
+    killed.wait()
+    assert not (cut / "run" / "result.json").exists()
+    resumed = train_process(cut, *small, "resume=true")
+    assert resumed.returncode == 0, resumed.stderr
+    results = [json.loads((folder / "run" / "result.json").read_text()) for folder in (tmp_path / "whole", cut)]
+    assert results[0]["predictions"] == results[1]["predictions"]
+    assert results[0]["metrics"] == results[1]["metrics"]
+    weights = [
+        torch.load(folder / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for folder in (tmp_path / "whole", cut)
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert not (cut / "run" / "checkpoints" / "resume.ckpt").exists()  # nothing is left to continue
+
+
+def test_a_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, io = tmp_path / "a.ckpt", AtomicCheckpointIO()
+    io.save_checkpoint({"step": 1}, path)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"no space left on the disk.*resume=true"):
+        io.save_checkpoint({"step": 2}, path)
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+def test_a_checkpoint_is_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the moment before the last step of writing, the name still has the old content."""
+    path, io = tmp_path / "a.ckpt", AtomicCheckpointIO()
+    io.save_checkpoint({"step": 1}, path)
+    seen = []
+    replace = os.replace
+
+    def spy(source: Path, target: Path) -> None:
+        seen.append((torch.load(target, weights_only=True), torch.load(source, weights_only=True)))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", spy)
+    io.save_checkpoint({"step": 2}, path)
+    assert seen == [({"step": 1}, {"step": 2})]
+
+
+def test_random_states_are_restored() -> None:
+    torch.manual_seed(3)
+    states = random_states()
+    drawn = torch.rand(4)
+    torch.rand(7)
+    set_random_states(states)
+    assert torch.equal(torch.rand(4), drawn)

@@ -1,0 +1,148 @@
+"""The folder of a run as its state, and what a second start in it does."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from swapaqa.errors import InputError
+from swapaqa.running.jobs import (
+    Start,
+    State,
+    claim,
+    failure,
+    first_difference,
+    newest_unfinished,
+    recorded,
+    state,
+    write_failure,
+    write_jobs,
+)
+from swapaqa.running.sweep import jobs_of
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return compose("train", ["name=x", "logger=csv", "logger.save_dir=x", "aug.ratio=2", *overrides])
+
+
+def unfinished(folder: Path, cfg: DictConfig) -> None:
+    """As a run leaves it that was killed after its first step checkpoint."""
+    assert claim(folder, cfg, in_sweep=False) is Start.FRESH
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "resume.ckpt").write_bytes(b"weights")
+
+
+def finished(folder: Path, cfg: DictConfig) -> None:
+    unfinished(folder, cfg)
+    (folder / "result.json").write_text("{}")
+
+
+def test_a_folder_goes_through_its_states(tmp_path: Path) -> None:
+    assert state(tmp_path / "run") is State.NOT_STARTED
+    unfinished(tmp_path / "run", composed())
+    assert state(tmp_path / "run") is State.UNFINISHED
+    write_failure(tmp_path / "run", "no luck")
+    assert state(tmp_path / "run") is State.FAILED
+    (tmp_path / "run" / "result.json").write_text("{}")
+    assert state(tmp_path / "run") is State.DONE
+
+
+def test_an_unfinished_run_is_continued_with_resume_and_otherwise_left_alone(tmp_path: Path) -> None:
+    unfinished(tmp_path, composed())
+    with pytest.raises(InputError, match="unfinished run; continue it with resume=true"):
+        claim(tmp_path, composed(), in_sweep=False)
+    assert claim(tmp_path, composed("resume=true"), in_sweep=False) is Start.CONTINUE
+    assert (tmp_path / "checkpoints" / "resume.ckpt").read_bytes() == b"weights"
+
+
+def test_continuing_another_configuration_is_refused_with_the_key(tmp_path: Path) -> None:
+    unfinished(tmp_path, composed())
+    with pytest.raises(InputError, match=r"aug.ratio \(2, now 3\)"):
+        claim(tmp_path, composed("resume=true", "aug.ratio=3"), in_sweep=False)
+
+
+def test_a_finished_run_is_never_overwritten(tmp_path: Path) -> None:
+    finished(tmp_path, composed())
+    with pytest.raises(InputError, match="finished run"):
+        claim(tmp_path, composed(), in_sweep=False)
+    with pytest.raises(InputError, match=r"another configuration: aug.ratio \(2, now 3\)"):
+        claim(tmp_path, composed("aug.ratio=3"), in_sweep=True)
+    assert claim(tmp_path, composed("resume=true"), in_sweep=False) is Start.DONE
+
+
+def test_a_sweep_skips_what_is_done_and_continues_or_restarts_what_is_not(tmp_path: Path) -> None:
+    finished(tmp_path / "0", composed())
+    unfinished(tmp_path / "1", composed())
+    unfinished(tmp_path / "2", composed("aug.ratio=3"))
+    starts = [claim(tmp_path / job, composed(), in_sweep=True) for job in "0123"]
+    assert starts == [Start.DONE, Start.CONTINUE, Start.FRESH, Start.FRESH]
+    assert not (tmp_path / "2" / "checkpoints").exists()  # weights of another ratio
+
+
+def test_what_does_not_decide_the_outcome_does_not_make_another_run(tmp_path: Path) -> None:
+    finished(tmp_path, composed())
+    cfg = composed("save_every=7", "logger.name=other")
+    assert claim(tmp_path, cfg, in_sweep=True) is Start.DONE
+
+
+def test_only_the_writing_process_changes_the_folder(tmp_path: Path) -> None:
+    write_failure(tmp_path, "of the last time")
+    assert claim(tmp_path, composed(), in_sweep=True, write=False) is Start.FRESH
+    assert failure(tmp_path) == "of the last time"
+    claim(tmp_path, composed(), in_sweep=True)
+    assert failure(tmp_path) is None
+
+
+def test_the_csv_table_of_the_first_part_is_kept(tmp_path: Path) -> None:
+    unfinished(tmp_path, composed())
+    for part in (1, 2):
+        (tmp_path / "metrics.csv").write_text(f"part {part}")
+        claim(tmp_path, composed("resume=true"), in_sweep=False)
+    assert [(tmp_path / f"metrics_before_{part}.csv").read_text() for part in (1, 2)] == ["part 1", "part 2"]
+
+
+def test_resume_finds_the_newest_unfinished_run_of_the_same_configuration(tmp_path: Path) -> None:
+    unfinished(tmp_path / "same", composed())
+    unfinished(tmp_path / "other", composed("seed=1"))
+    finished(tmp_path / "finished", composed())
+    assert newest_unfinished(tmp_path, composed()) == tmp_path / "same"
+    assert newest_unfinished(tmp_path, composed("seed=2")) is None
+
+
+def test_the_first_failure_is_the_one_that_is_kept(tmp_path: Path) -> None:
+    for reason in ("the cause", "its consequence"):
+        with pytest.raises(RuntimeError), recorded(tmp_path):
+            raise RuntimeError(reason)
+    assert failure(tmp_path) == "RuntimeError: the cause"
+    assert "Traceback" in (tmp_path / "failed.txt").read_text()
+
+
+def test_the_list_of_jobs_says_what_differs(tmp_path: Path) -> None:
+    jobs = jobs_of(DictConfig({"aug.ratio": "1,1.5", "+data.x": "7"}), ["seed=0,1", "model=core"])
+    write_jobs(tmp_path, "mine", "command", jobs)
+    written = json.loads((tmp_path / "jobs.json").read_text())
+    assert [job["job"] for job in written["jobs"]] == ["0", "1", "2", "3"]
+    assert written["jobs"][1]["swept"] == {"aug.ratio": "1", "seed": "1"}
+    assert written["jobs"][1]["overrides"] == ["aug.ratio=1", "+data.x=7", "seed=1", "model=core"]
+
+
+def test_a_sweep_of_one_job_has_nothing_that_differs(tmp_path: Path) -> None:
+    write_jobs(tmp_path, "mine", "command", jobs_of(None, ["seed=3"]))
+    assert json.loads((tmp_path / "jobs.json").read_text())["jobs"][0]["swept"] == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "found"),
+    [
+        ({"a": {"b": 1}}, {"a": {"b": 1}}, None),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, "a.b (1, now 2)"),
+        ({"a": 1}, {"a": 1, "c": None, "d": 3}, "d (None, now 3)"),
+    ],
+)
+def test_the_first_difference_is_named_by_its_key(one: dict, other: dict, found: str | None) -> None:
+    assert first_difference(one, other) == found

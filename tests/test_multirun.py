@@ -1,0 +1,124 @@
+"""Sweeps whose jobs have several processes: one folder per job, a crash that stays with its job, nothing twice."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY, isolated
+
+TWO = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp", "data.workers=0", "trainer.max_epochs=1"]
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, demo_cache: Path, small_demo: list[str]):
+    """`sweep(*overrides, starter=[...])` runs `src.train --multirun` into `tmp_path/sweep`."""
+
+    def run(*overrides: str, starter: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, *starter, "-m", "src.train", "--multirun"]
+        return subprocess.run(
+            [*command, *small_demo, *overrides, f"hydra.sweep.dir={tmp_path}/sweep"],
+            cwd=REPOSITORY,
+            env=isolated(tmp_path, demo_cache) | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+            capture_output=True, text=True, timeout=280, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def jobs(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "sweep").iterdir() if path.is_dir())
+
+
+def files_of_the_repository() -> set[str]:
+    command = ["git", "-C", str(REPOSITORY), "status", "--porcelain", "--untracked-files=all", "--ignored", "outputs"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
+
+
+@pytest.mark.slow
+def test_a_crash_stays_with_its_job_and_the_same_command_repeats_only_that_job(tmp_path: Path, sweep) -> None:
+    swap = "swapaqa.augment.swap.ScaledBackgroundSwap"
+    overrides = [*TWO, f"aug._target_={swap},tests.crashing.CrashingSwap", "aug.ratio=2"]
+    before = files_of_the_repository()
+    first = sweep(*overrides)
+    assert first.returncode == 1, first.stderr
+    assert "1 of 2 jobs are done" in first.stdout
+    assert jobs(tmp_path) == ["0", "1"]
+    assert files_of_the_repository() == before
+    result = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())
+    assert result["world_size"] == 2
+    assert set(result["predictions"]["test"]) == {f"diving/{index:03d}" for index in range(13, 19)}
+    line = (tmp_path / "sweep" / "1" / "failed.txt").read_text().splitlines()[0]
+    assert line == "the job's process was ended by SIGKILL (the system kills so when memory runs out)"
+    assert line in first.stdout
+    written = (tmp_path / "sweep" / "0" / "result.json").stat().st_mtime_ns
+    again = sweep(*overrides)
+    assert again.returncode == 1
+    assert "sweep/0 is done" in again.stdout + again.stderr
+    assert (tmp_path / "sweep" / "0" / "result.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_a_failed_job_does_not_keep_the_next_one_from_a_clean_start(tmp_path: Path, sweep) -> None:
+    done = sweep("aug.ratio=-1,2", "data.workers=0", "trainer.max_epochs=1")
+    assert done.returncode == 1, done.stderr
+    assert "job 0 failed: aug.ratio=-1" in done.stdout
+    assert (tmp_path / "sweep" / "1" / "result.json").is_file()
+    assert not (tmp_path / "sweep" / "1" / "failed.txt").exists()
+
+
+@pytest.mark.slow
+def test_under_torchrun_the_sweep_runs_once(tmp_path: Path, sweep) -> None:
+    done = sweep(
+        *TWO, "aug.ratio=2",
+        starter=TORCHRUN,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert jobs(tmp_path) == ["0"]
+    assert done.stdout.count("1 of 1 jobs are done") == 1
+    assert json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())["world_size"] == 2
+
+
+@pytest.mark.slow
+def test_a_run_under_torchrun_has_one_folder(tmp_path: Path, demo_cache: Path, small_demo: list[str]) -> None:
+    """Two processes that name the folder by the time agree on it."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "src.train",
+    ]
+    runs = "hydra.run.dir=${oc.env:HOME}/runs/${started:}"
+    done = subprocess.run(
+        [*command, *small_demo, *TWO, runs],
+        cwd=REPOSITORY,
+        env=isolated(tmp_path, demo_cache) | {"OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").iterdir()
+    assert json.loads((run / "result.json").read_text())["world_size"] == 2
+
+
+@pytest.mark.slow
+def test_a_plan_lists_the_jobs_and_starts_none(tmp_path: Path, sweep) -> None:
+    done = sweep("aug.ratio=2,0", "plan=true", "data.workers=0")
+    assert done.returncode == 0, done.stderr
+    assert "2 jobs, 0 of them done" in done.stdout
+    assert "h and" in done.stdout
+    assert "GiB free" in done.stdout
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_plan_without_a_sweep_is_refused(tmp_path: Path, train_inside) -> None:
+    done = train_inside(tmp_path, "plan=true")
+    assert done.returncode == 2
+    assert "plan=true lists the jobs of a sweep and needs --multirun" in done.stderr
