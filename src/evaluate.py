@@ -3,6 +3,9 @@
 A checkpoint carries its configuration, so the same model is built again from it alone. Methods with exemplars score
 without the training videos where the checkpoint has their features (`model.store_exemplars=true` in training); else
 the training videos are read once more.
+
+Several processes share the videos: `python -m torch.distributed.run --standalone --nproc-per-node 2 -m src.evaluate
+checkpoint=... trainer.devices=2 trainer.strategy=ddp`. Each video counts once, and one folder holds the result.
 """
 
 import logging
@@ -17,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from torch.utils.data import default_collate
 
@@ -227,6 +231,7 @@ def encode(model: Scorer, samples: list[Sample]) -> Encoded:
     return Encoded(feature=feature, **fields)
 
 
+@rank_zero_only
 def show_score(video: str, predicted: Predicted) -> None:
     """Print the score and, where the method has one, its standard deviation and the interval of 90 %."""
     score, std = float(predicted.label), float(predicted.std)

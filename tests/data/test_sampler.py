@@ -6,11 +6,12 @@ from swapaqa.data.sampler import Key, KeyedPermutation, WholeBatches
 from swapaqa.errors import InputError
 
 
-def batches(size: int, batch_size: int, world: int = 1, epoch: int = 0) -> list[list[set[Key]]]:
+def batches(size: int, batch_size: int, world: int = 1, epoch: int = 0, least: int = 2) -> list[list[set[Key]]]:
     """By batch, the keys of each process."""
     permutation = KeyedPermutation(size, seed=0)
+    samplers = [WholeBatches(permutation, batch_size, rank, world, least=least) for rank in range(world)]
     permutation.set_epoch(epoch)
-    ranks = [list(WholeBatches(permutation, batch_size, rank, world)) for rank in range(world)]
+    ranks = [list(sampler) for sampler in samplers]
     assert len({len(own) for own in ranks}) == 1  # else the processes would wait for each other for ever
     return [[set(keys) for keys in batch] for batch in zip(*ranks, strict=True)]
 
@@ -56,6 +57,13 @@ def test_the_last_batch(size: int, batch_size: int, sizes: list[int]) -> None:
 def test_the_last_batch_of_two_processes_has_two_videos_each() -> None:
     assert [[len(keys) for keys in ranks] for ranks in batches(18, 8, 2)] == [[4, 4], [5, 5]]
     assert [[len(keys) for keys in ranks] for ranks in batches(20, 8, 2)] == [[4, 4], [4, 4], [2, 2]]
+
+
+@pytest.mark.parametrize("size", [12, 20, 28, 300])
+def test_with_donors_from_all_processes_the_last_batch_too_is_that_of_one_process(size: int) -> None:
+    alone = [set.union(*ranks) for ranks in batches(size, 8, least=1)]
+    for world in (2, 4):
+        assert [set.union(*ranks) for ranks in batches(size, 8, world, least=1)] == alone
 
 
 def test_order_depends_on_seed_and_epoch_alone() -> None:

@@ -2,6 +2,7 @@
 
 import pickle
 from collections import defaultdict
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -339,3 +340,32 @@ def test_only_the_owning_leaf_is_regressed() -> None:
     unowned = contrastive_tree_loss(log_prob, offsets, double(10, -10), groups_from([0, 3, 10]), "official")
     assert unowned["regression"].item() == 0
     assert unowned["classification"].item() == pytest.approx(2 * torch.tensor(4.0).log().item())
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_processes_that_share_a_batch_have_its_loss_and_gradient_in_the_mean(world: int) -> None:
+    """Rows of a leaf lie on several processes: a mean of per-process means would weigh them differently."""
+    generator = torch.Generator().manual_seed(5)
+    groups, rows = groups_from(MTL_BORDERS), 24
+    delta = 4 * torch.randn(rows, generator=generator, dtype=torch.float64)
+    delta = torch.cat([delta, -delta])
+    log_prob = torch.randn(2 * rows, 16, generator=generator, dtype=torch.float64).log_softmax(dim=1)
+    offsets = torch.randn(2 * rows, 16, generator=generator, dtype=torch.float64, requires_grad=True)
+    counts: list[Tensor] = []
+
+    def losses(process: int, reduce: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        own = torch.cat([torch.arange(process, rows, world), torch.arange(process, rows, world) + rows])
+        return contrastive_tree_loss(log_prob[own], offsets[own], delta[own], groups, reduce=reduce)
+
+    for process in range(world):
+        losses(process, lambda values: counts.append(values) or values)
+    assert len(counts) == world  # one exchange each
+    parts = [losses(process, lambda _: torch.stack(counts).sum(dim=0)) for process in range(world)]
+    whole = contrastive_tree_loss(log_prob, offsets, delta, groups)
+    for name in whole:
+        torch.testing.assert_close(torch.stack([part[name] for part in parts]).mean(), whole[name], rtol=1e-12, atol=0)
+    (expected,) = torch.autograd.grad(whole["regression"], offsets)
+    gradients = [torch.autograd.grad(part["regression"], offsets)[0] for part in parts]
+    torch.testing.assert_close(torch.stack(gradients).mean(dim=0), expected, rtol=1e-12, atol=1e-15)
+    alone = [losses(process, lambda values: values)["regression"] for process in range(world)]
+    assert (torch.stack(alone).mean() - whole["regression"]).abs() > 0.1

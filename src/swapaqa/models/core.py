@@ -15,6 +15,7 @@ decodes to l + offset; learning rates 1e-4 (backbone) and 1e-3 (regressor), whic
 Background Swap lists the other way round.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -24,10 +25,11 @@ from torch.nn import functional as F
 from swapaqa.batch import Pair, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.clips import VideoEncoder
-from swapaqa.models.scorer import EXEMPLARS_KEY, Encoded, Predicted, Scorer
+from swapaqa.models.scorer import EXEMPLARS_KEY, Encoded, Predicted, Scorer, sum_over_processes
 
 MAX_DEPTH = 10  # 512 leaves, more than any data set has differences to fill; every level doubles the layers
 Edge = Literal["closed", "official"]
+Reduce = Callable[[Tensor], Tensor]  # the sum of a tensor over all processes
 
 
 def build_groups(deltas: Tensor, depth: int, max_delta: float, decimals: int | None = 4) -> Tensor:
@@ -110,6 +112,11 @@ def decode_relative_score(leaf_log_prob: Tensor, leaf_offset: Tensor, groups: Te
     return start + width * offset
 
 
+def in_one_process(values: Tensor) -> Tensor:
+    """The sum of a tensor over a single process."""
+    return values
+
+
 def contrastive_tree_loss(
     leaf_log_prob: Tensor,
     leaf_offset: Tensor,
@@ -117,6 +124,7 @@ def contrastive_tree_loss(
     groups: Tensor,
     edge: Edge = "closed",
     decimals: int | None = 4,
+    reduce: Reduce = in_one_process,
 ) -> dict[str, Tensor]:
     """Training loss of CoRe: negative log-likelihood of the owning leaf plus squared error of its offset.
 
@@ -130,6 +138,7 @@ def contrastive_tree_loss(
         delta: (2N,) label of the scored video minus the exemplar's.
         groups: (K, 2), or (2N, K, 2).
         edge, decimals: see `assign_groups`.
+        reduce: where several processes share the batch, see `sum_of_leaf_means`.
 
     Returns:
         The scalar terms `classification` and `regression`; the loss is their sum.
@@ -139,24 +148,30 @@ def contrastive_tree_loss(
     owned = ~offset.isnan()
     target = offset.nan_to_num().to(leaf_log_prob.dtype)
     squared = (leaf_offset.to(target.dtype) - target[:, None]).square()  # (2N, K)
-    return {"classification": classification, "regression": sum_of_leaf_means(squared, leaf, owned)}
+    return {"classification": classification, "regression": sum_of_leaf_means(squared, leaf, owned, reduce)}
 
 
-def sum_of_leaf_means(terms: Tensor, leaf: Tensor, owned: Tensor) -> Tensor:
+def sum_of_leaf_means(terms: Tensor, leaf: Tensor, owned: Tensor, reduce: Reduce = in_one_process) -> Tensor:
     """Regression part of the loss: a term's mean over the rows of a leaf, summed over leaves and directions.
+
+    A leaf's mean is over its rows in the whole batch. Of processes that share it, each returns its part times their
+    number, so that the mean over processes, which is what averaged gradients are those of, is the whole batch's value.
 
     Args:
         terms: (2N, K), one direction after the other.
         leaf: (2N,) the leaf of each row.
         owned: (2N,) False for rows that belong to no leaf.
+        reduce: sums a tensor over the processes, which hold equally many rows; called once. The default: one process.
 
     Returns:
         () in the dtype of `terms`.
     """
     owner = F.one_hot(leaf, terms.shape[1]) * owned[:, None]  # (2N, K)
     owner, terms = owner.unflatten(0, (2, -1)), terms.unflatten(0, (2, -1))  # (2, N, K)
-    means = (terms * owner).sum(dim=1) / owner.sum(dim=1).clamp_min(1)  # (2, K), 0 where a leaf owns nothing
-    return means.sum()
+    here = F.pad(owner.sum(dim=1), (0, 1), value=1)  # (2, K + 1): rows per leaf, and in the last column one process
+    count, processes = reduce(here).split([here.shape[1] - 1, 1], dim=1)
+    means = (terms * owner).sum(dim=1) / count.clamp_min(1)  # (2, K), 0 where a leaf owns nothing
+    return (means * processes).sum()
 
 
 class GroupAwareRegressionTree(nn.Module):
@@ -263,7 +278,7 @@ class CoRe(Scorer):
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         (log_prob, offset), delta, groups = self.compare(batch)
-        return contrastive_tree_loss(log_prob, offset, delta, groups, self.edge, self.decimals)
+        return contrastive_tree_loss(log_prob, offset, delta, groups, self.edge, self.decimals, sum_over_processes)
 
     def compare(self, pair: Pair) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """Both directions of every pair, stacked: first the exemplar explains the query, then the other way.

@@ -15,6 +15,7 @@ As published: the head's second output is ln(variance); hidden layers 256 and 12
 has a further one of 512); a sample is mean + deviation * noise (the figure multiplies by the variance).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -23,7 +24,8 @@ from torch import Tensor, nn
 from swapaqa.batch import Sample, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.clips import VideoEncoder
-from swapaqa.models.scorer import Encoded, Predicted, Scorer, Target, from_points
+from swapaqa.models.scorer import Encoded, Predicted, Scorer, Target, from_points, process_count
+from swapaqa.seeds import keyed_generator
 
 Loss = Literal["likelihood", "squared_error_pair"]
 Predict = Literal["mean", "sample"]
@@ -149,16 +151,24 @@ class DAE(Scorer):
         truth = self.truth(batch).to(mean.dtype)
         if self.loss == "likelihood":
             return {"likelihood": gaussian_likelihood_loss(mean, log_variance, truth, self.alpha, self.beta)}
-        sample = sample_score(mean, log_variance, torch.randn_like(mean))
-        return {"squared_error_pair": squared_error_pair_loss(mean, sample, truth)}
+        sample = sample_score(mean, log_variance, self.noise(batch.video_id, mean))
+        loss = squared_error_pair_loss(mean, sample, truth)
+        return {"squared_error_pair": process_count() * loss}  # a sum over the rows of all processes, not their mean
 
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs no exemplar
         """Mean or sample, with the deviation that fits the residuals under the likelihood's weights."""
         mean, log_variance = self.gaussian(videos.feature, videos)
         if self.predict == "sample":
-            mean = sample_score(mean, log_variance, torch.randn_like(mean))
+            mean = sample_score(mean, log_variance, self.noise(videos.position.tolist(), mean))
         weights = (self.alpha, self.beta) if self.loss == "likelihood" else (0.5, 0.5)
         return self.as_label(mean.double(), calibrated_std(log_variance, *weights).double(), videos)
+
+    def noise(self, videos: Sequence[str | int], like: Tensor) -> Tensor:
+        """(B,) standard normal, drawn for this epoch and each video: a resumed run and any process draw the same."""
+        seed = torch.initial_seed()  # the run's: it was seeded with it
+        keys = (keyed_generator(seed, "score", self.current_epoch, video) for video in videos)
+        drawn = torch.stack([torch.randn((), generator=generator) for generator in keys])
+        return drawn.to(like, non_blocking=True)
 
     def gaussian(self, feature: Tensor, videos: Sample | Encoded) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """(B, D) -> mean and ln(variance), (B,) each, of what `truth` gives."""

@@ -17,11 +17,14 @@ from swapaqa.models.core import (
     CoRe,
     Edge,
     GroupAwareRegressionTree,
+    Reduce,
     assign_groups,
     decode_relative_score,
+    in_one_process,
     sum_of_leaf_means,
 )
 from swapaqa.models.dae import bounded, calibrated_std, likelihood_terms
+from swapaqa.models.scorer import sum_over_processes
 
 
 class GaussianRegressionTree(nn.Module):
@@ -52,6 +55,7 @@ def gaussian_tree_loss(  # noqa: PLR0913  CoRe's arguments and DAE's
     beta: float = 0.4,
     edge: Edge = "closed",
     decimals: int | None = 4,
+    reduce: Reduce = in_one_process,
 ) -> dict[str, Tensor]:
     """CoRe's loss with the likelihood of the offset in place of its squared error.
 
@@ -63,7 +67,7 @@ def gaussian_tree_loss(  # noqa: PLR0913  CoRe's arguments and DAE's
     target = offset.nan_to_num().to(leaf_log_prob.dtype)[:, None]
     terms = likelihood_terms(leaf_offset, leaf_log_variance, target, alpha, beta)  # (2N, K)
     classification = 2 * F.nll_loss(leaf_log_prob, leaf)
-    return {"classification": classification, "regression": sum_of_leaf_means(terms, leaf, owned)}
+    return {"classification": classification, "regression": sum_of_leaf_means(terms, leaf, owned, reduce)}
 
 
 def decode_relative_std(
@@ -122,8 +126,9 @@ class DAECoRe(CoRe):
     def losses(self, batch: Pair) -> dict[str, Tensor]:
         (log_prob, offset, log_variance), delta, groups = self.compare(batch)
         return gaussian_tree_loss(
-            log_prob, offset, log_variance, delta, groups, self.alpha, self.beta, self.edge, self.decimals
-        )
+            log_prob, offset, log_variance, delta, groups,
+            self.alpha, self.beta, self.edge, self.decimals, sum_over_processes,
+        )  # fmt: skip
 
     def decode(self, outputs: tuple[Tensor, ...], groups: Tensor) -> tuple[Tensor, Tensor]:
         """Differences by the mean of the most probable leaf, and the variance of that leaf's Gaussian."""

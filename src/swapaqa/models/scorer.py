@@ -92,7 +92,11 @@ class Scorer(LightningModule):
 
     @abstractmethod
     def losses(self, batch: Any) -> dict[str, Tensor]:
-        """The scalar terms of the loss of one training batch (`Sample` or `Pair`); their sum is minimised."""
+        """The scalar terms of the loss of one training batch (`Sample` or `Pair`); their sum is minimised.
+
+        Of several processes each has equally many rows of the batch, and the mean of a term over processes has to be
+        that of the whole batch: true of any mean over rows.
+        """
 
     @abstractmethod
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
@@ -145,10 +149,11 @@ class Scorer(LightningModule):
         terms = self.losses(batch)
         loss = torch.stack(list(terms.values())).sum()
         query = batch.query if isinstance(batch, Pair) else batch
-        values = {f"train/{name}": term.detach() for name, term in terms.items()}
-        values["train/replaced_share"] = query.replaced.mean()
-        self.log_dict(values, batch_size=len(query.video))
-        self.log("train/loss", loss.detach(), prog_bar=True, on_epoch=True, batch_size=len(query.video))
+        values = {f"train/{name}": term for name, term in terms.items()}
+        whole = mean_over_processes(values | {"train/replaced_share": query.replaced.mean(), "train/loss": loss})
+        whole_loss = whole.pop("train/loss")
+        self.log_dict(whole, batch_size=len(query.video))
+        self.log("train/loss", whole_loss, prog_bar=True, on_epoch=True, batch_size=len(query.video))
         return loss
 
     def validation_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
@@ -188,6 +193,30 @@ class Scorer(LightningModule):
         first = {int(position): row for row, position in reversed(list(enumerate(whole.position.tolist())))}
         rows = torch.tensor([first[position] for position in sorted(first)], device=whole.position.device)
         return Encoded(*(column[rows] for column in whole))
+
+
+def process_count() -> int:
+    """How many processes train or evaluate together."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if distributed else 1
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of a tensor over all processes, without gradient. Queued on the device: the host does not wait for it."""
+    if process_count() == 1:
+        return values.detach()
+    whole = values.detach().clone()
+    torch.distributed.all_reduce(whole)
+    return whole
+
+
+def mean_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Scalars as their means over all processes, without gradient, in one exchange.
+
+    Lightning's `sync_dist` would exchange every value by itself and let the host wait for each.
+    """
+    whole = sum_over_processes(torch.stack(list(values.values()))) / process_count()
+    return dict(zip(values, whole.unbind(), strict=True))
 
 
 def in_points(predicted: Predicted, videos: Encoded) -> Predicted:

@@ -1,0 +1,191 @@
+"""The files in sweeps/: how many jobs, every job a configuration that can run, and what the arms differ in."""
+
+import copy
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from swapaqa.config import check
+from swapaqa.running.sweep import jobs_of
+
+REPOSITORY = Path(__file__).parents[1]
+ACTIONS = {"diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"}
+JOBS = {"ratio": 30, "box_source": 30, "plug_and_play": 6, "aqa7_table": 72, "mtl_aqa_table": 15}
+DEMO = {  # the words after `data=demo`, and the number of jobs
+    "ratio": (["data.action=diving"], 5),
+    "box_source": (["data.action=diving"], 5),
+    "plug_and_play": (["experiment=none", "model=usdl,musdl,dae"], 6),
+    "aqa7_table": (["data.action=diving", "experiment=none", "model=usdl,dae_core,core", "seed=0"], 3),
+    "mtl_aqa_table": (["experiment=none", "model=usdl,musdl,dae,core", "seed=0"], 4),
+}
+
+
+@pytest.fixture(autouse=True)
+def in_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)  # hydra.searchpath is relative to it
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return compose("train", list(overrides), return_hydra_config=True)
+
+
+def jobs(*overrides: str) -> list[list[str]]:
+    """The overrides of each job of the command line `--multirun` with these words."""
+    return jobs_of(composed(*(word for word in overrides if "," not in word)).hydra.sweeper.params, overrides)
+
+
+def job_config(overrides: list[str]) -> DictConfig:
+    """The configuration of a job, with what Hydra's runtime would put in."""
+    cfg = composed(*overrides)
+    cfg.hydra.runtime.output_dir, cfg.hydra.job.num = "outputs", 0
+    HydraConfig.instance().set_config(cfg)
+    tree = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    tree._set_parent(None)
+    return tree
+
+
+@functools.cache
+def arms(sweep: str, *overrides: str) -> list[dict[str, Any]]:
+    """The resolved configurations of a sweep's jobs, one for each that differs in more than action and seed."""
+    found = {}
+    for job in jobs(f"+sweeps={sweep}", *overrides):
+        same = tuple(word for word in job if not word.startswith(("data.action=", "seed=")))
+        found.setdefault(same, job)
+    configs = [job_config(job) for job in found.values()]
+    for cfg in configs:
+        check(cfg)
+    return [OmegaConf.to_container(cfg, resolve=True) for cfg in configs]  # type: ignore[misc]
+
+
+def of_arms(configs: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
+    """The values of `keys` in each arm; of `_target_` the last word."""
+    values = [[OmegaConf.select(OmegaConf.create(config), key) for key in keys] for config in configs]
+    return [tuple(v.rpartition(".")[2] if isinstance(v, str) else v for v in row) for row in values]
+
+
+def test_every_file_is_tested_here_and_opens_with_its_question_and_command() -> None:
+    files = {path.stem: path.read_text() for path in (REPOSITORY / "sweeps").glob("*.yaml")}
+    assert files.keys() == JOBS.keys() == DEMO.keys()
+    for name, text in files.items():
+        comment = " ".join(line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
+        assert f"python -m src.train --multirun +sweeps={name}" in comment
+        assert f"{JOBS[name]} jobs" in comment
+
+
+@pytest.mark.parametrize("sweep", JOBS)
+def test_number_of_jobs(sweep: str) -> None:
+    found = jobs(f"+sweeps={sweep}")
+    assert len({tuple(job) for job in found}) == len(found) == JOBS[sweep]
+    actions = {word.partition("=")[2] for job in found for word in job if word.startswith("data.action=")}
+    assert actions in (set(), ACTIONS)
+
+
+@pytest.mark.parametrize("sweep", JOBS)
+def test_every_arm_can_run_and_knows_its_sweep(sweep: str) -> None:
+    assert {config["sweep"] for config in arms(sweep)} == {sweep}
+    assert composed(f"+sweeps={sweep}").hydra.sweep.dir == f"outputs/{sweep}"
+
+
+@pytest.mark.parametrize("sweep", DEMO)
+def test_every_sweep_has_a_form_for_the_demo(sweep: str) -> None:
+    words, count = DEMO[sweep]
+    assert len(jobs(f"+sweeps={sweep}", "data=demo", *words)) == count
+    configs = arms(sweep, "data=demo", *words)
+    assert of_arms(configs, "data._target_", "backbone.network._target_") == [("Demo", "TinyBackbone")] * count
+
+
+def test_the_box_sources_are_those_of_table_3_and_a_tracker() -> None:
+    keys = ("aug._target_", "boxes._target_", "boxes.frame", "aug.ratio", "model._target_")
+    assert of_arms(arms("box_source"), *keys) == [
+        ("NoAugmentation", "DarkLabelBoxes", None, None, "CoRe"),
+        ("ScaledBackgroundSwap", "FixedBoxes", "source", 1.0, "CoRe"),
+        ("ScaledBackgroundSwap", "FixedBoxes", "input", 1.0, "CoRe"),
+        ("ScaledBackgroundSwap", "DarkLabelBoxes", None, 2.0, "CoRe"),
+        ("ScaledBackgroundSwap", "TrackerBoxes", None, 2.0, "CoRe"),
+    ]
+
+
+def test_plug_and_play_changes_nothing_but_the_swap() -> None:
+    configs = copy.deepcopy(arms("plug_and_play"))
+    assert of_arms(configs, "model._target_", "aug._target_", "aug.ratio", "data._target_") == [
+        (method, *swap, "MTLAQA")
+        for method in ("USDL", "MUSDL", "DAE")
+        for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
+    ]
+    assert of_arms(configs, "model.reduction", "model.loss")[::2] == [
+        ("elements", None), ("elements", None), (None, "squared_error_pair")
+    ]  # fmt: skip
+    for without, swapped in zip(configs[::2], configs[1::2], strict=True):
+        for config in (without, swapped):
+            config.pop("aug")
+            config["data"].pop("augment")
+        assert without == swapped
+
+
+def test_the_tables_have_the_rows_whose_models_are_here() -> None:
+    keys = ("model._target_", "aug._target_", "aug.variant", "data._target_", "data.batch_size", "backbone.last_start")
+    swap = ("ScaledBackgroundSwap", "official")
+    assert of_arms(arms("aqa7_table"), *keys) == [
+        ("USDL", "NoAugmentation", None, "AQA7", 4, None),
+        ("DAECoRe", "NoAugmentation", None, "AQA7", 2, 86),
+        ("CoRe", "NoAugmentation", None, "AQA7", 2, 86),
+        ("CoRe", *swap, "AQA7", 2, 86),
+    ]
+    assert of_arms(arms("mtl_aqa_table"), *keys) == [
+        ("USDL", "NoAugmentation", None, "MTLAQA", 4, None),
+        ("MUSDL", "NoAugmentation", None, "MTLAQA", 4, None),
+        ("DAE", "NoAugmentation", None, "MTLAQA", 8, None),
+        ("CoRe", "NoAugmentation", None, "MTLAQA", 1, 86),
+        ("CoRe", *swap, "MTLAQA", 1, 86),
+    ]
+    boxes = of_arms([arms("aqa7_table")[-1], arms("mtl_aqa_table")[-1]], "boxes._target_", "aug.ratio")
+    assert boxes == [("DarkLabelBoxes", 2.0), ("FixedBoxes", 1.0)]
+
+
+def test_the_plain_form_of_the_ratio_sweep_has_the_same_jobs() -> None:
+    plain = jobs("data=aqa7", "aug.ratio=1,1.5,2,2.5,3", f"data.action={','.join(ACTIONS)}")
+    of_file = jobs("+sweeps=ratio")
+    values = [
+        {(float(value(job, "aug.ratio")), value(job, "data.action")) for job in found} for found in (plain, of_file)
+    ]
+    assert len(values[0]) == len(plain) == len(of_file) == 30
+    assert values[0] == values[1]
+    by_hand, by_file = job_config(plain[0]), job_config(["+sweeps=ratio", *plain[0][1:]])
+    with open_dict(by_file):
+        assert by_file.pop("sweep") == "ratio"
+    by_hand.logger = by_file.logger = None  # its group is the sweep
+    assert OmegaConf.to_container(by_hand, resolve=True) == OmegaConf.to_container(by_file, resolve=True)
+
+
+def value(job: list[str], key: str) -> str:
+    return next(word.partition("=")[2] for word in job if word.startswith(f"{key}="))
+
+
+def test_hydras_range_excludes_its_end() -> None:
+    assert [job[0] for job in jobs("aug.ratio=range(1,3,0.5)")] == [
+        f"aug.ratio={ratio}" for ratio in (1.0, 1.5, 2.0, 2.5)
+    ]
+
+
+@pytest.mark.slow
+def test_the_box_sources_run_on_the_demo(
+    train_process: Callable[..., "CompletedProcess[str]"], small_demo: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "sweep"
+    run = train_process(
+        tmp_path, "+sweeps=box_source", "data=demo", "data.action=diving", *small_demo,
+        "trainer.max_epochs=1", "experiment=box_source_none,box_source_tracker",
+        f"hydra.sweep.dir={folder}", "--multirun",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    configs = [OmegaConf.load(folder / job / "config.yaml") for job in ("0", "1")]
+    assert [config.name for config in configs] == ["core_demo_box_source_none", "core_demo_box_source_tracker"]
+    assert all((folder / job / "result.json").is_file() for job in ("0", "1"))
