@@ -58,12 +58,12 @@ def swap_strip(before: Tensor, boxes: Tensor, results: Sequence[Augmented], name
     for video in range(videos):
         for column, t in enumerate(shown):
             own = panels[rows * video : rows * (video + 1), column]
-            _show(own[0], before[video, :, t])
-            _draw_box(own[0], boxes[video, t], BOX)
+            show_frame(own[0], before[video, :, t])
+            draw_box(own[0], boxes[video, t], BOX)
             if results[0].boxes is not None:
-                _draw_box(own[0], results[0].boxes[video, t], SCALED_BOX)
+                draw_box(own[0], results[0].boxes[video, t], SCALED_BOX)
             for panel, result in zip(own[1:], results, strict=True):
-                _show(panel, result.video[video, :, t])
+                show_frame(panel, result.video[video, :, t])
         for row, title in enumerate([names[video], *(result.title for result in results)]):
             panels[rows * video + row][0].set_ylabel(title, fontsize=7)
     figure.suptitle(
@@ -109,14 +109,14 @@ def _draw_box_in_pixels(picture: np.ndarray, box: Tensor, colour: str, scale: in
         cv2.rectangle(picture, *corners, blue_green_red, 1)
 
 
-def _show(panel: Axes, frame: Tensor) -> None:
+def show_frame(panel: Axes, frame: Tensor) -> None:
     """`frame` (3, H, W) uint8."""
     panel.imshow(frame.permute(1, 2, 0).cpu().numpy(), interpolation="nearest")
     panel.set_xticks([])
     panel.set_yticks([])
 
 
-def _draw_box(panel: Axes, box: Tensor, colour: str) -> None:
+def draw_box(panel: Axes, box: Tensor, colour: str) -> None:
     """An inclusive box covers its border pixels whole; `imshow` puts pixel centres on whole numbers."""
     x1, y1, x2, y2 = box.tolist()
     if x1 <= x2 and y1 <= y2:

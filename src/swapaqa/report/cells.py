@@ -1,0 +1,114 @@
+"""A table as plain data: what its cells are and how they read as text. Rendering is in `render`."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from swapaqa.report.arms import Estimate, Member, seeds_of
+from swapaqa.report.paper import PrintedRow
+
+DECIMALS = {"spearman": 4, "relative_l2_x100": 2, "pairwise_accuracy": 4}
+METRIC_WORDS = {
+    "spearman": "Spearman's rho",
+    "relative_l2_x100": "R-l2 x100",
+    "pairwise_accuracy": "pairwise accuracy",
+}
+FEWER_SEEDS = "*"
+
+
+class Value(NamedTuple):
+    """A number. `mean`: NaN where undefined; `deviation`: over seeds, None for one; `mark`: of a note, or empty."""
+
+    mean: float
+    deviation: float | None
+    decimals: int
+    mark: str = ""
+
+
+Cell = Value | str | None  # None: missing
+
+
+class Table(NamedTuple):
+    """`key`: of files and anchors. `notes`: what is missing and why, misprints; the marks of cells stand first."""
+
+    key: str
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...]
+
+
+def cell_text(cell: Cell) -> str:
+    """`0.8870 ± 0.0012`, `-` for a missing number, `undefined` for NaN."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, str):
+        return cell
+    if math.isnan(cell.mean):
+        return "undefined" + cell.mark
+    number = f"{cell.mean:z.{cell.decimals}f}"  # z: 0.00, not -0.00
+    spread = "" if cell.deviation is None else f" ± {cell.deviation:.{cell.decimals}f}"
+    return number + spread + cell.mark
+
+
+def estimate_cell(found: Estimate | None, metric: str, members: Sequence[Member]) -> Cell:
+    """A cell of our own runs, marked where seeds are missing."""
+    if found is None:
+        return None
+    mark = FEWER_SEEDS if found.seeds < len(seeds_of(members)) else ""
+    return Value(found.mean, found.deviation, DECIMALS[metric], mark)
+
+
+def percent_cell(before: Mapping[int, float], after: Mapping[int, float], planned: int, falling: bool = False) -> Cell:
+    """The relative gain in % of means over the seeds that both have; `falling`: the decrease. Missing without one.
+
+    Undefined over a value that is not positive, as a correlation can be.
+    """
+    common = before.keys() & after.keys()
+    if not common:
+        return None
+    base = statistics.fmean(before[seed] for seed in common)
+    gain = 100 * (statistics.fmean(after[seed] for seed in common) / base - 1) if base > 0 else math.nan
+    return Value(-gain if falling else gain, None, 2, FEWER_SEEDS if len(common) < planned else "")
+
+
+def printed_cells(row: PrintedRow, columns: Sequence[str], metrics: Sequence[str], marks: "Marks") -> tuple[Cell, ...]:
+    """The paper's numbers with as many decimals as it prints, misprints marked. `metrics`: of each column."""
+    return tuple(
+        Value(value, None, DECIMALS[metric], marks.add(row.notes.get(column)))
+        for value, column, metric in zip(row.values, columns, metrics, strict=True)
+    )
+
+
+class Marks:
+    """Letters for the notes of one table: a, b, ..., one a text."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, str] = {}
+
+    def add(self, note: str | None) -> str:
+        """The mark of a note, ` [a]`; empty for None."""
+        if note is None:
+            return ""
+        letter = self._notes.setdefault(note, chr(ord("a") + len(self._notes)))
+        return f" [{letter}]"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(f"[{letter}] {note}" for note, letter in self._notes.items())
+
+
+def cell_notes(rows: Sequence[Sequence[Cell]]) -> tuple[str, ...]:
+    """What the signs in the cells of a table mean."""
+    cells = [cell for row in rows for cell in row]
+    values = [cell for cell in cells if isinstance(cell, Value)]
+    signs: Mapping[str, bool] = {
+        f'"{FEWER_SEEDS}": over fewer seeds than planned': any(value.mark == FEWER_SEEDS for value in values),
+        '"undefined": a run predicts a constant, or a gain is over a value that is not positive': any(
+            math.isnan(value.mean) for value in values
+        ),
+        '"-": missing; no finished run, or no epoch that the protocol could choose': None in cells,
+    }
+    return tuple(words for words, used in signs.items() if used)

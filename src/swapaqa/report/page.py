@@ -1,0 +1,222 @@
+"""One self-contained HTML page of everything that runs say: pictures are inside it, nothing is fetched.
+
+What stands on the page is gathered in `content`, how it looks in `page.html.j2`; every text is escaped.
+"""
+
+import base64
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+from jinja2 import Environment, StrictUndefined
+
+from swapaqa.report.arms import find_arms
+from swapaqa.report.captions import PROTOCOLS, protocols_of
+from swapaqa.report.cases import OpenData, Study, find_studies
+from swapaqa.report.cells import Table, Value, cell_text
+from swapaqa.report.drawing import Drawing, write_drawing
+from swapaqa.report.evidence import drawings
+from swapaqa.report.runs import Run, Sweep
+from swapaqa.result import RESULT_FILE
+from swapaqa.running.jobs import State
+
+FIGURES = "figures"
+STRIP = "swap.png"  # written by training
+STRIP_WIDTH = 1200  # pixels; a strip is one of many pictures of a page
+PUBLISHED = "best_on_test"
+UNKNOWN = "not known"
+
+
+class Picture(NamedTuple):
+    """`source`: a data: URI. `files`: names beside the page with the same figure."""
+
+    anchor: str
+    title: str
+    caption: str
+    source: str
+    files: tuple[str, ...] = ()
+
+
+class Figure(NamedTuple):
+    """A figure under the protocol of published numbers, and under the others."""
+
+    first: Picture
+    others: tuple[Picture, ...]
+
+
+class CasesView(NamedTuple):
+    """Fig. 8: `picture` is None where there are no videos, for the `reason`."""
+
+    anchor: str
+    study: Study
+    picture: Picture | None
+
+
+class Job(NamedTuple):
+    """A row of the table of runs. `link`: relative to the page; None where there is no folder."""
+
+    sweep: str
+    run: Run
+    values: str
+    link: str | None
+    scores: tuple[tuple[str, str], ...]  # Spearman and R-l2 x100 under each protocol
+    minutes: str
+    replaced: str
+
+
+def write_page(sweeps: Sequence[Sweep], tables: Sequence[Table], folder: Path, open_data: OpenData) -> list[Path]:
+    """Write `index.html` and `figures/*.png, *.pdf` into `folder`; returns what was written.
+
+    Args:
+        sweeps: the runs.
+        tables: those to show.
+        folder: exists.
+        open_data: makes the data set of a run from its configuration; an InputError of it leaves Fig. 8 without
+            pictures, with its words as the reason.
+    """
+    arms = find_arms(sweeps)
+    protocols = sorted(protocols_of(arms), key=lambda name: name != PUBLISHED)  # the published one first
+    by_protocol = [drawings(sweeps, protocol) for protocol in protocols]
+    studies = find_studies(sweeps, protocols[0], open_data)
+    drawn = [drawing for one in by_protocol for drawing in one] + [s.drawing for s in studies if s.drawing]
+    pictures = {drawing.name: as_picture(drawing, folder) for drawing in drawn}
+    figures = [
+        Figure(pictures[first.name], tuple(pictures[other.name] for other in others))
+        for first, *others in zip(*by_protocol, strict=True)
+    ]
+    cases = [
+        CasesView(f"cases_{number}", study, pictures[study.drawing.name] if study.drawing else None)
+        for number, study in enumerate(studies, 1)
+    ]
+    page = folder / "index.html"
+    jobs = [as_job(sweep, run, protocols, folder) for sweep in sweeps for run in sweep.runs]
+    strips = [as_strip(*found) for found in one_strip_an_arm(sweeps)]
+    page.write_text(render(sweeps, tables, figures, cases, strips, jobs, protocols), encoding="utf-8")
+    return [page, *(folder / name for picture in pictures.values() for name in picture.files)]
+
+
+def render(
+    sweeps: Sequence[Sweep],
+    tables: Sequence[Table],
+    figures: Sequence[Figure],
+    cases: Sequence[CasesView],
+    strips: Sequence[Picture],
+    jobs: Sequence[Job],
+    protocols: Sequence[str],
+) -> str:
+    """The page as text."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(files("swapaqa.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    return template.render(
+        title=f"Report: {', '.join(sweep.name for sweep in sweeps)}",
+        sweeps=[(sweep, count_states(sweep)) for sweep in sweeps],
+        facts=facts([run for sweep in sweeps for run in sweep.runs]),
+        protocols=[(protocol, PROTOCOLS.get(protocol, "the checkpoint of this name")) for protocol in protocols],
+        tables=tables,
+        figures=figures,
+        cases=cases,
+        strips=strips,
+        jobs=jobs,
+        open_jobs=[job for job in jobs if job.run.state is not State.DONE],
+        cell_text=cell_text,
+        is_number=lambda cell: cell is None or isinstance(cell, Value),
+        now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def as_picture(drawing: Drawing, folder: Path) -> Picture:
+    """Write a drawing's files and put the PNG into a data: URI."""
+    path = write_drawing(drawing, folder / FIGURES)
+    names = tuple(f"{FIGURES}/{file.name}" for file in (path, path.with_suffix(".pdf")))
+    return Picture(drawing.name, drawing.title, drawing.caption, data_uri(path.read_bytes(), "png"), names)
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def one_strip_an_arm(sweeps: Sequence[Sweep]) -> list[tuple[str, Path]]:
+    """Of all runs with a strip, the first of every sweep and setting but for seed and action: (title, file)."""
+    found: dict[tuple, tuple[str, Path]] = {}
+    for sweep in sweeps:
+        for run in sweep.runs:
+            values = {k: v for k, v in sweep.values(run).items() if k not in ("seed", "data.action")}
+            path = run.folder / STRIP
+            if path.is_file() and run.config is not None:
+                words = ", ".join(f"{key}={value}" for key, value in values.items())
+                title = f"{sweep.name}, job {run.job}" + (f": {words}" if words else "")
+                found.setdefault((sweep.folder, words), (title, path))
+    return list(found.values())
+
+
+def as_strip(title: str, path: Path) -> Picture:
+    """A strip as JPEG of at most STRIP_WIDTH columns."""
+    picture = cv2.imread(str(path))
+    if picture is None:
+        return Picture("", title, f"{STRIP} cannot be read.", "")
+    scale = min(1.0, STRIP_WIDTH / picture.shape[1])
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+    return Picture("", title, "", data_uri(content, "jpeg"))
+
+
+def as_job(sweep: Sweep, run: Run, protocols: Sequence[str], folder: Path) -> Job:
+    """The row of a run; numbers that it has not are dashes."""
+    result: Mapping = run.result or {}
+    scores = tuple(
+        (number(run.metric("spearman", name), 4), number(run.metric("relative_l2_x100", name), 2)) for name in protocols
+    )
+    seconds = result.get("timing", {}).get("wall_s")
+    share = result.get("replaced_share", {}).get("mean")
+    return Job(
+        sweep=sweep.name,
+        run=run,
+        values=", ".join(f"{key}={value}" for key, value in sweep.values(run).items()),
+        link=Path(os.path.relpath(run.folder, folder)).as_posix() if run.folder.is_dir() else None,
+        scores=scores,
+        minutes=number(None if seconds is None else seconds / 60, 1),
+        replaced=number(None if share is None else 100 * share, 1),
+    )
+
+
+def number(value: float | None, decimals: int) -> str:
+    return cell_text(None if value is None else Value(value, None, decimals))
+
+
+def count_states(sweep: Sweep) -> str:
+    """`4 done, 1 failed`."""
+    counts = {state: len(sweep.in_state(state)) for state in State}
+    return ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
+
+
+def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """What the finished runs say of themselves: commit, device, versions, dates, time."""
+    results: list[Mapping] = [run.result for run in runs if run.result]
+    finished = [run.folder / RESULT_FILE for run in runs if run.result]
+    times = sorted(datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in finished)
+    dates = dict.fromkeys(time.strftime("%Y-%m-%d %H:%M UTC") for time in times[:1] + times[-1:])
+    hours = sum(result.get("timing", {}).get("wall_s", 0.0) for result in results) / 3600
+    skipped = sum(len(result.get("skipped", ())) for result in results)
+    return [
+        ("commit", several(result.get("git_commit") for result in results)),
+        ("device", several(f"{r.get('device', UNKNOWN)} x {r.get('world_size', 1)}" for r in results)),
+        ("versions", several(version_words(result.get("versions", {})) for result in results)),
+        ("data, by fingerprint", several(result.get("data_fingerprint") for result in results)),
+        ("results written", " to ".join(dates) or "none"),
+        ("time of all runs", f"{hours:.2f} hours"),
+        *([("videos left out as unreadable", f"{skipped} over all runs")] if skipped else []),
+    ]
+
+
+def version_words(versions: Mapping[str, str]) -> str | None:
+    return ", ".join(f"{name} {version}" for name, version in versions.items()) or None
+
+
+def several(values: Iterable[str | None]) -> str:
+    """The distinct values; more than one is said as such."""
+    distinct = list(dict.fromkeys(UNKNOWN if value is None else str(value) for value in values))
+    return "; ".join(distinct) if distinct else UNKNOWN

@@ -1,0 +1,153 @@
+"""Tables as text: for the terminal, Markdown, CSV, and LaTeX that compiles in an article without any package."""
+
+import csv
+import io
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from swapaqa.report.cells import Cell, Table, Value, cell_text
+
+FITS_SCRIPTSIZE = 130  # characters over a page
+LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$",
+    "[": "{[}", "*": "{*}",  # both mean something behind the end of a row
+}  # fmt: skip
+MARKDOWN = str.maketrans({"|": r"\|", "*": r"\*", "<": "&lt;", "\n": " "})
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table with its title, caption and notes. No cell is broken: on a narrow terminal lines run over."""
+    grid = RichTable()
+    for position, column in enumerate(table.columns):
+        cells = [row[position] for row in table.rows]
+        numbers = any(isinstance(cell, Value) for cell in cells)
+        width = column_width(column, [cell_text(cell) for cell in cells])
+        grid.add_column(Text(column), justify="right" if numbers else "left", min_width=width)
+    for row in table.rows:
+        grid.add_row(*(Text(cell_text(cell)) for cell in row))
+    needed = Measurement.get(console, console.options.update(max_width=1000), grid).minimum
+    console.print(Text(table.title, style="bold"))
+    console.print(grid, width=max(console.width, needed), crop=False)
+    console.print(*(Text(line) for line in (table.caption, *table.notes, "")), sep="\n")
+
+
+def to_markdown(table: Table) -> str:
+    """GitHub's tables, with the title as a heading."""
+    lines = [
+        _markdown_row(table.columns),
+        "|" + " --- |" * len(table.columns),
+        *(_markdown_row([cell_text(cell) for cell in row]) for row in table.rows),
+    ]
+    notes = [f"- {note.translate(MARKDOWN)}" for note in table.notes]
+    parts = [f"## {table.title}", "\n".join(lines), table.caption.translate(MARKDOWN), "\n".join(notes)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_row(words: Sequence[str]) -> str:
+    return "| " + " | ".join(word.translate(MARKDOWN) for word in words) + " |"
+
+
+def to_csv(table: Table) -> str:
+    """Title, caption and notes behind #; NA where a number is missing, NaN where undefined; deviations as columns."""
+    written = io.StringIO()
+    for line in (table.title, table.caption, *table.notes):
+        written.write(f"# {' '.join(line.split())}\n")
+    writer = csv.writer(written, lineterminator="\n")
+    spread = [any(_deviation(row[i]) is not None for row in table.rows) for i in range(len(table.columns))]
+    writer.writerow(
+        name
+        for column, has in zip(table.columns, spread, strict=True)
+        for name in ([column, f"{column} deviation"] if has else [column])
+    )
+    for row in table.rows:
+        writer.writerow(
+            word
+            for cell, has in zip(row, spread, strict=True)
+            for word in ([_csv_word(cell), _csv_number(_deviation(cell))] if has else [_csv_word(cell)])
+        )
+    return written.getvalue()
+
+
+def _deviation(cell: Cell) -> float | None:
+    return cell.deviation if isinstance(cell, Value) else None
+
+
+def _csv_word(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else _csv_number(None if cell is None else cell.mean)
+
+
+def _csv_number(number: float | None) -> str:
+    return "NA" if number is None else "NaN" if math.isnan(number) else f"{number:z.6f}"
+
+
+def to_latex(table: Table) -> str:
+    """A floating table with `\\hline` rules; needs no package. A wide one is set smaller and runs over both margins."""
+    cells = [[cell_text(row[i]) for row in table.rows] for i in range(len(table.columns))]
+    widths = [column_width(name, column) for name, column in zip(table.columns, cells, strict=True)]
+    aligned = "".join("r" if any(isinstance(row[i], Value) for row in table.rows) else "l" for i in range(len(widths)))
+    heads = zip(table.columns, widths, aligned, strict=True)
+    size = r"\scriptsize" if sum(widths) <= FITS_SCRIPTSIZE else r"\tiny"
+    notes = r" \\ ".join(latex_text(note) for note in table.notes)
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{latex_text(table.title)}. {latex_text(table.caption)}}}",
+            rf"\centering{size}\setlength{{\tabcolsep}}{{3pt}}\renewcommand{{\arraystretch}}{{1.2}}",
+            r"\makebox[\linewidth][c]{%",
+            rf"\begin{{tabular}}{{{aligned}}}",
+            r"\hline",
+            " & ".join(_latex_head(*head) for head in heads) + r" \\",
+            r"\hline",
+            *(" & ".join(map(latex_text, row)) + r" \\" for row in zip(*cells, strict=True)),
+            r"\hline",
+            r"\end{tabular}}",
+            *([rf"\par\medskip\parbox{{\linewidth}}{{\raggedright {notes}}}"] if notes else []),
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def column_width(name: str, cells: Sequence[str]) -> int:
+    """Characters of a column whose heading may be broken between words."""
+    return max(map(len, [*name.split(), *cells]))
+
+
+def _latex_head(name: str, width: int, aligned: str) -> str:
+    """A heading over several lines where it is wider than its column."""
+    lines = [latex_text(line) for line in textwrap.wrap(name, width)]
+    if len(lines) < 2:
+        return lines[0]
+    return rf"\begin{{tabular}}[b]{{@{{}}{aligned}@{{}}}}" + r" \\ ".join(lines) + r"\end{tabular}"
+
+
+def latex_text(text: str) -> str:
+    """Escaped; a character that LaTeX does not know without a package becomes a question mark."""
+    known = (LATEX.get(sign, sign) for sign in text)
+    return "".join(sign if sign.isascii() else "?" for sign in known)
+
+
+FORMATS: dict[str, tuple[str, Callable[[Table], str]]] = {
+    "markdown": (".md", to_markdown),
+    "csv": (".csv", to_csv),
+    "latex": (".tex", to_latex),
+}
+
+
+def write_tables(tables: Sequence[Table], folder: Path) -> list[Path]:
+    """Every table in every format, as `<key>.md`, `.csv` and `.tex`."""
+    written = []
+    for table in tables:
+        for suffix, render in FORMATS.values():
+            path = folder / f"{table.key}{suffix}"
+            path.write_text(render(table), encoding="utf-8")
+            written.append(path)
+    return written

@@ -1,0 +1,232 @@
+"""Run folders as a report reads them. What is missing, failed or unfinished is kept as such, never dropped.
+
+A sweep's `jobs.json`, written when it starts, names its jobs; without it the runs are the folders that are there.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from swapaqa.errors import InputError
+from swapaqa.result import RESULT_FILE
+from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
+
+NEEDED = ("metrics", "predictions", "prediction_columns", "config")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run.
+
+    Attributes:
+        folder: need not exist where the job was not started.
+        job: its number in the sweep, or the folder's name.
+        overrides: of the command line, with those of the sweep.
+        choices: the options of the configuration's groups, like model: core; empty where Hydra left none.
+        config: resolved; None until the run has written it.
+        result: the content of result.json; None unless `state` is DONE.
+        failure: why there is no result, in one line; None where nothing is known.
+    """
+
+    folder: Path
+    job: str
+    overrides: tuple[str, ...]
+    state: State
+    choices: Mapping[str, str]
+    config: Mapping[str, Any] | None
+    result: Mapping[str, Any] | None
+    failure: str | None
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The overrides by key, without Hydra's + and ~ in front."""
+        pairs = (override.lstrip("+~").partition("=") for override in self.overrides)
+        return {key: value for key, _, value in pairs}
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Names of the protocols with metrics: last, best_on_test, best_on_val."""
+        return tuple(self.result["metrics"]) if self.result else ()
+
+    def splits(self, protocol: str) -> tuple[str, ...]:
+        """The splits with metrics under a protocol; none where the run has no such protocol."""
+        return tuple(self.result["metrics"][protocol]["splits"]) if self.result and protocol in self.protocols else ()
+
+    def actions(self, protocol: str, split: str = "test") -> tuple[str, ...]:
+        """The actions with metrics of their own."""
+        if self.result is None or split not in self.splits(protocol):
+            return ()
+        return tuple(self.result["metrics"][protocol]["splits"][split]["per_action"])
+
+    def metric(self, name: str, protocol: str, split: str = "test", action: str | None = None) -> float | None:
+        """`name` (spearman, relative_l2_x100, pairwise_accuracy) of one action, or averaged by the run itself.
+
+        NaN where it is undefined (constant predictions), None where the run has no such number.
+        """
+        if self.result is None or split not in self.splits(protocol):
+            return None
+        found = self.result["metrics"][protocol]["splits"][split]
+        numbers = found["average"] if action is None else found["per_action"].get(action, {})
+        if name not in numbers:
+            return None
+        return float("nan") if numbers[name] is None else float(numbers[name])
+
+    def predictions(self, protocol: str, split: str = "test") -> dict[str, tuple[float, float]]:
+        """(true, predicted) in points by video id; empty without such a protocol or split."""
+        if self.result is None or protocol not in self.result["prediction_columns"]:
+            return {}
+        columns: Sequence[str] = self.result["prediction_columns"]
+        true, predicted = columns.index("true"), columns.index(protocol)
+        rows = self.result["predictions"].get(split, {})
+        return {video_id: (row[true], row[predicted]) for video_id, row in rows.items()}
+
+    def setting(self, key: str) -> Any:
+        """The value at a dotted key of the configuration, as `data.action`; None if there is none."""
+        value: Any = self.config
+        for part in key.split("."):
+            if not isinstance(value, Mapping):
+                return None
+            value = value.get(part)
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The runs of one folder, in the order of their jobs.
+
+    `command`: what started the sweep; None where no jobs.json says so.
+    """
+
+    name: str
+    folder: Path
+    command: str | None
+    runs: tuple[Run, ...]
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The keys whose overrides differ between the runs, in the order of the command line."""
+        keys = dict.fromkeys(key for run in self.runs for key in run.given)
+        return tuple(key for key in keys if len({run.given.get(key) for run in self.runs}) > 1)
+
+    def values(self, run: Run) -> dict[str, str]:
+        """The swept values of a run, as text; from its configuration where no override says them, "" if unknown."""
+        return {key: run.given.get(key) or _configured(run, key) for key in self.swept}
+
+    def in_state(self, *states: State) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if run.state in states)
+
+
+def _configured(run: Run, key: str) -> str:
+    value = run.choices.get(key, run.setting(key))
+    return "" if value is None or isinstance(value, Mapping) else str(value)
+
+
+def read_sweeps(paths: Sequence[Path]) -> list[Sweep]:
+    """Read sweeps, folders of runs and single runs; a folder named twice is read once.
+
+    Raises:
+        InputError: a path that does not exist or holds no run, a file that cannot be read.
+    """
+    once = {Path(path).resolve(): Path(path) for path in paths}
+    return [read_sweep(path) for path in once.values()]
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Read the folder of a sweep, of several runs or of one; errors as `read_sweeps`."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; name a run or a sweep, like outputs/ratio")
+    if (path / JOBS_FILE).is_file():
+        return _planned(path)
+    folders = [path] if _is_run(path) else sorted((f for f in path.iterdir() if _is_run(f)), key=_by_number)
+    if not folders:
+        raise InputError(
+            f"{path}: holds no run; name a run's folder (with {RESULT_FILE}) or a sweep's (with {JOBS_FILE})"
+        )
+    return Sweep(path.resolve().name, path, None, tuple(_read_run(f, f.name, None) for f in folders))
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in (RESULT_FILE, FAILURE_FILE, CONFIG_FILE))
+
+
+def _by_number(folder: Path) -> list[tuple[int, str]]:
+    """10 comes after 9."""
+    return [(int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", folder.name)]
+
+
+def _planned(path: Path) -> Sweep:
+    plan = _read_json(path / JOBS_FILE)
+    try:
+        jobs = [(str(job["job"]), tuple(str(override) for override in job["overrides"])) for job in plan["jobs"]]
+        name, command = str(plan["sweep"]), str(plan["command"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path / JOBS_FILE}: not the plan of a sweep ({error!r}); start the sweep again") from error
+    return Sweep(name, path, command, tuple(_read_run(path / job, job, overrides) for job, overrides in jobs))
+
+
+def _read_run(folder: Path, job: str, planned: tuple[str, ...] | None) -> Run:
+    """`planned`: the overrides that jobs.json names; None: those that Hydra wrote."""
+    written = _read_yaml(folder / ".hydra" / "overrides.yaml") or []
+    hydra = _read_yaml(folder / ".hydra" / "hydra.yaml") or {}
+    choices = {key: str(value) for key, value in _inside(hydra, "hydra", "runtime", "choices").items()}
+    found = state(folder)
+    result = _read_result(folder / RESULT_FILE) if found is State.DONE else None
+    config = result["config"] if result else _read_yaml(folder / CONFIG_FILE)
+    overrides = tuple(str(override) for override in written) if planned is None else planned
+    why = failure(folder) if found is State.FAILED else None
+    run = Run(folder, job, overrides, found, choices, config, result, why)
+    return run if planned is None else _of_this_plan(run)
+
+
+def _of_this_plan(run: Run) -> Run:
+    """The run, or a job that is not started where the folder holds a run of another plan's values."""
+    for key, value in run.given.items():
+        there = _configured(run, key)
+        if there and key.partition(".")[0] not in NOT_IDENTITY and not _same(there, value):
+            reason = f"the folder holds a run with {key}={there}"
+            return Run(run.folder, run.job, run.overrides, State.NOT_STARTED, {}, None, None, reason)
+    return run
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one.strip("'\"").lower() == other.strip("'\"").lower() or not other.isidentifier()
+
+
+def _inside(tree: Any, *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree if isinstance(tree, Mapping) else {}
+
+
+def _read_result(path: Path) -> Mapping[str, Any]:
+    result = _read_json(path)
+    missing = [key for key in NEEDED if not isinstance(result, Mapping) or key not in result]
+    if missing:
+        raise InputError(f"{path}: not the result of a run ({', '.join(missing)} missing); remove it and run again")
+    return result
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); remove it and run again") from error
+
+
+def _read_yaml(path: Path) -> Any:
+    """Values as written: interpolations stay text. None without the file."""
+    if not path.is_file():
+        return None
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except Exception as error:  # yaml's own errors, and OmegaConf's for what is no tree
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read ({reason}); remove the folder and run again") from error
