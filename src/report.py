@@ -1,10 +1,12 @@
 """What finished runs say: `python -m src.report show outputs/ratio`, of one or several sweeps, folders or runs.
 
-`show` prints the tables and writes them, figures and one page with everything into `<first path>/report`.
+`show` prints the tables and writes them, figures and one page with everything into `<first path>/report`. `wandb`
+builds the dashboards of a wandb project; `sync` uploads what runs logged offline.
 """
 
 import argparse
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,11 @@ from swapaqa.report.tables import build_tables
 TERMINAL = "terminal"
 
 
-def show(paths: list[Path], out: Path | None, form: str) -> None:
-    """Print the tables of all runs below `paths` in one form, and write them in every form with the page."""
+def show(paths: list[Path], out: Path | None, form: str, project: str | None) -> None:
+    """Print the tables of all runs below `paths` in one form, and write them in every form with the page.
+
+    `project`: of wandb, to log the figures there too, in the group of the first sweep.
+    """
     sweeps = read_sweeps(paths)
     tables = build_tables(sweeps)
     folder = out or paths[0] / "report"
@@ -39,6 +44,10 @@ def show(paths: list[Path], out: Path | None, form: str) -> None:
             console.out(FORMATS[form][1](table), highlight=False)
     notice = Console(stderr=True, soft_wrap=True, highlight=False)
     notice.print(f"{len(written)} files written to {folder}", markup=False)
+    if project:
+        from swapaqa import tracking  # wandb takes seconds to import
+
+        tracking.log_report(project, sweeps[0].name, [path for path in written if path.suffix == ".png"], folder)
 
 
 def make_folder(folder: Path) -> None:
@@ -57,19 +66,56 @@ def open_data(config: Mapping[str, Any]) -> VideoData:
         raise InputError(" ".join(str(error.__cause__ or error).split())) from error
 
 
+def dashboards(words: list[str]) -> None:
+    """Build the dashboards of `project=NAME [entity=NAME]`, or say what would be built."""
+    from swapaqa.report import wandb_server
+
+    given = dict(word.partition("=")[::2] for word in words)
+    if not given.get("project") or set(given) - {"project", "entity"}:
+        raise InputError(f"{' '.join(words) or 'nothing given'}: say project=NAME, and entity=NAME for a team")
+    say(wandb_server.make_dashboard(given["project"], given.get("entity")))
+
+
+def sync(paths: list[Path]) -> None:
+    """Upload the offline wandb runs below `paths`; exit status 1 if some are left."""
+    from swapaqa.report import wandb_server
+
+    lines, complete = wandb_server.sync(paths)
+    say(lines)
+    sys.exit(0 if complete else 1)
+
+
+def say(lines: Sequence[str]) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    for line in lines:
+        console.print(line, markup=False)
+
+
 def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the subcommand."""
     parser = commands.add_parser("show", help="tables, figures and a page of sweeps, folders of runs, or runs")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: report/ in the first path")
     parser.add_argument("--format", choices=(TERMINAL, *FORMATS), default=TERMINAL, help="of what is printed")
-    parser.set_defaults(run=lambda given: show(given.paths, given.out, given.format))
+    parser.add_argument("--wandb", metavar="PROJECT", help="log the figures in this wandb project too")
+    parser.set_defaults(run=lambda given: show(given.paths, given.out, given.format, given.wandb))
+
+
+def add_wandb(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommands that talk to a wandb server."""
+    parser = commands.add_parser("wandb", help="build the dashboards of a project: project=NAME [entity=NAME]")
+    parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
+    parser.set_defaults(run=lambda given: dashboards(given.words))
+    parser = commands.add_parser("sync", help="upload the runs that were logged offline")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.set_defaults(run=lambda given: sync(given.paths))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m src.report", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="command")
     add_show(commands)
+    add_wandb(commands)
     given = parser.parse_args()
     given.run(given)
 

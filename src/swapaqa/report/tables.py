@@ -21,6 +21,7 @@ from swapaqa.report.arms import (
     seed_words,
 )
 from swapaqa.report.cells import METRIC_WORDS, Cell, Table, estimate_cell
+from swapaqa.report.duplicates import merged
 from swapaqa.report.forms import (
     BOTH,
     action_table,
@@ -36,7 +37,7 @@ from swapaqa.report.scope import Scope
 
 def build_tables(sweeps: Sequence[Sweep]) -> list[Table]:
     """Every table that the runs of `sweeps` answer; every run is in one of them at least."""
-    arms = find_arms(sweeps)
+    arms = merged(find_arms(sweeps))
     tables, shown = [], set()
     for data in dict.fromkeys(arm.data for arm in arms):
         scope = Scope(data, {arm: members for arm, members in arms.items() if arm.data == data}, sweeps)
