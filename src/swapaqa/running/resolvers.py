@@ -4,7 +4,6 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -40,16 +39,16 @@ def run_folder(*, _root_: DictConfig) -> str:
     return str(found or runs / started())
 
 
-def swept() -> dict[str, Any]:
+def swept() -> DictConfig:
     """What this job of a sweep has of its own, `{"aug.ratio": "1.5"}`; empty for a single run."""
     if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
-        return {}
+        return OmegaConf.create({})
     try:
         jobs = json.loads((Path(HydraConfig.get().sweep.dir) / JOBS_FILE).read_text())["jobs"]
     except (OSError, ValueError, KeyError):
-        return {}
+        return OmegaConf.create({})
     number = str(HydraConfig.get().job.num)
-    return next((job["swept"] for job in jobs if job["job"] == number), {})
+    return OmegaConf.create(next((job["swept"] for job in jobs if job["job"] == number), {}))
 
 
 def register() -> None:
