@@ -5,7 +5,6 @@ of its own, which read the resolved configuration from the job's folder.
 """
 
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
@@ -20,7 +19,7 @@ from swapaqa.console import quieten
 from swapaqa.errors import InputError
 from swapaqa.running import processes
 from swapaqa.running.interruption import STOPPED
-from swapaqa.running.jobs import Start, claim, failure
+from swapaqa.running.jobs import Start, claim, failure, recorded
 from swapaqa.running.training import run_here
 
 log = logging.getLogger(__name__)
@@ -29,35 +28,61 @@ log = logging.getLogger(__name__)
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
-    in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
-    refuse_unswept(cfg, in_sweep)
-    check(cfg)
     quieten()
+    in_sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if in_sweep:
+        job(cfg, folder)
+    else:
+        refuse_unswept(cfg)
+        check(cfg)
+        run(cfg, folder, in_sweep=False)
+
+
+def job(cfg: DictConfig, folder: Path) -> None:
+    """Run a job of a sweep. If it fails the sweep goes on, and says so again when all jobs have ended."""
+    try:
+        with recorded(folder):
+            check(cfg)
+    except InputError:
+        status = 2
+    else:
+        status = run(cfg, folder, in_sweep=True)
+    if status:
+        log.error("%s failed: %s", folder, failure(folder))
+
+
+def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
+    """Train in this process or in others, as the configuration and whoever started this process want it.
+
+    Returns:
+        0, or in a sweep the exit status of a job that failed and said why in its folder.
+    """
     place = processes.place()
+    if place is not None and place.rank > 0:
+        logging.getLogger().setLevel(logging.WARNING)  # one process tells for all
     start = claim(folder, cfg, in_sweep, write=place is None or place.rank == 0)
     if start is Start.DONE:
         log.info("%s is done: nothing to do", folder)
-        return
+        return 0
     count = processes.wanted(cfg.trainer)
     if place is None and (in_sweep or count > 1):
         status = processes.run_job(folder, count)
         if status == STOPPED or (status and not in_sweep):
             sys.exit(status)
-        if status:
-            log.error("%s failed: %s", folder, failure(folder))
-        return
+        return status
     try:
         run_here(cfg, folder)
     except Exception:
         if not in_sweep:
             raise
-        log.exception("%s failed: %s", folder, failure(folder))  # the sweep says so again when all jobs have ended
+        return 1  # failed.txt has the traceback
+    return 0
 
 
-def refuse_unswept(cfg: DictConfig, in_sweep: bool) -> None:
+def refuse_unswept(cfg: DictConfig) -> None:
     """A sweep's file without --multirun would quietly be one job with none of its values."""
-    if "sweep" in cfg and not in_sweep:
+    if "sweep" in cfg:
         command = f"python -m src.train --multirun +sweeps={cfg.sweep}"
         raise InputError(f"+sweeps={cfg.sweep} is a sweep and needs --multirun: {command}")
     if cfg.plan:
@@ -65,8 +90,6 @@ def refuse_unswept(cfg: DictConfig, in_sweep: bool) -> None:
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings(
-        "ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning
-    )  # ours, by the plugin's name
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports to its makers otherwise
+    # the launcher of ours has the plugin's own name
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/ray' is validated", UserWarning)
     run_recipe(main)

@@ -67,6 +67,12 @@ def isolated(folder: Path, cache: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def train_environment(demo_cache: Path) -> Callable[[Path], dict[str, str]]:
+    """`train_environment(folder)`: what `train_process` runs in, for tests that start the program themselves."""
+    return lambda folder: isolated(folder, demo_cache)
+
+
+@pytest.fixture(scope="session")
 def train_process(demo_cache: Path) -> Run:
     """`train_process(folder, *overrides)`: `python -m src.train` from the repository; the run is in `folder/run`."""
 

@@ -147,6 +147,7 @@ def recorded(folder: Path) -> Iterator[None]:
             raise SystemExit(STOPPED) from error
         cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
         line = str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
+        folder.mkdir(parents=True, exist_ok=True)
         write_failure(folder, " ".join(line.rsplit("InputError: ", 1)[-1].split()), traceback.format_exc())
         raise
 

@@ -5,13 +5,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
 
+from swapaqa.config import fail
+from swapaqa.errors import InputError
 from swapaqa.running.jobs import State, failure, state, write_jobs
+from swapaqa.running.launchers import prepare_launcher
 
 
 def jobs_of(params: DictConfig | None, overrides: Sequence[str]) -> list[list[str]]:
@@ -36,6 +40,10 @@ class Overview(Callback):
 
             show_plan(config, self._jobs(config))
             sys.exit(0)
+        try:
+            prepare_launcher(config.hydra.launcher, torch.cuda.device_count())
+        except InputError as error:  # Hydra makes a warning of what a callback raises
+            fail(str(error))
         folder = Path(config.hydra.sweep.dir)
         command = f"python -m src.train --multirun {shlex.join(config.hydra.overrides.task)}"
         write_jobs(folder, config.get("sweep", folder.name), command, self._jobs(config))
