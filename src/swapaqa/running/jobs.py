@@ -3,6 +3,7 @@
 Nothing that a run wrote is overwritten in silence: a finished run is left alone, an unfinished one is continued.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from swapaqa.result import RESULT_FILE
 from swapaqa.running.interruption import STOPPED, stop_request
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
+LOCK_FILE = ".lock"
 RESUME_FILE = Path("checkpoints", "resume.ckpt")
 NOT_IDENTITY = ("logger", "resume", "plan", "save_every", "hydra")  # a run with others of these is the same run
 
@@ -94,8 +96,15 @@ def claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool = True) -> 
     unfinished; a single run is continued with `resume=true` only. `write`: False for all processes of a run but one.
 
     Raises:
-        InputError: the folder holds a run that this one would overwrite.
+        InputError: the folder holds a run that this one would overwrite, or another process trains in it now.
     """
+    if write:
+        with occupied(folder):
+            return _claim(folder, cfg, in_sweep, write)
+    return _claim(folder, cfg, in_sweep, write)
+
+
+def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
     before, now = stored_identity(folder), resolved(cfg)
     difference = None if before is None else first_difference(before, now)
     found = state(folder)
@@ -132,6 +141,22 @@ def _keep_metrics(folder: Path) -> None:
 
 def _elsewhere(in_sweep: bool) -> str:
     return f"choose another hydra.{'sweep' if in_sweep else 'run'}.dir"
+
+
+@contextmanager
+def occupied(folder: Path) -> Iterator[None]:
+    """Keep a run folder for this process while it is inside; the system lets go of it however the process ends.
+
+    Raises:
+        InputError: another process is inside.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK_FILE, "w") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock, which loader processes would inherit
+        except (BlockingIOError, PermissionError) as error:
+            raise InputError(f"{folder}: another process is training in this folder; wait for it or end it") from error
+        yield
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from swapaqa.report.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, device_name, write_result
 from swapaqa.running import processes
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk
-from swapaqa.running.jobs import RESUME_FILE, recorded
+from swapaqa.running.jobs import RESUME_FILE, occupied, recorded
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 def run_here(cfg: DictConfig, folder: Path) -> None:
     """Train `cfg` in this process, as one of several or alone, and leave `failed.txt` if that fails."""
     status = 1
-    with recorded(folder), errors_of_a_full_disk(folder):
+    alone = occupied(folder) if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
+    with alone, recorded(folder), errors_of_a_full_disk(folder):
         try:
             train(cfg, folder)
             status = 0
