@@ -18,7 +18,6 @@ from swapaqa.running.jobs import (
     failure,
     first_difference,
     newest_unfinished,
-    occupied,
     recorded,
     state,
     write_failure,
