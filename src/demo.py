@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -29,7 +28,7 @@ from rich.table import Table
 from torch import Tensor
 
 from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, scale_boxes
-from swapaqa.config import check, run_recipe
+from swapaqa.config import check, compose_quietly, run_recipe
 from swapaqa.data.boxes import BoxRequest, BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
@@ -93,9 +92,7 @@ class Videos(NamedTuple):
 
 def configuration(overrides: list[str]) -> DictConfig:
     """The configuration of `src.train` with these overrides, checked."""
-    with initialize_config_dir(str(CONFIG), version_base="1.3"):
-        cfg = compose("train", [*overrides, "logger=csv", "name=demo"], return_hydra_config=False)
-    cfg.logger.save_dir = "."  # only a run has a folder
+    cfg = compose_quietly(CONFIG, overrides, "demo")
     check(cfg)
     return cfg
 

@@ -164,7 +164,8 @@ def test_missing_box_file(tmp_path: Path, train_inside: Run, aqa7_tree: Tree) ->
     root = aqa7_tree()
     path = root / "boxes" / "diving" / "004.txt"
     path.unlink()
-    assert_refused(train_inside(tmp_path, *aqa7(root)), str(path), "boxes.root=", "boxes=fixed")
+    done = train_inside(tmp_path, *aqa7(root))
+    assert_refused(done, str(path), "python -m src.boxes make data=... source=tracker", "boxes=fixed")
 
 
 def test_box_file_with_a_wrong_line(tmp_path: Path, train_inside: Run, aqa7_tree: Tree) -> None:

@@ -12,6 +12,7 @@ import os
 import sys
 import typing
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -115,6 +116,17 @@ def explain_override(error: HydraException) -> str:
 def _suggestion(key: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
+
+
+def compose_quietly(folder: Path, overrides: Sequence[str], name: str) -> DictConfig:
+    """The configuration of `src.train` for a program that trains nothing: no wandb, no run folder. Not checked.
+
+    `folder`: of the configuration, `conf`.
+    """
+    with hydra.initialize_config_dir(str(folder), version_base="1.3"):
+        cfg = hydra.compose("train", [*overrides, "logger=csv", f"name={name}"])
+    cfg.logger.save_dir = "."  # only a run has a folder
+    return cfg
 
 
 def check(cfg: DictConfig) -> None:

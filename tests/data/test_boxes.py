@@ -124,7 +124,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_names_the_ways_out(tmp_path: Path, box_source: Source) -> None:
-    with pytest.raises(InputError, match=r"boxes\.root=.*boxes=fixed") as error:
+    ways = r"boxes\.root=.*python -m src\.boxes make data=\.\.\. source=tracker.*boxes=fixed"
+    with pytest.raises(InputError, match=ways) as error:
         box_source("darklabel").find([tmp_path / "007", tmp_path / "7"])
     assert str(tmp_path / "007.txt") in str(error.value)
 

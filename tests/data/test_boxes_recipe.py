@@ -14,10 +14,11 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
 
 
-def test_measure_prints_a_row_for_each_tracker_and_first_box() -> None:
+def test_measure_prints_a_row_for_each_way_to_boxes() -> None:
     done = run("measure", "--videos", "2")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("csrt") == done.stdout.count("kcf") == 2
+    assert done.stdout.count("csrt") == done.stdout.count("kcf") == 4
+    assert done.stdout.count("linear") == 2  # three keyframes without a tracker
 
 
 def test_strip_draws_a_real_dive(tmp_path: Path, real_data: Path) -> None:

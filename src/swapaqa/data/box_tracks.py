@@ -19,6 +19,10 @@ from swapaqa.data.box_source import BoxRequest
 from swapaqa.errors import InputError
 
 Several = Literal["error", "union"]
+MAKE_BOXES = (  # what those do who have none
+    "make boxes for the whole data set with `python -m src.boxes make data=... source=tracker` (docs/boxes.md), or "
+    "take the centred rectangle instead with boxes=fixed"
+)
 
 
 class BoxRow(NamedTuple):
@@ -126,8 +130,7 @@ class BoxFiles(ABC):
         found = existing([path for file in files for path in self.candidates(file)])
         if found is None:
             raise InputError(
-                f"{self.candidates(files[0])[0]}: no such box file; draw it (docs/boxes.md), name its folder with "
-                "boxes.root=, or take the centred rectangle instead with boxes=fixed"
+                f"{self.candidates(files[0])[0]}: no such box file; name its folder with boxes.root=, {MAKE_BOXES}"
             )
         return found
 

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from swapaqa.data.box_source import BoxRequest
-from swapaqa.data.box_tracks import existing, interpolate_keyframes
+from swapaqa.data.box_tracks import MAKE_BOXES, existing, interpolate_keyframes
 from swapaqa.data.cache import cache_root
 from swapaqa.data.darklabel import read_darklabel
 from swapaqa.data.motion import find_first_box
@@ -154,7 +154,7 @@ class TrackerResults:
         if found is None:
             raise InputError(
                 f"{files[0].parent / files[0].name}.txt: no such box file; name the folder of the tracker's results "
-                "with boxes.root=, or use boxes=fixed"
+                f"with boxes.root=, {MAKE_BOXES}"
             )
         return found
 
@@ -165,6 +165,16 @@ class TrackerResults:
 
 def read_tracker_results(path: Path, frames: Sequence[int]) -> np.ndarray:
     """Read a tracker's result file and interpolate where it has nothing: (T, 4) for `frames`, the first line being 0.
+
+    Raises:
+        InputError: as `result_rows`.
+    """
+    rows = result_rows(path)
+    return interpolate_keyframes(np.array(list(rows)), np.array(list(rows.values())), frames)
+
+
+def result_rows(path: Path) -> dict[int, np.ndarray]:
+    """The boxes (4,) of a tracker's result file by line, counted from 0, without the lines that say lost.
 
     A line holds `x,y,w,h` or the four corners of a polygon (8 numbers, its enclosing box is taken), separated by
     commas, tabs or spaces, in pixels counted from 0. A line of one number is a code of the VOT toolkit (1 start, 2
@@ -180,7 +190,7 @@ def read_tracker_results(path: Path, frames: Sequence[int]) -> np.ndarray:
             rows[number - 1] = box
     if not rows:
         raise InputError(f"{path}: no box in it; run the tracker again, or use boxes=fixed")
-    return interpolate_keyframes(np.array(list(rows)), np.array(list(rows.values())), frames)
+    return rows
 
 
 def _result_box(line: str, place: str) -> np.ndarray | None:

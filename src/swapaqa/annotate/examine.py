@@ -1,0 +1,164 @@
+"""One video's boxes looked at: read as the training would, measured, and drawn into a few frames."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from swapaqa.annotate.follow import shrink
+from swapaqa.annotate.make import leave_interrupts_to_the_parent
+from swapaqa.annotate.suspicion import (
+    Suspicion,
+    largest_jump,
+    largest_size_change,
+    lost_share,
+    motion_inside,
+    outside_share,
+    suspicions,
+)
+from swapaqa.data.box_source import BoxRequest, BoxSource
+from swapaqa.data.box_tracks import BoxFiles
+from swapaqa.data.motion import camera_motion
+from swapaqa.data.video import read_frames
+from swapaqa.errors import InputError
+
+SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
+TILE = 96  # pixels, height of a frame in a strip
+WORKING_SIDE = 120  # pixels: the short side of the frames in which motion is looked for
+YELLOW = (255, 210, 0)
+
+
+class Question(NamedTuple):
+    """A video whose boxes are to be examined."""
+
+    video_id: str
+    split: str
+    action: str
+    media: Path
+    frames: Sequence[int]  # zero-based
+    files: list[Path]
+    source: BoxSource
+
+
+class Examined(NamedTuple):
+    """What was found about a video. `problem` is a training's reason to stop, else empty."""
+
+    video_id: str
+    split: str
+    action: str
+    problem: str
+    found: list[Suspicion]  # the worst first
+    strip: bytes  # JPEG; empty where nothing could be read
+    state: str = ""  # what the ledger knows of the file
+
+    @property
+    def severity(self) -> float:
+        """Of the worst suspicion; infinite where there are no boxes."""
+        return float("inf") if self.problem else max((found.severity for found in self.found), default=0.0)
+
+    @property
+    def suspicious(self) -> bool:
+        return self.severity >= 1 and self.state != "accepted"
+
+
+def examine(question: Question) -> Examined:
+    """Read, measure and draw the boxes of one video."""
+    try:
+        path = question.source.find(question.files)
+        frames = list(question.frames)
+        early, late = pairs_of(frames)
+        shown = sorted({*early, *late})
+        pictures = dict(zip(shown, read_frames(question.media, shown), strict=True))
+        size = pictures[shown[0]].shape[:2]
+        boxes = question.source.read(BoxRequest(question.files, size, frames, question.media, frames))
+        boxed = boxed_frames(question.source, path, size) or frames
+        found = suspicions(measures(pictures, frames, boxes, boxed))
+    except InputError as error:
+        return Examined(question.video_id, question.split, question.action, str(error), [], b"")
+    by_frame = dict(zip(frames, boxes, strict=True))
+    strip = draw_strip([pictures[frame] for frame in early], [by_frame[frame] for frame in early])
+    return Examined(question.video_id, question.split, question.action, "", found, strip)
+
+
+def measures(
+    pictures: dict[int, np.ndarray], frames: list[int], boxes: np.ndarray, boxed: Sequence[int]
+) -> dict[str, float]:
+    """Every measure of LIMITS for boxes (T, 4) in `frames`.
+
+    Args:
+        pictures: (H, W, 3) uint8 RGB by frame, at least those of `pairs_of(frames)`.
+        boxed: the frames that have a box of their own.
+    """
+    early, late = pairs_of(frames)
+    height, width = pictures[early[0]].shape[:2]
+    return {
+        "jump": largest_jump(boxes),
+        "size change": largest_size_change(boxes),
+        "lost": lost_share(frames, boxed),
+        "outside": outside_share(boxes, (height, width)),
+        "no motion inside": motion_of(pictures, early, late, frames, boxes),
+    }
+
+
+def pairs_of(frames: Sequence[int]) -> tuple[list[int], list[int]]:
+    """SHOWN frames spread over the window, and the frame of the window that follows each of them."""
+    positions = np.linspace(0, max(0, len(frames) - 2), min(SHOWN, max(1, len(frames) - 1))).round().astype(int)
+    return [frames[p] for p in positions], [frames[min(p + 1, len(frames) - 1)] for p in positions]
+
+
+def boxed_frames(source: BoxSource, path: Path | None, size: tuple[int, int]) -> list[int]:
+    """The frames that have a box in the file itself, zero-based; none known for a source without such files."""
+    if path is None or not isinstance(source, BoxFiles):
+        return []
+    return [row.frame - source.frame_start for row in source.parse(path, size).rows]
+
+
+def motion_of(
+    pictures: dict[int, np.ndarray], early: list[int], late: list[int], frames: list[int], boxes: np.ndarray
+) -> float:
+    """`motion_inside` of pairs of frames, made small and grey, the camera's motion taken out."""
+    height, width = pictures[early[0]].shape[:2]
+    scale = min(1.0, WORKING_SIDE / min(height, width))
+    size = (round(width * scale), round(height * scale))
+    grey = {
+        frame: cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+        for frame, picture in pictures.items()
+    }
+    differences = []
+    for first, second in zip(early, late, strict=True):
+        motion = camera_motion(grey[first], grey[second])
+        laid = cv2.warpAffine(grey[second], motion, size, borderMode=cv2.BORDER_REPLICATE)
+        differences.append(cv2.blur(cv2.absdiff(laid, grey[first]), (3, 3)))
+    small = {frame: shrink(box, scale) for frame, box in zip(frames, boxes, strict=True)}
+    before, after = (np.stack([small[frame] for frame in chosen]) for chosen in (early, late))
+    return motion_inside(np.stack(differences).astype(np.float32), before, after)
+
+
+def draw_strip(pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> bytes:
+    """Frames (H, W, 3) RGB side by side with their boxes in yellow, as a JPEG of TILE rows."""
+    scale = TILE / pictures[0].shape[0]
+    tiles = []
+    for picture, box in zip(pictures, boxes, strict=True):
+        tile = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        x1, y1, x2, y2 = (round(float(value) * scale) for value in box)
+        cv2.rectangle(tile, (x1, y1), (x2, y2), (0, 0, 0), 3)
+        cv2.rectangle(tile, (x1, y1), (x2, y2), YELLOW, 1)
+        tiles.append(np.pad(tile, ((0, 0), (0, 2), (0, 0)), constant_values=255))
+    _, encoded = cv2.imencode(".jpg", np.hstack(tiles)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return encoded.tobytes()
+
+
+def examine_all(questions: Sequence[Question], processes: int) -> Iterator[Examined]:
+    """Examine all in so many processes; each result as soon as it is there."""
+    if processes == 1 or len(questions) < 2:
+        yield from map(examine, questions)
+        return
+    pool = ProcessPoolExecutor(min(processes, len(questions)), initializer=leave_interrupts_to_the_parent)
+    try:
+        for future in as_completed([pool.submit(examine, question) for question in questions]):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,202 @@
+"use strict";
+/* The boxes of one video: what was drawn, what a tracker proposes, undo, and the text that the loader reads. */
+
+const UNDO_STEPS = 300;
+const COALESCE = 700; // ms: key presses of one kind that follow so closely are one step back
+const DENSE = 0.5; // of the frames: a file with more rows of one athlete is a track, not keyframes
+
+const hundredth = (value) => Math.round(value * 100) / 100 + 0;
+
+/** A box as the loader will read it: x, y, w, h in hundredths, x2 = x + w - 1. */
+function tidyBox([x1, y1, x2, y2]) {
+  const [x, y, w, h] = [x1, y1, x2 - x1 + 1, y2 - y1 + 1].map(hundredth);
+  return [x, y, x + w - 1, y + h - 1];
+}
+
+/** Linear interpolation between the entries [frame, box] of a map, the nearest one held outside. */
+function interpolate(entries, frame) {
+  let before = null, after = null;
+  for (const [at, box] of entries) {
+    if (at <= frame && (before === null || at > before[0])) before = [at, box];
+    if (at >= frame && (after === null || at < after[0])) after = [at, box];
+  }
+  if (before === null || after === null || before[0] === after[0]) return (before || after)[1];
+  const steps = after[0] - before[0];
+  return before[1].map((value, side) => ((after[1][side] - value) / steps) * (frame - before[0]) + value);
+}
+
+/** One athlete. A track is moved through the keyframes: each corrects it, less and less towards the next one. */
+class Athlete {
+  constructor(id) {
+    this.id = id;
+    this.keys = new Map(); // frame -> {box, label}
+    this.track = new Map();
+  }
+
+  copy() {
+    const copy = new Athlete(this.id);
+    copy.keys = new Map(this.keys);
+    copy.track = new Map(this.track);
+    return copy;
+  }
+
+  get empty() {
+    return !this.keys.size && !this.track.size;
+  }
+
+  boxAt(frame) {
+    if (this.empty) return null;
+    if (this.keys.has(frame)) return this.keys.get(frame).box;
+    const keys = [...this.keys].map(([at, {box}]) => [at, box]);
+    if (!this.track.size) return interpolate(keys, frame);
+    const track = [...this.track].map(([at, {box}]) => [at, box]);
+    const base = interpolate(track, frame);
+    if (!keys.length) return base;
+    const offsets = keys.map(([at, box]) => {
+      const own = interpolate(track, at);
+      return [at, box.map((value, side) => value - own[side])];
+    });
+    const offset = interpolate(offsets, frame);
+    return base.map((value, side) => value + offset[side]);
+  }
+
+  /** Where the box of a frame comes from, in a word. */
+  kindAt(frame) {
+    const known = [...this.keys.keys(), ...this.track.keys()];
+    if (!known.length) return "no box";
+    if (this.keys.has(frame)) return "keyframe";
+    if (this.track.has(frame)) return "tracker";
+    return frame < Math.min(...known) || frame > Math.max(...known) ? "held" : "between";
+  }
+
+  rows() {
+    const moved = [...this.track.keys()].filter((frame) => !this.keys.has(frame));
+    const rows = moved.map((frame) => ({frame, box: tidyBox(this.boxAt(frame)), label: this.track.get(frame).label}));
+    for (const [frame, {box, label}] of this.keys) rows.push({frame, box, label});
+    return rows.map((row) => ({...row, id: this.id}));
+  }
+}
+
+class Annotation {
+  /** `words`: the overview's `hand` and `trackers`, the labels of rows by hand and by trackers. */
+  constructor(rows, frames, words) {
+    this.words = words;
+    this.frames = frames;
+    this.past = [];
+    this.future = [];
+    this.last = {name: "", time: 0};
+    this.active = 0;
+    this.athletes = this.sorted(rows);
+  }
+
+  sorted(rows) {
+    const athletes = new Map();
+    const {hand, trackers} = this.words;
+    for (const {frame, id, box, label} of rows) {
+      if (!athletes.has(id)) athletes.set(id, new Athlete(id));
+      const athlete = athletes.get(id);
+      const dense = rows.filter((row) => row.id === id).length > Math.max(8, DENSE * this.frames.length);
+      const tracked = trackers.includes(label) || (dense && label !== hand);
+      (tracked ? athlete.track : athlete.keys).set(frame, {box, label});
+    }
+    return athletes.size ? [...athletes.values()] : [new Athlete("0")];
+  }
+
+  get athlete() {
+    return this.athletes[this.active];
+  }
+
+  get drawn() {
+    return this.athletes.filter((athlete) => !athlete.empty);
+  }
+
+  unionAt(frame) {
+    const boxes = this.drawn.map((athlete) => athlete.boxAt(frame));
+    return boxes.length ? unionBox(boxes) : null;
+  }
+
+  /** Every change goes through here, so that it can be taken back. */
+  change(name, action) {
+    const now = Date.now();
+    if (name !== this.last.name || now - this.last.time > COALESCE) {
+      this.past.push(this.snapshot());
+      if (this.past.length > UNDO_STEPS) this.past.shift();
+    }
+    this.last = {name, time: now};
+    this.future = [];
+    action();
+  }
+
+  snapshot() {
+    return {active: this.active, athletes: this.athletes.map((athlete) => athlete.copy())};
+  }
+
+  restore(from, to) {
+    if (!from.length) return false;
+    to.push(this.snapshot());
+    Object.assign(this, from.pop());
+    this.last = {name: "", time: 0};
+    return true;
+  }
+
+  undo() {
+    return this.restore(this.past, this.future);
+  }
+
+  redo() {
+    return this.restore(this.future, this.past);
+  }
+
+  setBox(name, frame, box) {
+    this.change(`${name} ${frame} ${this.active}`, () => {
+      this.athlete.keys.set(frame, {box: tidyBox(box), label: this.words.hand});
+    });
+  }
+
+  removeKey(frame) {
+    if (!this.athlete.keys.has(frame)) return false;
+    this.change("", () => this.athlete.keys.delete(frame));
+    return true;
+  }
+
+  dropTracks() {
+    this.change("", () => this.athletes.forEach((athlete) => athlete.track.clear()));
+  }
+
+  /** The next athlete; a second one where there is one only. */
+  other() {
+    if (this.athletes.length === 1 && !this.athlete.empty) {
+      const id = this.athlete.id === "1" ? "0" : "1";
+      this.change("", () => this.athletes.push(new Athlete(id)));
+    }
+    this.active = (this.active + 1) % this.athletes.length;
+  }
+
+  /** Keyframes by athlete and frame: what a tracker starts from. */
+  keyframes() {
+    const athletes = this.drawn.length ? this.drawn : [this.athlete];
+    const window = new Set(this.frames);
+    return Object.fromEntries(athletes.map((athlete) => {
+      const keys = [...athlete.keys].filter(([frame]) => window.has(frame));
+      return [athlete.id, Object.fromEntries(keys.map(([frame, {box}]) => [frame, box]))];
+    }));
+  }
+
+  setTracks(rows) {
+    this.change("", () => {
+      for (const athlete of this.athletes) {
+        const own = rows.filter((row) => row.id === athlete.id);
+        if (own.length) athlete.track = new Map(own.map(({frame, box, label}) => [frame, {box, label}]));
+      }
+    });
+  }
+
+  /** DarkLabel's default format: frame,id,x,y,w,h,label. */
+  text() {
+    const rows = this.athletes.flatMap((athlete) => athlete.rows()).sort((a, b) => a.frame - b.frame);
+    return rows.map(({frame, id, box: [x1, y1, x2, y2], label}) => {
+      const word = label.replace(/[,"]/g, " ").split(/\s+/).filter(Boolean).join(" ");
+      return `${frame},${id},${[x1, y1, x2 - x1 + 1, y2 - y1 + 1].map(hundredth).join(",")},${word}\n`;
+    }).join("");
+  }
+}

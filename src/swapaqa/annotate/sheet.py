@@ -1,0 +1,93 @@
+"""What an examination of boxes leaves behind: a table of all videos, and a contact sheet for each action."""
+
+import base64
+import csv
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from swapaqa.annotate.examine import Examined
+from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE
+
+TABLE = "check.csv"
+COLUMNS = ("video", "split", "action", "severity", *LIMITS, "file", "problem")
+STYLE = """
+body { font: 14px system-ui, sans-serif; margin: 1.5em; color: #1c2430; background: #fff; max-width: 1100px }
+li { display: grid; grid-template-columns: 15em 1fr; gap: 1em; padding: .4em 0; border-top: 1px solid #d5dae2 }
+ol { padding: 0; list-style: none } img { max-width: 100%; height: auto; display: block }
+.bad { color: #b00020 } .name { font-weight: 600 } .small { color: #556 }
+"""
+
+
+def sorted_by_severity(found: Sequence[Examined]) -> list[Examined]:
+    """The most suspicious first; accepted ones after all others."""
+    return sorted(found, key=lambda video: (video.state == "accepted", -video.severity, video.video_id))
+
+
+def reason(video: Examined) -> str:
+    """In words: the problem, or the measures beyond their limits, or the worst one."""
+    if video.problem:
+        return video.problem
+    beyond = [found for found in video.found if found.severity >= 1] or video.found[:1]
+    return ", ".join(f"{found.measure} {found.value:.2f}" for found in beyond)
+
+
+def write_table(found: Sequence[Examined], path: Path) -> None:
+    """A line a video, the most suspicious first: its worst severity and every measure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for video in sorted_by_severity(found):
+            values = {suspicion.measure: f"{suspicion.value:.3f}" for suspicion in video.found}
+            measures = [values.get(measure, "") for measure in LIMITS]
+            row = [video.video_id, video.split, video.action, f"{video.severity:.2f}", *measures]
+            writer.writerow([*row, video.state, video.problem])
+
+
+def read_severities(path: Path) -> dict[str, float]:
+    """Severity by video id, from a table of `write_table`; empty where there is none."""
+    if not path.is_file():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        return {row["video"]: float(row["severity"]) for row in csv.DictReader(file)}
+
+
+def write_sheets(found: Sequence[Examined], folder: Path) -> list[Path]:
+    """One HTML page an action, with its pictures in it; the most suspicious video comes first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for action in dict.fromkeys(video.action for video in found):
+        videos = sorted_by_severity([video for video in found if video.action == action])
+        path = folder / f"{action.replace('/', '_')}.html"
+        path.write_text(sheet(action, videos), encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def sheet(action: str, videos: Sequence[Examined]) -> str:
+    """The page of one action."""
+    name = html.escape(action)
+    limits = ", ".join(
+        f"{key} {'below' if key in LOWER_IS_WORSE else 'from'} {value:g}" for key, value in LIMITS.items()
+    )
+    suspicious = sum(video.suspicious for video in videos)
+    items = "\n".join(_item(video) for video in videos)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Boxes: {name}</title><style>{STYLE}</style>'
+        f"<h1>{name}</h1><p>{suspicious} of {len(videos)} videos are suspicious, the most suspicious first. "
+        f'Suspicious is: {limits}. <span class="small">Correct them with <code>python -m src.boxes draw</code>, where '
+        f"<kbd>g</kbd> accepts a video as it is.</span></p><ol>{items}</ol></html>\n"
+    )
+
+
+def _item(video: Examined) -> str:
+    bad = ' class="bad"' if video.suspicious else ""
+    state = f"{video.split}, {video.state}" if video.state else video.split
+    words = (
+        f'<div><div class="name">{html.escape(video.video_id)}</div><div{bad}>{html.escape(reason(video))}</div>'
+        f'<div class="small">{html.escape(state)}</div></div>'
+    )
+    picture = base64.b64encode(video.strip).decode()
+    strip = f'<img loading="lazy" alt="frames with boxes" src="data:image/jpeg;base64,{picture}">' if picture else ""
+    return f"<li>{words}<div>{strip}</div></li>"

@@ -1,0 +1,108 @@
+"""How suspicious a video's boxes are: pure measures of a track, each compared with a limit.
+
+A measure at its limit has severity 1. The limits were set by looking at the demo's true boxes, at boxes moved off the
+athlete, and at trackers on a real dive (docs/boxes.md).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+LIMITS = {
+    "jump": 0.5,  # of the box's size, how far its centre leaves its neighbours' line
+    "size change": 1.6,  # of the area, from frame to frame
+    "lost": 0.25,  # of the frames: without a box of the tracker, or before the first or after the last box
+    "outside": 0.25,  # of the frames: less than half of the box lies in the frame
+    "no motion inside": 1.2,  # motion in the box over motion beside it, at least
+}
+LOWER_IS_WORSE = ("no motion inside",)
+DENSE = 0.5  # of the frames: a file with more boxes is a tracker's or an export, and its gaps mean something
+
+
+class Suspicion(NamedTuple):
+    """One measure and how bad it is: 1 and more is suspicious."""
+
+    measure: str  # a key of LIMITS
+    value: float
+    severity: float
+
+
+def suspicions(values: dict[str, float]) -> list[Suspicion]:
+    """`values` by measure (NaN: not known), the worst first."""
+    found = []
+    for measure, value in values.items():
+        limit = LIMITS[measure]
+        if not np.isnan(value):
+            severity = limit / max(value, 1e-3) if measure in LOWER_IS_WORSE else value / limit
+            found.append(Suspicion(measure, value, severity))
+    return sorted(found, key=lambda suspicion: -suspicion.severity)
+
+
+def largest_jump(boxes: np.ndarray) -> float:
+    """The farthest that a centre lies from the line between its neighbours, in units of the box's size.
+
+    boxes (T, 4) inclusive pixels; the size is the root of the median area. Steady motion, however fast, gives 0. A step
+    by d gives d / 2, a single frame that is off by d gives d.
+    """
+    if len(boxes) < 3:
+        return 0.0
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    bend = np.linalg.norm(centres[2:] - 2 * centres[1:-1] + centres[:-2], axis=1) / 2
+    return float(bend.max() / np.sqrt(np.median(areas(boxes))))
+
+
+def largest_size_change(boxes: np.ndarray) -> float:
+    """The greatest ratio of a box's area to its neighbour's, at least 1. boxes (T, 4)."""
+    steps = np.abs(np.diff(np.log(areas(boxes))))
+    return float(np.exp(steps.max(initial=0.0)))
+
+
+def areas(boxes: np.ndarray) -> np.ndarray:
+    """Pixels of boxes (T, 4): (T,), at least 1."""
+    return np.maximum(boxes[:, 2:] - boxes[:, :2] + 1, 1).prod(axis=1)
+
+
+def lost_share(frames: Sequence[int], boxed: Sequence[int]) -> float:
+    """Share of the window's `frames` for which the file has nothing to say. `boxed`: the frames that have a box there.
+
+    Frames before the first and after the last box, which get the nearest one; in a dense file also those between.
+    """
+    there, window = set(boxed), np.array(frames)
+    if not there:
+        return 1.0
+    beyond = (window < min(there)) | (window > max(there))
+    known = np.array([frame in there for frame in frames])
+    if known.sum() < DENSE * len(frames):
+        return float(beyond.mean())
+    return float((~known).mean())
+
+
+def outside_share(boxes: np.ndarray, size: tuple[int, int]) -> float:
+    """Share of the boxes (T, 4) of which less than half lies in a frame of `size` (H, W)."""
+    height, width = size
+    low = np.maximum(boxes[:, :2], 0)
+    high = np.minimum(boxes[:, 2:], [width - 1, height - 1])
+    seen = np.clip(high - low + 1, 0, None).prod(axis=1)
+    return float((seen < 0.5 * areas(boxes)).mean())
+
+
+def motion_inside(differences: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+    """Motion inside the boxes over motion beside them, the median over the pairs of frames; NaN without a pair.
+
+    Args:
+        differences: (P, H, W) how much a pixel changes between the two frames of a pair, the camera's motion taken out.
+        before, after: (P, 4) boxes in the two frames of a pair. What left the first and entered the second both count.
+    """
+    height, width = differences.shape[1:]
+    found = []
+    for difference, *pair in zip(differences, before, after, strict=True):
+        mask = np.zeros((height, width), bool)
+        for x1, y1, x2, y2 in pair:
+            mask[max(0, round(y1)) : max(0, round(y2) + 1), max(0, round(x1)) : max(0, round(x2) + 1)] = True
+        if mask.any() and not mask.all():
+            found.append((difference[mask].mean() + 0.1) / (difference[~mask].mean() + 0.1))
+        else:
+            found.append(0.0 if not mask.any() else np.nan)
+    known = [value for value in found if not np.isnan(value)]
+    return float(np.median(known)) if known else float("nan")

@@ -1,0 +1,88 @@
+"""One video examined, and what an examination leaves behind: a table and a contact sheet."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+import pytest
+
+from swapaqa.annotate.examine import Examined, Question, examine, examine_all, pairs_of
+from swapaqa.annotate.sheet import read_severities, reason, sorted_by_severity, write_sheets, write_table
+from swapaqa.annotate.suspicion import Suspicion
+
+FRAMES = range(16)
+
+
+@pytest.fixture
+def question(config: Callable, aqa7_tree: Callable[..., Path]) -> Callable[[int], Question]:
+    """`question(1)`: about video 1 of a small tree, whose square moves under its box."""
+    root = aqa7_tree()
+    source = hydra.utils.instantiate(config("boxes=darklabel").boxes)
+
+    def about(index: int) -> Question:
+        media = root / "diving-out" / (f"{index:03d}.avi" if index % 2 else f"{index:03d}")
+        files = [root / "boxes" / "diving" / f"{index:03d}"]
+        return Question(f"diving/{index:03d}", "train", "diving", media, FRAMES, files, source)
+
+    return about
+
+
+def measured(found: Examined) -> dict[str, float]:
+    return {suspicion.measure: suspicion.value for suspicion in found.found}
+
+
+def test_true_boxes_are_not_suspicious_and_others_are(question: Callable[[int], Question]) -> None:
+    true = examine(question(1))
+    assert true.problem == ""
+    assert not true.suspicious
+    assert measured(true)["no motion inside"] > 3
+    assert true.strip.startswith(b"\xff\xd8")
+    file = question(2).files[0].with_suffix(".txt")
+    file.write_text("0,0,50,30,8,8,off\n15,0,50,30,8,8,off\n")
+    off = examine(question(2))
+    assert off.suspicious
+    assert off.found[0].measure == "no motion inside"
+    assert not off._replace(state="accepted").suspicious
+    file.write_text("40,0,16,13,10,10,late\n")
+    assert measured(examine(question(2)))["lost"] == 1
+
+
+def test_what_stops_a_training_is_a_problem(question: Callable[[int], Question]) -> None:
+    missing, wrong, gone = question(1), question(2), question(3)
+    missing.files[0].with_suffix(".txt").unlink()
+    wrong.files[0].with_suffix(".txt").write_text("nonsense\n")
+    gone.media.unlink()
+    found = {video.video_id: video for video in examine_all([missing, wrong, gone], 2)}
+    assert "no such box file" in found["diving/001"].problem
+    assert "line 1" in found["diving/002"].problem
+    assert "003.avi" in found["diving/003"].problem
+    assert all(video.suspicious and video.severity == float("inf") for video in found.values())
+
+
+def test_pairs_lie_in_the_window() -> None:
+    assert pairs_of([7]) == ([7], [7])
+    early, late = pairs_of(list(range(10, 113)))
+    assert (early[0], late[-1]) == (10, 112)
+    assert all(second == first + 1 for first, second in zip(early, late, strict=True))
+
+
+def test_the_worst_come_first_in_table_and_sheet_and_accepted_ones_last(tmp_path: Path) -> None:
+    def video(name: str, severity: float, problem: str = "", state: str = "") -> Examined:
+        found = [Suspicion("jump", severity / 2, severity)]
+        return Examined(name, "train", "diving/<3m>", problem, [] if problem else found, b"", state)
+
+    videos = [video("a", 0.5), video("b", 3, state="accepted"), video("c", 0, "<no> file"), video("d", 2)]
+    assert [found.video_id for found in sorted_by_severity(videos)] == ["c", "d", "a", "b"]
+    assert [reason(found) for found in videos] == ["jump 0.25", "jump 1.50", "<no> file", "jump 1.00"]
+    write_table(videos, tmp_path / "out" / "check.csv")
+    with open(tmp_path / "out" / "check.csv", newline="") as file:
+        assert [row["video"] for row in csv.DictReader(file)] == ["c", "d", "a", "b"]
+    assert read_severities(tmp_path / "out" / "check.csv") == {"c": float("inf"), "d": 2, "a": 0.5, "b": 3}
+    assert read_severities(tmp_path / "none.csv") == {}
+    (path,) = write_sheets(videos, tmp_path / "out")
+    page = path.read_text()
+    assert "2 of 4 videos are suspicious" in page
+    assert "<no>" not in page
+    assert "<3m>" not in page
+    assert page.index("&lt;no&gt;") < page.index("jump 1.00") < page.index("jump 0.25")

@@ -1,0 +1,121 @@
+"""Files of other programs: recognised, renumbered, scaled, and then read as the loader reads the originals."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from swapaqa.annotate.importing import Reading, import_file, recognise
+from swapaqa.annotate.matching import box_files, match_video
+from swapaqa.data.boxes import read_darklabel
+from swapaqa.errors import InputError
+
+ANY = Reading(None, None, None, None)
+STORED, FRAMES = (120, 200), 20
+CVAT = """<annotations><meta><task><original_size><width>400</width><height>240</height></original_size></task></meta>
+<track id="0" label="diver"><box frame="2" outside="0" keyframe="1" xtl="20" ytl="40" xbr="60" ybr="100"/>
+<box frame="12" outside="0" keyframe="1" xtl="40" ytl="40" xbr="80" ybr="100"/></track></annotations>"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "form"),
+    [
+        ("a.txt", "0,0,1,2,5,5,diver\n", "darklabel"),
+        ("a.txt", "0,0,1,2,5,5,high diver\n", "darklabel"),
+        ("a.txt", "0,0,1,2,5,5\n9,0,1,2,5,5\n", "darklabel"),
+        ("a.txt", "1,1,10,20,5,8,1,1,1.0\n2,1,10,20,5,8,1,1,1.0\n", "mot"),
+        ("a.csv", "1,1,10,20,5,8,-1,-1,-1,-1\n", "mot"),
+        ("a.txt", "10,20,5,8\n12,20,5,8\n", "boxes"),
+        ("a.txt", "10\t20\t5\t8\n2\n", "boxes"),
+        ("a.txt", "10.5 20 15 20 15 28 10 28\n", "boxes"),
+        ("a.xml", CVAT, "cvat"),
+    ],
+)
+def test_formats_are_recognised(tmp_path: Path, name: str, text: str, form: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert recognise(tmp_path / name)[0] == form
+
+
+@pytest.mark.parametrize("text", ["", "1\n2\n", "a,b,c\n", "1,2,3,4,5\n"])
+def test_what_is_none_of_them_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(InputError, match=r"a\.txt"):
+        recognise(tmp_path / "a.txt")
+
+
+def imported(folder: Path, text: str, reading: Reading = ANY, name: str = "a.txt") -> np.ndarray:
+    (folder / name).write_text(text)
+    import_file(folder / name, folder / "boxes" / "007.txt", reading, STORED, FRAMES, replace=False)
+    return read_darklabel(folder / "boxes" / "007.txt", range(FRAMES))
+
+
+def test_mot_counts_from_one_unless_it_has_a_frame_zero(tmp_path: Path) -> None:
+    lines = "1,1,10,20,5,8,1,1,1\n11,1,20,20,5,8,1,1,1\n"
+    assert imported(tmp_path, lines)[[0, 10]].tolist() == [[10, 20, 14, 27], [20, 20, 24, 27]]
+    (tmp_path / "boxes" / "007.txt").unlink()
+    assert imported(tmp_path, "0,1,5,5,5,5,1,1,1\n" + lines)[[0, 1]].tolist() == [[5, 5, 9, 9], [10, 20, 14, 27]]
+    (tmp_path / "boxes" / "007.txt").unlink()
+    assert imported(tmp_path, lines, ANY._replace(frame_start=0))[11].tolist() == [20, 20, 24, 27]
+
+
+def test_cvat_is_scaled_from_its_own_size(tmp_path: Path) -> None:
+    boxes = imported(tmp_path, CVAT, name="a.xml")
+    assert np.allclose(boxes[2], [9.75, 19.75, 29.25, 49.25])  # (x + 0.5) / 2 - 0.5
+    assert np.allclose(boxes[7] - boxes[2], [5, 0, 5, 0])
+
+
+def test_a_size_can_be_given_and_is_asked_for(tmp_path: Path) -> None:
+    lines = "0,0,600,300,40,60,diver\n9,0,700,300,40,60,diver\n"
+    with pytest.raises(InputError, match=r"a\.txt, line 1.*200x120.*--size"):
+        imported(tmp_path, lines)
+    boxes = imported(tmp_path, lines, ANY._replace(size=(480, 800)))
+    assert np.allclose(boxes[0], [149.63, 74.63, 159.37, 89.37], atol=0.02)
+
+
+def test_frames_that_the_video_does_not_have_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"frame 20 is not in the video's 20 frames.*--frame-start"):
+        imported(tmp_path, "3,0,1,2,5,5,a\n20,0,1,2,5,5,a\n")
+
+
+def test_a_polygon_and_other_columns(tmp_path: Path) -> None:
+    assert imported(tmp_path, "10,20,15,20,15,28,10,28\n").tolist()[0] == [10, 20, 14, 27]
+    (tmp_path / "boxes" / "007.txt").unlink()
+    reading = Reading("darklabel", ("fn", "cname", "id", "x1", "y1", "x2", "y2"), None, None)
+    assert imported(tmp_path, "4,diver,0,10,20,30,40\n", reading)[4].tolist() == [10, 20, 30, 40]
+
+
+def test_boxes_that_are_there_stay_unless_asked(tmp_path: Path) -> None:
+    imported(tmp_path, "0,0,1,2,5,5,a\n")
+    with pytest.raises(InputError, match="--replace"):
+        imported(tmp_path, "0,0,9,9,5,5,a\n")
+    (tmp_path / "a.txt").write_text("0,0,9,9,5,5,a\n")
+    import_file(tmp_path / "a.txt", tmp_path / "boxes" / "007.txt", ANY, STORED, FRAMES, replace=True)
+    assert read_darklabel(tmp_path / "boxes" / "007.txt", [0]).tolist() == [[9, 9, 13, 13]]
+
+
+IDS = ["diving/007", "diving/070", "gym_vault/007", "18_067", "sub/dive"]
+
+
+@pytest.mark.parametrize(
+    ("path", "video_id"),
+    [
+        ("x/diving/7.txt", "diving/007"), ("x/gym_vault/0007.xml", "gym_vault/007"), ("70.txt", "diving/070"),
+        ("export/diving/007/annotations.xml", "diving/007"), ("diving/7/gt/gt.txt", "diving/007"),
+        ("any/18_67.csv", "18_067"), ("dive.txt", "sub/dive"),
+    ],
+)  # fmt: skip
+def test_files_name_their_video(path: str, video_id: str) -> None:
+    assert match_video(Path(path), IDS) == video_id
+
+
+def test_ambiguous_and_unknown_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2 videos \(diving/007, gym_vault/007.*--video"):
+        match_video(Path("7.txt"), IDS)
+    with pytest.raises(InputError, match=r"no video.*--video"):
+        match_video(Path("8.txt"), IDS)
+    with pytest.raises(InputError, match="no such file"):
+        box_files([tmp_path / "none"])
+    (tmp_path / "b").mkdir()
+    for name in ("b/2.xml", "1.txt", "notes.md"):
+        (tmp_path / name).write_text("")
+    assert box_files([tmp_path]) == [tmp_path / "1.txt", tmp_path / "b" / "2.xml"]

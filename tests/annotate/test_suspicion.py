@@ -1,0 +1,66 @@
+"""Suspicion: each measure on tracks whose value is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from swapaqa.annotate.suspicion import (
+    LIMITS,
+    largest_jump,
+    largest_size_change,
+    lost_share,
+    motion_inside,
+    outside_share,
+    suspicions,
+)
+
+
+def track(centres: list[float], side: float = 10) -> np.ndarray:
+    x = np.array(centres)
+    return np.stack([x - side / 2, np.zeros_like(x), x + side / 2 - 1, np.full_like(x, side - 1)], axis=1)
+
+
+def test_a_jump_is_measured_in_box_sizes_and_steady_motion_is_none() -> None:
+    assert largest_jump(track([0, 30, 60, 90])) == 0
+    assert largest_jump(track([0, 0, 20, 20])) == pytest.approx(1)  # a step by two sizes
+    assert largest_jump(track([0, 0, 20, 0, 0])) == pytest.approx(2)  # a single frame that is off by two
+    assert largest_jump(track([0, 5])) == 0
+
+
+def test_size_changes_count_both_ways() -> None:
+    boxes = np.array([[0, 0, 9, 9], [0, 0, 19, 9], [0, 0, 19, 9], [0, 0, 4, 9]], float)
+    assert largest_size_change(boxes) == pytest.approx(4)
+    assert largest_size_change(boxes[:1]) == 1
+
+
+def test_lost_frames_are_gaps_of_a_dense_file_and_ends_of_a_sparse_one() -> None:
+    frames = list(range(10, 20))
+    assert lost_share(frames, frames) == 0
+    assert lost_share(frames, [10, 11, 12, 13, 14, 18, 19]) == pytest.approx(0.3)
+    assert lost_share(frames, [10, 15, 19]) == 0  # keyframes
+    assert lost_share(frames, [14, 19]) == pytest.approx(0.4)
+    assert lost_share(frames, [0, 5]) == 1  # numbered otherwise
+    assert lost_share(frames, []) == 1
+
+
+def test_outside_counts_boxes_of_which_less_than_half_is_seen() -> None:
+    boxes = np.array([[0, 0, 9, 9], [-4, 0, 5, 9], [-6, 0, 3, 9], [96, 0, 105, 9]], float)
+    assert outside_share(boxes, (50, 100)) == pytest.approx(0.5)
+
+
+def test_motion_inside_is_above_one_on_the_athlete_only() -> None:
+    differences = np.ones((3, 40, 60), np.float32)
+    differences[:, 10:20, 10:30] = 9
+    on, off = np.tile([10.0, 10, 29, 19], (3, 1)), np.tile([40.0, 25, 55, 35], (3, 1))
+    assert motion_inside(differences, on, on) == pytest.approx(9.1 / 1.1)
+    assert motion_inside(differences, off, off) < 1
+    assert motion_inside(differences, on - 500, on - 500) == 0
+    assert math.isnan(motion_inside(differences, np.tile([0.0, 0, 59, 39], (3, 1)), on))
+
+
+def test_the_worst_comes_first_and_unknown_measures_do_not_count() -> None:
+    found = suspicions({"jump": 0.25, "no motion inside": 0.6, "lost": math.nan, "size change": 1.6})
+    assert [suspicion.measure for suspicion in found] == ["no motion inside", "size change", "jump"]
+    assert [suspicion.severity for suspicion in found] == pytest.approx([2, 1, 0.5])
+    assert set(LIMITS) >= {suspicion.measure for suspicion in found}
