@@ -8,7 +8,18 @@ paper's numbers stand beside ours only on its own data sets, and averages of Tab
 import re
 from collections.abc import Sequence
 
-from swapaqa.report.arms import Arm, Arms, Member, actions_of, by_seed, find_arms, label
+from swapaqa.report.arms import (
+    Arm,
+    Arms,
+    Member,
+    actions_of,
+    at_own_ratio,
+    by_seed,
+    find_arms,
+    grouped,
+    label,
+    pairs_of,
+)
 from swapaqa.report.bars import (
     NOT_PRINTED,
     BoxSource,
@@ -94,7 +105,7 @@ def plug_and_play_drawings(arms: Arms, protocol: str, paper: PaperNumbers) -> li
     found = []
     for (data, _), group in grouped(arms, "data").items():
         by_model = {model: own for (_, model, _), own in grouped(group, "data", "model").items()}
-        pairs = [pair for own in by_model.values() for pair in _pairs(own)]
+        pairs = [pair for own in by_model.values() for pair in pairs_of(own)]
         if len({before.model for before, _ in pairs}) > 1:
             actions = _actions(group)
             methods = [
@@ -115,7 +126,7 @@ def scatter_drawings(arms: Arms, protocol: str, paper: PaperNumbers) -> list[Dra
     """One for every swap, at its source's own ratio, with the run without a swap of the same method and data."""
     found = []
     for (data, model, _), group in grouped(arms, "data", "model").items():
-        for before, after in _pairs(group):
+        for before, after in pairs_of(group):
             printed = _figure6(after, _actions(group), paper)
             names = label(before), label(after)
             systems = {
@@ -140,38 +151,6 @@ def predictions(members: Sequence[Member], protocol: str, split: str = "test") -
         for seed, by_action in sorted(pooled.items())
         if set(by_action) >= planned
     }
-
-
-def at_own_ratio(arms: Arms) -> list[Arm]:
-    """No augmentation, and of every source of boxes the arms at the ratio that its configuration names as its own."""
-    kept = [arm for arm in arms if arm.aug == "none"]
-    for boxes in dict.fromkeys(arm.boxes for arm in arms if arm.boxes != "none"):
-        own = [arm for arm in arms if arm.boxes == boxes]
-        ratios = {member.run.setting("boxes.ratio") for arm in own for member in arms[arm]}
-        kept += [arm for arm in own if arm.ratio in ratios] or own
-    return kept
-
-
-def grouped(arms: Arms, *fields: str) -> dict[tuple, dict[Arm, tuple[Member, ...]]]:
-    """Arms by the named facts and by the swept values that no fact tells; a preset's name alone sets nothing apart."""
-    groups: dict[tuple, dict[Arm, tuple[Member, ...]]] = {}
-    for arm, members in arms.items():
-        key = (*(getattr(arm, field) for field in fields), facts_of(arm).extra)
-        groups.setdefault(key, {})[arm] = members
-    return groups
-
-
-def _pairs(group: Arms) -> list[tuple[Arm, Arm]]:
-    """(without, with the swap) for every swap at its source's own ratio; of several baselines that of its sweep."""
-    chosen = at_own_ratio(group)
-    plain = [arm for arm in chosen if arm.aug == "none"]
-    pairs = []
-    for arm in chosen:
-        if arm.boxes != "none" and plain:
-            folders = {member.run.folder.parent for member in group[arm]}
-            near = [one for one in plain if folders & {member.run.folder.parent for member in group[one]}]
-            pairs.append(((near or plain)[0], arm))
-    return pairs
 
 
 def _one_swap(arm: Arm, pairs: Sequence[tuple[Arm, Arm]]) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from importlib.resources import files
 
-from omegaconf import OmegaConf
+import yaml
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
@@ -87,4 +87,4 @@ class PaperNumbers:
 def paper_numbers() -> PaperNumbers:
     """Read the file once."""
     text = files("swapaqa.report").joinpath("paper_numbers.yaml").read_text(encoding="utf-8")
-    return TypeAdapter(PaperNumbers).validate_python(OmegaConf.to_container(OmegaConf.create(text)))
+    return TypeAdapter(PaperNumbers).validate_python(yaml.safe_load(text))
