@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from swapaqa.data.box_tracks import BoxRow, checked_box, frame_number
 from swapaqa.errors import InputError
