@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 
 from swapaqa.errors import InputError
-from swapaqa.running.interruption import STOPPED, AtomicCheckpointIO, random_states, set_random_states
+from swapaqa.running.interruption import STOPPED, AtomicCheckpointIO, StepCheckpoints, random_states, set_random_states
 from tests.conftest import REPOSITORY, isolated
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -68,6 +69,20 @@ def test_a_run_that_was_stopped_and_killed_ends_bit_for_bit_like_one_that_was_no
     ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert not (cut / "run" / "checkpoints" / "resume.ckpt").exists()  # nothing is left to continue
+
+
+@pytest.mark.parametrize(("every", "saved"), [(1, [1, 2, 4, 5, 7, 8]), (2, [2, 4, 7]), (3, [4, 7]), (6, [7])])
+def test_a_step_checkpoint_waits_for_the_next_step_within_an_epoch(every: int, saved: list[int]) -> None:
+    """Three epochs of three batches: never after an epoch's last one, and never not at all."""
+    trainer = MagicMock(accumulate_grad_batches=1, num_training_batches=3, global_step=0)
+    trainer.strategy.reduce_boolean_decision = lambda decision, all: decision
+    at = []
+    trainer.save_checkpoint = lambda path, weights_only: at.append(trainer.global_step)  # noqa: ARG005
+    checkpoints = StepCheckpoints(Path("resume.ckpt"), every)
+    for step in range(9):
+        trainer.global_step = step + 1
+        checkpoints.on_train_batch_end(trainer, MagicMock(), None, None, step % 3)
+    assert at == saved
 
 
 def test_a_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def asked_to_stop(trainer: Trainer) -> bool:
 
 @dataclass
 class StepCheckpoints(Callback):
-    """Saves the run every `every` optimiser steps to `path`, and when SIGTERM asks it to stop.
+    """Saves the run to `path` when `every` optimiser steps have gone by since the last time, or when told to stop.
 
     Never after the last batch of an epoch: what follows, the evaluation, belongs to it and would be lost on resuming.
     """
@@ -105,6 +105,7 @@ class StepCheckpoints(Callback):
     def __post_init__(self) -> None:
         if self.every < 1:
             raise InputError(f"save_every={self.every}: at least one step is needed")
+        self._saved = 0  # at which step
         self._rng: dict[str, Any] | None = None
         self._taken: dict[signal.Signals, Any] = {}
 
@@ -117,6 +118,7 @@ class StepCheckpoints(Callback):
         if threading.current_thread() is threading.main_thread():
             wanted = [signal.SIGTERM] + [signal.SIGUSR2] * callable(signal.getsignal(signal.SIGUSR2))
             self._taken = {name: signal.signal(name, stop_request.note) for name in wanted}
+        self._saved = trainer.global_step
 
     def _leave(self) -> None:
         if stop_request.signal is signal.SIGUSR2:
@@ -140,8 +142,9 @@ class StepCheckpoints(Callback):
         if done % trainer.accumulate_grad_batches or done >= trainer.num_training_batches:
             return
         stop = asked_to_stop(trainer)
-        if stop or trainer.global_step % self.every == 0:
-            trainer.save_checkpoint(self.path)
+        if stop or trainer.global_step - self._saved >= self.every:
+            self._saved = trainer.global_step
+            trainer.save_checkpoint(self.path, weights_only=False)
         if stop:
             log.warning("told to stop: saved at epoch %d, step %d", trainer.current_epoch + 1, trainer.global_step)
             self._leave()
