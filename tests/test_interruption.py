@@ -75,9 +75,9 @@ def test_a_run_that_was_stopped_and_killed_ends_bit_for_bit_like_one_that_was_no
 def test_a_step_checkpoint_waits_for_the_next_step_within_an_epoch(every: int, saved: list[int]) -> None:
     """Three epochs of three batches: never after an epoch's last one, and never not at all."""
     trainer = MagicMock(accumulate_grad_batches=1, num_training_batches=3, global_step=0)
-    trainer.strategy.reduce_boolean_decision = lambda decision, all: decision
+    trainer.strategy.reduce_boolean_decision = lambda decision, **_: decision
     at = []
-    trainer.save_checkpoint = lambda path, weights_only: at.append(trainer.global_step)  # noqa: ARG005
+    trainer.save_checkpoint = lambda *_, **__: at.append(trainer.global_step)
     checkpoints = StepCheckpoints(Path("resume.ckpt"), every)
     for step in range(9):
         trainer.global_step = step + 1
