@@ -4,6 +4,9 @@ A checkpoint carries its configuration, so the same model is built again from it
 without the training videos where the checkpoint has their features (`model.store_exemplars=true` in training); else
 the training videos are read once more.
 
+`baseline=event|difficulty|both|all data=mtl_aqa` reads lists and no video: what the test scores can be predicted from
+without a pixel, see `swapaqa.baselines`.
+
 Several processes share the videos: `python -m torch.distributed.run --standalone --nproc-per-node 2 -m src.evaluate
 checkpoint=... trainer.devices=2 trainer.strategy=ddp`. Each video counts once, and one folder holds the result.
 """
@@ -24,9 +27,10 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from torch.utils.data import default_collate
 
+from swapaqa import baselines
 from swapaqa.batch import Sample
 from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
-from swapaqa.console import quieten, show
+from swapaqa.console import quieten, show, show_floors
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.exemplars import ExemplarBank
@@ -41,6 +45,7 @@ log = logging.getLogger(__name__)
 
 TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
+TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
@@ -48,6 +53,9 @@ NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 @one_line_errors
 def main(cfg: DictConfig) -> None:
     quieten()
+    if cfg.baseline is not None:
+        show_baseline(cfg)
+        return
     checkpoint = read_checkpoint(cfg.checkpoint)
     cfg = as_trained(cfg, checkpoint[CONFIG_KEY], HydraConfig.get().overrides.task)
     check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
@@ -58,6 +66,18 @@ def main(cfg: DictConfig) -> None:
         show_score(cfg.video, score_video(cfg, model, data))
         return
     evaluate(cfg, model, data, checkpoint["epoch"], Path(HydraConfig.get().runtime.output_dir))
+
+
+def show_baseline(cfg: DictConfig) -> None:
+    """Print the floors `cfg.baseline` of every test split of the data set. Lists are read, videos need not be there."""
+    names = (*baselines.BASELINES, "all")
+    if cfg.baseline not in names:
+        raise InputError(f"baseline={cfg.baseline}: choose one of {', '.join(names)}")
+    check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
+    data: VideoData = hydra.utils.instantiate(cfg.data)
+    records = {split: data.read_split(split) for split in ("train", *data.test_splits)}
+    chosen = baselines.BASELINES if cfg.baseline == "all" else [cfg.baseline]
+    show_floors(baselines.floors(records, data.event, chosen), {split: len(found) for split, found in records.items()})
 
 
 def read_checkpoint(path: str | None) -> dict[str, Any]:
@@ -88,7 +108,9 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
         for key in TRAINED_WITH:
             cfg[key] = trained[key]
         if any(override.startswith("data=") for override in given):
-            cfg.data.update({key: trained["data"][key] for key in SEEN_BY_THE_NETWORK if key in trained["data"]})
+            same = cfg.data._target_ == trained["data"]["_target_"]
+            kept = SEEN_BY_THE_NETWORK + (TRAINED_ON if same else ())
+            cfg.data.update({key: trained["data"][key] for key in kept if key in trained["data"]})
         else:
             cfg.data = trained["data"]
         cfg.data.augment, cfg.data.boxes = cfg.aug, NO_BOXES
@@ -165,7 +187,7 @@ def stored_bank(data: VideoData, exemplars: Encoded) -> ExemplarBank:
         for position, (action, score, difficulty) in enumerate(rows)
     ]
     try:
-        return ExemplarBank(records, data.group, data.seed, data.wider_groups())
+        return ExemplarBank(records, data.group, data.seed, data.wider_groups(), data.apart())
     except AttributeError as error:
         raise InputError(
             "the checkpoint stores the action and the difficulty of its exemplars, and their groups ask for more "

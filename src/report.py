@@ -1,5 +1,7 @@
 """What finished runs say: `python -m src.report show outputs/ratio`, of one or several sweeps, folders or runs.
 
+`compare RUN_A RUN_B` says in one sentence whether two runs, or two sets of seeds, differ by more than noise.
+
 `show` prints the tables and writes them, figures and one page with everything into `<first path>/report`. `wandb`
 builds the dashboards of a wandb project; `sync` uploads what runs logged offline.
 """
@@ -18,10 +20,13 @@ from rich.console import Console
 from swapaqa.config import run_recipe
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
+from swapaqa.report.captions import PROTOCOLS
+from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.page import write_page
 from swapaqa.report.render import FORMATS, print_table, write_tables
 from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
+from swapaqa.statistics import METRICS
 
 TERMINAL = "terminal"
 
@@ -101,6 +106,19 @@ def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.set_defaults(run=lambda given: show(given.paths, given.out, given.format, given.wandb))
 
 
+def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommand."""
+    parser = commands.add_parser("compare", help="whether two runs, or two sets of seeds, differ by more than noise")
+    for name in ("RUN_A", "RUN_B"):
+        parser.add_argument(name, help="a run, runs or a sweep; PATH:aug=none,model=core chooses an arm of several")
+    parser.add_argument("--metric", choices=METRICS, default="spearman")
+    parser.add_argument("--protocol", default="last", help=f"{', '.join(PROTOCOLS)}; default: last")
+    parser.add_argument("--split", default="test", help="default: test")
+    parser.set_defaults(
+        run=lambda given: say([compare(given.RUN_A, given.RUN_B, Protocol(given.metric, given.protocol, given.split))])
+    )
+
+
 def add_wandb(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the subcommands that talk to a wandb server."""
     parser = commands.add_parser("wandb", help="build the dashboards of a project: project=NAME [entity=NAME]")
@@ -115,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m src.report", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="command")
     add_show(commands)
+    add_compare(commands)
     add_wandb(commands)
     given = parser.parse_args()
     given.run(given)

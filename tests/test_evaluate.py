@@ -170,6 +170,23 @@ def test_a_single_video_needs_no_training_videos_with_stored_features(
 
 
 @pytest.mark.parametrize(
+    ("data", "given", "expected"),
+    [
+        ("mtl_aqa", ["data=mtl_aqa"], ("by_event", 2)),  # as trained: the published split tests training videos
+        ("mtl_aqa", ["data=mtl_aqa", "data.split=published", "data.fold=0"], ("published", 0)),
+        ("aqa7", ["data=aqa7"], ("published", None)),
+    ],
+)
+def test_the_split_is_that_of_the_training(data: str, given: list[str], expected: tuple, config: Any) -> None:
+    with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
+        as_trained = runpy.run_module("src.evaluate", run_name="evaluate")["as_trained"]
+    cfg = config(f"data={data}", "boxes=none", "aug=none", "name=evaluate")
+    trained = config("data=mtl_aqa", "data.split=by_event", "data.fold=2", "name=trained")
+    found = as_trained(cfg, trained, given).data
+    assert (found.split, found.get("fold")) == expected
+
+
+@pytest.mark.parametrize(
     ("overrides", "words"),
     [
         ([], "checkpoint: name one"),

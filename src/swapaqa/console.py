@@ -1,12 +1,15 @@
 """What `train` and `evaluate` say on the terminal, and what they keep libraries from saying."""
 
 import logging
+import math
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 WAIT_WORTH_A_WORD = 0.1
@@ -31,6 +34,30 @@ def show(result: dict[str, Any], folder: Path) -> None:
     elif waited >= 0:
         console.print(f"{waited:.0%} of training was spent waiting for data", soft_wrap=True)
     console.print(f"written to {folder}", soft_wrap=True)
+
+
+def show_floors(floors: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: Mapping[str, int]) -> None:
+    """Print `swapaqa.baselines.floors` by split and baseline. `videos`: by split."""
+    table = Table(title=f"Without a pixel: means of {videos['train']} training videos")
+    for column in ("split", "videos", "baseline", "unseen", "Spearman", "R-l2 x100"):
+        table.add_column(column, justify="left" if column in ("split", "baseline") else "right", no_wrap=True)
+    for split, found in floors.items():
+        for name, floor in found.items():
+            numbers = (_with_interval(floor, "spearman", 4), _with_interval(floor, "relative_l2_x100", 3))
+            table.add_row(split, str(videos[split]), name, str(floor["unseen"]), *numbers)
+    console = Console()
+    console.print(table)
+    legend = (
+        "In brackets: 95 % interval over the test videos (BCa bootstrap). Unseen: videos whose competition (or, for "
+    )
+    console.print(f"{legend}difficulty, whose difficulty) no training video has.", soft_wrap=True, markup=False)
+
+
+def _with_interval(floor: Mapping[str, Any], metric: str, decimals: int) -> str:
+    ends = floor["confidence"][metric]
+    if math.isnan(floor[metric]):
+        return "undefined"
+    return f"{floor[metric]:.{decimals}f}" + (escape(f" [{ends[0]:.2f}, {ends[1]:.2f}]") if ends else "")
 
 
 def quieten() -> None:

@@ -20,6 +20,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from swapaqa import statistics
 from swapaqa.metrics import fisher_mean, interval_coverage, pairwise_accuracy, relative_l2_x100, spearman
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
 
@@ -68,20 +69,44 @@ class Evaluation:
 
 def split_metrics(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row]) -> dict[str, Any]:
     """Spearman, R-l2 x100 and pairwise accuracy per action, and averaged: rho by Fisher's z, the others plainly."""
-    index, predicted, true = table
-    actions = [records[i].action for i in index.tolist()]
     per_action = {}
-    for action in dict.fromkeys(actions):
-        chosen = torch.tensor([name == action for name in actions])
+    for action, (predicted, true) in by_action(table, records).items():
         per_action[action] = {
-            "spearman": float(spearman(predicted[chosen], true[chosen])),
-            "relative_l2_x100": float(relative_l2_x100(predicted[chosen], true[chosen])),
-            "pairwise_accuracy": float(pairwise_accuracy(predicted[chosen], true[chosen])),
-            "videos": int(chosen.sum()),
+            "spearman": float(spearman(predicted, true)),
+            "relative_l2_x100": float(relative_l2_x100(predicted, true)),
+            "pairwise_accuracy": float(pairwise_accuracy(predicted, true)),
+            "videos": len(true),
         }
-    columns = {name: torch.tensor([m[name] for m in per_action.values()]).double() for name in METRICS}
+    columns = {name: torch.tensor([m[name] for m in per_action.values()], dtype=torch.float64) for name in METRICS}
     average = {name: float(fisher_mean(c) if name == "spearman" else c.mean()) for name, c in columns.items()}
     return {"average": average, "per_action": per_action}
+
+
+def split_confidence(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row]) -> dict[str, Any]:
+    """The intervals over test videos of `split_metrics`, [low, high] or None; see `swapaqa.statistics`."""
+    scores = {
+        action: statistics.Scores(predicted.double().numpy(), true.double().numpy())
+        for action, (predicted, true) in by_action(table, records).items()
+    }
+
+    def intervals(actions: Sequence[statistics.Scores]) -> dict[str, list[float] | None]:
+        found = {metric: statistics.interval(metric, actions) for metric in statistics.METRICS}
+        return {metric: ends and list(ends) for metric, ends in found.items()}
+
+    return {
+        "level": statistics.LEVEL,
+        "method": f"BCa bootstrap over the videos, {statistics.RESAMPLES} resamples",
+        "average": intervals([*scores.values()]),
+        "per_action": {action: intervals([found]) for action, found in scores.items()},
+    }
+
+
+def by_action(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row]) -> dict[str, tuple[Tensor, Tensor]]:
+    """(predicted, true) of (index, predicted, true) by action, in the order of the index."""
+    index, predicted, true = table
+    actions = [records[i].action for i in index.tolist()]
+    chosen = {action: torch.tensor([name == action for name in actions]) for action in dict.fromkeys(actions)}
+    return {action: (predicted[mask], true[mask]) for action, mask in chosen.items()}
 
 
 METRICS = ("spearman", "relative_l2_x100", "pairwise_accuracy")
@@ -171,7 +196,10 @@ class Recorder(Callback):
         return {"last": self.last} | {f"best_on_{split}": found for split, found in self.best.items()}
 
     def metrics(self) -> dict[str, Any]:
-        """By protocol: the epoch, and by split its metrics, with the calibration where deviations are predicted."""
+        """By protocol: the epoch, and by split its metrics, with their confidence intervals.
+
+        With the calibration where the method predicts deviations.
+        """
         return {
             protocol: {
                 "epoch": found.epoch,
@@ -182,7 +210,8 @@ class Recorder(Callback):
 
     def _split(self, found: Evaluation, split: str) -> dict[str, Any]:
         calibration = found.calibration(split)
-        metrics = split_metrics(found.tables[split], self.records[split])
+        table, records = found.tables[split], self.records[split]
+        metrics = split_metrics(table, records) | {"confidence": split_confidence(table, records)}
         return metrics | ({"calibration": calibration} if calibration else {})
 
     def timing(self) -> dict[str, float]:

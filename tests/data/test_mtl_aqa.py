@@ -1,5 +1,6 @@
 """MTL-AQA: both annotation copies, split 0, three layouts, the window and the shift, labels and exemplars."""
 
+import json
 import logging
 import pickle
 import shutil
@@ -19,7 +20,17 @@ from swapaqa.data.boxes import FixedBoxes
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Geometry
-from swapaqa.data.mtl_aqa import EXEMPLARS, MTLAQA, by_difficulty, by_nothing, dive_number, read_records
+from swapaqa.data.mtl_aqa import (
+    EXEMPLARS,
+    MTLAQA,
+    by_difficulty,
+    by_nothing,
+    competition_folds,
+    dive_number,
+    read_by_event,
+    read_records,
+)
+from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 
 COPIES = ("final_annotations_dict_with_dive_number.pkl", "augmented_final_annotations_dict.pkl")
@@ -163,6 +174,64 @@ def test_small_groups_of_the_real_split_vote_with_what_they_have(real_data: Path
     assert Counter(len(bank.voters(record, 10)) for record in test) == {10: 339, 5: 8, 4: 6}
     (alone,) = [record for record in train if record.difficulty == 1.5]
     assert bank.ids[bank.draw(alone, epoch=0)] == alone.video_id
+
+
+def test_every_real_test_dive_is_from_a_competition_seen_in_training(real_data: Path) -> None:
+    train, test = (read_records(real_data / "mtl_aqa", split) for split in ("train", "test"))
+    seen = {record.competition for record in train}
+    assert len(seen) == 15
+    assert sum(record.competition in seen for record in test) == len(test) == 353
+    assert all(record.video_id.startswith(f"{record.competition:02d}_") for record in train + test)
+
+
+def test_folds_of_the_real_dives_are_whole_competitions_of_equal_size(real_data: Path) -> None:
+    tested: Counter[str] = Counter()
+    for fold, size in enumerate((339, 361, 359, 353)):
+        dives = read_by_event(real_data / "mtl_aqa", fold)
+        train, test = ([dive for dive in dives if dive.split == split] for split in ("train", "test"))
+        assert (len(test), len(train)) == (size, 1412 - size)
+        assert {dive.competition for dive in train}.isdisjoint(dive.competition for dive in test)
+        assert dives == read_by_event(real_data / "mtl_aqa", fold)
+        tested.update(dive.video_id for dive in test)
+    assert len(tested) == 1412
+    assert set(tested.values()) == {1}
+
+
+def test_folds_do_not_depend_on_the_order_and_ties_go_to_the_lower_number() -> None:
+    sizes = {7: 5, 3: 9, 1: 5, 9: 2, 4: 8, 2: 1}
+    folds = [[3], [4], [1, 9], [7, 2]]
+    assert competition_folds(sizes) == competition_folds(dict(reversed(sizes.items()))) == folds
+
+
+def test_unseen_difficulties_of_the_real_folds_widen_the_exemplar_group(real_data: Path) -> None:
+    counts = []
+    for fold in range(4):
+        dives = read_by_event(real_data / "mtl_aqa", fold)
+        train, test = ([dive for dive in dives if dive.split == split] for split in ("train", "test"))
+        bank = ExemplarBank(train, by_difficulty, 0, (by_difficulty, by_nothing))
+        strays = bank.note_strays("test", test)
+        assert set(strays) == {d.video_id for d in test if d.difficulty not in {t.difficulty for t in train}}
+        assert all(len(bank.voters(dive, 10)) == 10 for dive in test if dive.video_id in strays)  # of all dives
+        counts.append(len(strays))
+    assert counts == [0, 6, 1, 0]
+
+
+def by_competition(record: Any) -> int:
+    return record.competition
+
+
+def test_real_exemplars_may_be_kept_to_other_competitions(real_data: Path) -> None:
+    train, test = (read_records(real_data / "mtl_aqa", split) for split in ("train", "test"))
+    bank = ExemplarBank(train, by_difficulty, 0, (by_difficulty, by_nothing), by_competition)
+    for record in train[::20]:
+        assert {train[bank.draw(record, epoch)].competition for epoch in range(8)}.isdisjoint({record.competition})
+    strays = bank.note_strays("test", test)
+    for record in test:
+        voters = [train[i] for i in bank.voters(record, 10)]
+        assert record.competition not in {voter.competition for voter in voters}
+        assert voters
+        assert {voter.difficulty for voter in voters} == {record.difficulty}
+    assert strays == []  # every difficulty of the test set is in training from two competitions at least
 
 
 def test_dive_numbers_are_derived_exactly(real_data: Path) -> None:
@@ -329,6 +398,61 @@ def test_a_group_that_val_emptied_is_widened_and_counted(
     assert len(data.bank.voters(data.items["val"][0].record, 10)) == 3
 
 
+@pytest.fixture
+def four_competitions(mtl_tree: Callable[..., Path]) -> Path:
+    """The tree with four competitions, of 4, 3, 2 and 1 dives, in one folder a dive."""
+    root = mtl_tree("cut")
+    annotations = {
+        (competition, dive): annotation(20 + dive, 3.0 if dive < 3 else 2.0 + competition / 10, "107B")
+        for competition in range(1, 5)
+        for dive in range(1, 6 - competition)
+    }
+    (root / "info" / COPIES[0]).write_bytes(pickle.dumps(annotations))
+    keys = list(annotations)
+    for split, chosen in (("train", keys[::2]), ("test", keys[1::2])):
+        (root / "info" / f"{split}_split_0.pkl").write_bytes(pickle.dumps(chosen))
+    for competition, dive in keys:
+        for number in range(1, 15):
+            write_frame(root / "frames" / f"{competition:02d}_{dive:02d}" / f"{number:06d}.jpg", number)
+    return root
+
+
+@pytest.mark.parametrize("fold", range(4))
+def test_the_data_module_splits_by_event(fold: Any, four_competitions: Path, open_mtl: Open) -> None:
+    data = open_mtl(four_competitions, split="by_event", fold=fold)
+    events = {split: {data.event(record) for record in records} for split, records in data.records().items()}
+    assert events["test"] == {f"{fold + 1:02d}"}
+    assert events["train"] == {"01", "02", "03", "04"} - events["test"]
+    assert {record.split for record in data.records()["test"]} == {"test"}
+
+
+def test_pairs_of_other_competitions(four_competitions: Path, open_mtl: Open) -> None:
+    data = open_mtl(four_competitions, exemplars_from="other_competitions")
+    assert data.bank is not None
+    pairs = data._training_set()
+    for index in range(len(data.items["train"])):
+        pair = pairs[0, index]
+        assert pair.query.video_id[:2] != pair.exemplar.video_id[:2]
+    assert data.bank.strays["train"] == ["01_003", "02_003"]  # no other competition has their difficulty
+
+
+def test_exemplars_of_an_unknown_competition_are_refused(four_competitions: Path, open_mtl: Open) -> None:
+    data = open_mtl(four_competitions, exemplars_from="other_competitions")
+    stored = [Record("exemplar 0", "diving", 50.0, "train", 3.0)]
+    with pytest.raises(InputError, match=r"exemplar 0.*store_exemplars=false"):
+        ExemplarBank(stored, data.group, 0, data.wider_groups(), data.apart())
+    assert data.bank is not None
+    assert len(data.bank.voters(Record("new", "diving", 0.0, "video", 3.0), 100)) > 1  # a video of no competition
+
+
+def test_folds_need_the_split_and_as_many_competitions(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree()
+    with pytest.raises(InputError, match=r"data\.fold=2.*data\.split=by_event"):
+        open_mtl(root, fold=2)
+    with pytest.raises(InputError, match=r"4 folds.*2 competitions"):
+        open_mtl(root, split="by_event")
+
+
 def test_blending_is_refused_between_groups(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
     root = mtl_tree()
     mix = VideoMixup(alpha=1.0, donors="derangement", pool="local")
@@ -350,3 +474,8 @@ def test_core_trains_on_it(tmp_path: Path, train_process: Callable[..., Any], mt
     assert "target: completeness" in text
     assert "swapaqa.data.boxes.FixedBoxes" in text
     assert (tmp_path / "run" / "predictions_test.csv").read_text().count("26_") == 2
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    floors = result["floors"]["test"]
+    assert floors["event"]["spearman"] is None  # competition 26 is not in training
+    assert (floors["event"]["unseen"], floors["difficulty"]["unseen"]) == (2, 0)
+    assert set(result["metrics"]["last"]["splits"]["test"]["confidence"]["per_action"]) == {"diving"}

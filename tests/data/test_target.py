@@ -25,6 +25,11 @@ def test_trampoline_is_refused_by_name_with_the_reason(open_data: Open, tmp_path
         open_data(tmp_path, action="trampoline")
 
 
+def test_a_split_by_competition_is_refused_with_the_reason(open_data: Open, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.split=by_event.*class, index, score"):
+        open_data(tmp_path, split="by_event")
+
+
 def test_the_demo_knows_the_completeness(
     tmp_path: Path, train_inside: Callable[..., Any], small_demo: list[str]
 ) -> None:

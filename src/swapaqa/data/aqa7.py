@@ -134,15 +134,22 @@ def _to_points(path: Path, rows: np.ndarray) -> np.ndarray:
 class AQA7(VideoData):
     """One action of AQA-7, or `all` six in one model with exemplars, borders and metrics per action (an extension).
 
-    Attributes beside those of `VideoData`: `action`. Records of a group are those of one action.
+    Attributes beside those of `VideoData`: `action`, whose records are a group; `split`: the lists name class, index
+    and score of a video and no competition, so that only the published split can be made of them.
     """
 
     action: Action | Literal["all", "trampoline"]
+    split: Literal["published", "by_event"] = "published"
 
     layout: ClassVar[str] = LAYOUT
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.split == "by_event":
+            raise InputError(
+                "data.split=by_event: the lists of AQA-7 (class, index, score) do not say which competition a video is "
+                "from, so they cannot be split by it; say data.split=published"
+            )
         if self.action == "trampoline":
             raise InputError(
                 "data.action=trampoline: the paper leaves trampoline out, for the length of its videos, and so does "

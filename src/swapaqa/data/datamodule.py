@@ -131,6 +131,14 @@ class VideoData(AugmentedData):
         """Where exemplars come from when no training video is in a record's group, narrowest first."""
         return ()
 
+    def apart(self) -> Callable[[Record], Hashable] | None:
+        """What a video and its exemplars never have in common; None: nothing."""
+        return None
+
+    def event(self, record: Record) -> str | None:  # noqa: ARG002  others read it from the record
+        """The competition that a video is from; None where the data set's files name none."""
+        return None
+
     def label(self, record: Record) -> Label:
         """What a method regresses, `data.target`. Completeness is score / difficulty, so the factor is the difficulty.
 
@@ -172,7 +180,7 @@ class VideoData(AugmentedData):
 
     def _open_bank(self) -> ExemplarBank:
         train = [item.record for item in self.items["train"]]
-        bank = ExemplarBank(train, self.group, self.seed, self.wider_groups())
+        bank = ExemplarBank(train, self.group, self.seed, self.wider_groups(), self.apart())
         for split, items in self.items.items():
             strays = bank.note_strays(split, [item.record for item in items])
             if strays:

@@ -1,4 +1,4 @@
-"""MTL-AQA (Parmar and Morris, CVPR 2019): 1412 dives of 16 competitions with difficulty and seven judges' scores.
+"""MTL-AQA (Parmar and Morris, CVPR 2019): 1412 dives of 15 competitions with difficulty and seven judges' scores.
 
 Layout, as in circulation:
 
@@ -16,6 +16,13 @@ Window. In a whole competition it is the last `data.frames` frames up to the ann
 (CoRe: -3 to 3 in training, 0 at test). A pre-cut folder with a shift from `low` to `high` is read from frame
 shift - min(low, 0) on: with [-3, 3] evaluation reads the middle of 109 frames, with [0, 6] (MUSDL) the first 103.
 
+Splits. `data.split=published`: split 0, which everyone reports; each of its test dives is from a competition that is
+also in training. `data.split=by_event`: the same 1412 dives, cut into four folds of whole competitions, of which
+`data.fold` is the test set and the others train (see `competition_folds`). A difficulty or dive number that no training
+dive has is handled by one rule: an exemplar group is widened, to the dive's difficulty and then to all dives (counted,
+logged, in result.json), and a mean over a group, as in `swapaqa.baselines`, is that of all training dives.
+`data.exemplars_from=other_competitions` never compares two dives of one competition, in training neither.
+
 Labels. `data.target=completeness`: score / difficulty, 0 to 30 (three judges' highest scores), as CoRe with
 difficulty. `data.target=score`: 0 to 104.5, the highest score of the data; CoRe without difficulty as published says
 100 there, which scores exceed.
@@ -27,8 +34,9 @@ is not difficulty x the middle three judges (penalties); scores are kept as they
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
@@ -62,6 +70,10 @@ LAYOUT = (
 )
 
 Key = tuple[int, int]  # competition, dive
+Split = Literal["published", "by_event"]
+Fold = Literal[0, 1, 2, 3]
+FOLDS = 4
+ExemplarsFrom = Literal["anywhere", "other_competitions"]
 Exemplars = Literal["difficulty", "dive_number", "category_and_difficulty", "dive_number_and_difficulty", "any"]
 
 
@@ -69,6 +81,7 @@ Exemplars = Literal["difficulty", "dive_number", "category_and_difficulty", "div
 class Dive(Record):
     """A record of MTL-AQA. `dive_number` is that of World Aquatics ("5253B"); its first digit is the dive's group."""
 
+    competition: int
     dive_number: str
 
 
@@ -92,6 +105,35 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
     if not isinstance(keys, list | tuple) or not keys:
         raise InputError(f"{keys_path}: holds no list of (competition, dive); it is not a split of MTL-AQA")
     return [_record(path, annotations, keys_path, key, split) for key in keys]
+
+
+def competition_folds(sizes: Mapping[int, int]) -> list[list[int]]:
+    """Four folds of whole competitions, balanced in size: each, from the largest on, joins the smallest fold so far.
+
+    Of equals the lower number comes first. On the 15 competitions of the annotations: 339, 361, 359 and 353 dives.
+
+    Args:
+        sizes: dives by competition.
+    """
+    folds: list[list[int]] = [[] for _ in range(FOLDS)]
+    for competition in sorted(sizes, key=lambda number: (-sizes[number], number)):
+        smallest = min(folds, key=lambda fold: sum(sizes[number] for number in fold))
+        smallest.append(competition)
+    return folds
+
+
+def read_by_event(root: str | Path, fold: Fold) -> list[Dive]:
+    """All dives of split 0, those of the competitions in `fold` as test and the others as train; errors as above.
+
+    Raises:
+        InputError: also where there are fewer competitions than folds.
+    """
+    dives = [dive for split in ("train", "test") for dive in read_records(root, split)]
+    sizes = Counter(dive.competition for dive in dives)
+    if len(sizes) < FOLDS:
+        raise InputError(f"data.split=by_event cuts {FOLDS} folds, and the split files name {len(sizes)} competitions")
+    test = competition_folds(sizes)[fold]
+    return [replace(dive, split="test" if dive.competition in test else "train") for dive in dives]
 
 
 def _find(root: Path, names: Sequence[str]) -> Path:
@@ -129,6 +171,7 @@ def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str
         judge_scores=judges,
         first_frame=first,
         last_frame=last,
+        competition=competition,
         dive_number=number,
     )
 
@@ -188,16 +231,20 @@ EXEMPLARS: dict[Exemplars, Callable[[Record], Hashable]] = {
 
 @dataclass(kw_only=True, eq=False)
 class MTLAQA(VideoData):
-    """MTL-AQA, split 0.
+    """MTL-AQA.
 
     Attributes beside those of `VideoData`:
         shift: lowest and highest shift of the window in training, [low, high], both drawn; evaluation has none.
         exemplars: what a dive and its exemplars have in common. A dive whose group has no training dive is compared
             with those of its difficulty (counted and logged); groups of fewer than `voters` vote with what they have.
+        split, fold, exemplars_from: see the head of this file.
     """
 
     shift: list[int]
     exemplars: Exemplars
+    split: Split = "published"
+    fold: Fold = 0
+    exemplars_from: ExemplarsFrom = "anywhere"
 
     layout: ClassVar[str] = LAYOUT
 
@@ -205,6 +252,8 @@ class MTLAQA(VideoData):
         super().__post_init__()
         if len(self.shift) != 2 or self.shift[0] > self.shift[1]:
             raise InputError(f"data.shift={list(self.shift)}: the lowest and the highest shift are needed, [-3, 3]")
+        if self.split == "published" and self.fold:
+            raise InputError(f"data.fold={self.fold}: the published split has no folds; say data.split=by_event")
 
     @property
     def actions(self) -> list[str]:
@@ -219,7 +268,12 @@ class MTLAQA(VideoData):
         return self.shift[0], self.shift[1]
 
     def read_split(self, split: str) -> list[Record]:
-        return list(read_records(self.folder, split))
+        if self.split == "published":
+            return list(read_records(self.folder, split))
+        return [dive for dive in read_by_event(self.folder, self.fold) if dive.split == split]
+
+    def event(self, record: Record) -> str | None:
+        return f"{record.competition:02d}" if isinstance(record, Dive) else None
 
     def score_label(self, record: Record) -> Label:
         return Label(record.score, offset=0.0, factor=1.0)
@@ -229,6 +283,9 @@ class MTLAQA(VideoData):
 
     def wider_groups(self) -> Sequence[Callable[[Record], Hashable]]:
         return by_difficulty, by_nothing
+
+    def apart(self) -> Callable[[Record], Hashable] | None:
+        return self.event if self.exemplars_from == "other_competitions" else None
 
     @cached_property
     def found_media(self) -> dict[tuple[int, ...], Path]:

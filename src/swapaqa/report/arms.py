@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -13,13 +12,26 @@ from swapaqa.metrics import fisher_mean
 from swapaqa.report.runs import Run, Sweep
 
 UNKNOWN = "?"
-FACTS = ("data", "data.action", "model", "aug", "aug.ratio", "boxes", "boxes.ratio", "boxes.frame", "seed")
+FACTS = (
+    "data",
+    "data.split",
+    "data.fold",
+    "data.action",
+    "model",
+    "aug",
+    "aug.ratio",
+    "boxes",
+    "boxes.ratio",
+    "boxes.frame",
+    "seed",
+)
 ALL_ACTIONS = "all"  # the action of a run with one model for all of them
 
 
 class Facts(NamedTuple):
     """What a report says of every run; UNKNOWN or None where a job that was not started leaves it open.
 
+    `data`: with its split, where that is not the published one: its numbers are not those of the published one.
     `boxes`: the source of the boxes that the swap used, none without the swap. `ratio`: None without the swap.
     """
 
@@ -72,7 +84,7 @@ def find_facts(run: Run, sweep: Sweep) -> Facts:
     aug, frame = given.get("aug", known.aug), given.get("boxes.frame")
     boxes = given["boxes"] + (f" ({frame})" if frame else "") if "boxes" in given else known.boxes
     return Facts(
-        data=given.get("data", _common_data(sweep) if near is None else known.data),
+        data=_planned_data(given, near, sweep),
         model=given.get("model", known.model),
         aug=aug,
         boxes="none" if aug == "none" else boxes,
@@ -82,11 +94,21 @@ def find_facts(run: Run, sweep: Sweep) -> Facts:
     )
 
 
+def _planned_data(given: Mapping[str, str], near: Run | None, sweep: Sweep) -> str:
+    option = given.get("data", _common_data(sweep) if near is None else _option(near, "data"))
+    split, fold = (given.get(key, near and near.setting(key)) for key in ("data.split", "data.fold"))
+    return option + _split_words(split, fold)
+
+
+def _split_words(split: Any, fold: Any) -> str:
+    return "" if split in (None, "published") else f", {split}, fold {0 if fold is None else fold}"
+
+
 def _own_facts(run: Run) -> Facts:
     ratio = run.setting("aug.ratio")  # only the swap has one, and only the swap needs boxes
     frame = run.setting("boxes.frame")
     return Facts(
-        data=_option(run, "data"),
+        data=_option(run, "data") + _split_words(run.setting("data.split"), run.setting("data.fold")),
         model=_option(run, "model"),
         aug=UNKNOWN if _is_evaluation(run) else _option(run, "aug"),
         boxes="none" if ratio is None else _option(run, "boxes") + (f" ({frame})" if frame else ""),
@@ -120,7 +142,7 @@ def _nearest(run: Run, sweep: Sweep) -> Run | None:
 
     The other differences are in what the run's own overrides say.
     """
-    free = {"seed", "data.action", "aug.ratio"}
+    free = {"seed", "data.action", "data.fold", "aug.ratio"}
     for allowed in (free, free | {"model"}, free | {"model", "boxes", "boxes.frame"}):
         for other in sweep.runs:
             different = {key for key in sweep.swept if run.given.get(key) != other.given.get(key)}
@@ -170,9 +192,16 @@ def at_own_ratio(arms: Arms) -> list[Arm]:
 
 
 def pairs_of(arms: Arms) -> list[tuple[Arm, Arm]]:
-    """(without an augmentation, with the swap at its source's own ratio), for every such swap."""
+    """(without, with the swap) for every swap at its source's own ratio; of several baselines that of its sweep."""
     chosen = at_own_ratio(arms)
-    return list(product([a for a in chosen if a.aug == "none"][:1], [a for a in chosen if a.boxes != "none"]))
+    plain = [arm for arm in chosen if arm.aug == "none"]
+    pairs = []
+    for arm in chosen:
+        if arm.boxes != "none" and plain:
+            folders = {member.run.folder.parent for member in arms[arm]}
+            near = [one for one in plain if folders & {member.run.folder.parent for member in arms[one]}]
+            pairs.append(((near or plain)[0], arm))
+    return pairs
 
 
 def label(arm: Arm, among: Sequence[Arm] = ()) -> str:

@@ -1,11 +1,17 @@
 """What a table says beside its numbers: seeds, protocols and box sources of its runs, and which jobs are missing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from swapaqa.report.arms import Arm, Arms, seeds_of
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.running.jobs import State
 
+FLOORS = {  # by baseline, as `swapaqa.baselines` says
+    "event": "training mean of the competition",
+    "difficulty": "of the difficulty",
+    "both": "completeness of the competition x difficulty",
+}
 PROTOCOLS = {  # in the order of columns and rows
     "last": "last epoch",
     "best_on_test": "best epoch on test, as published numbers are",
@@ -38,6 +44,22 @@ def box_words(arms: Sequence[Arm]) -> str:
             ratios.append(f"{arm.ratio:g}")
     words = (f"{name} at ratio {', '.join(ratios)}" if ratios else name for name, ratios in sources.items())
     return "; ".join("none (no swap)" if word == "none" else word for word in words)
+
+
+def floor_notes(arms: Arms) -> tuple[str, ...]:
+    """A line for every data set and test split of which results have floors: what needs no video."""
+    notes: dict[str, None] = {}
+    for arm, members in arms.items():
+        for member in members:
+            for split, floors in member.run.floors.items():
+                numbers = "; ".join(f"{FLOORS[name]} {_floor_words(found)}" for name, found in floors.items())
+                notes[f"Without a pixel, {arm.data}, {split} (rho, R-l2 x100): {numbers}"] = None
+    return tuple(notes)
+
+
+def _floor_words(found: Mapping[str, Any]) -> str:
+    rho = found["spearman"]
+    return f"{'undefined' if rho is None else f'{rho:.3f}'}, {found['relative_l2_x100']:.2f}"
 
 
 def missing_notes(sweeps: Sequence[Sweep], runs: Iterable[Run]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from swapaqa.report.arms import Estimate, Member, seeds_of
 from swapaqa.report.paper import PrintedRow
+from swapaqa.statistics import Interval
 
 DECIMALS = {"spearman": 4, "relative_l2_x100": 2, "pairwise_accuracy": 4}
 METRIC_WORDS = {
@@ -18,12 +19,16 @@ FEWER_SEEDS = "*"
 
 
 class Value(NamedTuple):
-    """A number. `mean`: NaN where undefined; `deviation`: over seeds, None for one; `mark`: of a note, or empty."""
+    """A number. `mean`: NaN where undefined; `deviation`: over seeds, None for one; `mark`: of a note, or empty.
+
+    `interval`: over the test videos, where the number is of one seed and its result has one.
+    """
 
     mean: float
     deviation: float | None
     decimals: int
     mark: str = ""
+    interval: Interval | None = None
 
 
 Cell = Value | str | None  # None: missing
@@ -41,7 +46,7 @@ class Table(NamedTuple):
 
 
 def cell_text(cell: Cell) -> str:
-    """`0.8870 ± 0.0012`, `-` for a missing number, `undefined` for NaN."""
+    """`0.8870 ± 0.0012` over seeds, `0.8870 [0.86, 0.91]` of one seed, `-` where missing, `undefined` for NaN."""
     if cell is None:
         return "-"
     if isinstance(cell, str):
@@ -50,15 +55,18 @@ def cell_text(cell: Cell) -> str:
         return "undefined" + cell.mark
     number = f"{cell.mean:z.{cell.decimals}f}"  # z: 0.00, not -0.00
     spread = "" if cell.deviation is None else f" ± {cell.deviation:.{cell.decimals}f}"
-    return number + spread + cell.mark
+    ends = "" if cell.interval is None else f" [{cell.interval[0]:z.2f}, {cell.interval[1]:z.2f}]"
+    return number + spread + ends + cell.mark
 
 
-def estimate_cell(found: Estimate | None, metric: str, members: Sequence[Member]) -> Cell:
-    """A cell of our own runs, marked where seeds are missing."""
+def estimate_cell(
+    found: Estimate | None, metric: str, members: Sequence[Member], interval: Interval | None = None
+) -> Cell:
+    """A cell of our own runs, marked where seeds are missing. `interval` is shown where there is one seed."""
     if found is None:
         return None
     mark = FEWER_SEEDS if found.seeds < len(seeds_of(members)) else ""
-    return Value(found.mean, found.deviation, DECIMALS[metric], mark)
+    return Value(found.mean, found.deviation, DECIMALS[metric], mark, interval if found.seeds == 1 else None)
 
 
 def percent_cell(before: Mapping[int, float], after: Mapping[int, float], planned: int, falling: bool = False) -> Cell:
@@ -105,6 +113,9 @@ def cell_notes(rows: Sequence[Sequence[Cell]]) -> tuple[str, ...]:
     cells = [cell for row in rows for cell in row]
     values = [cell for cell in cells if isinstance(cell, Value)]
     signs: Mapping[str, bool] = {
+        '"[low, high]": 95 % interval over the test videos (BCa bootstrap), of one seed': any(
+            value.interval is not None for value in values
+        ),
         f'"{FEWER_SEEDS}": over fewer seeds than planned': any(value.mark == FEWER_SEEDS for value in values),
         '"undefined": a run predicts a constant, or a gain is over a value that is not positive': any(
             math.isnan(value.mean) for value in values

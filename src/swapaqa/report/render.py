@@ -15,6 +15,7 @@ from rich.text import Text
 from swapaqa.report.cells import Cell, Table, Value, cell_text
 
 FITS_SCRIPTSIZE = 130  # characters over a page
+EXTRAS = ("deviation", "low", "high")
 LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$",
@@ -56,28 +57,34 @@ def _markdown_row(words: Sequence[str]) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Title, caption and notes behind #; NA where a number is missing, NaN where undefined; deviations as columns."""
+    """Title, caption and notes behind #; NA where a number is missing, NaN where undefined.
+
+    Deviations over seeds and the ends of intervals are columns of their own, behind those that have some.
+    """
     written = io.StringIO()
     for line in (table.title, table.caption, *table.notes):
         written.write(f"# {' '.join(line.split())}\n")
     writer = csv.writer(written, lineterminator="\n")
-    spread = [any(_deviation(row[i]) is not None for row in table.rows) for i in range(len(table.columns))]
-    writer.writerow(
-        name
-        for column, has in zip(table.columns, spread, strict=True)
-        for name in ([column, f"{column} deviation"] if has else [column])
-    )
+    columns = [[row[i] for row in table.rows] for i in range(len(table.columns))]
+    extras = [[name for name in EXTRAS if any(_extra(cell, name) is not None for cell in cells)] for cells in columns]
+    heads = zip(table.columns, extras, strict=True)
+    writer.writerow(word for column, names in heads for word in (column, *(f"{column} {name}" for name in names)))
     for row in table.rows:
+        cells = zip(row, extras, strict=True)
         writer.writerow(
             word
-            for cell, has in zip(row, spread, strict=True)
-            for word in ([_csv_word(cell), _csv_number(_deviation(cell))] if has else [_csv_word(cell)])
+            for cell, names in cells
+            for word in (_csv_word(cell), *(_csv_number(_extra(cell, name)) for name in names))
         )
     return written.getvalue()
 
 
-def _deviation(cell: Cell) -> float | None:
-    return cell.deviation if isinstance(cell, Value) else None
+def _extra(cell: Cell, name: str) -> float | None:
+    """What a number has beside itself, one of EXTRAS."""
+    if not isinstance(cell, Value):
+        return None
+    low, high = cell.interval or (None, None)
+    return {"deviation": cell.deviation, "low": low, "high": high}[name]
 
 
 def _csv_word(cell: Cell) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 
 from swapaqa.errors import InputError
 from swapaqa.result import RESULT_FILE
@@ -76,6 +76,21 @@ class Run:
             return None
         return float("nan") if numbers[name] is None else float(numbers[name])
 
+    def confidence(
+        self, name: str, protocol: str, split: str = "test", action: str | None = None
+    ) -> tuple[float, float] | None:
+        """The interval over test videos of `metric`; None where it is undefined or the result has none, as old ones."""
+        if self.result is None or split not in self.splits(protocol):
+            return None
+        found = self.result["metrics"][protocol]["splits"][split].get("confidence", {})
+        ends = found.get("average", {}) if action is None else found.get("per_action", {}).get(action, {})
+        return None if ends.get(name) is None else (float(ends[name][0]), float(ends[name][1]))
+
+    @property
+    def floors(self) -> Mapping[str, Any]:
+        """What needs no video, by split and baseline, see `swapaqa.baselines`; empty where nothing is known."""
+        return self.result.get("floors", {}) if self.result else {}
+
     def predictions(self, protocol: str, split: str = "test") -> dict[str, tuple[float, float]]:
         """(true, predicted) in points by video id; empty without such a protocol or split."""
         if self.result is None or protocol not in self.result["prediction_columns"]:
@@ -84,6 +99,14 @@ class Run:
         true, predicted = columns.index("true"), columns.index(protocol)
         rows = self.result["predictions"].get(split, {})
         return {video_id: (row[true], row[predicted]) for video_id, row in rows.items()}
+
+    def has(self, key: str, value: str) -> bool:
+        """Whether an override, an option or the configuration says `value` at `key`."""
+        there = self.given.get(key) or _configured(self, key)
+        try:
+            return float(there) == float(value)
+        except ValueError:
+            return there.strip("'\"") == value
 
     def setting(self, key: str) -> Any:
         """The value at a dotted key of the configuration, as `data.action`; None if there is none."""
@@ -226,7 +249,7 @@ def _read_yaml(path: Path) -> Any:
     if not path.is_file():
         return None
     try:
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except Exception as error:  # yaml's own errors, and OmegaConf's for what is no tree
+        return yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read ({reason}); remove the folder and run again") from error

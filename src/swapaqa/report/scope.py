@@ -17,8 +17,9 @@ from swapaqa.report.arms import (
     seed_words,
     seeds_of,
 )
-from swapaqa.report.captions import caption, missing_notes, protocols_of
+from swapaqa.report.captions import caption, floor_notes, missing_notes, protocols_of
 from swapaqa.report.cells import Cell, Table, cell_notes, estimate_cell, percent_cell
+from swapaqa.report.intervals import interval
 from swapaqa.report.paper import paper_numbers
 from swapaqa.report.runs import Run, Sweep
 
@@ -51,7 +52,7 @@ class Scope:
 
     def average(self, arm: Arm, metric: str, protocol: str) -> Cell:
         found = average_over_actions(self.arms[arm], metric, protocol, self.actions)
-        return estimate_cell(found, metric, self.arms[arm])
+        return estimate_cell(found, metric, self.arms[arm], interval(self.arms[arm], metric, protocol, self.actions))
 
     def gain(self, plain: Arm, swapped: Arm, metric: str, protocol: str) -> Cell:
         """The relative gain of the average in %; the decrease where lower is better."""
@@ -62,7 +63,13 @@ class Scope:
     def by_action(self, arm: Arm, metric: str, protocol: str) -> tuple[Cell, ...]:
         """A cell an action, and the average where there are several."""
         members = self.arms[arm]
-        cells = (estimate_cell(over_seeds(members, metric, protocol, a), metric, members) for a in self.actions)
+        cells = [
+            estimate_cell(
+                over_seeds(members, metric, protocol, action), metric, members,
+                interval(members, metric, protocol, [action]),
+            )
+            for action in self.actions
+        ]  # fmt: skip
         return (*cells, *([self.average(arm, metric, protocol)] if len(self.actions) > 1 else []))
 
     @property
@@ -84,7 +91,7 @@ class Scope:
     ) -> Table:
         """Add what every table says: caption, signs, missing jobs."""
         slug = re.sub(r"\W+", "_", key).strip("_")
-        said = (*cell_notes(rows), *notes, *missing_notes(self.sweeps, self._runs()))
+        said = (*cell_notes(rows), *notes, *floor_notes(self.arms), *missing_notes(self.sweeps, self._runs()))
         return Table(slug, title, caption(what, self.arms, self.protocols), tuple(columns), tuple(rows), said)
 
     def _runs(self) -> list[Run]:

@@ -31,6 +31,7 @@ from swapaqa.report.forms import (
     ratio_table,
     system_table,
 )
+from swapaqa.report.intervals import interval
 from swapaqa.report.runs import Sweep
 from swapaqa.report.scope import Scope
 
@@ -72,7 +73,7 @@ def _distinct(tables: Sequence[Table]) -> list[Table]:
 
 def _unexplained(sweep: Sweep) -> bool:
     """Whether a sweep varies something that the paper's forms have no column for."""
-    return any(key not in (*FACTS, "experiment") for key in sweep.swept)
+    return any(key not in (*FACTS, "experiment") or key == "data.fold" for key in sweep.swept)
 
 
 def _ratio_groups(scope: Scope) -> list[Scope]:
@@ -127,6 +128,9 @@ def generic_table(sweep: Sweep) -> Table:
 def _all_metrics(members: Sequence[Member], protocol: str, split: str) -> list[Cell]:
     actions = actions_of(members)
     return [
-        estimate_cell(average_over_actions(members, metric, protocol, actions, split), metric, members)
+        estimate_cell(
+            average_over_actions(members, metric, protocol, actions, split), metric, members,
+            interval(members, metric, protocol, actions, split),
+        )
         for metric in METRIC_WORDS
-    ]
+    ]  # fmt: skip

@@ -15,6 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from swapaqa import tracking
 from swapaqa.augment.swap import scale_boxes
+from swapaqa.baselines import known_floors
 from swapaqa.console import show
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
 from swapaqa.epoch_log import EpochLog
@@ -139,6 +140,7 @@ def finish(
         "skipped": data.skipped,
         "exemplars_from_wider_groups": data.bank.strays if data.bank else {},
         "replaced_share": shares,
+        "floors": known_floors(data.records(), data.event),
         "device": device_name(trainer.lightning_module),
         "world_size": trainer.world_size,
         "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),

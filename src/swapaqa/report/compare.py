@@ -1,0 +1,182 @@
+"""Whether two runs, or two sets of seeds, differ by more than noise, in one sentence.
+
+A side is a folder of a run, of runs or of a sweep; where it holds several arms, values after a colon choose one:
+`outputs/evidence:aug=none,model=core`. One seed against one: a paired permutation test over the videos. Several seeds
+against several: Welch's t-test over the seeds, beside an interval over the videos of the difference of the means.
+"""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from swapaqa import statistics
+from swapaqa.errors import InputError
+from swapaqa.report.arms import estimate, find_arms, label
+from swapaqa.report.cells import DECIMALS, METRIC_WORDS
+from swapaqa.report.duplicates import merged
+from swapaqa.report.intervals import scores
+from swapaqa.report.runs import Run, read_sweep
+
+SIGNIFICANT = 0.05
+Videos = dict[str, dict[str, tuple[float, float]]]  # (true, predicted) in points by action and video id
+
+
+class Protocol(NamedTuple):
+    """Which numbers are compared."""
+
+    metric: statistics.Metric
+    name: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One arm. `videos`: by seed."""
+
+    text: str
+    name: str
+    videos: Mapping[int, Videos]
+
+    @property
+    def runs(self) -> list[list[statistics.Scores]]:
+        """Of every seed the actions, in the order of their names."""
+        return [[scores(found[action]) for action in sorted(found)] for found in self.videos.values()]
+
+
+def compare(ours: str, others: str, protocol: Protocol) -> str:
+    """The sentence.
+
+    Raises:
+        InputError: no such runs or several arms, other videos or truths, one seed against several, an undefined metric.
+    """
+    sides = [read_side(text, protocol) for text in (ours, others)]
+    _check_videos(*sides)
+    values = [[statistics.value(protocol.metric, run) for run in side.runs] for side in sides]
+    for side, numbers in zip(sides, values, strict=True):
+        if any(math.isnan(number) for number in numbers):
+            raise InputError(f"{side.text}: {protocol.metric} is undefined, as of constant predictions or one video")
+    counts = [len(numbers) for numbers in values]
+    if min(counts) == 1 < max(counts):
+        raise InputError(
+            f"{ours} has {counts[0]} and {others} {counts[1]} seeds; compare one seed with one, or several with several"
+        )
+    test = _over_videos if max(counts) == 1 else _over_seeds
+    videos = sum(len(found) for found in next(iter(sides[0].videos.values())).values())
+    what = f"{protocol.name}, {protocol.split}, {videos} videos"
+    words = " against ".join(f"{side.name} ({side.text})" for side in sides)
+    return f"{words}, {what}: {METRIC_WORDS[protocol.metric]} {test(protocol.metric, sides, values)}."
+
+
+def read_side(text: str, protocol: Protocol) -> Side:
+    """One arm of the runs at `PATH` or `PATH:key=value,...`."""
+    path, wanted = _parsed(text)
+    sweep = read_sweep(path)
+    chosen = tuple(run for run in sweep.runs if all(run.has(key, value) for key, value in wanted.items()))
+    arms = merged(find_arms([replace(sweep, runs=chosen)]))
+    if len(arms) != 1:
+        found = "; ".join(label(arm, list(arms)) for arm in arms) or "no run with these values"
+        raise InputError(f"{text}: one arm is needed, and there are {found}; choose like {path}:aug=none,model=core")
+    ((arm, members),) = arms.items()
+    videos: dict[int, Videos] = {}
+    for member in members:
+        if member.run.result is not None:
+            videos.setdefault(member.facts.seed or 0, {}).update(_videos(member.run, protocol))
+    if not videos:
+        raise InputError(f"{text}: no finished run; see python -m src.report show {path}")
+    return Side(text, label(arm), videos)
+
+
+def _parsed(text: str) -> tuple[Path, dict[str, str]]:
+    path, colon, choice = text.rpartition(":")
+    if not colon or "=" not in choice:
+        return Path(text), {}
+    pairs = [pair.partition("=") for pair in choice.split(",")]
+    return Path(path), {key: value for key, _, value in pairs}
+
+
+def _videos(run: Run, protocol: Protocol) -> Videos:
+    """The predictions by action. Of a run with several actions, the file beside its result says which video shows what.
+
+    Raises:
+        InputError: the run has no such protocol or split, or the file is not there.
+    """
+    found, actions = run.predictions(protocol.name, protocol.split), run.actions(protocol.name, protocol.split)
+    if not found:
+        there = [f"{name}: {', '.join(run.splits(name))}" for name in run.protocols]
+        raise InputError(f"{run.folder}: has no {protocol.name} of {protocol.split}, but {'; '.join(there)}")
+    if len(actions) == 1:
+        return {actions[0]: found}
+    path = run.folder / f"predictions_{protocol.split}.csv"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, and it says which of the {len(actions)} actions a video shows")
+    with open(path, newline="") as lines:
+        action_of = {row["video_id"]: row["action"] for row in csv.DictReader(lines)}
+    return {action: {video: found[video] for video in found if action_of.get(video) == action} for action in actions}
+
+
+def _check_videos(ours: Side, others: Side) -> None:
+    """InputError with the first video that is not in all runs, or has another truth."""
+    first = _truths(next(iter(ours.videos.values())))
+    for side in (ours, others):
+        for seed, found in side.videos.items():
+            truths = _truths(found)
+            different = sorted(video for video in first.keys() | truths.keys() if first.get(video) != truths.get(video))
+            if different:
+                video = different[0]
+                pair = " and ".join(str(known.get(video, "not there")) for known in (first, truths))
+                raise InputError(
+                    f"{ours.text} and {side.text} (seed {seed}) are not on the same videos: the true score of {video} "
+                    f"is {pair} ({len(different)} videos differ)"
+                )
+
+
+def _truths(found: Videos) -> dict[str, float]:
+    return {video: round(true, 4) for rows in found.values() for video, (true, _) in rows.items()}
+
+
+def _over_videos(metric: statistics.Metric, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> str:
+    digits = DECIMALS[metric]
+    ours, others = (side.runs for side in sides)
+    p = statistics.paired_test(metric, ours[0], others[0])
+    ends = _interval_words(statistics.difference_interval(metric, ours, others), digits)
+    numbers = " against ".join(f"{found[0]:.{digits}f}" for found in values)
+    verdict = "distinguishable from noise" if p < SIGNIFICANT else "not distinguishable from noise"
+    return (
+        f"{numbers}, a difference of {values[0][0] - values[1][0]:+.{digits}f}, 95 % interval {ends} over the videos, "
+        f"p = {p:.2g} (paired permutation test): {verdict}"
+    )
+
+
+def _over_seeds(metric: statistics.Metric, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> str:
+    digits = DECIMALS[metric]
+    test = statistics.seeds_test(*values)
+    found = [estimate(numbers) for numbers in values]
+    means = [mean for mean in found if mean is not None]
+    numbers = " against ".join(
+        f"{mean.mean:.{digits}f} ± {mean.deviation:.{digits}f} ({mean.seeds} seeds)" for mean in means
+    )
+    over_videos = statistics.difference_interval(metric, sides[0].runs, sides[1].runs)
+    return (
+        f"{numbers}, a difference of {means[0].mean - means[1].mean:+.{digits}f}, 95 % interval "
+        f"{_interval_words(test.interval, digits)} and p = {test.p:.2g} over the seeds (Welch's t-test), interval "
+        f"{_interval_words(over_videos, digits)} over the videos: {_verdict(test, over_videos)}"
+    )
+
+
+def _verdict(test: statistics.SeedsTest, over_videos: statistics.Interval | None) -> str:
+    if math.isnan(test.p):
+        return "no spread over the seeds, so nothing to tell a difference from"
+    if test.p >= SIGNIFICANT:
+        return "not distinguishable from the noise of the seeds"
+    if over_videos is None or over_videos[0] <= 0 <= over_videos[1]:
+        return "distinguishable from the noise of the seeds, but not from that of the choice of test videos"
+    return "distinguishable from noise, of the seeds and of the choice of test videos"
+
+
+def _interval_words(ends: statistics.Interval | None, digits: int) -> str:
+    if ends is None or math.isnan(ends[0]):
+        return "undefined"
+    return f"[{ends[0]:z.{digits}f}, {ends[1]:z.{digits}f}]"
