@@ -19,7 +19,7 @@ from swapaqa.console import quieten
 from swapaqa.errors import InputError
 from swapaqa.running import processes
 from swapaqa.running.interruption import STOPPED
-from swapaqa.running.jobs import Start, claim, failure, recorded
+from swapaqa.running.jobs import FAILURE_FILE, Start, State, claim, failure, recorded, state
 from swapaqa.running.training import run_here
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,12 @@ def main(cfg: DictConfig) -> None:
 def job(cfg: DictConfig, folder: Path) -> None:
     """Run a job of a sweep. If it fails the sweep goes on, and says so again when all jobs have ended."""
     try:
+        (folder / FAILURE_FILE).unlink(missing_ok=True)
         with recorded(folder):
             check(cfg)
     except InputError:
+        if state(folder) is State.DONE:
+            raise  # its folder cannot say so: Hydra does, when all jobs have ended
         status = 2
     else:
         status = run(cfg, folder, in_sweep=True)

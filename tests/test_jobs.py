@@ -19,6 +19,7 @@ from swapaqa.running.jobs import (
     first_difference,
     newest_unfinished,
     recorded,
+    refuse_another_list,
     state,
     write_failure,
     write_jobs,
@@ -149,6 +150,30 @@ def test_the_list_of_jobs_says_what_differs(tmp_path: Path) -> None:
     assert [job["job"] for job in written["jobs"]] == ["0", "1", "2", "3"]
     assert written["jobs"][1]["swept"] == {"aug.ratio": "1", "seed": "1"}
     assert written["jobs"][1]["overrides"] == ["aug.ratio=1", "+data.x=7", "seed=1", "model=core"]
+
+
+def test_another_list_of_jobs_does_not_take_the_numbers_of_finished_ones(tmp_path: Path) -> None:
+    write_jobs(tmp_path, "mine", "command", [["aug.ratio=1"], ["aug.ratio=2"]])
+    refuse_another_list(tmp_path, [["aug.ratio=3"]])  # nothing is done yet
+    finished(tmp_path / "1", composed())
+    refuse_another_list(tmp_path, [["aug.ratio=7"], ["aug.ratio=2", "resume=true"], ["aug.ratio=3"]])
+    for jobs in ([["aug.ratio=1"], ["aug.ratio=3"]], [["aug.ratio=1"]]):
+        with pytest.raises(InputError, match=r"job 1 is done and was aug\.ratio=2"):
+            refuse_another_list(tmp_path, jobs)
+
+
+@pytest.mark.parametrize("content", ["", "a: [1,", "only text"])
+def test_a_damaged_configuration_is_named(tmp_path: Path, content: str) -> None:
+    unfinished(tmp_path, composed())
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(InputError, match=r"config\.yaml: damaged"):
+        claim(tmp_path, composed("resume=true"), in_sweep=False)
+
+
+def test_a_finished_run_cannot_fail(tmp_path: Path) -> None:
+    finished(tmp_path, composed())
+    write_failure(tmp_path, "too late")
+    assert failure(tmp_path) is None
 
 
 def test_a_sweep_of_one_job_has_nothing_that_differs(tmp_path: Path) -> None:

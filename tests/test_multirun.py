@@ -1,8 +1,10 @@
 """Sweeps whose jobs have several processes: one folder per job, a crash that stays with its job, nothing twice."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,25 @@ def test_a_crash_stays_with_its_job_and_the_same_command_repeats_only_that_job(t
     assert again.returncode == 1
     assert "sweep/0 is done" in again.stdout + again.stderr
     assert (tmp_path / "sweep" / "0" / "result.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_stopped_while_a_job_starts_starts_no_other(
+    tmp_path: Path, demo_cache: Path, small_demo: list[str]
+) -> None:
+    """SIGTERM to the process that leads the sweep, before the job's own process has begun to train."""
+    leader = subprocess.Popen(
+        [sys.executable, "-m", "src.train", "--multirun", *small_demo, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep"],
+        cwd=REPOSITORY, env=isolated(tmp_path, demo_cache), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not (tmp_path / "sweep" / "0" / "config.yaml").exists():
+        assert leader.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.5)  # the job's process is there, and imports
+    leader.send_signal(signal.SIGTERM)
+    assert leader.wait(timeout=60) == 143
+    assert jobs(tmp_path) == ["0"]
+    assert not (tmp_path / "sweep" / "0" / "failed.txt").exists()
 
 
 @pytest.mark.slow

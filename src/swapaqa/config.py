@@ -9,6 +9,7 @@ import difflib
 import functools
 import inspect
 import os
+import signal
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from rich.console import Console
 
 from swapaqa.errors import InputError
 from swapaqa.running import processes, resolvers
+from swapaqa.running.interruption import NO_ROOM
 
 TOP_LEVEL = (
     "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep",
@@ -61,6 +63,12 @@ def run_recipe(main: Callable[[], None]) -> None:
         fail(str(error.__cause__))
     except HydraException as error:
         fail(explain_override(error))
+    except KeyboardInterrupt:
+        fail("stopped by Ctrl-C", 128 + signal.SIGINT)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        fail(f"{error.filename or 'a file'}: no space left on the disk; free some and give the command again")
     except MisconfigurationException as error:  # an accelerator that is not there, options that exclude each other
         fail(f"trainer: {' '.join(str(error).split())}")
 
@@ -93,12 +101,12 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
     return wrapped
 
 
-def fail(message: str) -> None:
-    """Print `error: ...` and leave with status 2."""
+def fail(message: str, status: int = 2) -> None:
+    """Print `error: ...` and leave with a status, 2 for a user's error."""
     # An error of a loader process arrives with that process's traceback in front of the message.
     message = message.rsplit("InputError: ", 1)[-1].strip()
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {message}", markup=False)
-    sys.exit(2)
+    sys.exit(status)
 
 
 def explain_override(error: HydraException) -> str:

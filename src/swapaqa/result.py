@@ -23,6 +23,7 @@ from torch import Tensor
 from swapaqa import statistics
 from swapaqa.metrics import fisher_mean, interval_coverage, pairwise_accuracy, relative_l2_x100, spearman
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
+from swapaqa.whole_file import write_whole
 
 RESULT_FILE = "result.json"
 PACKAGES = (
@@ -255,13 +256,18 @@ class Recorder(Callback):
 
 
 def write_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write `result.json`: metrics by protocol, predictions by id, timing, versions and the given `facts`.
+    """`compose_result` and `save_result` in one."""
+    result = compose_result(folder, recorder, facts)
+    save_result(folder, result)
+    return result
 
-    Written to a temporary name and moved: a `result.json` that exists is a whole one, with null for what is undefined
-    (the correlation of constant predictions). The columns of `predictions`
-    are the true score and the protocols, in the order of `prediction_columns`.
+
+def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics by protocol, predictions by id, timing, versions and the given `facts`; writes the tables of predictions.
+
+    The columns of `predictions` are the true score and the protocols, in the order of `prediction_columns`.
     """
-    result = {
+    return {
         **facts,
         "metrics": recorder.metrics(),
         "prediction_columns": ["true", *recorder.protocols()],
@@ -270,10 +276,15 @@ def write_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -> 
         "git_commit": git_commit(),
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
     }
-    unfinished = folder / f"{RESULT_FILE}.unfinished"
-    unfinished.write_text(json.dumps(_without_nan(result), indent=1, allow_nan=False))
-    unfinished.rename(folder / RESULT_FILE)
-    return result
+
+
+def save_result(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write `result.json`, as the last thing of a run: one that exists is a whole one, and its run is done.
+
+    What is undefined (the correlation of constant predictions) is null.
+    """
+    text = json.dumps(_without_nan(result), indent=1, allow_nan=False)
+    write_whole(folder / RESULT_FILE, text.encode())
 
 
 def _without_nan(value: Any) -> Any:

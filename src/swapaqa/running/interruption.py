@@ -8,7 +8,6 @@ predictions kept so far).
 import errno
 import io
 import logging
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from swapaqa.errors import InputError
+from swapaqa.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +43,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, content)
         with errors_of_a_full_disk(Path(path)):
             write_whole(Path(path), content.getbuffer())
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file so that under its name there is either the old content or all of the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        with open(unfinished, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
@@ -139,7 +124,12 @@ class StepCheckpoints(Callback):
         batch_idx: int,
     ) -> None:
         done = batch_idx + 1
-        if done % trainer.accumulate_grad_batches or done >= trainer.num_training_batches:
+        if done >= trainer.num_training_batches:
+            if trainer.num_training_batches <= trainer.accumulate_grad_batches and asked_to_stop(trainer):
+                log.warning("told to stop: an epoch of one step has no point to save at, the run is left as it is")
+                self._leave()
+            return
+        if done % trainer.accumulate_grad_batches:
             return
         stop = asked_to_stop(trainer)
         if stop or trainer.global_step - self._saved >= self.every:
@@ -183,6 +173,21 @@ def set_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["cpu"])
     if states["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(states["cuda"])
+
+
+@contextmanager
+def left_on_sigterm() -> Iterator[None]:
+    """Leave with status 143 on SIGTERM where there is nothing to save yet, or nothing more."""
+
+    def leave(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        raise SystemExit(STOPPED)
+
+    previous = handle_sigterm(leave)
+    try:
+        yield
+    finally:
+        if previous is not None:
+            handle_sigterm(previous)
 
 
 def handle_sigterm(handler: Any) -> Any:

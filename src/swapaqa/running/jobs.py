@@ -5,7 +5,6 @@ Nothing that a run wrote is overwritten in silence: a finished run is left alone
 
 import fcntl
 import json
-import os
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -14,11 +13,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.errors import InputError
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.interruption import STOPPED, stop_request
+from swapaqa.whole_file import write_whole
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 LOCK_FILE = ".lock"
@@ -64,10 +65,16 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 def stored_identity(folder: Path) -> dict[str, Any] | None:
     """The identity of the run in a folder; None if there is none that can be read."""
+    path = folder / CONFIG_FILE
     try:
-        return identity(OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))  # type: ignore[arg-type]
-    except (OSError, ValueError):
+        tree = yaml.safe_load(path.read_text())
+    except OSError:
         return None
+    except (ValueError, yaml.YAMLError):
+        tree = None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: damaged; restore it from the folder's .hydra/config.yaml, or remove the folder")
+    return identity(tree)
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:
@@ -126,8 +133,8 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
             shutil.rmtree(folder / RESUME_FILE.parent, ignore_errors=True)
             (folder / "wandb_id.txt").unlink(missing_ok=True)
         (folder / FAILURE_FILE).unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)), folder / CONFIG_FILE)
+        text = OmegaConf.to_yaml(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
+        write_whole(folder / CONFIG_FILE, text.encode())
     return Start.CONTINUE if continues else Start.FRESH
 
 
@@ -178,7 +185,9 @@ def recorded(folder: Path) -> Iterator[None]:
 
 
 def write_failure(folder: Path, line: str, details: str = "") -> None:
-    """Write `failed.txt`, unless another process of the run did."""
+    """Write `failed.txt`, unless another process of the run did, or the run is done."""
+    if state(folder) is State.DONE:
+        return
     try:
         with open(folder / FAILURE_FILE, "x") as file:
             file.write(f"{line}\n\n{details}")
@@ -201,11 +210,29 @@ def write_jobs(sweep: Path, name: str, command: str, jobs: list[list[str]]) -> N
         {
             "job": str(number),
             "overrides": job,
-            "swept": dict(item.lstrip("+~").split("=", 1) for item in job if item not in common),
+            "swept": dict(item.lstrip("+~").partition("=")[::2] for item in job if item not in common),
         }
         for number, job in enumerate(jobs)
     ]
-    sweep.mkdir(parents=True, exist_ok=True)
-    unfinished = sweep / f"{JOBS_FILE}.unfinished"
-    unfinished.write_text(json.dumps({"sweep": name, "command": command, "jobs": listed}, indent=1))
-    os.replace(unfinished, sweep / JOBS_FILE)
+    text = json.dumps({"sweep": name, "command": command, "jobs": listed}, indent=1)
+    write_whole(sweep / JOBS_FILE, text.encode())
+
+
+def refuse_another_list(sweep: Path, jobs: list[list[str]]) -> None:
+    """Raises InputError where a finished job in `sweep` would get another number, and the report another list."""
+    try:
+        before = [job["overrides"] for job in json.loads((sweep / JOBS_FILE).read_text())["jobs"]]
+    except (OSError, ValueError, KeyError):
+        return
+    for number, old in enumerate(before):
+        was, now = (_deciding(words) for words in (old, jobs[number] if number < len(jobs) else []))
+        if was != now and state(sweep / str(number)) is State.DONE:
+            differs = " ".join(sorted(was - now)) or "another"
+            raise InputError(
+                f"{sweep}: job {number} is done and was {differs}; give another list of jobs a folder of its own with "
+                "hydra.sweep.dir="
+            )
+
+
+def _deciding(words: list[str]) -> set[str]:
+    return {word for word in words if word.lstrip("+~").partition("=")[0].partition(".")[0] not in NOT_IDENTITY}

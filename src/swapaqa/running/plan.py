@@ -64,7 +64,7 @@ def look(number: int, overrides: list[str], folder: Path, config_name: str) -> P
     assert isinstance(tree, dict)
     found = state(own)
     if found is State.DONE and stored_identity(own) != identity(tree):  # type: ignore[arg-type]
-        blocker = f"{own} holds a finished run of another configuration"
+        found, blocker = State.NOT_STARTED, f"{own} holds a finished run of another configuration"
     return Planned(number, overrides, tree, found, blocker)  # type: ignore[arg-type]
 
 
@@ -76,7 +76,7 @@ def jobs_table(planned: Sequence[Planned], folder: Path) -> Table:
         table.add_column(column)
     for job in planned:
         differs = " ".join(item for item in job.overrides if item not in common)
-        note = job.blocker or failure(folder / str(job.number))
+        note = job.blocker or (failure(folder / str(job.number)) if job.state is State.FAILED else None)
         table.add_row(str(job.number), differs, job.state.value + (f": {note}" if note else ""))
     return table
 
@@ -102,6 +102,8 @@ def show_costs(left: Sequence[Planned], folder: Path, console: Console) -> None:
             f"which an epoch has {cost.steps_per_epoch}, an evaluation {cost.evaluation_s:.2g} s"
         )
         hours, space = hours + one * len(jobs), space + disk * len(jobs)
+    if unknown == len(left):
+        return
     free = shutil.disk_usage(_existing(folder)).free / GIB
     rest = f", and {unknown} jobs without an estimate" if unknown else ""
     console.print(f"left: {hours:.2g} h on one device like this one, {space:.2g} GiB of {free:.3g} GiB free{rest}")

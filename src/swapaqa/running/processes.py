@@ -27,6 +27,7 @@ from swapaqa.running.interruption import STOPPED, handle_sigterm
 from swapaqa.running.jobs import failure, write_failure
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+BY_SIGTERM = (STOPPED, -signal.SIGTERM)  # saved and left, or still at its start
 FROM_OUTSIDE = ("TORCHELASTIC_", "SLURM_", "TORCHRUN_")
 SITE = "SLURM_CONF"  # where the cluster is, not what was started on it
 PLACE = (
@@ -119,7 +120,10 @@ def run_job(folder: Path, count: int) -> int:
     command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
     job = subprocess.Popen(command, preexec_fn=end_with_parent)
 
+    passed_on = []
+
     def pass_on(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        passed_on.append(signum)
         job.send_signal(signum)
 
     previous = handle_sigterm(pass_on)
@@ -128,7 +132,9 @@ def run_job(folder: Path, count: int) -> int:
     finally:
         if previous is not None:
             handle_sigterm(previous)
-    if status not in (0, STOPPED) and failure(folder) is None:
+    if passed_on or status in BY_SIGTERM:
+        return STOPPED  # whatever the processes made of it
+    if status and failure(folder) is None:
         write_failure(folder, explain(status))
     return status
 
@@ -168,7 +174,9 @@ def run_group(folder: Path, count: int) -> int:
         elastic_launch(config, sys.executable)("-m", "swapaqa.running.worker", str(folder))
     except ChildFailedError as error:
         status = next(iter(error.failures.values())).exitcode
-        if status not in (0, STOPPED) and failure(folder) is None:
+        if status in BY_SIGTERM:
+            return STOPPED
+        if failure(folder) is None:
             write_failure(folder, explain(status))
         return status
     except SignalException:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from swapaqa.config import fail
 from swapaqa.errors import InputError
-from swapaqa.running.jobs import State, failure, state, write_jobs
+from swapaqa.running.jobs import State, failure, refuse_another_list, state, write_jobs
 from swapaqa.running.launchers import prepare_launcher
 
 
@@ -40,11 +40,12 @@ class Overview(Callback):
 
             show_plan(config, self._jobs(config))
             sys.exit(0)
+        folder = Path(config.hydra.sweep.dir)
         try:
             prepare_launcher(config.hydra.launcher, torch.cuda.device_count())
+            refuse_another_list(folder, self._jobs(config))
         except InputError as error:  # Hydra makes a warning of what a callback raises
             fail(str(error))
-        folder = Path(config.hydra.sweep.dir)
         command = f"python -m src.train --multirun {shlex.join(config.hydra.overrides.task)}"
         write_jobs(folder, config.get("sweep", folder.name), command, self._jobs(config))
 

@@ -21,9 +21,9 @@ from swapaqa.data.datamodule import Preview, VideoData, describe_shares
 from swapaqa.epoch_log import EpochLog
 from swapaqa.models.scorer import Scorer
 from swapaqa.report.figures import Augmented, scatter, swap_strip
-from swapaqa.result import Recorder, device_name, write_result
+from swapaqa.result import Recorder, compose_result, device_name, save_result
 from swapaqa.running import processes
-from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk
+from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk, left_on_sigterm
 from swapaqa.running.jobs import RESUME_FILE, occupied, recorded
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def run_here(cfg: DictConfig, folder: Path) -> None:
     """Train `cfg` in this process, as one of several or alone, and leave `failed.txt` if that fails."""
     status = 1
     alone = occupied(folder) if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
-    with alone, recorded(folder), errors_of_a_full_disk(folder):
+    with alone, left_on_sigterm(), recorded(folder), errors_of_a_full_disk(folder):
         try:
             train(cfg, folder)
             status = 0
@@ -145,7 +145,7 @@ def finish(
         "world_size": trainer.world_size,
         "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
-    result = write_result(folder, recorder, facts)
+    result = compose_result(folder, recorder, facts)
     if recorder.last is not None:
         tables = {split: (table[1], table[2]) for split, table in recorder.last.tables.items()}
         scores = result["metrics"]["last"]["splits"]
@@ -153,4 +153,5 @@ def finish(
         scatter(tables, titles, folder / "scatter.png")
         tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
     tracking.log_result(trainer.loggers, result, folder, trainer.global_step)
+    save_result(folder, result)
     show(result, folder)
