@@ -84,15 +84,6 @@ def test_a_sweep_that_is_stopped_while_a_job_starts_starts_no_other(
 
 
 @pytest.mark.slow
-def test_a_failed_job_does_not_keep_the_next_one_from_a_clean_start(tmp_path: Path, sweep) -> None:
-    done = sweep("aug.ratio=-1,2", "data.workers=0", "trainer.max_epochs=1")
-    assert done.returncode == 1, done.stderr
-    assert "job 0 failed: aug.ratio=-1" in done.stdout
-    assert (tmp_path / "sweep" / "1" / "result.json").is_file()
-    assert not (tmp_path / "sweep" / "1" / "failed.txt").exists()
-
-
-@pytest.mark.slow
 def test_under_torchrun_the_sweep_runs_once(tmp_path: Path, sweep) -> None:
     done = sweep(
         *TWO, "aug.ratio=2",

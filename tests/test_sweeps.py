@@ -34,20 +34,24 @@ def test_a_sweep_file_without_multirun_is_refused_with_the_right_command(train_p
 
 
 @pytest.mark.slow
-def test_every_job_of_a_sweep_has_one_folder_and_its_own_ratio(train_process, small_demo, tmp_path: Path) -> None:
+def test_each_job_has_a_folder_and_a_failed_one_does_not_stop_the_next(
+    train_process, small_demo, tmp_path: Path
+) -> None:
     folder = tmp_path / "sweep"
     run = train_process(
         tmp_path,
         "+sweeps=ratio",
         "data=demo",
         "data.action=diving",
-        "aug.ratio=1.5,2.5",
+        "aug.ratio=-1,2.5",
         f"hydra.sweep.dir={folder}",
         *small_demo,
         "--multirun",  # last: the fixture's own override stands first, and argparse takes no flag between
     )
-    assert run.returncode == 0, run.stderr
+    assert run.returncode == 1, run.stderr
+    assert "job 0 failed: aug.ratio=-1" in run.stdout
     jobs = [path for path in sorted(folder.iterdir()) if path.is_dir()]
     assert [job.name for job in jobs] == ["0", "1"]
-    assert [OmegaConf.load(job / "config.yaml").aug.ratio for job in jobs] == [1.5, 2.5]
-    assert all((job / "result.json").is_file() for job in jobs)
+    assert [OmegaConf.load(job / "config.yaml").aug.ratio for job in jobs] == [-1, 2.5]
+    assert [(job / "result.json").is_file() for job in jobs] == [False, True]
+    assert [(job / "failed.txt").is_file() for job in jobs] == [True, False]
