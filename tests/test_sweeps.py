@@ -6,6 +6,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from swapaqa.running import resolvers
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -13,10 +15,12 @@ REPOSITORY = Path(__file__).parents[1]
 def test_the_folder_of_a_sweep_is_known_before_any_job_runs(overrides: list[str], monkeypatch) -> None:
     """Hydra reads it in the process that has no job yet, where `hydra:` interpolations have no value."""
     monkeypatch.chdir(REPOSITORY)  # hydra.searchpath is relative to it
+    monkeypatch.setenv(resolvers.STARTED, "2026-11-23_21-30-00")
+    resolvers.register()
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         cfg = compose("train", overrides, return_hydra_config=True)
     folder = OmegaConf.select(cfg, "hydra.sweep.dir")
-    assert folder == "outputs/ratio" if overrides else folder.startswith("outputs/multirun/")
+    assert folder == "outputs/ratio" if overrides else folder == "outputs/multirun/2026-11-23_21-30-00"
 
 
 def test_the_ratio_sweep_has_the_papers_five_ratios_and_six_actions(monkeypatch) -> None:
