@@ -170,6 +170,29 @@ def test_a_damaged_configuration_is_named(tmp_path: Path, content: str) -> None:
         claim(tmp_path, composed("resume=true"), in_sweep=False)
 
 
+def test_a_damaged_run_does_not_hide_the_one_to_continue(tmp_path: Path) -> None:
+    unfinished(tmp_path / "same", composed())
+    unfinished(tmp_path / "damaged", composed())
+    (tmp_path / "damaged" / "config.yaml").write_text("")
+    assert newest_unfinished(tmp_path, composed()) == tmp_path / "same"
+
+
+@pytest.mark.parametrize("in_sweep", [False, True])
+def test_checkpoints_of_somebody_else_are_left_alone(tmp_path: Path, in_sweep: bool) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "theirs.ckpt").write_bytes(b"weights")
+    with pytest.raises(InputError, match=r"holds checkpoints and no config\.yaml"):
+        claim(tmp_path, composed(), in_sweep=in_sweep)
+    assert (tmp_path / "checkpoints" / "theirs.ckpt").exists()
+
+
+def test_the_last_epoch_of_an_unfinished_run_is_not_thrown_away(tmp_path: Path) -> None:
+    unfinished(tmp_path, composed())
+    (tmp_path / "checkpoints" / "resume.ckpt").rename(tmp_path / "checkpoints" / "last.ckpt")
+    with pytest.raises(InputError, match="unfinished run"):
+        claim(tmp_path, composed(), in_sweep=False)
+
+
 def test_a_finished_run_cannot_fail(tmp_path: Path) -> None:
     finished(tmp_path, composed())
     write_failure(tmp_path, "too late")

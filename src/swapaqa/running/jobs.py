@@ -64,7 +64,7 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def stored_identity(folder: Path) -> dict[str, Any] | None:
-    """The identity of the run in a folder; None if there is none that can be read."""
+    """The identity of the run in a folder; None if there is no run. InputError where its file is damaged."""
     path = folder / CONFIG_FILE
     try:
         tree = yaml.safe_load(path.read_text())
@@ -73,7 +73,7 @@ def stored_identity(folder: Path) -> dict[str, Any] | None:
     except (ValueError, yaml.YAMLError):
         tree = None
     if not isinstance(tree, dict):
-        raise InputError(f"{path}: damaged; restore it from the folder's .hydra/config.yaml, or remove the folder")
+        raise InputError(f"{path}: damaged, so the run cannot be continued; remove the folder or choose another")
     return identity(tree)
 
 
@@ -92,8 +92,15 @@ def newest_unfinished(runs: Path, cfg: DictConfig) -> Path | None:
     """The newest run folder below `runs` with this configuration and without a result; None if there is none."""
     wanted = resolved(cfg)
     folders = [path.parent for path in runs.glob(f"*/{CONFIG_FILE}") if state(path.parent) is not State.DONE]
-    same = [folder for folder in folders if stored_identity(folder) == wanted]
+    same = [folder for folder in folders if _is_run_of(wanted, folder)]
     return max(same, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime, default=None)
+
+
+def _is_run_of(wanted: dict[str, Any], folder: Path) -> bool:
+    try:
+        return stored_identity(folder) == wanted
+    except InputError:  # damaged: not the one that is looked for, and no reason to stop looking
+        return False
 
 
 def claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool = True) -> Start:
@@ -120,10 +127,12 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
             was = f"a finished run of another configuration: {difference}" if difference else "a finished run"
             raise InputError(f"{folder}: holds {was}; {_elsewhere(in_sweep)}, or remove it")
         return Start.DONE
+    if before is None and any((folder / RESUME_FILE).parent.glob("*.ckpt")):
+        raise InputError(f"{folder}: holds checkpoints and no {CONFIG_FILE} of ours; {_elsewhere(in_sweep)}")
     if before is not None and not in_sweep:
         if difference and cfg.resume:
             raise InputError(f"{folder}: holds a run of another configuration: {difference}; {_elsewhere(in_sweep)}")
-        if not cfg.resume and (folder / RESUME_FILE).exists():
+        if not cfg.resume and any((folder / RESUME_FILE).parent.glob("*.ckpt")):
             raise InputError(f"{folder}: holds an unfinished run; continue it with resume=true, or remove it")
     continues = before is not None and not difference and (folder / RESUME_FILE).is_file()
     if write:
