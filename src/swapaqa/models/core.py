@@ -174,10 +174,28 @@ def sum_of_leaf_means(terms: Tensor, leaf: Tensor, owned: Tensor, reduce: Reduce
     return (means * processes).sum()
 
 
+class NodeLinear(nn.Conv1d):
+    """A linear layer with weights of its own for each of `nodes` nodes, (N, nodes * in, 1) -> (N, nodes * out, 1).
+
+    Parameters and their initialisation are those of the grouped convolution of kernel 1 that CoRe's code has. One
+    product per node, all at once, is the same arithmetic, and its backward takes a quarter of the time on a CPU.
+    """
+
+    def __init__(self, nodes: int, in_features: int, out_features: int) -> None:
+        super().__init__(nodes * in_features, nodes * out_features, 1, groups=nodes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        assert self.bias is not None
+        weight = self.weight.unflatten(0, (self.groups, -1)).squeeze(-1)  # (nodes, out, in)
+        rows = features.unflatten(1, (self.groups, -1)).squeeze(-1).transpose(0, 1)  # (nodes, N, in)
+        bias = self.bias.view(self.groups, 1, -1)
+        return torch.baddbmm(bias, rows, weight.mT).transpose(0, 1).flatten(1).unsqueeze(-1)
+
+
 class GroupAwareRegressionTree(nn.Module):
     """GART, CoRe's regressor: a binary tree of linear layers over one feature vector.
 
-    Every node has weights of its own; a grouped convolution of kernel 1 computes a level's nodes at once.
+    Every node has weights of its own; a `NodeLinear` computes a level's nodes at once.
     Node n of a level has the children 2n and 2n + 1 on the next. No normalisation, no dropout.
 
     Args:
@@ -193,11 +211,9 @@ class GroupAwareRegressionTree(nn.Module):
         self.leaves = 2 ** (depth - 1)
         self.root = nn.Linear(in_features, hidden_features)
         widths = [2**level for level in range(depth - 1)]  # nodes per level, leaves excluded
-        self.classify = nn.ModuleList(nn.Conv1d(n * hidden_features, 2 * n, 1, groups=n) for n in widths)
-        self.expand = nn.ModuleList(
-            nn.Conv1d(n * hidden_features, 2 * n * hidden_features, 1, groups=n) for n in widths
-        )
-        self.regress = nn.Conv1d(self.leaves * hidden_features, self.leaves, 1, groups=self.leaves)
+        self.classify = nn.ModuleList(NodeLinear(n, hidden_features, 2) for n in widths)
+        self.expand = nn.ModuleList(NodeLinear(n, hidden_features, 2 * hidden_features) for n in widths)
+        self.regress = NodeLinear(self.leaves, hidden_features, 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(N, in_features) -> leaf_log_prob, leaf_offset: (N, K) each; the offset is unbounded."""

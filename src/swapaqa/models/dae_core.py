@@ -17,6 +17,7 @@ from swapaqa.models.core import (
     CoRe,
     Edge,
     GroupAwareRegressionTree,
+    NodeLinear,
     Reduce,
     assign_groups,
     decode_relative_score,
@@ -34,7 +35,7 @@ class GaussianRegressionTree(nn.Module):
         super().__init__()
         self.tree = GroupAwareRegressionTree(in_features, hidden_features, depth)
         leaves = self.tree.leaves
-        self.log_variance = nn.Conv1d(leaves * hidden_features, leaves, 1, groups=leaves)
+        self.log_variance = NodeLinear(leaves, hidden_features, 1)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, in_features) -> leaf_log_prob, leaf_offset, leaf_log_variance: (N, K) each, float32 up."""

@@ -143,7 +143,7 @@ class Scorer(LightningModule):
             {"params": head, "lr": self.learning_rate, "name": "head"},
             {"params": backbone, "lr": self.backbone_learning_rate, "name": "backbone"},
         ]
-        return torch.optim.Adam(groups, weight_decay=self.weight_decay)
+        return torch.optim.Adam(groups, weight_decay=self.weight_decay, fused=True)
 
     def training_step(self, batch: Sample | Pair) -> Tensor:
         terms = self.losses(batch)
