@@ -24,7 +24,7 @@ from swapaqa.running.jobs import (
     write_failure,
     write_jobs,
 )
-from swapaqa.running.sweep import jobs_of
+from swapaqa.running.cells import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -144,7 +144,7 @@ def test_the_first_failure_is_the_one_that_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_list_of_jobs_says_what_differs(tmp_path: Path) -> None:
-    jobs = jobs_of(DictConfig({"aug.ratio": "1,1.5", "+data.x": "7"}), ["seed=0,1", "model=core"])
+    jobs = jobs_of({"params": {"aug.ratio": "1,1.5", "+data.x": "7"}}, ["seed=0,1", "model=core"])
     write_jobs(tmp_path, "mine", "command", jobs)
     written = json.loads((tmp_path / "jobs.json").read_text())
     assert [job["job"] for job in written["jobs"]] == ["0", "1", "2", "3"]
@@ -200,7 +200,7 @@ def test_a_finished_run_cannot_fail(tmp_path: Path) -> None:
 
 
 def test_a_sweep_of_one_job_has_nothing_that_differs(tmp_path: Path) -> None:
-    write_jobs(tmp_path, "mine", "command", jobs_of(None, ["seed=3"]))
+    write_jobs(tmp_path, "mine", "command", jobs_of({}, ["seed=3"]))
     assert json.loads((tmp_path / "jobs.json").read_text())["jobs"][0]["swept"] == {}
 
 

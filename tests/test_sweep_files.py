@@ -13,17 +13,18 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.config import check
-from swapaqa.running.sweep import jobs_of
+from swapaqa.running.cells import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 ACTIONS = {"diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"}
-JOBS = {"ratio": 30, "box_source": 30, "plug_and_play": 6, "aqa7_table": 72, "mtl_aqa_table": 15}
+JOBS = {"ratio": 30, "box_source": 30, "plug_and_play": 6, "aqa7_table": 72, "mtl_aqa_table": 15, "evidence": 187}
 DEMO = {  # the words after `data=demo`, and the number of jobs
     "ratio": (["data.action=diving"], 5),
     "box_source": (["data.action=diving"], 5),
     "plug_and_play": (["experiment=none", "model=usdl,musdl,dae"], 6),
     "aqa7_table": (["data.action=diving", "experiment=none", "model=usdl,dae_core,core", "seed=0"], 3),
     "mtl_aqa_table": (["experiment=none", "model=usdl,musdl,dae,core", "seed=0"], 4),
+    "evidence": (["seed=0"], 61),
 }
 
 
@@ -39,7 +40,7 @@ def composed(*overrides: str) -> DictConfig:
 
 def jobs(*overrides: str) -> list[list[str]]:
     """The overrides of each job of the command line `--multirun` with these words."""
-    return jobs_of(composed(*(word for word in overrides if "," not in word)).hydra.sweeper.params, overrides)
+    return jobs_of(composed(*(word for word in overrides if "," not in word)).hydra.sweeper, overrides)
 
 
 def job_config(overrides: list[str]) -> DictConfig:
@@ -85,7 +86,7 @@ def test_number_of_jobs(sweep: str) -> None:
     found = jobs(f"+sweeps={sweep}")
     assert len({tuple(job) for job in found}) == len(found) == JOBS[sweep]
     actions = {word.partition("=")[2] for job in found for word in job if word.startswith("data.action=")}
-    assert actions in (set(), ACTIONS)
+    assert actions in (set(), ACTIONS, {"gym_vault"})  # the evidence: diving by default, and one more
 
 
 @pytest.mark.parametrize("sweep", JOBS)
@@ -99,7 +100,7 @@ def test_every_sweep_has_a_form_for_the_demo(sweep: str) -> None:
     words, count = DEMO[sweep]
     assert len(jobs(f"+sweeps={sweep}", "data=demo", *words)) == count
     configs = arms(sweep, "data=demo", *words)
-    assert of_arms(configs, "data._target_", "backbone.network._target_") == [("Demo", "TinyBackbone")] * count
+    assert set(of_arms(configs, "data._target_", "backbone.network._target_")) == {("Demo", "TinyBackbone")}
 
 
 def test_the_box_sources_are_those_of_table_3_and_a_tracker() -> None:
@@ -189,3 +190,18 @@ def test_the_box_sources_run_on_the_demo(
     configs = [OmegaConf.load(folder / job / "config.yaml") for job in ("0", "1")]
     assert [config.name for config in configs] == ["core_demo_box_source_none", "core_demo_box_source_tracker"]
     assert all((folder / job / "result.json").is_file() for job in ("0", "1"))
+
+
+def test_the_evidence_varies_one_factor_at_a_time_and_all_cells_of_a_seed_come_before_the_next() -> None:
+    found = jobs("+sweeps=evidence")
+    seeds = [int(word.removeprefix("seed=")) for job in found for word in job if word.startswith("seed=")]
+    assert seeds == sorted(seeds)
+    assert [seeds.count(seed) for seed in range(5)] == [61, 61, 61, 2, 2]
+    headline = [set(job) - {"+sweeps=evidence"} for job in found if len(job) == 3]
+    assert headline == [{f"aug={aug}", f"seed={seed}"} for seed in range(5) for aug in ("none", "swap")]
+
+
+def test_words_on_the_command_line_win_over_the_cells_of_a_sweep() -> None:
+    found = jobs("+sweeps=evidence", "seed=7", "aug=none", "model=core")
+    assert all({"seed=7", "aug=none", "model=core"} <= set(job) for job in found)
+    assert len({tuple(sorted(job)) for job in found}) == len(found) < 61  # equal ones are run once

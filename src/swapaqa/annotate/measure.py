@@ -11,7 +11,7 @@ from swapaqa.annotate.examine import measures, motion_of, pairs_of
 from swapaqa.annotate.follow import follow_between
 from swapaqa.annotate.suspicion import suspicions
 from swapaqa.data.box_tracks import interpolate_keyframes
-from swapaqa.data.demo import DemoSettings, draw_dive, draw_video
+from swapaqa.data.demo import DemoSettings, draw
 from swapaqa.data.motion import find_first_box
 from swapaqa.data.tracker import Method, Tracked, overlap, track_boxes
 
@@ -50,7 +50,7 @@ def ways() -> Iterator[tuple[Method | None, Start]]:
 def follow_demo(index: int, method: Method | None, start: Start, lost_below: float) -> Measured:
     """The boxes of demo video `index`, from `start` on; without a method they are interpolated."""
     rng = np.random.default_rng((DEMO.seed, index))
-    frames, centres = draw_video(rng, draw_dive(rng, DEMO.cue_strength), DEMO)
+    _, frames, centres = draw(rng, "diving", "train", DEMO)
     true = np.concatenate([centres - SIDE / 2, centres + SIDE / 2 - 1], axis=1)
     keys = np.linspace(0, len(frames) - 1, KEYFRAMES).round().astype(int)
     drawn = true[keys]

@@ -1,15 +1,16 @@
-"""The demo data set: small synthetic dives written in the AQA-7 layout, with a background that cheats.
+"""The demo data set: small synthetic performances written in the AQA-7 layout, with a background that cheats.
 
-Each video shows an articulated diver in front of a venue. What the diver does makes the score: the limbs open with
-every fault the judges see, and the difficulty is the amount of rotation. The venue carries a scoreboard whose colour
-agrees with the score in `train` and in `test`, and says nothing about it in `shifted`. A model that reads the
-background is therefore good on `test` and bad on `shifted`; one that reads the athlete is good on both.
+Each video shows an articulated diver, or with `data.action=gym_vault` a vaulter, in front of a venue. What the athlete
+does makes the score: the limbs open with every fault the judges see, and the difficulty is the amount of rotation. The
+venue carries a scoreboard whose colour agrees with the score in `train` and in `test`, and says nothing about it in
+`shifted`. A model that reads the background is therefore good on `test` and bad on `shifted`; one that reads the
+athlete is good on both. What else a video can show is in `demo_scene`.
 
 Files, under one folder of the cache (the AQA-7 layout, and one table that AQA-7 does not have):
 
     diving-out/001.avi ...                     64x64 pixels, 16 frames, motion JPEG
     Split_4/split_4_{train,test,shifted}_list.mat
-    Split_4/judges.csv                         index, difficulty, the seven judges' scores
+    Split_4/judges.csv                         action, index, difficulty, the seven judges' scores of a dive
     boxes/diving/001.txt ...                   DarkLabel keyframes: frame, id, x, y, w, h, label
 """
 
@@ -17,6 +18,7 @@ import csv
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -27,19 +29,29 @@ import numpy as np
 from rich.progress import track
 from scipy.io import savemat
 
-from swapaqa.data.aqa7 import AQA7
+from swapaqa.data.aqa7 import AQA7, SCORE_RANGES
 from swapaqa.data.cache import cache_root
+from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 
-ACTION = "diving"
-SCALE = 4  # drawn at four times the size and averaged down: anti-aliased limbs
-VERSION = 1  # raised whenever the pictures change, so that no old cache is served
+VERSION = 2  # raised whenever what is written changes, so that no old cache is served
+SEED_WORDS: dict[str, tuple[int, ...]] = {"diving": (), "gym_vault": (2,)}  # beside seed and index: others for each
 
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """What the demo videos look like. `cue_strength` 1: the scoreboard tells the score exactly; 0: nothing."""
+    """What the demo videos look like.
+
+    Attributes:
+        train, test, shifted: videos of each action in these lists.
+        cue_strength: share of the videos in `train` and `test` whose cue tells the score; the others tell nothing.
+        keyframes: boxes of a video that are written; between them they are interpolated.
+        action: one, or `all`.
+        cue, distractors, pan, athlete: see `swapaqa.data.demo_scene.Scene`.
+        box_shift, box_size: errors of the written boxes, see `swapaqa.data.demo_scene.jittered`.
+        frames, size: of a video; rows and columns in pixels.
+    """
 
     train: int
     test: int
@@ -47,27 +59,50 @@ class DemoSettings:
     cue_strength: float
     keyframes: int
     seed: int
+    action: str = "diving"
+    cue: Cue = "board"
+    distractors: int = 0
+    pan: float = 0.0
+    athlete: float = 1.0
+    box_shift: float = 0.0
+    box_size: float = 0.0
     frames: int = 16
     size: int = 64
 
     def __post_init__(self) -> None:
-        if not 0 <= self.cue_strength <= 1:
-            raise InputError(f"data.settings.cue_strength={self.cue_strength}: a share between 0 and 1 is needed")
+        for key, most in (("cue_strength", 1), ("pan", 1), ("box_shift", 1), ("box_size", 0.9)):
+            if not 0 <= getattr(self, key) <= most:
+                raise InputError(f"data.settings.{key}={getattr(self, key)}: a share from 0 to {most} is needed")
+        if not 0.4 <= self.athlete <= 1.6:
+            raise InputError(f"data.settings.athlete={self.athlete}: from 0.4 to 1.6 the athlete is seen and fits")
+        if self.distractors < 0:
+            raise InputError(f"data.settings.distractors={self.distractors}: how many people is not negative")
+        if self.action not in (*PERFORMANCES, "all"):
+            raise InputError(f"data.action={self.action}: the demo shows {', '.join(PERFORMANCES)}, or all of them")
         for split in ("train", "test", "shifted"):
             if getattr(self, split) < 2:
                 raise InputError(f"data.settings.{split}={getattr(self, split)}: at least 2 videos are needed")
         if not 2 <= self.keyframes <= self.frames:
             raise InputError(f"data.settings.keyframes={self.keyframes}: between 2 and {self.frames} are possible")
 
+    @property
+    def scene(self) -> Scene:
+        return Scene(self.frames, self.size, self.cue, self.distractors, self.pan, self.athlete)
+
+    @property
+    def actions(self) -> list[str]:
+        return list(PERFORMANCES) if self.action == "all" else [self.action]
+
 
 @dataclass(frozen=True)
-class Dive:
-    """One dive: what the judges saw (`score` in points) and what the scoreboard claims (`cue`, 0 to 1)."""
+class Judged:
+    """One performance: what the judges saw (`score` in points) and what the venue claims (`cue`, 0 to 1)."""
 
     difficulty: float
     judges: tuple[float, ...]
     score: float
     cue: float
+    turns: float
     fault: float  # 0 (perfect line) to 1
 
 
@@ -96,32 +131,45 @@ def demo_root(settings: DemoSettings) -> Path:
 
 def write_demo(root: Path, settings: DemoSettings) -> None:
     """Write videos, lists, judges' table and boxes under `root`."""
-    videos, boxes, lists = root / f"{ACTION}-out", root / "boxes" / ACTION, root / "Split_4"
-    for folder in (videos, boxes, lists):
-        folder.mkdir(parents=True)
+    lists = root / "Split_4"
+    lists.mkdir(parents=True)
     splits = {"train": settings.train, "test": settings.test, "shifted": settings.shifted}
-    names = [name for name, count in splits.items() for _ in range(count)]
+    jobs = [
+        (action, split, index)
+        for action in settings.actions
+        for index, split in enumerate((name for name, count in splits.items() for _ in range(count)), 1)
+    ]
     rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in splits}
     with open(lists / "judges.csv", "w", newline="") as table:
         writer = csv.writer(table)
-        writer.writerow(["index", "difficulty", *(f"judge_{i}" for i in range(1, 8))])
-        for index, split in enumerate(track(names, description="writing the demo videos", transient=True), 1):
-            rng = np.random.default_rng((settings.seed, index))
-            dive = draw_dive(rng, 0.0 if split == "shifted" else settings.cue_strength)
-            frames, centres = draw_video(rng, dive, settings)
-            write_video(videos / f"{index:03d}.avi", frames)
-            write_boxes(boxes / f"{index:03d}.txt", centres, settings)
-            writer.writerow([index, dive.difficulty, *dive.judges])
-            rows[split].append((1.0, float(index), dive.score))
+        writer.writerow(["action", "index", "difficulty", *(f"judge_{i}" for i in range(1, 8))])
+        for action, split, index in track(jobs, description="writing the demo videos", transient=True):
+            rng = np.random.default_rng((settings.seed, index, *SEED_WORDS[action]))
+            judged = write_sample(root, rng, (action, split, index), settings)
+            writer.writerow([action, index, judged.difficulty, *judged.judges])
+            rows[split].append((list(SCORE_RANGES).index(action) + 1.0, float(index), judged.score))
     for split, values in rows.items():
         savemat(lists / f"split_4_{split}_list.mat", {f"consolidated_{split}_list": np.array(values)})
 
 
-def draw_dive(rng: np.random.Generator, cue_strength: float) -> Dive:
+def write_sample(root: Path, rng: np.random.Generator, sample: tuple[str, str, int], settings: DemoSettings) -> Judged:
+    """Write the video and the boxes of `sample`, which is its action, split and index."""
+    action, split, index = sample
+    videos, boxes = root / f"{action}-out", root / "boxes" / action
+    for folder in (videos, boxes):
+        folder.mkdir(parents=True, exist_ok=True)
+    (of_boxes,) = rng.spawn(1)
+    judged, frames, centres = draw(rng, action, split, settings)
+    write_video(videos / f"{index:03d}.avi", frames)
+    write_boxes(boxes / f"{index:03d}.txt", centres, settings, of_boxes)
+    return judged
+
+
+def judge_dive(rng: np.random.Generator, cue_strength: float) -> Judged:
     """Draw difficulty, judges and score by the rule of diving: difficulty x the middle three of seven judges.
 
-    Scores stay inside AQA-7's range of class 1 (21.6 to 102.6). The cue is the score's place in that range with
-    probability `cue_strength`, else that of another dive.
+    Scores stay inside AQA-7's range of class 1. The cue is the score's place in that range with probability
+    `cue_strength`, else that of another dive.
     """
     difficulty = float(rng.choice([2.8, 3.0, 3.2, 3.4]))
     merit = rng.uniform(0.28, 0.98)
@@ -129,75 +177,45 @@ def draw_dive(rng: np.random.Generator, cue_strength: float) -> Dive:
     judges = np.ceil(2 * judges) / 2
     score = round(difficulty * float(np.sort(judges)[2:5].sum()), 2)
     told = score if rng.random() < cue_strength else difficulty * 30 * rng.uniform(0.28, 0.98)
-    return Dive(
+    return Judged(
         difficulty=difficulty,
         judges=tuple(float(j) for j in judges),
         score=score,
-        cue=float(np.clip((told - 21.6) / 81.0, 0, 1)),
+        cue=_place("diving", told),
+        turns=0.5 + (difficulty - 2.8) / 0.6,  # half a turn to one and a half
         fault=float(1 - np.sort(judges)[2:5].mean() / 10),
     )
 
 
-def draw_video(rng: np.random.Generator, dive: Dive, settings: DemoSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the frames (T, H, W, 3) uint8 RGB and the diver's centre per frame (T, 2) in pixels."""
-    size, frames = settings.size, settings.frames
-    venue = draw_venue(rng, dive.cue, size)
-    time = np.linspace(0, 1, frames)
-    start = np.array([rng.uniform(0.30, 0.40), rng.uniform(0.37, 0.42)])
-    end = np.array([rng.uniform(0.58, 0.70), rng.uniform(0.48, 0.56)])
-    hop = rng.uniform(0.01, 0.03)
-    centres = start + time[:, None] * (end - start)
-    centres[:, 1] += 4 * hop * time * (time - 1)  # up first, then down
-    turns = 0.5 + (dive.difficulty - 2.8) / 0.6  # half a turn to one and a half
-    angles = rng.uniform(-0.3, 0.3) + 2 * np.pi * turns * time
-    suit = rng.uniform(0, 60, 3) + np.array([120, 0, 0])
-    pictures = []
-    for centre, angle in zip(centres * size, angles, strict=True):
-        looseness = float(np.clip(dive.fault / 0.75 + rng.normal(0, 0.04), 0, 1))
-        canvas = venue.copy()
-        draw_diver(canvas, centre, angle, looseness, suit, size)
-        picture = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
-        pictures.append(np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8))
-    return np.stack(pictures), centres * size
+def judge_vault(rng: np.random.Generator, cue_strength: float) -> Judged:
+    """Draw a vault's score, difficulty + execution, inside AQA-7's range of class 2; `cue_strength` as for a dive."""
+    difficulty = float(rng.choice([4.8, 5.2, 5.6, 6.0]))
+    execution = float(rng.uniform(7.6, 9.8))
+    told = difficulty + (execution if rng.random() < cue_strength else float(rng.uniform(7.6, 9.8)))
+    return Judged(
+        difficulty=difficulty,
+        judges=(),  # the rule of diving is not that of this sport
+        score=round(difficulty + execution, 3),
+        cue=_place("gym_vault", told),
+        turns=0.5 + (difficulty - 4.8) / 1.2,
+        fault=(10 - execution) * 0.3,
+    )
 
 
-def draw_venue(rng: np.random.Generator, cue: float, size: int) -> np.ndarray:
-    """Draw the still background at SCALE times the size: wall, water, a platform, and the scoreboard with the cue."""
-    s = size * SCALE
-    wall, water = rng.uniform(50, 120, 3), rng.uniform(30, 90, 3) + np.array([0, 30, 60])
-    canvas = np.empty((s, s, 3), np.float32)
-    canvas[:] = wall
-    level = int(s * rng.uniform(0.84, 0.9))
-    canvas[level:] = water
-    for _ in range(6):  # spectators, lamps: clutter without meaning
-        x, y = rng.uniform(0, s, 2) * (1, 0.8)
-        cv2.circle(canvas, (int(x), int(y)), int(s * rng.uniform(0.01, 0.03)), rng.uniform(30, 150, 3).tolist(), -1)
-    left, right = int(s * rng.uniform(0.04, 0.10)), int(s * rng.uniform(0.90, 0.96))
-    top, bottom = int(s * 0.02), int(s * rng.uniform(0.14, 0.155))
-    colour = (1 - cue) * np.array([30, 60, 230]) + cue * np.array([240, 190, 20])
-    cv2.rectangle(canvas, (left, top), (right, bottom), colour.tolist(), -1)
-    return canvas
+JUDGES: dict[str, Callable[[np.random.Generator, float], Judged]] = {"diving": judge_dive, "gym_vault": judge_vault}
 
 
-def draw_diver(
-    canvas: np.ndarray, centre: np.ndarray, angle: float, looseness: float, suit: np.ndarray, size: int
-) -> None:
-    """Draw torso, head, arms and legs onto `canvas`: tucked at `looseness` 0, wide open and stretched at 1."""
-    unit, middle = size * SCALE, centre * SCALE
-    skin = (255, 235, 215)
+def _place(action: str, score: float) -> float:
+    low, high = SCORE_RANGES[action]
+    return float(np.clip((score - low) / (high - low), 0, 1))
 
-    def line(start: np.ndarray, end: np.ndarray, colour: tuple | list, width: float) -> None:
-        cv2.line(canvas, start.astype(int).tolist(), end.astype(int).tolist(), colour, max(1, int(width * unit)))
 
-    axis = np.array([np.sin(angle), -np.cos(angle)])
-    shoulder, hip = middle + 0.055 * unit * axis, middle - 0.055 * unit * axis
-    for sign in (-1, 1):
-        for joint, heading in ((shoulder, angle), (hip, angle + np.pi)):
-            direction = heading + sign * np.deg2rad(15 + 60 * looseness)
-            reach = (0.03 + 0.12 * looseness) * unit
-            line(joint, joint + reach * np.array([np.sin(direction), -np.cos(direction)]), skin, 0.03)
-    line(shoulder, hip, suit.tolist(), 0.055)
-    cv2.circle(canvas, (shoulder + 0.02 * unit * axis).astype(int).tolist(), int(0.032 * unit), skin, -1)
+def draw(
+    rng: np.random.Generator, action: str, split: str, settings: DemoSettings
+) -> tuple[Judged, np.ndarray, np.ndarray]:
+    """One video of a split: what was judged, the frames (T, H, W, 3) and the athlete's centres (T, 2) in pixels."""
+    judged = JUDGES[action](rng, 0.0 if split == "shifted" else settings.cue_strength)
+    return judged, *draw_video(rng, action, judged.turns, judged.fault, judged.cue, settings.scene)
 
 
 def write_video(path: Path, frames: np.ndarray) -> None:
@@ -212,13 +230,11 @@ def write_video(path: Path, frames: np.ndarray) -> None:
     writer.release()
 
 
-def write_boxes(path: Path, centres: np.ndarray, settings: DemoSettings) -> None:
+def write_boxes(path: Path, centres: np.ndarray, settings: DemoSettings, rng: np.random.Generator) -> None:
     """Write DarkLabel keyframes around the torso: like a quick annotator's box, they cut the open limbs."""
-    side = 0.205 * settings.size
     keys = np.unique(np.linspace(0, len(centres) - 1, settings.keyframes).round().astype(int))
-    lines = [
-        f"{t},0,{centres[t, 0] - side / 2:.1f},{centres[t, 1] - side / 2:.1f},{side:.1f},{side:.1f},diver" for t in keys
-    ]
+    boxes = jittered(centres[keys], box_side(settings.scene), settings.box_shift, settings.box_size, rng)
+    lines = [f"{t},0,{x:.1f},{y:.1f},{w:.1f},{h:.1f},athlete" for t, (x, y, w, h) in zip(keys, boxes, strict=True)]
     path.write_text("\n".join(lines) + os.linesep)
 
 
@@ -239,18 +255,23 @@ class Demo(AQA7):
 
     def read_split(self, split: str) -> list[Record]:
         judges = read_judges(self.folder / "Split_4" / "judges.csv")
-        return [replace(record, **judges[record.video_id]) for record in super().read_split(split)]
+        return [replace(record, **judges.get(record.video_id, {})) for record in super().read_split(split)]
 
 
 def read_judges(path: Path) -> dict[str, dict]:
-    """Difficulty and judges' scores by video id. InputError where the table is missing."""
+    """Difficulty and judges' scores of the dives by video id, as their product is a score in no other sport.
+
+    Raises:
+        InputError: the table is missing.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such table, so data.root is not the demo's folder; leave data.root out")
     with open(path, newline="") as table:
         return {
-            f"{ACTION}/{int(row['index']):03d}": {
+            f"{row['action']}/{int(row['index']):03d}": {
                 "difficulty": float(row["difficulty"]),
                 "judge_scores": tuple(float(row[f"judge_{i}"]) for i in range(1, 8)),
             }
             for row in csv.DictReader(table)
+            if row["action"] == "diving"
         }

@@ -2,30 +2,18 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
 
 from swapaqa.config import fail
 from swapaqa.errors import InputError
+from swapaqa.running.cells import jobs_of
 from swapaqa.running.jobs import State, failure, refuse_another_list, state, write_jobs
 from swapaqa.running.launchers import prepare_launcher
-
-
-def jobs_of(params: DictConfig | None, overrides: Sequence[str]) -> list[list[str]]:
-    """The overrides of every job, in the order in which Hydra's sweeper runs and numbers them.
-
-    `params`: `hydra.sweeper.params`. `overrides`: the words of the command line.
-    """
-    words = [f"{key!s}={value}" for key, value in (params or {}).items()] + list(overrides)
-    parsed = OverridesParser.create().parse_overrides(words)
-    return [job for batch in BasicSweeper.split_arguments(parsed, max_batch_size=None) for job in batch]
 
 
 class Overview(Callback):
@@ -63,4 +51,4 @@ class Overview(Callback):
 
     @staticmethod
     def _jobs(config: DictConfig) -> list[list[str]]:
-        return jobs_of(config.hydra.sweeper.get("params"), config.hydra.overrides.task)
+        return jobs_of(config.hydra.sweeper, config.hydra.overrides.task)
