@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from swapaqa.errors import InputError
+from swapaqa.running.cells import jobs_of
 from swapaqa.running.jobs import (
     Start,
     State,
@@ -24,7 +25,6 @@ from swapaqa.running.jobs import (
     write_failure,
     write_jobs,
 )
-from swapaqa.running.cells import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 

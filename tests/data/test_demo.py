@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import multiprocessing
+from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from scipy.stats import spearmanr
 
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.data.boxes import read_darklabel
-from swapaqa.data.demo import DemoSettings, demo_root, read_judges, write_demo
+from swapaqa.data.demo import DemoSettings, Judged, demo_root, draw, read_judges, write_demo
 from swapaqa.data.video import frame_count, read_frames
 from swapaqa.errors import InputError
 
@@ -188,9 +189,140 @@ def test_a_broken_write_leaves_nothing_behind(cache: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("changes", "word"),
-    [({"cue_strength": 1.5}, "cue_strength=1.5"), ({"train": 1}, "train=1"), ({"keyframes": 17}, "keyframes=17")],
+    [
+        ({"cue_strength": 1.5}, "cue_strength=1.5"),
+        ({"train": 1}, "train=1"),
+        ({"keyframes": 17}, "keyframes=17"),
+        ({"pan": 2.0}, "pan=2.0"),
+        ({"box_shift": -0.1}, "box_shift=-0.1"),
+        ({"athlete": 3.0}, "athlete=3.0"),
+        ({"distractors": -1}, "distractors=-1"),
+    ],
 )
 def test_impossible_settings_are_refused(changes: dict, word: str) -> None:
     settings = {"train": 3, "test": 2, "shifted": 2, "cue_strength": 1.0, "keyframes": 4, "seed": 0}
     with pytest.raises(InputError, match=rf"data\.settings\.{word}"):
         DemoSettings(**settings | changes)
+
+
+def with_settings(**changes: object) -> DemoSettings:
+    base = {"train": 30, "test": 2, "shifted": 30, "cue_strength": 1.0, "keyframes": 16, "seed": 0}
+    return DemoSettings(**base | changes)  # type: ignore[arg-type]
+
+
+def videos_of(
+    settings: DemoSettings, split: str = "train", count: int = 30
+) -> list[tuple[Judged, np.ndarray, np.ndarray]]:
+    return [draw(np.random.default_rng((0, index)), settings.action, split, settings) for index in range(count)]
+
+
+def told(
+    found: list[tuple[Judged, np.ndarray, np.ndarray]], region: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> float:
+    """Correlation of the score with red less blue in a region of the first frame, given its centre."""
+    cue = [(pixels := region(video[0].astype(float), centres[0]))[..., 0].mean() - pixels[..., 2].mean()
+           for _, video, centres in found]  # fmt: skip
+    return float(spearmanr(cue, [judged.score for judged, _, _ in found]).statistic)
+
+
+def board(frame: np.ndarray, centre: np.ndarray) -> np.ndarray:  # noqa: ARG001
+    return frame[2:8, 8:56]
+
+
+def beside(frame: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Where the sign is: inside the box at ratio 2, outside the box itself."""
+    x, y = (centre + np.array([0.155 * 64, 0])).round().astype(int)
+    return frame[y - 1 : y + 1, x - 1 : x + 1]
+
+
+def behind(frame: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """A corner of the box at ratio 2."""
+    x, y = (centre + np.array([-12, 12])).round().astype(int)
+    return frame[y - 1 : y + 1, x - 1 : x + 1]
+
+
+@pytest.mark.parametrize(
+    ("cue", "region", "least"), [("inside", beside, 0.9), ("touching", behind, 0.9), ("tint", beside, 0.6)]
+)
+def test_every_kind_of_cue_tells_the_score_where_it_is_said_to_be(cue: str, region: Callable, least: float) -> None:
+    assert told(videos_of(with_settings(cue=cue)), region) > least
+    assert abs(told(videos_of(with_settings(cue=cue), "shifted"), region)) < 0.4
+    assert abs(told(videos_of(with_settings(cue="board")), region)) < 0.4
+
+
+def test_only_the_board_tells_anything_far_from_the_athlete() -> None:
+    assert abs(told(videos_of(with_settings(cue="inside")), board)) < 0.4
+
+
+def test_a_setting_changes_one_thing_and_leaves_the_rest_as_it_was() -> None:
+    plain = videos_of(with_settings(), count=4)
+    for changes in ({"distractors": 2}, {"pan": 1.0}, {"box_shift": 0.4}, {"cue": "inside"}, {"keyframes": 2}):
+        for before, after in zip(plain, videos_of(with_settings(**changes), count=4), strict=True):
+            assert after[0] == before[0]  # what was judged
+            if "pan" not in changes:
+                np.testing.assert_array_equal(after[2], before[2])  # where the athlete is
+
+
+def test_a_camera_that_follows_keeps_the_athlete_nearly_in_place() -> None:
+    way = {
+        pan: np.mean([np.ptp(centres[:, 0]) for _, _, centres in videos_of(with_settings(pan=pan))])
+        for pan in (0, 0.5, 1)
+    }
+    assert way[1] == pytest.approx(0.2 * way[0], rel=0.01)
+    assert way[1] < way[0.5] < way[0]
+
+
+def test_people_in_the_background_move_and_the_athlete_stays_in_front() -> None:
+    (_, plain, centres), *_ = videos_of(with_settings(), count=1)
+    (_, busy, _), *_ = videos_of(with_settings(distractors=3), count=1)
+    differs = np.abs(busy.astype(int) - plain).max(axis=-1) > 40  # (T, H, W)
+    assert 0.005 < differs.mean() < 0.2
+    assert len({frame.tobytes() for frame in differs}) > 10
+    for frame, (x, y) in zip(differs, centres.round().astype(int), strict=True):
+        assert not frame[y, x]
+
+
+@pytest.mark.parametrize(("key", "share"), [("box_shift", 0.2), ("box_size", 0.4)])
+def test_written_boxes_err_by_no_more_than_their_share(tmp_path: Path, key: str, share: float) -> None:
+    for name, settings in (("exact", with_settings(train=8)), ("off", with_settings(train=8, **{key: share}))):
+        write_demo(tmp_path / name, settings)
+    side, off = 0.205 * 64, []
+    for index in range(1, 9):
+        exact, loose = (
+            read_darklabel(tmp_path / name / "boxes" / "diving" / f"{index:03d}.txt", range(16))
+            for name in ("exact", "off")
+        )
+        width = (loose[:, 2] - loose[:, 0]) - (exact[:, 2] - exact[:, 0])
+        middle = (loose[:, :2] + loose[:, 2:] - exact[:, :2] - exact[:, 2:]) / 2
+        off.append(np.abs(width if key == "box_size" else middle[:, 0]) / side)
+        assert np.abs(middle if key == "box_size" else width[:, None]).max() < 0.15  # of a pixel: rounding
+    assert share * 0.8 < np.max(off) <= share + 0.02
+
+
+def test_a_larger_athlete_has_a_larger_body_and_box(tmp_path: Path) -> None:
+    write_demo(tmp_path, with_settings(train=2, athlete=1.4))
+    boxes = read_darklabel(tmp_path / "boxes" / "diving" / "001.txt", range(16))
+    assert (boxes[:, 2] - boxes[:, 0] + 1).mean() == pytest.approx(1.4 * 0.205 * 64, abs=0.2)
+
+
+def test_the_vault_is_of_aqa7s_second_class_and_its_way_is_no_line(tmp_path: Path) -> None:
+    write_demo(tmp_path, with_settings(train=20, action="gym_vault"))
+    rows = loadmat(tmp_path / "Split_4" / "split_4_train_list.mat")["consolidated_train_list"]
+    assert set(rows[:, 0]) == {2}
+    assert (rows[:, 2] >= 12.3).all()
+    assert (rows[:, 2] <= 16.87).all()
+    assert read_judges(tmp_path / "Split_4" / "judges.csv") == {}  # the rule of diving is not its own
+    found = videos_of(with_settings(action="gym_vault"))
+    assert told(found, board) > 0.9
+    for _, _, centres in found[:5]:
+        between = np.interp(np.arange(16), [0, 15], centres[[0, 15], 1])
+        assert np.abs(centres[:, 1] - between).max() > 10  # pixels off the line between first and last
+
+
+def test_all_actions_are_written_side_by_side(tmp_path: Path) -> None:
+    write_demo(tmp_path, DemoSettings(3, 2, 2, 1.0, 4, seed=0, action="all"))
+    write_demo(tmp_path / "alone", TINY)
+    assert {path.name for path in tmp_path.glob("*-out")} == {"diving-out", "gym_vault-out"}
+    for path in (tmp_path / "alone" / "diving-out").iterdir():
+        assert path.read_bytes() == (tmp_path / "diving-out" / path.name).read_bytes()
+    assert len(scores(tmp_path, "train")) == 3  # indices are counted by action

@@ -33,6 +33,7 @@ from swapaqa.report.captions import PROTOCOLS
 from swapaqa.report.curves import Curve, ratio_curves
 from swapaqa.report.drawing import Drawing, average_over
 from swapaqa.report.duplicates import facts_of, merged, split_by_settings
+from swapaqa.report.factors import factor_drawings, find_cells, parted
 from swapaqa.report.paper import PaperNumbers, paper_numbers
 from swapaqa.report.runs import Sweep
 from swapaqa.report.truth import Prediction, PrintedShares, truth_scatter
@@ -45,8 +46,10 @@ def protocol_words(protocol: str) -> str:
 
 def drawings(sweeps: Sequence[Sweep], protocol: str) -> list[Drawing]:
     """The figures of one protocol but for Fig. 8, which needs the videos."""
+    listed, sweeps = parted(sweeps)
     arms, paper = merged(find_arms(sweeps)), paper_numbers()
     found = [
+        *(one for name, same in listed.items() for one in factor_drawings(name, find_cells(same), protocol)),
         *ratio_drawings(arms, protocol),
         *box_source_drawings(arms, protocol, paper),
         *plug_and_play_drawings(arms, protocol, paper),

@@ -22,6 +22,7 @@ from swapaqa.report.arms import (
 )
 from swapaqa.report.cells import METRIC_WORDS, Cell, Table, estimate_cell
 from swapaqa.report.duplicates import merged
+from swapaqa.report.factors import factor_table, find_cells, parted
 from swapaqa.report.forms import (
     BOTH,
     action_table,
@@ -38,6 +39,7 @@ from swapaqa.report.scope import Scope
 
 def build_tables(sweeps: Sequence[Sweep]) -> list[Table]:
     """Every table that the runs of `sweeps` answer; every run is in one of them at least."""
+    listed, sweeps = parted(sweeps)
     arms = merged(find_arms(sweeps))
     tables, shown = [], set()
     for data in dict.fromkeys(arm.data for arm in arms):
@@ -46,7 +48,8 @@ def build_tables(sweeps: Sequence[Sweep]) -> list[Table]:
         tables += found
         shown |= {id(member.run) for arm in covered for member in arms[arm]}
     others = [sweep for sweep in sweeps if _unexplained(sweep) or any(id(run) not in shown for run in sweep.runs)]
-    return _distinct(tables + [generic_table(sweep) for sweep in others])
+    lists = [factor_table(name, find_cells(same)) for name, same in listed.items()]
+    return _distinct([*lists, *tables, *(generic_table(sweep) for sweep in others)])
 
 
 def _paper_like(scope: Scope) -> tuple[list[Table], set[Arm]]:

@@ -24,6 +24,7 @@ from swapaqa.running.probe import COST_FILE, STEPS, Cost
 
 GIB = 2**30
 SAME_COST = ("seed", "name", "aug", "boxes")  # runs that differ in these, and in the action, cost about the same
+SIZES = ("train", "test", "shifted", "frames", "size")  # of made videos: what else is set changes what they show
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def kind(tree: dict[str, Any]) -> str:
     """Jobs with equal keys cost about the same."""
     kept = {key: value for key, value in tree.items() if key not in (*SAME_COST, *NOT_IDENTITY)}
     kept["data"] = {k: v for k, v in kept["data"].items() if k not in ("seed", "action", "augment", "boxes")}
+    if "settings" in kept["data"]:
+        kept["data"]["settings"] = {k: v for k, v in kept["data"]["settings"].items() if k in SIZES}
     return json.dumps(kept, sort_keys=True, default=str)
 
 

@@ -1,0 +1,95 @@
+"""A sweep that is a list of cells: its table, its points, its lines, and what is not there yet."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from swapaqa.report.cells import cell_text
+from swapaqa.report.evidence import drawings
+from swapaqa.report.factors import cell_name, factor_lines, find_cells, is_list_of_cells, parted
+from swapaqa.report.runs import read_sweeps
+from swapaqa.report.tables import build_tables
+
+WriteSweep = Callable[..., Path]
+
+
+@pytest.fixture
+def cells_folder(sweep_folder: WriteSweep, make_job: Callable[..., Any]) -> Path:
+    """Two seeds of a baseline and of the swap; ratios 1 and 3 of one seed; a variant that was never started."""
+
+    def job(words: list[str], rho: float | None, **facts: Any) -> Any:
+        scores = None if rho is None else {"diving": (rho, 1.0)}
+        return make_job([*words, "+sweeps=mine"], scores, data="demo", started=rho is not None, **facts)
+
+    return sweep_folder(
+        "mine",
+        [
+            job(["seed=0", "aug=none"], 0.2, aug="none"),
+            job(["seed=0", "aug=swap"], 0.9),
+            job(["seed=0", "aug=swap", "aug.ratio=1"], 0.5, ratio=1.0),
+            job(["seed=0", "aug=swap", "aug.ratio=3"], 0.7, ratio=3.0),
+            job(["seed=0", "aug=swap", "aug.variant=clean"], None),
+            job(["seed=1", "aug=none"], 0.4, aug="none", seed=1),
+            job(["seed=1", "aug=swap"], 0.8, seed=1),
+        ],
+    )
+
+
+def test_a_product_is_no_list_of_cells(
+    sweep_folder: WriteSweep, make_job: Callable[..., Any], cells_folder: Path
+) -> None:
+    product = sweep_folder("ratio", [make_job([f"aug.ratio={r}", "seed=0"], None) for r in (1, 2)])
+    both = read_sweeps([cells_folder, product])
+    assert [is_list_of_cells(sweep) for sweep in both] == [True, False]
+    listed, others = parted(both)
+    assert (list(listed), others) == (["mine"], both[1:])
+
+
+def test_a_row_is_a_cell_over_its_seeds_and_what_is_missing_is_said(cells_folder: Path) -> None:
+    (table,) = build_tables(read_sweeps([cells_folder]))
+    rows = {(row[0], row[1]): [cell_text(cell) for cell in row[2:]] for row in table.rows}
+    assert rows["aug=none", "last"] == ["2", "0.3000 ± 0.1414", "1.00 ± 0.00", "40.0"]
+    assert rows["aug=swap", "last"][:2] == ["2", "0.8500 ± 0.0707"]
+    assert rows["aug=swap ratio=3", "last"][:2] == ["1", "0.7000"]
+    assert rows["aug=swap variant=clean", "last"] == ["0 of 1", "-", "-", "-"]
+    assert "Not run: aug=swap variant=clean." in table.notes
+
+
+def test_the_same_cells_in_two_folders_are_one(
+    cells_folder: Path, sweep_folder: WriteSweep, make_job: Callable[..., Any]
+) -> None:
+    more = [
+        make_job(["seed=2", f"aug={aug}", *words], {"diving": (rho, 1.0)}, data="demo", aug=aug, seed=2, ratio=1.0)
+        for aug, words, rho in (("none", [], 0.6), ("swap", ["aug.ratio=1"], 0.4))
+    ]
+    other = sweep_folder("elsewhere/mine", more)
+    (other / "jobs.json").write_text((other / "jobs.json").read_text().replace("elsewhere/mine", "mine"))
+    (table,) = build_tables(read_sweeps([cells_folder, other]))
+    rows = {(row[0], row[1]): [cell_text(cell) for cell in row[2:]] for row in table.rows}
+    assert rows["aug=none", "last"][:2] == ["3", "0.4000 ± 0.2000"]
+    assert rows["aug=swap ratio=1", "last"][:2] == ["2", "0.4500 ± 0.0707"]
+
+
+def test_a_line_takes_in_the_cell_that_leaves_the_factor_at_its_default(cells_folder: Path) -> None:
+    cells = find_cells(read_sweeps([cells_folder]))
+    (line,) = factor_lines(cells, "aug.ratio")
+    assert line.name == "aug=swap"
+    assert {value: cell_name(words) for value, words in line.points.items()} == {
+        1.0: "aug=swap ratio=1", 2.0: "aug=swap", 3.0: "aug=swap ratio=3",
+    }  # fmt: skip
+    assert factor_lines(cells, "aug.variant") == []
+
+
+def test_points_and_lines_are_drawn_with_what_was_not_run(cells_folder: Path) -> None:
+    points, lines, shares = drawings(read_sweeps([cells_folder]), "last")
+    (panel,) = points.figure.axes
+    assert [tick.get_text() for tick in panel.get_yticklabels()][-1] == "aug=swap variant=clean"
+    assert "not run, or undefined" in [text.get_text() for text in panel.texts]
+    (axes,) = lines.figure.axes
+    (drawn,) = axes.containers
+    assert drawn.lines[0].get_xydata() == pytest.approx(np.array([[1.0, 0.5], [2.0, 0.85], [3.0, 0.7]]))
+    assert shares.figure.axes[0].containers[0].lines[0].get_xydata()[:, 0].tolist() == [40.0] * 3
+    assert [text.get_text() for text in shares.figure.axes[0].texts] == ["1", "2", "3"]
