@@ -116,13 +116,17 @@ class Loop:
 
     def watch(self) -> None:
         """Let the encoder and its network turn the clock, as they begin and end."""
-        encoder, clock = self.model.encoder, self.clock
+        encoder = self.model.encoder
         around = NORMALISE if self.inference else SWAP
-        encoder.register_forward_pre_hook(lambda *_: clock.switch(around))
-        encoder.network.register_forward_pre_hook(lambda *_: clock.switch(BACKBONE))
-        encoder.network.register_forward_hook(lambda *_: clock.switch(around))
+        encoder.register_forward_pre_hook(self._switching(around))
+        encoder.network.register_forward_pre_hook(self._switching(BACKBONE))
+        encoder.network.register_forward_hook(self._switching(around))
         if not self.inference:
-            encoder.register_forward_hook(lambda *_: clock.switch(HEAD))
+            encoder.register_forward_hook(self._switching(HEAD))
+
+    def _switching(self, part: str) -> Callable[..., None]:
+        """A hook that turns the clock, and that torch.compile leaves alone."""
+        return torch.compiler.disable(lambda *_: self.clock.switch(part))
 
     def run(self, batch: Batch) -> None:
         """A whole step, or encoding, of a batch as the loader hands it on."""

@@ -12,11 +12,9 @@ been written and so are in memory. It is shown beside the step and not added to 
 
 import argparse
 import gc
-import os
 import random
 import shlex
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +26,7 @@ from torch import Tensor
 from swapaqa.bench.counting import Counts, count_loop
 from swapaqa.bench.loop import LOAD, Arm, Loop, map_tensors, one_video_or_batch
 from swapaqa.bench.memory import Peak, peak_memory
-from swapaqa.bench.synthetic import CachedVideos
+from swapaqa.bench.synthetic import CachedVideos, cache_of_its_own
 from swapaqa.bench.timing import describe, median_ratio
 from swapaqa.errors import InputError
 
@@ -131,9 +129,8 @@ def time_arms(loops: dict[str, Loop], rounds: int, warm_ups: int) -> dict[str, T
     """Seconds of every part of every arm in every round."""
     times: dict[str, Times] = {name: [] for name in loops}
     order = list(loops)
-    with tempfile.TemporaryDirectory() as room:
-        os.environ["SWAPAQA_CACHE"] = f"{room}/cache"
-        videos = open_videos(loops, Path(room))
+    with cache_of_its_own() as room:
+        videos = open_videos(loops, room)
         for loop in loops.values():
             loop.watch()
         for counted in range(-warm_ups, rounds):
