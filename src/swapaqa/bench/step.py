@@ -16,10 +16,12 @@ import random
 import shlex
 import statistics
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
@@ -36,6 +38,7 @@ STORED = (256 / 224, 455 / 224)  # height and width of stored frames, by the sid
 REPEATS_ON_CUDA = 10
 
 Times = list[dict[str, float]]  # seconds of every part, a round each
+Item = TypeVar("Item")
 console = Console()
 
 
@@ -116,11 +119,12 @@ def title(given: argparse.Namespace, loop: Loop) -> str:
 
 def measure(loops: dict[str, Loop], given: argparse.Namespace) -> dict[str, Measured]:
     """Count every arm, measure its peak, then time all of them side by side."""
-    counts = {name: count_loop(loop, one_video_or_batch(loop)) for name, loop in loops.items()}
+    counts = {name: count_loop(loop, one_video_or_batch(loop)) for name, loop in shown(loops.items(), "counting")}
     peaks: dict[str, Peak | None] = dict.fromkeys(loops)
     times: dict[str, Times] = {name: [] for name in loops}
     if given.rounds:
-        peaks = {name: peak_memory(loop.arm, given.conf, given.inference) for name, loop in loops.items()}
+        for name, loop in shown(loops.items(), "peak memory"):
+            peaks[name] = peak_memory(loop.arm, given.conf, given.inference)
         times = time_arms(loops, given.rounds, given.warm_ups)
     return {name: Measured(counts[name], peaks[name], times[name]) for name in loops}
 
@@ -133,14 +137,18 @@ def time_arms(loops: dict[str, Loop], rounds: int, warm_ups: int) -> dict[str, T
         videos = open_videos(loops, room)
         for loop in loops.values():
             loop.watch()
-        for counted in range(-warm_ups, rounds):
-            random.shuffle(order)
-            for name in order:
-                gc.collect()
-                found = take_turn(loops[name], videos[name])
-                if counted >= 0:
-                    times[name].append(found)
+        turns = [(counted, name) for counted in range(-warm_ups, rounds) for name in random.sample(order, len(order))]
+        for counted, name in shown(turns, "rounds"):
+            gc.collect()
+            found = take_turn(loops[name], videos[name])
+            if counted >= 0:
+                times[name].append(found)
     return times
+
+
+def shown(work: Collection[Item], description: str) -> Iterable[Item]:
+    """The same, with a bar that shows how far it is."""
+    return track(work, description=description, transient=True, console=Console(stderr=True))
 
 
 def open_videos(loops: dict[str, Loop], room: Path) -> dict[str, CachedVideos]:
@@ -222,7 +230,7 @@ def cap_table(loops: dict[str, Loop], given: argparse.Namespace) -> Table:
     tried = all(loop.device.type == "cuda" for loop in loops.values())
     need = "allocated GiB, tried" if tried else "needed GiB, counted"
     table = Table("arm", need, f"under {given.cap:g} GiB", title="a process under a cap")
-    for name, loop in loops.items():
+    for name, loop in shown(loops.items(), "trying" if tried else "counting"):
         if tried:
             peak = peak_memory(loop.arm, given.conf, given.inference, given.cap)
             table.add_row(name, f"{(peak.nbytes or 0) / GIB:.2f}", "runs" if peak.fits else "out of memory")
