@@ -282,7 +282,7 @@ def test_every_row_is_printed() -> None:
         env=os.environ | {"COLUMNS": "120", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=290,
     )
     assert run.returncode == 0, run.stderr
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in run.stdout.splitlines() if line[:1] == "│"]
@@ -322,6 +322,7 @@ def test_a_configuration_that_is_wrong_is_an_error() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_cuda_device() -> None:
     loop = open_loop("trainer.precision=bf16-mixed")
     loop.watch()
