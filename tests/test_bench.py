@@ -37,7 +37,7 @@ def test_every_row_is_printed():
     command = ["-m", "src.bench", "augment", "--batch", "2", "--frames", "4", "--size", "32", "--rounds", "2"]
     environment = os.environ | {"COLUMNS": "120", "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
-        [sys.executable, *command], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *command], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=240
     )
     assert run.returncode == 0, run.stderr
     rows = [line.split("│")[1].strip() for line in run.stdout.splitlines() if line.startswith("│")]

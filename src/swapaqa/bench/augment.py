@@ -19,6 +19,7 @@ from torch import Tensor
 from swapaqa.augment import fused
 from swapaqa.augment.fused import Clips, Form, swap_and_normalise
 from swapaqa.augment.swap import Variant, pixel_bounds, swap_background
+from swapaqa.bench.synthetic import moving_boxes
 from swapaqa.bench.timing import Candidates, best_device, describe, median_ratio, time_rounds
 from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD, clip_starts, cut_clips, normalise
 
@@ -93,9 +94,7 @@ def make_swap_case(batch: int, frames: int, size: int, device: torch.device) -> 
     stored = torch.randint(0, 256, (batch, frames, size, size, 3), dtype=torch.uint8, generator=generator)
     video = stored.to(device).permute(0, 4, 1, 2, 3)
     floats = video.float().contiguous()
-    side = 0.18 * size * (0.8 + 0.4 * torch.rand(batch, frames, 2, generator=generator))  # doubled by the ratio
-    centre = size * (0.3 + 0.4 * torch.rand(batch, frames, 2, generator=generator))
-    boxes = torch.cat([centre - side / 2, centre + side / 2], dim=-1).to(device)
+    boxes = moving_boxes(batch, frames, size, generator).to(device)
     donors = torch.arange(batch, device=device).roll(1)
     return SwapCase(video, floats, torch.empty_like(video), torch.empty_like(floats), boxes, donors, ratio=2.0)
 

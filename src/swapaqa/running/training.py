@@ -16,6 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from swapaqa import tracking
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.baselines import known_floors
+from swapaqa.batch import TrainingLabels
 from swapaqa.console import show
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
 from swapaqa.epoch_log import EpochLog
@@ -85,10 +86,15 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     seed_everything(cfg.seed, verbose=False)
     data: VideoData = hydra.utils.instantiate(cfg.data)
     data.setup()
+    return data, build_model(cfg, data.training_labels())
+
+
+def build_model(cfg: DictConfig, labels: TrainingLabels) -> Scorer:
+    """The model with what it learns from the training labels."""
     model: Scorer = hydra.utils.instantiate(cfg.model)
     model.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
-    model.learn_scale(data.training_labels())
-    return data, model
+    model.learn_scale(labels)
+    return model
 
 
 def plugins() -> list[Any]:

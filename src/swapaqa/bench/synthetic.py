@@ -1,0 +1,108 @@
+"""Batches of the true shapes without a data set, and their videos as `data.cache=bytes` keeps them on the disk."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from swapaqa.batch import Pair, Sample
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.demo import write_video
+from swapaqa.data.frame_store import FrameStore, Want
+from swapaqa.data.pooling import map_samples
+
+CACHE_VARIABLE = "SWAPAQA_CACHE"
+JUDGES, DIFFICULTY = 7, 3.0
+
+
+def moving_boxes(batch: int, frames: int, size: int, generator: torch.Generator) -> Tensor:
+    """(B, T, 4) boxes that move at random, of about 13 % of the frame once doubled by the swap."""
+    side = 0.18 * size * (0.8 + 0.4 * torch.rand(batch, frames, 2, generator=generator))
+    centre = size * (0.3 + 0.4 * torch.rand(batch, frames, 2, generator=generator))
+    return torch.cat([centre - side / 2, centre + side / 2], dim=-1)
+
+
+def make_batch(data: VideoData) -> Sample | Pair:
+    """A training batch as the loader would hand it on: random bytes, moving boxes, random labels.
+
+    Pairs for methods with exemplars. Videos are (B, T, H, W, C).
+    """
+    generator = torch.Generator().manual_seed(0)
+    query = make_sample(data, data.batch_size, generator)
+    return Pair(query, make_sample(data, data.batch_size, generator)) if data.voters else query
+
+
+def make_sample(data: VideoData, count: int, generator: torch.Generator) -> Sample:
+    """A batch of `count` videos."""
+    size = data.geometry.crop
+    label = data.max_label * torch.rand(count, dtype=torch.float64, generator=generator)
+    ones, none = torch.ones_like(label), torch.zeros(count, dtype=torch.int64)
+    return Sample(
+        video=torch.randint(0, 256, (count, data.frames, size, size, 3), dtype=torch.uint8, generator=generator),
+        boxes=moving_boxes(count, data.frames, size, generator),
+        score=label,
+        label=label,
+        offset=torch.zeros_like(label),
+        factor=ones,
+        difficulty=DIFFICULTY * ones,
+        judges=10 * torch.rand(count, JUDGES, dtype=torch.float64, generator=generator),
+        action=none,
+        position=none,
+        voters=torch.empty(count, 0, dtype=torch.int64),
+        replaced=torch.zeros(count),
+        split=["train"] * count,
+        video_id=[str(row) for row in range(count)],
+    )
+
+
+@contextmanager
+def cache_of_its_own() -> Iterator[Path]:
+    """A folder that is gone afterwards, with the cache of frames in it instead of the user's."""
+    before = os.environ.get(CACHE_VARIABLE)
+    with tempfile.TemporaryDirectory() as room:
+        os.environ[CACHE_VARIABLE] = f"{room}/cache"
+        try:
+            yield Path(room)
+        finally:
+            os.environ.pop(CACHE_VARIABLE)
+            if before is not None:
+                os.environ[CACHE_VARIABLE] = before
+
+
+class CachedVideos:
+    """Videos of noise, one for each of a batch, in the folder of `data.cache=bytes` (SWAPAQA_CACHE).
+
+    `load` does what one loader process does of a batch: maps each file, copies the crop drawn for it and puts them
+    together. The files have just been written, so they come from the page cache.
+    """
+
+    def __init__(self, batch: Sample | Pair, data: VideoData, room: Path) -> None:
+        self.batch = batch
+        self.geometry = data.geometry
+        self.store = FrameStore("bytes", (self.geometry.height, self.geometry.width), "opencv")
+        self.generator = torch.Generator().manual_seed(0)
+        count = len(batch.video) if isinstance(batch, Sample) else 2 * len(batch.query.video)
+        self.wants = [Want(room / f"{number}.avi", tuple(range(data.frames))) for number in range(count)]
+        rng = np.random.default_rng(0)
+        for want in self.wants:
+            shape = (data.frames, self.geometry.height, self.geometry.width, 3)
+            write_video(want.media, rng.integers(0, 256, shape, dtype=np.uint8))
+        self.store.fill(self.wants)
+
+    def load(self) -> Sample | Pair:
+        """The batch with its videos read anew."""
+        wants = iter(self.wants)
+
+        def filled(sample: Sample) -> Sample:
+            return sample._replace(video=torch.stack([self._read(next(wants)) for _ in sample.video]))
+
+        return map_samples(self.batch, filled)
+
+    def _read(self, want: Want) -> Tensor:
+        frames = self.store.read(want, want.indices).frames
+        return torch.from_numpy(self.geometry.place_frames(frames, self.geometry.draw(self.generator)))
