@@ -30,7 +30,7 @@ FULL = (
         ),
     ],
 )
-def test_a_full_device_names_the_key_that_makes_it_fit(  # noqa: PLR0913
+def test_a_full_device_names_the_key_that_makes_it_fit(
     overrides: list[str], words: list[str], tmp_path: Path, train_inside: Run, small_demo: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

@@ -88,9 +88,7 @@ def broken(when: str) -> Callable[..., Callable[[Tensor], Tensor]]:
 
 
 @pytest.mark.parametrize("when", ["at once", "called", "backward"])
-def test_a_failure_is_one_warning(
-    when: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failure_is_one_warning(when: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(torch, "compile", broken(when))
     assert_same(encoder(True), encoder(False))
     warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
