@@ -97,7 +97,7 @@ def assert_close_to_the_largest(found: dict[str, Tensor], expected: dict[str, Te
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", [name for name in MEASURES if name != "all"])
 def test_twenty_steps_in_float64_have_the_same_losses(measure: str) -> None:
     losses = training(encoder(torch.float64, **MEASURES[measure]), STEPS)
     assert plain_training()[-1] < 0.9 * plain_training()[0]  # it learns, so that the last step says something
