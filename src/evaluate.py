@@ -27,7 +27,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from torch.utils.data import default_collate
 
-from swapaqa import baselines
+from swapaqa import baselines, out_of_memory
 from swapaqa.batch import Sample
 from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
 from swapaqa.console import quieten, show, show_floors
@@ -40,12 +40,15 @@ from swapaqa.data.video import frame_count
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY, Encoded, Predicted, Scorer, in_points
 from swapaqa.result import Recorder, device_name, write_result
+from swapaqa.running.precision import precision_here, refuse_half_on_cpu
+from swapaqa.running.training import more_memory
 
 log = logging.getLogger(__name__)
 
 TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
 TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
+GIVEN = ("backbone.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
@@ -59,6 +62,7 @@ def main(cfg: DictConfig) -> None:
     checkpoint = read_checkpoint(cfg.checkpoint)
     cfg = as_trained(cfg, checkpoint[CONFIG_KEY], HydraConfig.get().overrides.task)
     check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
+    refuse_half_on_cpu(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
     data: VideoData = hydra.utils.instantiate(cfg.data)
@@ -115,21 +119,27 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
             cfg.data = trained["data"]
         cfg.data.augment, cfg.data.boxes = cfg.aug, NO_BOXES
         cfg.trainer.precision = trained["trainer"]["precision"]
-        for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
-            if "pretrained" in encoder:
-                encoder.pretrained = None  # the checkpoint has its own weights
-        values = [word for word in given if word.startswith(("data.", "model.", "trainer.", "seed="))]
+        if "pretrained" in cfg.backbone:
+            cfg.backbone.pretrained = None  # the checkpoint has its own weights
+        for key, value in trained["model"].items():
+            if value == trained["backbone"]:
+                cfg.model[key] = "${backbone}"  # as in the method's yaml, so that backbone.* on the command line counts
+        values = [word for word in given if word.startswith(GIVEN)]
         merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))
         if "voters" in merged.model:
             merged.data.voters = merged.model.voters
+        if not any(word.startswith("trainer.precision=") for word in values):
+            merged.trainer.precision = precision_here(merged.trainer)
     assert isinstance(merged, DictConfig)
     return merged
 
 
 def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     """The model of the checkpoint, ready to score."""
-    logging.getLogger("swapaqa.models").setLevel(logging.ERROR)  # that it starts from nothing is not so
+    models = logging.getLogger("swapaqa.models")
+    models.setLevel(logging.ERROR)  # that it starts from nothing is not so
     model: Scorer = hydra.utils.instantiate(cfg.model)
+    models.setLevel(logging.NOTSET)
     try:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
@@ -151,7 +161,8 @@ def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder
         callbacks=[recorder, RichProgressBar()],
         use_distributed_sampler=False,
     )
-    trainer.validate(model, datamodule=data, verbose=False)
+    with out_of_memory.explained(more_memory(cfg, model)):
+        trainer.validate(model, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
         return
     assert recorder.last is not None

@@ -62,6 +62,9 @@ def aqa7(root: Path) -> list[str]:
         ("data.geometry.crop=99", ["data.geometry.crop=99"]),
         ("data.val_fraction=-0.1", ["data.val_fraction=-0.1"]),
         ("data.workers=-1", ["data.workers=-1"]),
+        ("backbone.clips_per_pass=0", ["backbone.clips_per_pass=0"]),
+        ("backbone.clips_per_pas=1", ["backbone.clips_per_pas", "clips_per_pass"]),
+        ("backbone.compile=maybe", ["backbone.compile=maybe", "boolean"]),
         ("data.settings.cue_strength=2", ["data.settings.cue_strength=2"]),
         ("data.settings.train=1", ["data.settings.train=1"]),
     ],
@@ -75,6 +78,18 @@ def test_wrong_override_is_refused_before_any_data_is_read(tmp_path: Path, train
     assert_refused(done, "aug.rato")
     assert not (tmp_path / "cache").exists()  # not even the demo was written
     assert not (tmp_path / "run" / "wandb").exists()
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "16-mixed", "16-true"])
+def test_half_precision_without_a_gpu_is_refused_before_any_data_is_read(
+    precision: str, tmp_path: Path, train_inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swapaqa.running.precision.gpu_is_there", lambda: False)
+    cache = str(tmp_path / "cache")
+    done = train_inside(tmp_path, "logger=csv", f"trainer.precision={precision}", SWAPAQA_CACHE=cache)
+    assert_refused(done, f"trainer.precision={precision} needs a GPU", "trainer.precision=32-true")
+    assert not (tmp_path / "cache").exists()
+    assert (tmp_path / "run" / "failed.txt").read_text().startswith(f"trainer.precision={precision} needs a GPU")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

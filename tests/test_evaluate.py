@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 REPOSITORY = Path(__file__).parents[1]
 Run = Callable[..., "CompletedProcess[str]"]
@@ -169,6 +170,51 @@ def test_a_single_video_needs_no_training_videos_with_stored_features(
     assert re.search(r"my dive\.avi: -?\d+\.\d\d points, standard deviation", done.stdout)
 
 
+def as_trained(cfg: Any, trained: Any, given: list[str]) -> Any:
+    """The function of that name of `src/evaluate.py`."""
+    with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
+        return runpy.run_module("src.evaluate", run_name="evaluate")["as_trained"](cfg, trained, given)
+
+
+def test_a_checkpoint_of_half_precision_is_evaluated_without_a_gpu(
+    core_run: Path, evaluate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swapaqa.running.precision.gpu_is_there", lambda: False)
+    checkpoint = torch.load(core_run / "checkpoints" / "last.ckpt", weights_only=True)
+    checkpoint["swapaqa_config"]["trainer"]["precision"] = "bf16-mixed"
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    done = evaluate(tmp_path / "out", f"checkpoint={tmp_path / 'last.ckpt'}")
+    assert done.returncode == 0, done.stderr
+    warnings = [line for line in (tmp_path / "out" / "evaluate.log").read_text().splitlines() if "WARNING" in line]
+    assert len(warnings) == 1
+    assert "trainer.precision=bf16-mixed" in warnings[0]
+    assert_same_predictions(tmp_path / "out", core_run)
+    asked = evaluate(tmp_path / "out", f"checkpoint={tmp_path / 'last.ckpt'}", "trainer.precision=bf16-mixed")
+    assert asked.returncode == 2
+    assert "error: trainer.precision=bf16-mixed needs a GPU" in asked.stderr
+
+
+def test_precision_of_the_training_is_kept_where_it_can_be(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg, trained = (config("boxes=none", "aug=none", f"name={name}") for name in ("evaluate", "trained"))
+    trained.trainer.precision = "bf16-mixed"
+    for there, accelerator, expected in (
+        (True, "auto", "bf16-mixed"),
+        (True, "cpu", "32-true"),
+        (False, "auto", "32-true"),
+    ):
+        monkeypatch.setattr("swapaqa.running.precision.gpu_is_there", lambda there=there: there)
+        assert as_trained(cfg, trained, [f"trainer.accelerator={accelerator}"]).trainer.precision == expected
+
+
+def test_speed_and_memory_may_be_others_than_in_the_training(config: Any) -> None:
+    cfg, composed = (config("boxes=none", "aug=none", f"name={name}") for name in ("evaluate", "trained"))
+    groups = ("model", "backbone", "schedule", "data", "trainer")  # resolved, as in a checkpoint
+    trained = {group: OmegaConf.to_container(composed[group], resolve=True) for group in groups} | {"seed": 0}
+    assert as_trained(cfg, trained, []).model.encoder == trained["backbone"]
+    changed = as_trained(cfg, trained, ["backbone.clips_per_pass=1"]).model.encoder
+    assert changed == trained["backbone"] | {"clips_per_pass": 1}
+
+
 @pytest.mark.parametrize(
     ("data", "given", "expected"),
     [
@@ -178,8 +224,6 @@ def test_a_single_video_needs_no_training_videos_with_stored_features(
     ],
 )
 def test_the_split_is_that_of_the_training(data: str, given: list[str], expected: tuple, config: Any) -> None:
-    with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        as_trained = runpy.run_module("src.evaluate", run_name="evaluate")["as_trained"]
     cfg = config(f"data={data}", "boxes=none", "aug=none", "name=evaluate")
     trained = config("data=mtl_aqa", "data.split=by_event", "data.fold=2", "name=trained")
     found = as_trained(cfg, trained, given).data

@@ -38,6 +38,7 @@ SMALL = (
 LONG, SHORT = 30, 4  # steps; an epoch has three, the last with half of the videos
 TRAININGS = {  # by name: steps, precision and overrides
     "core": (LONG, "64-true", ["model=core", "model.hidden_features=32"]),
+    "core clip by clip": (SHORT, "64-true", ["model=core", "model.hidden_features=32", "backbone.clips_per_pass=1"]),
     "core in float32": (SHORT, "32-true", ["model=core", "model.hidden_features=32"]),
     "dae_core": (SHORT, "64-true", ["model=dae_core", "model.hidden_features=32"]),
     "usdl": (SHORT, "64-true", ["model=usdl"]),
@@ -170,6 +171,14 @@ def test_losses_and_weights_are_those_of_one_process(name: str, world: int, trai
     for process in processes:
         torch.testing.assert_close(process["logged"], alone["losses"], rtol=0, atol=1e-5)
         torch.testing.assert_close(process["weights"], alone["weights"], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_clip_by_clip_is_one_pass_over_all_clips(world: int, trained) -> None:
+    """Also where processes exchange gradients, once a step and parameter."""
+    whole = trained[1][0]["core"]["losses"][:SHORT]
+    for process in trained[world]:
+        torch.testing.assert_close(process["core clip by clip"]["logged"], whole, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("world", [2, 4])

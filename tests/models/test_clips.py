@@ -72,6 +72,23 @@ def test_cut_clips_keeps_the_videos_apart(channels_last: bool) -> None:
     assert clips.is_contiguous(memory_format=torch.channels_last_3d)
 
 
+def test_a_clip_that_is_the_whole_video_is_not_copied() -> None:
+    video = bytes_of(2, 16, 4, 5, 3).movedim(-1, 1)
+    assert cut_clips(video, [0], 16).data_ptr() == video.data_ptr()
+    torch.testing.assert_close(cut_clips(video, [0], 16), video, rtol=0, atol=0)
+    assert cut_clips(bytes_of(2, 3, 16, 4, 5), [0], 16).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_both_memory_layouts_are_normalised_to_the_same_bits(dtype: torch.dtype) -> None:
+    by_pixel = bytes_of(2, 6, 4, 5, 3).movedim(-1, 1)
+    by_channel = by_pixel.contiguous()
+    assert by_pixel.stride() != by_channel.stride()
+    results = [normalise(video, "imagenet", dtype) for video in (by_pixel, by_channel)]
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+    assert [result.stride() for result in results] == [by_pixel.stride(), by_channel.stride()]
+
+
 def test_normalised_ranges() -> None:
     """Black and white under ImageNet normalisation, and the grey that becomes zero."""
     black, white = (

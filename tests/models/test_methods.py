@@ -197,14 +197,22 @@ def test_statistics_are_frozen_or_live_and_stay_so_after_validation(name: str, b
     assert not torch.equal(norm.weight, weight)  # scale and shift train in any case
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_every_video_is_encoded_once_in_an_evaluation(name: str, build: Build) -> None:
+@pytest.mark.parametrize(
+    ("name", "clips_per_pass"), [*((name, None) for name in METHODS), ("core", 1)], ids=[*METHODS, "core clip by clip"]
+)
+def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass: int | None, build: Build) -> None:
     model = build(name)
+    model.encoder.clips_per_pass = clips_per_pass
+    clips: list[int] = []
+    model.encoder.network.register_forward_pre_hook(
+        lambda module, given: clips.append(0 if module.training else len(given[0]))
+    )
     encoded_videos = []
     model.encoder.register_forward_hook(lambda _, given, __: encoded_videos.append((model.training, len(given[0]))))
     fit(model)
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
+    assert sum(clips) == 2 * (3 + 4 if name in PAIRED else 3)  # FRAMES make two clips
     index, predicted, true = predictions(model)["test"]
     assert index.tolist() == [0, 1, 2]
     assert predicted.isfinite().all()

@@ -5,6 +5,7 @@ CoRe as published ends with frames 86 to 101 and never sees the last frame; MUSD
 end with frames 87 to 102 (`last_start`).
 """
 
+from functools import partial
 from typing import Literal, Self, cast
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from swapaqa.errors import InputError
+from swapaqa.models.compiled import Compiled
+from swapaqa.models.recompute import features_by_parts, refuse_to_recompute
 
 Normalisation = Literal["imagenet", "pm1"]
 
@@ -44,9 +47,11 @@ def clip_starts(frames: int, length: int, stride: int, last_start: int | None = 
 def cut_clips(video: Tensor, starts: list[int], length: int) -> Tensor:
     """(B, C, T, H, W) -> (B * n, C, length, H, W): the n clips of the first video, then of the second, ...
 
-    The result lies in memory as frames do, channels last.
+    The result lies in memory as frames do, channels last; a clip that is the whole video is not copied where it does.
     """
     frames = video.movedim(1, -1)  # (B, T, H, W, C)
+    if starts == [0] and length == video.shape[2]:
+        return frames.contiguous().movedim(-1, 1)
     clips = torch.stack([frames[:, start : start + length] for start in starts], dim=1)
     return clips.flatten(0, 1).movedim(-1, 1)  # from (B, n, length, H, W, C)
 
@@ -68,10 +73,15 @@ def normalise(video: Tensor, convention: Normalisation, dtype: torch.dtype = tor
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if convention == "imagenet" else ((0.5,) * 3, (0.5,) * 3)
     working = torch.promote_types(dtype, torch.float32)
     shift, scale = (
-        torch.tensor(values, dtype=working).mul(255).view(3, 1, 1, 1).to(video.device, non_blocking=True)
-        for values in (mean, std)
+        torch.tensor(values, dtype=working).mul(255).to(video.device, non_blocking=True) for values in (mean, std)
     )
-    return video.to(working).sub_(shift).div_(scale).to(dtype)
+    rows = video.movedim(-4, -1)  # (..., T, H, W, 3)
+    if not rows.is_contiguous():
+        return video.to(working).sub_(shift.view(3, 1, 1, 1)).div_(scale.view(3, 1, 1, 1)).to(dtype)
+    # Whole rows of pixels: on a CPU an operation along an axis of three takes twice the time.
+    width = rows.shape[-2]
+    wide = rows.flatten(-2).to(working).sub_(shift.repeat(width)).div_(scale.repeat(width)).to(dtype)
+    return wide.unflatten(-1, (width, 3)).movedim(-1, -4)
 
 
 def freeze_batch_norm_statistics(module: nn.Module) -> None:
@@ -115,9 +125,19 @@ class VideoEncoder(nn.Module):
         freeze_bn: keep BatchNorm statistics frozen through every `train()`, Lightning's included.
         learning_rate: the network's own rate where it starts from nothing; None means the method's rate for a
             pretrained backbone. Only kept here, the optimiser reads it.
+        clips_per_pass: clips that are in memory at a time, whatever the batch: each is computed once more in the
+            backward pass, see `features_by_parts`. None: all clips of the batch, each once.
+        channels_last: keep the network's weights as the clips lie in memory, channels last, which saves the
+            convolutions from rearranging them. Checkpoints load either way.
+        compile: run the network through torch.compile; see `Compiled`.
+
+    The last three change no result but by rounding, and have defaults so that older checkpoints can be evaluated.
+
+    Raises:
+        InputError: `clips_per_pass` below 1, or with a network that cannot be computed clip by clip.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
         self,
         network: nn.Module,
         clip_frames: int,
@@ -126,6 +146,9 @@ class VideoEncoder(nn.Module):
         normalisation: Normalisation,
         freeze_bn: bool,
         learning_rate: float | None,
+        clips_per_pass: int | None = None,
+        channels_last: bool = False,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -136,7 +159,22 @@ class VideoEncoder(nn.Module):
         self.normalisation = normalisation
         self.freeze_bn = freeze_bn
         self.learning_rate = learning_rate
+        self.clips_per_pass = clips_per_pass
+        self._compiled = Compiled(network) if compile else None
         self.train(self.training)  # freezes from the first step on
+        if clips_per_pass is not None:
+            if clips_per_pass < 1:
+                raise InputError(f"backbone.clips_per_pass={clips_per_pass}: at least 1, or null for all clips at once")
+            refuse_to_recompute(network)
+        if channels_last:
+            for parameter in network.parameters():
+                if parameter.dim() == 5:
+                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
+
+    @property
+    def live_statistics(self) -> bool:
+        """Whether the network has BatchNorm that trains with the statistics of the batch."""
+        return not self.freeze_bn and bool(batch_norm_settings(self.network))
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode, BatchNorm statistics excepted where they are frozen."""
@@ -148,13 +186,35 @@ class VideoEncoder(nn.Module):
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) uint8 -> (B, feature_size)."""
         starts = clip_starts(video.shape[2], self.clip_frames, self.clip_stride, self.last_start)
-        clips = cut_clips(normalise(video, self.normalisation, self._input_dtype(video)), starts, self.clip_frames)
         if has_live_batch_norm(self.network):
             # One clip position at a time, as MUSDL (CVPR 2020): what shares a pass shares statistics.
-            positions = [self.network(clips[n :: len(starts)]) for n in range(len(starts))]  # n times (B, D)
+            positions = [self._run(self._clips(video, [start])) for start in starts]  # n times (B, D)
             return torch.stack(positions, dim=1).mean(dim=1)
-        features = self.network(clips)  # (B * n, D)
+        features = self._features(video, starts)  # (B * n, D)
         return features.unflatten(0, (len(video), len(starts))).mean(dim=1)  # (B, D)
+
+    def _features(self, video: Tensor, starts: list[int]) -> Tensor:
+        """(B, 3, T, H, W) -> (B * n, D): of the n clips of the first video, then of the second, ..."""
+        count = len(video) * len(starts)
+        if self.clips_per_pass is None or self.clips_per_pass >= count:
+            return self._run(self._clips(video, starts))
+        places = [(video[row : row + 1], start) for row in range(len(video)) for start in starts]
+        groups = [places[first : first + self.clips_per_pass] for first in range(0, count, self.clips_per_pass)]
+        return features_by_parts(self.network, self._run, [partial(self._clips_at, group) for group in groups])
+
+    def _run(self, clips: Tensor) -> Tensor:
+        """The network, compiled or not: (n, 3, clip_frames, H, W) -> (n, D)."""
+        return cast(Tensor, (self._compiled or self.network)(clips))
+
+    def _clips_at(self, places: list[tuple[Tensor, int]]) -> Tensor:
+        """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, 3, clip_frames, H, W)."""
+        clips = torch.cat([cut_clips(video, [start], self.clip_frames) for video, start in places])
+        return normalise(clips, self.normalisation, self._input_dtype(clips))
+
+    def _clips(self, video: Tensor, starts: list[int]) -> Tensor:
+        """(B, 3, T, H, W) bytes -> (B * n, 3, clip_frames, H, W) as the network takes them."""
+        clips = cut_clips(video, starts, self.clip_frames)  # bytes are cheaper to copy than what becomes of them
+        return normalise(clips, self.normalisation, self._input_dtype(clips))
 
     def _input_dtype(self, video: Tensor) -> torch.dtype:
         """The type in which the network computes: under autocast its type, so that no wider copy is kept."""

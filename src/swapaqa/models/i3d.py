@@ -48,6 +48,10 @@ PIERGIAJ_NAMES = (
     (r"\.branch_3\.1\.", ".b3b."),
 )
 LOGITS = re.compile(r"(conv3d_0c_1x1|logits)\.conv3d\.(weight|bias)")  # 400 or 157 classes, dropped
+FOLDING_REFUSED = (
+    "backbone.fold_bn=true needs frozen statistics of BatchNorm, and these are the batch's own: say "
+    "backbone.freeze_bn=true or backbone.fold_bn=false"
+)
 BATCH_COUNT = "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
 
 
@@ -114,11 +118,14 @@ class I3D(nn.Module):
 
 
 class ConvUnit(nn.Module):
-    """Convolution without bias, BatchNorm, ReLU; SAME padding for any size."""
+    """Convolution without bias, BatchNorm, ReLU; SAME padding for any size.
+
+    `folded`: convolution and BatchNorm as one convolution, see `fold_batch_norm`; for frozen statistics only.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel, self.stride, self.folded = kernel, stride, False
         inside = kernel // 2 if stride == 1 else 0  # SAME at stride 1 is the same for every size
         self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, padding=inside, bias=False)
         self.batch3d = nn.BatchNorm3d(out_channels)
@@ -128,7 +135,12 @@ class ConvUnit(nn.Module):
         if self.stride > 1:
             padding = [same_padding(size, self.kernel, self.stride) for size in x.shape[2:]]
             x = F.pad(x, [side for both in reversed(padding) for side in both])  # F.pad starts at W
-        return F.relu(self.batch3d(self.conv3d(x)), inplace=True)
+        if self.folded:
+            weight, bias = fold_batch_norm(self.conv3d.weight, self.batch3d)
+            x = F.conv3d(x, weight, bias, self.conv3d.stride, self.conv3d.padding)
+        else:
+            x = self.batch3d(self.conv3d(x))
+        return F.relu(x, inplace=True)
 
 
 class SamePool(nn.Module):
@@ -162,6 +174,35 @@ class Mixed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, T, H, W) -> (N, c0 + c1b + c2b + c3, T, H, W)."""
         return torch.cat([self.branch_0(x), self.branch_1(x), self.branch_2(x), self.branch_3(x)], dim=1)
+
+
+def fold_batch_norm(weight: Tensor, norm: nn.BatchNorm3d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the one convolution that equals a convolution without bias and a frozen BatchNorm.
+
+    w' = w gamma / sqrt(var + eps), b' = beta - mean gamma / sqrt(var + eps). Computed anew in every forward pass, so
+    that gradients reach w, gamma and beta. It saves a pass over the activations and their copy for the backward pass.
+
+    Args:
+        weight: (out_channels, in_channels, kT, kH, kW).
+        norm: over `out_channels`.
+
+    Returns:
+        (out_channels, in_channels, kT, kH, kW) and (out_channels,).
+
+    Raises:
+        InputError: the statistics are live, those of the batch, which is not known before the convolution.
+    """
+    if norm.training or norm.running_var is None or norm.running_mean is None:
+        raise InputError(FOLDING_REFUSED)
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    return weight * scale.view(-1, 1, 1, 1, 1), norm.bias - norm.running_mean * scale
+
+
+def set_folding(network: I3D, folded: bool) -> None:
+    """Compute every convolution of the network with its BatchNorm as one from now on, or as two."""
+    for unit in network.modules():
+        if isinstance(unit, ConvUnit):
+            unit.folded = folded
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -212,7 +253,7 @@ def _listed(what: str, keys: list[str]) -> str:
     return f"{len(keys)} keys {what}" + (f" ({some})" if keys else "")
 
 
-def i3d_encoder(
+def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
     pretrained: str | None,
     bn_eps: float | None,
     clip_frames: int,
@@ -221,11 +262,21 @@ def i3d_encoder(
     normalisation: Normalisation,
     freeze_bn: bool,
     learning_rate: float | None,
+    fold_bn: bool = False,
+    clips_per_pass: int | None = None,
+    channels_last: bool = False,
+    compile: bool = False,
 ) -> VideoEncoder:
     """I3D over the clips of a video, with published weights from file `pretrained`, or from nothing with a warning.
 
-    `bn_eps` None is the layout's own value, and 1e-3 without a file; for the rest see `VideoEncoder`.
+    `bn_eps` None is the layout's own value, and 1e-3 without a file; `fold_bn`: see `fold_batch_norm`; for the rest see
+    `VideoEncoder`.
+
+    Raises:
+        InputError: `fold_bn` without `freeze_bn`; what `I3D.from_checkpoint` and `VideoEncoder` refuse.
     """
+    if fold_bn and not freeze_bn:
+        raise InputError(FOLDING_REFUSED)
     if pretrained is None:
         log.warning(
             "I3D starts from random weights: all published results start from Kinetics weights. Name their file with "
@@ -235,4 +286,8 @@ def i3d_encoder(
         network = I3D() if bn_eps is None else I3D(bn_eps)
     else:
         network = I3D.from_checkpoint(pretrained, bn_eps)
-    return VideoEncoder(network, clip_frames, clip_stride, last_start, normalisation, freeze_bn, learning_rate)
+    set_folding(network, fold_bn)
+    return VideoEncoder(
+        network, clip_frames, clip_stride, last_start, normalisation, freeze_bn, learning_rate,
+        clips_per_pass, channels_last, compile,
+    )  # fmt: skip

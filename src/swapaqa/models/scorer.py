@@ -135,7 +135,11 @@ class Scorer(LightningModule):
         self.exemplars = Encoded(**stored) if stored else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with the backbone at its own rate, as CoRe."""
+        """Adam with the backbone at its own rate, as CoRe.
+
+        As one kernel (`fused`), on a CPU too, but not under 16-mixed: there it would unscale gradients itself, and
+        Lightning then refuses to clip them.
+        """
         backbone = list(self.encoder.parameters())
         known = {id(parameter) for parameter in backbone}
         head = [parameter for parameter in self.parameters() if id(parameter) not in known]
@@ -143,7 +147,8 @@ class Scorer(LightningModule):
             {"params": head, "lr": self.learning_rate, "name": "head"},
             {"params": backbone, "lr": self.backbone_learning_rate, "name": "backbone"},
         ]
-        return torch.optim.Adam(groups, weight_decay=self.weight_decay, fused=True)
+        scaled = self._trainer is not None and self._trainer.precision == "16-mixed"
+        return torch.optim.Adam(groups, weight_decay=self.weight_decay, fused=None if scaled else True)
 
     def training_step(self, batch: Sample | Pair) -> Tensor:
         terms = self.losses(batch)

@@ -24,13 +24,13 @@ from swapaqa.models.scorer import Encoded, Predicted, Scorer, Target, from_point
 Reduction = Literal["batchmean", "elements"]
 
 
-def score_distribution(scores: Tensor, num_bins: int, max_score: float, std: float) -> Tensor:
+def score_distribution(scores: Tensor, num_bins: int, max_score: float | Tensor, std: float) -> Tensor:
     """The label of a score: a Gaussian around its bin, evaluated at every bin and normalised.
 
     Args:
         scores: (...) scores in [0, max_score].
         num_bins: K; bin 0 is score 0 and bin K - 1 is `max_score` (USDL 101, MUSDL 21).
-        max_score: highest score (MTL-AQA 104.5, a judge 10).
+        max_score: highest score (MTL-AQA 104.5, a judge 10); as a tensor () it is not read back from a device.
         std: standard deviation, in bins (5 in both).
 
     Returns:
@@ -182,7 +182,7 @@ class USDL(Scorer):
         self.max_label = torch.tensor(labels.max_label, dtype=torch.float64)
 
     def losses(self, batch: Sample) -> dict[str, Tensor]:
-        label = score_distribution(batch.label, self.num_bins, float(self.max_label), self.std)  # (B, K)
+        label = score_distribution(batch.label, self.num_bins, self.max_label, self.std)  # (B, K)
         return {"divergence": distribution_loss(self.head(self.encoder(batch.video)), label, self.reduction)}
 
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs no exemplar

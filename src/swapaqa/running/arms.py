@@ -15,6 +15,7 @@ from swapaqa.config import check, compose_quietly, explain_override
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
+from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.training import build_model
 
 LABELS = 64  # enough for the borders of every group
@@ -38,6 +39,7 @@ def assemble(conf: Path, words: Sequence[str]) -> Assembled:
     try:
         cfg = compose_quietly(conf, words, "bench")
         check(cfg)
+        refuse_half_on_cpu(cfg.trainer)
         seed_everything(cfg.seed, verbose=False)
         data: VideoData = hydra.utils.instantiate(cfg.data)
         model = build_model(cfg, random_labels(data.max_label))

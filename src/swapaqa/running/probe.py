@@ -15,6 +15,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 
+from swapaqa import out_of_memory
 from swapaqa.config import run_recipe
 from swapaqa.console import quieten
 from swapaqa.data.datamodule import VideoData
@@ -22,7 +23,7 @@ from swapaqa.data.pooling import channels_first
 from swapaqa.models.scorer import Scorer
 from swapaqa.result import Recorder
 from swapaqa.running.jobs import CONFIG_FILE, recorded
-from swapaqa.running.training import build
+from swapaqa.running.training import build, more_memory
 
 COST_FILE = "cost.json"
 STEPS, WARM_UP, EVALUATION_BATCHES = 20, 5, 2
@@ -60,7 +61,8 @@ def probe(cfg: DictConfig, folder: Path) -> Cost:
         max_steps=STEPS * cfg.trainer.accumulate_grad_batches,
         limit_val_batches=0,
     )
-    trainer.fit(model, datamodule=data)
+    with out_of_memory.explained(more_memory(cfg, model)):
+        trainer.fit(model, datamodule=data)
     steps = [sum(pair) for pair in zip(recorder.step_seconds, recorder.wait_seconds, strict=False)]
     checkpoint = folder / "probe.ckpt"
     trainer.save_checkpoint(checkpoint, weights_only=False)

@@ -13,7 +13,7 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 
-from swapaqa import tracking
+from swapaqa import out_of_memory, tracking
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.baselines import known_floors
 from swapaqa.batch import TrainingLabels
@@ -26,6 +26,7 @@ from swapaqa.result import Recorder, compose_result, device_name, save_result
 from swapaqa.running import processes
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk, left_on_sigterm
 from swapaqa.running.jobs import RESUME_FILE, occupied, recorded
+from swapaqa.running.precision import refuse_half_on_cpu
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +76,24 @@ def train(cfg: DictConfig, folder: Path) -> None:
     )
     if resumed:
         log.info("continuing from %s", resumed)
-    trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
+    with out_of_memory.explained(more_memory(cfg, model)):
+        trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     if trainer.is_global_zero:
         finish(cfg, folder, data, recorder, trainer, shares)
         checkpoint.unlink(missing_ok=True)  # the result is there: nothing is left to continue
 
 
+def more_memory(cfg: DictConfig, model: Scorer) -> str:
+    """What to do where a device has no memory for `model` under `cfg`."""
+    encoder, trainer = model.encoder, cfg.trainer
+    return out_of_memory.advice(
+        encoder.clips_per_pass, encoder.live_statistics, cfg.data.batch_size, trainer.accumulate_grad_batches
+    )
+
+
 def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     """The data with their lists read, and the model with what it learns from the training labels."""
+    refuse_half_on_cpu(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
     data: VideoData = hydra.utils.instantiate(cfg.data)
     data.setup()

@@ -1,0 +1,188 @@
+"""What makes training faster or smaller changes no result: every measure against the plain network, on I3D.
+
+Plain means: convolution and BatchNorm as two, all clips in one pass, weights as PyTorch lays them out. At 16x32x32 a
+clip's receptive field covers the whole frame, so all layers are crossed.
+"""
+
+import copy
+import functools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from swapaqa.errors import InputError
+from swapaqa.models.clips import VideoEncoder, freeze_batch_norm_statistics
+from swapaqa.models.i3d import I3D, ConvUnit, fold_batch_norm, i3d_encoder
+from swapaqa.models.tiny import TinyBackbone
+
+MEASURES = {
+    "fold_bn": {"fold_bn": True},
+    "clips_per_pass": {"clips_per_pass": 1},
+    "channels_last": {"channels_last": True},
+    "all": {"fold_bn": True, "clips_per_pass": 1, "channels_last": True},
+}
+STEPS = 20
+
+
+@functools.cache
+def weights() -> dict[str, Tensor]:
+    """I3D with statistics, scales and shifts that are not trivial."""
+    torch.manual_seed(0)
+    network = I3D()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm3d):
+            layer.running_mean.normal_(std=0.1)
+            layer.running_var.uniform_(0.5, 2.0)
+            nn.init.uniform_(layer.weight, 0.8, 1.2)
+            nn.init.normal_(layer.bias, std=0.1)
+    return network.state_dict()
+
+
+def encoder(dtype: torch.dtype = torch.float32, **measures: bool | int) -> VideoEncoder:
+    made = i3d_encoder(None, None, 16, 10, None, "imagenet", True, None, **measures)
+    made.network.load_state_dict(weights())
+    return made.to(dtype)
+
+
+def videos(count: int = 1, frames: int = 26, size: int = 32) -> Tensor:
+    """(count, 3, frames, size, size) bytes, channels last as the loader's: two clips each."""
+    generator = torch.Generator().manual_seed(1)
+    drawn = torch.randint(0, 256, (count, frames, size, size, 3), dtype=torch.uint8, generator=generator)
+    return drawn.movedim(-1, 1)
+
+
+def loss_of(features: Tensor) -> Tensor:
+    """A regression to 1: () in float64."""
+    return (features.double() - 1).square().mean()
+
+
+def training(model: VideoEncoder, steps: int) -> Tensor:
+    """The losses of some steps of Adam."""
+    optimizer, losses, video = torch.optim.Adam(model.parameters(), lr=1e-4), [], videos()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = loss_of(model(video))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return torch.stack(losses)
+
+
+@functools.cache
+def plain_training() -> Tensor:
+    return training(encoder(torch.float64), STEPS)
+
+
+@functools.cache
+def plain_first_step() -> tuple[Tensor, dict[str, Tensor]]:
+    return first_step(encoder())
+
+
+def first_step(model: nn.Module, video: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss, and gradients by name."""
+    model.zero_grad()
+    loss = loss_of(model(videos() if video is None else video))
+    loss.backward()
+    return loss.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_close_to_the_largest(found: dict[str, Tensor], expected: dict[str, Tensor], share: float) -> None:
+    """Every gradient within `share` of its tensor's largest."""
+    assert list(found) == list(expected)
+    for name, gradient in expected.items():
+        assert (found[name] - gradient).abs().max() <= share * gradient.abs().max(), name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("measure", [name for name in MEASURES if name != "all"])
+def test_twenty_steps_in_float64_have_the_same_losses(measure: str) -> None:
+    losses = training(encoder(torch.float64, **MEASURES[measure]), STEPS)
+    assert plain_training()[-1] < 0.9 * plain_training()[0]  # it learns, so that the last step says something
+    torch.testing.assert_close(losses, plain_training(), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_the_first_step_in_float32(measure: str) -> None:
+    """Single elements may differ: where a ReLU or a pool has a tie, rounding decides which way a gradient goes."""
+    (loss, found), (expected, gradients) = first_step(encoder(**MEASURES[measure])), plain_first_step()
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=0)
+    assert_close_to_the_largest(found, gradients, 0.01)
+
+
+# folding
+
+
+def test_folding_by_hand() -> None:
+    norm = nn.BatchNorm3d(1, eps=0.75).eval()
+    norm.running_mean.fill_(3.0)
+    norm.running_var.fill_(0.25)
+    nn.init.constant_(norm.weight, 4.0)
+    nn.init.constant_(norm.bias, 5.0)
+    weight, bias = fold_batch_norm(torch.full((1, 1, 1, 1, 1), 7.0), norm)
+    assert (weight.item(), bias.item()) == (28.0, -7.0)  # 7 * 4 / 1, 5 - 3 * 4 / 1
+
+
+def test_folding_follows_frozen_statistics_and_is_refused_for_live_ones() -> None:
+    network = I3D()
+    unit = network.conv3d_2b_1x1
+    unit.folded = True
+    with pytest.raises(InputError, match=r"backbone\.fold_bn=true .*backbone\.freeze_bn=true"):
+        unit(torch.zeros(1, 64, 1, 1, 1))
+    freeze_batch_norm_statistics(network)
+    assert unit(torch.zeros(1, 64, 1, 1, 1)).shape == (1, 64, 1, 1, 1)
+    with pytest.raises(InputError, match=r"backbone\.fold_bn=true"):
+        i3d_encoder(None, None, 16, 10, None, "imagenet", False, None, fold_bn=True)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "folded"),
+    [(["model=core"], True), (["model=usdl"], False), (["model=core", "backbone.fold_bn=false"], False)],
+)
+def test_the_yaml_folds_where_statistics_are_frozen(overrides: list[str], folded: bool, config: Callable) -> None:
+    composed = config("backbone=i3d", "data=aqa7", *overrides)
+    assert composed.model.encoder.fold_bn is folded
+
+
+def test_a_folded_encoder_folds_every_unit() -> None:
+    units = [unit for unit in encoder(fold_bn=True).modules() if isinstance(unit, ConvUnit)]
+    assert len(units) == 57
+    assert all(unit.folded for unit in units)
+
+
+# channels last
+
+
+def test_channels_last_changes_the_layout_of_weights_and_no_name_or_value() -> None:
+    plain, changed = encoder(), encoder(channels_last=True)
+    weight = changed.network.conv3d_1a_7x7.conv3d.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert not weight.is_contiguous()
+    assert list(plain.state_dict()) == list(changed.state_dict())
+    for one, other in ((plain, changed), (changed, plain)):
+        one.load_state_dict(other.state_dict())
+    assert weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert all(torch.equal(value, plain.state_dict()[name]) for name, value in changed.state_dict().items())
+
+
+# the optimiser
+
+
+def test_a_fused_optimiser_takes_the_same_steps() -> None:
+    torch.manual_seed(0)
+    model, losses = VideoEncoder(TinyBackbone(4).double(), 16, 10, None, "imagenet", False, None), []
+    for fused in (None, True):
+        trained = copy.deepcopy(model)
+        optimizer = torch.optim.Adam(trained.parameters(), lr=2e-3, weight_decay=1e-5, fused=fused)
+        steps = []
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss = loss_of(trained(videos(2)))
+            loss.backward()
+            optimizer.step()
+            steps.append(loss.detach())
+        losses.append(torch.stack(steps))
+    assert losses[0][-1] < 0.9 * losses[0][0]
+    torch.testing.assert_close(*losses, rtol=1e-9, atol=0)

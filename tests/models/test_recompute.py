@@ -1,0 +1,202 @@
+"""Clip by clip: the gradients of one pass, in the memory of a few clips, seen once by hooks; and what is refused."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from swapaqa.errors import InputError
+from swapaqa.models.clips import VideoEncoder
+from swapaqa.models.recompute import features_by_parts
+from swapaqa.models.tiny import TinyBackbone
+
+CLIPS = 6  # of two videos of 36 frames
+
+
+class Normed(nn.Module):
+    """BatchNorm, and Dropout if wanted, between a convolution and the mean."""
+
+    feature_size = 4
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4), nn.Dropout3d(dropout))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.layers(clips).mean(dim=(2, 3, 4))
+
+
+def encoder(network: nn.Module, clips_per_pass: int | None = None, freeze_bn: bool = True) -> VideoEncoder:
+    return VideoEncoder(network, 16, 10, None, "imagenet", freeze_bn, None, clips_per_pass)
+
+
+def pair(clips_per_pass: int, dtype: torch.dtype = torch.float64) -> tuple[VideoEncoder, VideoEncoder]:
+    """The same tiny network in one pass, and so many clips at a time."""
+    torch.manual_seed(0)
+    network = TinyBackbone(4).to(dtype)
+    return encoder(network), encoder(copy.deepcopy(network), clips_per_pass)
+
+
+def videos(frames: int = 36) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (2, frames, 16, 16, 3), dtype=torch.uint8, generator=generator).movedim(-1, 1)
+
+
+def gradients(model: nn.Module) -> dict[str, Tensor | None]:
+    return {name: None if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
+
+
+def calls(model: VideoEncoder) -> list[tuple[int, bool, torch.dtype]]:
+    """Fills as the network is called: clips, whether with a graph, and their type."""
+    seen: list[tuple[int, bool, torch.dtype]] = []
+    model.network.register_forward_pre_hook(
+        lambda _, inputs: seen.append((len(inputs[0]), torch.is_grad_enabled(), inputs[0].dtype))
+    )
+    return seen
+
+
+@pytest.mark.parametrize("clips_per_pass", [1, 2, 4, 5])
+def test_features_and_gradients_are_those_of_one_pass(clips_per_pass: int) -> None:
+    whole, parts = pair(clips_per_pass)
+    torch.testing.assert_close(parts(videos()), whole(videos()), rtol=1e-12, atol=0)
+    for model in (whole, parts):
+        for _ in range(2):  # gradients accumulate
+            (model(videos()) - 1).square().sum().backward()
+    torch.testing.assert_close(gradients(parts), gradients(whole), rtol=1e-10, atol=1e-14)
+
+
+def test_no_pass_has_more_clips_than_allowed() -> None:
+    model = pair(4)[1]
+    seen = calls(model)
+    model(videos()).sum().backward()
+    counts = [(4, False), (2, False), (4, True), (2, True)]
+    assert [call[:2] for call in seen] == counts
+    seen.clear()
+    with torch.inference_mode():
+        model(videos())
+    assert [call[:2] for call in seen] == counts[:2]
+
+
+@pytest.mark.parametrize("clips_per_pass", [CLIPS, 100, None])
+def test_where_all_fit_nothing_is_computed_twice(clips_per_pass: int | None) -> None:
+    model = encoder(TinyBackbone(4), clips_per_pass)
+    seen = calls(model)
+    model(videos()).sum().backward()
+    assert [call[:2] for call in seen] == [(CLIPS, True)]
+
+
+def test_nothing_is_kept_for_the_backward_pass() -> None:
+    """Saved for it: the parameters themselves, and beside them less than one clip's bytes."""
+    kept: dict[str, int] = {}
+    for name, model in zip(("whole", "parts"), pair(1), strict=True):
+        own = {p.data_ptr() for p in model.parameters()}
+        saved: dict[int, int] = {}
+
+        def pack(tensor: Tensor, own: set[int] = own, saved: dict[int, int] = saved) -> Tensor:
+            if tensor.data_ptr() not in own:
+                saved[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with saved_tensors_hooks(pack, lambda tensor: tensor):
+            model(videos())
+        kept[name] = sum(saved.values())
+    clip = 3 * 16 * 16 * 16
+    assert kept["whole"] > CLIPS * 8 * clip  # at least the clips in float64
+    assert kept["parts"] < clip
+
+
+def test_every_parameter_has_its_gradient_once() -> None:
+    """As DistributedDataParallel needs it, whose exchange starts when a parameter's hook is called."""
+    model = pair(1)[1]
+    called: list[int] = []
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(lambda p: called.append(id(p)))
+    model(videos()).sum().backward()
+    assert sorted(called) == sorted(id(p) for p in model.parameters())
+
+
+def test_parameters_that_do_not_learn_or_are_not_used() -> None:
+    whole, parts = pair(1)
+    for model in (whole, parts):
+        model.network.layers[0][0].weight.requires_grad_(False)
+        model.network.unused = nn.Parameter(torch.ones(2, dtype=torch.float64))
+        model(videos()).square().sum().backward()
+    found = gradients(parts)
+    assert found["network.layers.0.0.weight"] is None
+    assert found["network.unused"] is None
+    torch.testing.assert_close(found, gradients(whole), rtol=1e-10, atol=1e-14)
+    for parameter in parts.parameters():
+        parameter.requires_grad_(False)
+    assert not parts(videos()).requires_grad
+
+
+def test_weights_that_change_before_the_backward_pass_are_noticed() -> None:
+    model = pair(1)[1]
+    loss = model(videos()).sum()
+    with torch.no_grad():
+        model.network.layers[0][0].weight.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_autocast_is_the_same_in_both_passes(inside: bool) -> None:
+    """bfloat16 has 8 bits: features within 1 % of the largest, gradients within 5 %. None may be lost on the way."""
+    whole, parts = pair(1, torch.float32)
+    seen = calls(parts)
+    (whole(videos()) - 1).square().sum().backward()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = (parts(videos()).float() - 1).square().sum()
+        if inside:
+            loss.backward()
+    if not inside:
+        loss.backward()
+    assert {call[2] for call in seen} == {torch.bfloat16}
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        narrow = parts(videos()).float()
+    exact = whole(videos())
+    assert (narrow - exact).abs().max() <= 0.01 * exact.abs().max()
+    for name, gradient in gradients(whole).items():
+        found = gradients(parts)[name]
+        assert found is not None
+        assert found.dtype == torch.float32
+        assert (found - gradient).abs().max() <= 0.05 * gradient.abs().max(), name
+
+
+def test_parts_are_made_when_they_are_needed_and_dropped() -> None:
+    layer, made = nn.Linear(2, 1), []
+
+    def part(number: int) -> Callable[[], Tensor]:
+        return lambda: made.append(number) or torch.full((1, 2), float(number))
+
+    features = features_by_parts(layer, layer, [part(1), part(2), part(3)])
+    assert made == [1, 2, 3]
+    (features[:, 0] * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
+    assert made == [1, 2, 3, 1, 2, 3]
+    assert layer.weight.grad.tolist() == [[321.0, 321.0]]
+    assert layer.bias.grad.tolist() == [111.0]
+
+
+@pytest.mark.parametrize(
+    ("network", "settings", "words"),
+    [
+        (Normed(), {"freeze_bn": False}, r"backbone\.clips_per_pass .*backbone\.freeze_bn=true"),
+        (Normed(dropout=0.5), {}, r"backbone\.clips_per_pass .*Dropout.*backbone\.clips_per_pass=null"),
+        (TinyBackbone(4), {"clips_per_pass": 0}, r"backbone\.clips_per_pass=0"),
+    ],
+)
+def test_what_cannot_be_computed_twice_is_refused(network: nn.Module, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words) as refusal:
+        encoder(network, **{"clips_per_pass": 1} | settings)
+    assert "\n" not in str(refusal.value)
+
+
+def test_frozen_statistics_are_not_refused() -> None:
+    model = encoder(Normed(), 1)
+    model(videos()).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert model.network.layers[1].num_batches_tracked == 0
