@@ -17,7 +17,7 @@ from swapaqa.models.clips import IMAGENET_MEAN
 Condition = Literal["as_is", "removed", "alone", "exchanged"]
 WORDS: dict[Condition, str] = {
     "as_is": "as it is",
-    "exchanged": "backgrounds exchanged",
+    "exchanged": "other background",
     "removed": "athlete removed",
     "alone": "athlete alone",
 }
