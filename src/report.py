@@ -3,8 +3,8 @@
 `compare RUN_A RUN_B` says in one sentence whether two runs, or two sets of seeds, differ by more than noise.
 
 `show` prints the tables, also those of bias probes (`src.evaluate probe=background`) in the folders, and writes them,
-figures and one page with everything into `<first path>/report`. `wandb` builds the dashboards of a wandb project; `sync`
-uploads what runs logged offline.
+figures and one page with everything into `<first path>/report`. `wandb` builds the dashboards of a wandb project;
+`sync` uploads what runs logged offline.
 """
 
 import argparse

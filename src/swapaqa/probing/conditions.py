@@ -1,8 +1,9 @@
 """What a probe shows to the network: the same video under conditions that take away the athlete or the background.
 
 All work on bytes, before normalisation: videos (C, T, H, W) uint8 in any stride order, boxes (T, 4) on their grid, and
-return a new video. A video keeps its box scaled by `ratio`, Eq. (2) of the swap; what is taken away is the donor's own
-box unscaled (as the swap's variant `clean` does), or the scaled box.
+return a new video. The athlete is what the box scaled by `ratio` holds, Eq. (2) of the swap, and the background the
+rest. Where an athlete is taken away, the scaled box is filled from its surroundings, as the swap's variant `clean` does
+with the unscaled one: limbs that a tight box cuts would show beside the other athlete.
 """
 
 from typing import Literal
@@ -27,12 +28,10 @@ GREY = [255 * mean for mean in IMAGENET_MEAN]  # 0 for a network that normalises
 def exchange_background(
     video: Tensor, boxes: Tensor, background: Tensor, background_boxes: Tensor, ratio: float
 ) -> Tensor:
-    """The athlete in front of another video's background, whose own athlete is filled from his surroundings."""
-    pool = torch.stack([one.movedim(0, -1) for one in (video, background)]).movedim(-1, 1)  # (2, C, T, H, W)
-    donors = torch.tensor([1, 1])
-    return swap_background(
-        pool, torch.stack([boxes, background_boxes]), donors, ratio=ratio, variant="clean", fill=GREY
-    )[0]
+    """The athlete in front of another video, from which `remove_athlete` has taken its own."""
+    pool = torch.stack([one.movedim(0, -1) for one in (video, remove_athlete(background, background_boxes, ratio))])
+    both, donors = torch.stack([boxes, background_boxes]), torch.tensor([1, 1])
+    return swap_background(pool.movedim(-1, 1), both, donors, ratio=ratio)[0]
 
 
 def remove_athlete(video: Tensor, boxes: Tensor, ratio: float) -> Tensor:
