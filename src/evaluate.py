@@ -99,8 +99,6 @@ def show_baseline(cfg: DictConfig) -> None:
 def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> None:
     """Check the keys of a probe and complete `cfg.boxes` and `cfg.probe_ratio`.
 
-    Boxes: those on the command line, else those of training, else the data set's default.
-
     Raises:
         InputError: naming the key.
     """
@@ -110,20 +108,35 @@ def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Non
         raise InputError("probe: exchanges backgrounds within a data set; leave video= out")
     if not isinstance(cfg.probe_backgrounds, int) or cfg.probe_backgrounds < LEAST_BACKGROUNDS:
         raise InputError(f"probe_backgrounds={cfg.probe_backgrounds}: at least {LEAST_BACKGROUNDS} are needed")
-    other_data = any(word.startswith("data=") for word in given) and cfg.data._target_ != trained["data"]["_target_"]
-    if not other_data and not any(word.startswith("boxes=") for word in given):
-        keys = [word for word in given if word.startswith("boxes.")]
-        cfg.boxes = OmegaConf.merge(trained["data"]["boxes"], OmegaConf.from_dotlist(keys).get("boxes", {}))
+    before = OmegaConf.create(trained["data"]["boxes"])
+    cfg.boxes = probe_boxes(cfg, trained["data"], given)
     if cfg.boxes._target_ == NO_BOXES["_target_"]:
         raise InputError(
             "boxes: a probe needs to know where the athlete is, and none are named or were trained with; say "
             "boxes=darklabel, boxes=fixed or another of conf/boxes"
         )
     if cfg.probe_ratio is None:
-        as_before = cfg.boxes == OmegaConf.create(trained["data"]["boxes"])
-        cfg.probe_ratio = trained["aug"].get("ratio", cfg.boxes.ratio) if as_before else cfg.boxes.ratio
+        own = cfg.boxes.ratio
+        cfg.probe_ratio = trained["aug"].get("ratio", own) if cfg.boxes == before else own
     if isinstance(cfg.probe_ratio, str | bool) or not 0 < cfg.probe_ratio < math.inf:
         raise InputError(f"probe_ratio={cfg.probe_ratio}: a number above 0 is needed")
+
+
+def probe_boxes(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
+    """The boxes on the command line, else those of training, else the data set's default; `NO_BOXES` if not known.
+
+    `trained`: the data of the checkpoint. `cfg.boxes` are those on the command line or the default of `cfg.data`.
+    """
+    same_data = cfg.data._target_ == trained["_target_"]
+    data_named = any(word.startswith("data=") for word in given)
+    if any(word.startswith("boxes=") for word in given):
+        return cfg.boxes
+    if trained["boxes"]["_target_"] != NO_BOXES["_target_"] and (same_data or not data_named):
+        changes = OmegaConf.from_dotlist([word for word in given if word.startswith("boxes.")])
+        merged = OmegaConf.merge(trained["boxes"], changes.get("boxes", {}))
+        assert isinstance(merged, DictConfig)
+        return merged
+    return cfg.boxes if same_data or data_named else OmegaConf.create(NO_BOXES)
 
 
 def read_checkpoint(path: str | None) -> dict[str, Any]:
