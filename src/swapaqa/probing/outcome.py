@@ -98,6 +98,7 @@ def said(split: str, outcome: Mapping[str, Any]) -> list[str]:
     """What the shares say, for a person; and what may not be as it was asked."""
     background, athlete, rest = (_percent(outcome["shares"][name]) for name in Components._fields)
     words = f"explains {background} of the predictions' variance, the athlete {athlete}; {rest} is of both together"
+    words += f" ({outcome['backgrounds']} other backgrounds a video)"
     if background is None:
         words = "cannot be told from the athlete: the predictions do not vary, or there are too few videos"
     lines = [f"{split}: the background {words}."]
