@@ -55,9 +55,8 @@ def show(paths: list[Path], out: Path | None, form: str, project: str | None) ->
     if project:
         from swapaqa import tracking  # wandb takes seconds to import
 
-        tracking.log_report(
-            project, (*sweeps, *probes)[0].name, [path for path in written if path.suffix == ".png"], folder
-        )
+        group = sweeps[0].name if sweeps else probes[0].name
+        tracking.log_report(project, group, [path for path in written if path.suffix == ".png"], folder)
 
 
 def make_folder(folder: Path) -> None:
