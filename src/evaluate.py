@@ -7,12 +7,17 @@ the training videos are read once more.
 `baseline=event|difficulty|both|all data=mtl_aqa` reads lists and no video: what the test scores can be predicted from
 without a pixel, see `swapaqa.baselines`.
 
+`probe=background` exchanges backgrounds between test videos and takes the athlete away, and says which of the two the
+prediction follows: `probe.json`, see `swapaqa.probing`.
+
 Several processes share the videos: `python -m torch.distributed.run --standalone --nproc-per-node 2 -m src.evaluate
 checkpoint=... trainer.devices=2 trainer.strategy=ddp`. Each video counts once, and one folder holds the result.
 """
 
 import logging
+import math
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning import Trainer, seed_everything
-from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from torch.utils.data import default_collate
@@ -30,16 +35,20 @@ from torch.utils.data import default_collate
 from swapaqa import baselines, out_of_memory
 from swapaqa.batch import Sample
 from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
-from swapaqa.console import quieten, show, show_floors
+from swapaqa.console import quieten, show, show_floors, show_probe
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.exemplars import ExemplarBank
+from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
 from swapaqa.data.video import frame_count
 from swapaqa.errors import InputError
-from swapaqa.models.scorer import CONFIG_KEY, Encoded, Predicted, Scorer, in_points
-from swapaqa.result import Recorder, device_name, write_result
+from swapaqa.models.scorer import CONFIG_KEY, Encoded, Predicted, Scorer, in_points, predictions
+from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
+from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
+from swapaqa.probing.picture import show_what_was_seen
+from swapaqa.result import Recorder, device_name, git_commit, write_json, write_result
 from swapaqa.running.precision import precision_here, refuse_half_on_cpu
 from swapaqa.running.training import more_memory
 
@@ -49,6 +58,7 @@ TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
 TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
 GIVEN = ("backbone.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
+PROBES = ("background",)
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
@@ -59,8 +69,10 @@ def main(cfg: DictConfig) -> None:
     if cfg.baseline is not None:
         show_baseline(cfg)
         return
-    checkpoint = read_checkpoint(cfg.checkpoint)
-    cfg = as_trained(cfg, checkpoint[CONFIG_KEY], HydraConfig.get().overrides.task)
+    checkpoint, given = read_checkpoint(cfg.checkpoint), HydraConfig.get().overrides.task
+    if cfg.probe is not None:
+        ask_probe(cfg, checkpoint[CONFIG_KEY], given)
+    cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
     check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
     refuse_half_on_cpu(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
@@ -69,7 +81,11 @@ def main(cfg: DictConfig) -> None:
     if cfg.video is not None:
         show_score(cfg.video, score_video(cfg, model, data))
         return
-    evaluate(cfg, model, data, checkpoint["epoch"], Path(HydraConfig.get().runtime.output_dir))
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if cfg.probe is not None:
+        probe(cfg, model, data, folder, checkpoint[CONFIG_KEY]["name"])
+        return
+    evaluate(cfg, model, data, checkpoint["epoch"], folder)
 
 
 def show_baseline(cfg: DictConfig) -> None:
@@ -82,6 +98,49 @@ def show_baseline(cfg: DictConfig) -> None:
     records = {split: data.read_split(split) for split in ("train", *data.test_splits)}
     chosen = baselines.BASELINES if cfg.baseline == "all" else [cfg.baseline]
     show_floors(baselines.floors(records, data.event, chosen), {split: len(found) for split, found in records.items()})
+
+
+def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> None:
+    """Check the keys of a probe and complete `cfg.boxes` and `cfg.probe_ratio`.
+
+    Raises:
+        InputError: naming the key.
+    """
+    if cfg.probe not in PROBES:
+        raise InputError(f"probe={cfg.probe}: there is {', '.join(PROBES)}")
+    if cfg.video is not None:
+        raise InputError("probe: exchanges backgrounds within a data set; leave video= out")
+    if not isinstance(cfg.probe_backgrounds, int) or cfg.probe_backgrounds < LEAST_BACKGROUNDS:
+        raise InputError(f"probe_backgrounds={cfg.probe_backgrounds}: at least {LEAST_BACKGROUNDS} are needed")
+    before = OmegaConf.create(trained["data"]["boxes"])
+    cfg.boxes = probe_boxes(cfg, trained["data"], given)
+    if cfg.boxes._target_ == NO_BOXES["_target_"]:
+        raise InputError(
+            "boxes: a probe needs to know where the athlete is, and none are named or were trained with; say "
+            "boxes=darklabel, boxes=fixed or another of conf/boxes"
+        )
+    if cfg.probe_ratio is None:
+        own = cfg.boxes.ratio
+        cfg.probe_ratio = trained["aug"].get("ratio", own) if cfg.boxes == before else own
+    if isinstance(cfg.probe_ratio, str | bool) or not 0 < cfg.probe_ratio < math.inf:
+        raise InputError(f"probe_ratio={cfg.probe_ratio}: a number above 0 is needed")
+
+
+def probe_boxes(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
+    """The boxes on the command line, else those of training, else the data set's default; `NO_BOXES` if not known.
+
+    `trained`: the data of the checkpoint. `cfg.boxes` are those on the command line or the default of `cfg.data`.
+    """
+    same_data = cfg.data._target_ == trained["_target_"]
+    data_named = any(word.startswith("data=") for word in given)
+    if any(word.startswith("boxes=") for word in given):
+        return cfg.boxes
+    if trained["boxes"]["_target_"] != NO_BOXES["_target_"] and (same_data or not data_named):
+        changes = OmegaConf.from_dotlist([word for word in given if word.startswith("boxes.")])
+        merged = OmegaConf.merge(trained["boxes"], changes.get("boxes", {}))
+        assert isinstance(merged, DictConfig)
+        return merged
+    return cfg.boxes if same_data or data_named else OmegaConf.create(NO_BOXES)
 
 
 def read_checkpoint(path: str | None) -> dict[str, Any]:
@@ -153,14 +212,7 @@ def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder
     """Score the test splits of `data` and write `result.json` and the predictions into `folder`."""
     prepare(data, model.exemplars)
     recorder = Recorder(data.records(), protocol=Path(cfg.checkpoint).stem)
-    make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)
-    trainer: Trainer = make_trainer(
-        logger=False,
-        enable_checkpointing=False,
-        default_root_dir=str(folder),
-        callbacks=[recorder, RichProgressBar()],
-        use_distributed_sampler=False,
-    )
+    trainer = make_trainer(cfg, folder, [recorder])
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.validate(model, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
@@ -179,12 +231,60 @@ def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder
     show(write_result(folder, recorder, facts), folder)
 
 
+def make_trainer(cfg: DictConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
+    """A trainer that only evaluates."""
+    make: Callable[..., Trainer] = hydra.utils.instantiate(cfg.trainer, _partial_=True)
+    return make(
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=str(folder),
+        callbacks=[*callbacks, RichProgressBar()],
+        use_distributed_sampler=False,
+    )
+
+
+def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, trained: str) -> None:
+    """Score the test splits under the conditions of a probe and write `probe.json` and `probe.png` into `folder`.
+
+    `trained`: the name of the run that the checkpoint is of.
+    """
+    prepare(data, model.exemplars)
+    layouts = lay_out(data, hydra.utils.instantiate(cfg.boxes), float(cfg.probe_ratio), cfg.probe_backgrounds)
+    trainer = make_trainer(cfg, folder, [])
+    trainer.validate(model, datamodule=data, verbose=False)
+    tables = predictions(model)
+    if not trainer.is_global_zero:
+        return
+    outcomes = {
+        split: split_outcome(sort_answers(tables[split][1].cpu().numpy(), layout), layout)
+        for split, layout in layouts.items()
+    }
+    show_what_was_seen(data, layouts, folder / PICTURE)
+    facts = {
+        "checkpoint": Path(cfg.checkpoint).stem,
+        "trained": trained,
+        "probe": cfg.probe,
+        "ratio": float(cfg.probe_ratio),
+        "boxes": OmegaConf.to_container(cfg.boxes, resolve=True),
+        "data": OmegaConf.to_container(cfg.data, resolve=True),
+        "model": OmegaConf.to_container(cfg.model, resolve=True),
+        "seed": cfg.seed,
+        "data_fingerprint": data.fingerprint(),
+        "device": device_name(model),
+        "git_commit": git_commit(),
+        "splits": outcomes,
+    }
+    write_json(folder / PROBE_FILE, facts)
+    show_probe(outcomes, [line for split, found in outcomes.items() for line in said(split, found)], folder)
+
+
 def prepare(data: VideoData, exemplars: Encoded | None) -> None:
     """Find the files to score: with the training videos only where a method votes and has no features of them."""
     if data.voters and exemplars is None:
         data.setup()
         return
-    data.reader = SampleReader(data.frames, data.geometry, data.boxes)
+    store = FrameStore(data.cache, (data.geometry.height, data.geometry.width), data.video_reader)
+    data.reader = SampleReader(data.frames, data.geometry, data.boxes, store, data.shift_range)
     data.items = {split: [data.item(record) for record in data.read_split(split)] for split in data.test_splits}
     data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None
 

@@ -2,8 +2,9 @@
 
 `compare RUN_A RUN_B` says in one sentence whether two runs, or two sets of seeds, differ by more than noise.
 
-`show` prints the tables and writes them, figures and one page with everything into `<first path>/report`. `wandb`
-builds the dashboards of a wandb project; `sync` uploads what runs logged offline.
+`show` prints the tables, also those of bias probes (`src.evaluate probe=background`) in the folders, and writes them,
+figures and one page with everything into `<first path>/report`. `wandb` builds the dashboards of a wandb project;
+`sync` uploads what runs logged offline.
 """
 
 import argparse
@@ -23,8 +24,9 @@ from swapaqa.errors import InputError
 from swapaqa.report.captions import PROTOCOLS
 from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.page import write_page
+from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS, print_table, write_tables
-from swapaqa.report.runs import read_sweeps
+from swapaqa.report.runs import holds_runs, read_sweeps
 from swapaqa.report.tables import build_tables
 from swapaqa.statistics import METRICS
 
@@ -36,13 +38,14 @@ def show(paths: list[Path], out: Path | None, form: str, project: str | None) ->
 
     `project`: of wandb, to log the figures there too, in the group of the first sweep.
     """
-    sweeps = read_sweeps(paths)
-    tables = build_tables(sweeps)
+    probes = find_probes(paths)
+    sweeps = read_sweeps([path for path in paths if holds_runs(path) or not find_probes([path])])
+    tables, probed = build_tables(sweeps), probe_tables(probes)
     folder = out or paths[0] / "report"
     make_folder(folder)
-    written = [*write_tables(tables, folder), *write_page(sweeps, tables, folder, open_data)]
+    written = [*write_tables([*tables, *probed], folder), *write_page(sweeps, tables, folder, open_data, probes)]
     console = Console()
-    for table in tables:
+    for table in (*tables, *probed):
         if form == TERMINAL:
             print_table(table, console)
         else:
@@ -52,7 +55,8 @@ def show(paths: list[Path], out: Path | None, form: str, project: str | None) ->
     if project:
         from swapaqa import tracking  # wandb takes seconds to import
 
-        tracking.log_report(project, sweeps[0].name, [path for path in written if path.suffix == ".png"], folder)
+        group = sweeps[0].name if sweeps else probes[0].name
+        tracking.log_report(project, group, [path for path in written if path.suffix == ".png"], folder)
 
 
 def make_folder(folder: Path) -> None:

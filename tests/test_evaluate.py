@@ -16,9 +16,12 @@ from subprocess import CompletedProcess
 from typing import Any
 from unittest.mock import patch
 
+import cv2
 import pytest
 import torch
 from omegaconf import OmegaConf
+
+from swapaqa.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]
 Run = Callable[..., "CompletedProcess[str]"]
@@ -213,6 +216,78 @@ def test_speed_and_memory_may_be_others_than_in_the_training(config: Any) -> Non
     assert as_trained(cfg, trained, []).model.encoder == trained["backbone"]
     changed = as_trained(cfg, trained, ["backbone.clips_per_pass=1"]).model.encoder
     assert changed == trained["backbone"] | {"clips_per_pass": 1}
+def test_a_probe_scores_each_video_under_every_condition(core_run: Path, evaluate: Run, tmp_path: Path) -> None:
+    """Exemplars stay as they are: the plain videos have the predictions of the run."""
+    checkpoint = core_run / "checkpoints" / "last.ckpt"
+    done = evaluate(tmp_path, f"checkpoint={checkpoint}", "probe=background", "probe_backgrounds=3")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "probe.json").read_text())
+    assert (found["probe"], found["ratio"], found["checkpoint"], found["seed"]) == ("background", 2.0, "last", 0)
+    assert found["boxes"]["_target_"].endswith("DarkLabelBoxes")
+    before = result(core_run)
+    assert set(found["splits"]) == {"test", "shifted"}
+    for split, outcome in found["splits"].items():
+        as_is = {video: row["as_is"] for video, row in outcome["predictions"].items()}
+        rows = before["predictions"][split]
+        assert as_is == pytest.approx(column(rows, before["prediction_columns"], "last"), rel=1e-5)
+        scores = before["metrics"]["last"]["splits"][split]["average"]
+        assert outcome["conditions"]["as_is"]["spearman"] == pytest.approx(scores["spearman"])
+        assert {len(row["exchanged"]) for row in outcome["predictions"].values()} == {3}
+        for condition in ("removed", "alone"):
+            assert any(abs(row[condition] - row["as_is"]) > 1e-4 for row in outcome["predictions"].values())
+        assert sum(part["value"] for part in outcome["shares"].values()) == pytest.approx(1)
+        assert f"{split}: the background explains" in done.stdout
+    picture = cv2.imread(str(tmp_path / "probe.png"))
+    assert picture is not None
+    assert not (tmp_path / "result.json").exists()  # it is no run of its own in a report
+
+
+def test_a_probe_takes_the_boxes_that_are_named(trained: Callable[..., Path], evaluate: Run, tmp_path: Path) -> None:
+    checkpoint = trained("usdl", "boxes=none", "aug=none") / "checkpoints" / "last.ckpt"
+    done = evaluate(tmp_path, f"checkpoint={checkpoint}", "probe=background", "boxes=fixed", "boxes.share=0.5")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "probe.json").read_text())
+    assert (found["ratio"], found["boxes"]["share"]) == (1.0, 0.5)
+    assert found["splits"]["test"]["covered_share"] == pytest.approx((33 / 64) ** 2)  # both ends are inside
+
+
+@pytest.mark.parametrize(
+    ("trained_with", "now", "given", "boxes", "ratio"),
+    [
+        (["data=aqa7", "aug.ratio=2.5"], "demo", [], "DarkLabelBoxes", 2.5),  # as trained
+        (["data=aqa7", "aug=none"], "demo", [], "DarkLabelBoxes", 2.0),
+        (["data=aqa7", "aug.ratio=2.5"], "aqa7", ["data=aqa7", "boxes.root=here"], "DarkLabelBoxes", 2.0),
+        (["data=aqa7", "aug.ratio=2.5"], "mtl_aqa", ["data=mtl_aqa"], "FixedBoxes", 1.0),  # its default
+        (["data=aqa7", "boxes=none", "aug=none"], "aqa7", ["data=aqa7"], "DarkLabelBoxes", 2.0),
+        (["data=aqa7", "boxes=none", "aug=none"], "demo", [], None, None),  # the default of demo is not aqa7's
+    ],
+)
+def test_where_the_boxes_of_a_probe_come_from(
+    trained_with: list[str], now: str, given: list[str], boxes: str | None, ratio: float, config: Any
+) -> None:
+    with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
+        ask_probe = runpy.run_module("src.evaluate", run_name="evaluate")["ask_probe"]
+    composed = config(f"data={now}", "name=evaluate")
+    keys = {"probe": "background", "probe_backgrounds": 4, "probe_ratio": None, "video": None}
+    cfg = OmegaConf.create({"data": composed.data, "boxes": composed.boxes, "seed": 0, "aug": composed.aug} | keys)
+    before = config(*trained_with, "name=trained")
+    trained = {key: OmegaConf.to_container(before[key], resolve=True) for key in ("data", "aug")}
+    if boxes is None:
+        with pytest.raises(InputError, match="boxes: a probe needs to know where the athlete is"):
+            ask_probe(cfg, trained, given)
+        return
+    ask_probe(cfg, trained, given)
+    assert (cfg.boxes._target_.rpartition(".")[2], cfg.probe_ratio) == (boxes, ratio)
+    assert cfg.boxes.get("root") == ("here" if "boxes.root=here" in given else None)
+
+
+def test_a_probe_of_another_data_set(core_run: Path, evaluate: Run, tmp_path: Path, aqa7_tree: Any) -> None:
+    checkpoint = core_run / "checkpoints" / "last.ckpt"
+    other = ["data=aqa7", f"data.root={aqa7_tree(frames=16)}", "data.workers=0", "data.batch_size=4"]
+    done = evaluate(tmp_path, f"checkpoint={checkpoint}", "probe=background", *other)
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads((tmp_path / "probe.json").read_text())["splits"]["test"]
+    assert (outcome["videos"], outcome["backgrounds"]) == (4, 3)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +316,12 @@ def test_the_split_is_that_of_the_training(data: str, given: list[str], expected
         (["checkpoint={last}", "model.depth=4"], "weights of another model"),
         (["checkpoint={last}", "video=pyproject.toml", "action=golf"], "action=golf: the checkpoint knows diving"),
         (["checkpoint={last}", "data.frame=3"], "data.frame: no such key"),
+        (["checkpoint={last}", "probe=other"], "probe=other: there is background"),
+        (["checkpoint={last}", "probe=background", "video=a.mp4"], "leave video= out"),
+        (["checkpoint={last}", "probe=background", "probe_ratio=-1"], "probe_ratio=-1: a number above 0"),
+        (["checkpoint={last}", "probe=background", "probe_backgrounds=1"], "probe_backgrounds=1: at least 2"),
+        (["checkpoint={last}", "probe=background", "boxes=none"], "boxes: a probe needs to know"),
+        (["checkpoint={last}", "probe=background", "boxes.root=nowhere"], "nowhere/diving/013"),
     ],
 )
 def test_wrong_input_is_one_line(

@@ -3,7 +3,7 @@
 import logging
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from swapaqa.probing.conditions import WORDS
 
 WAIT_WORTH_A_WORD = 0.1
 
@@ -51,6 +53,21 @@ def show_floors(floors: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: M
         "In brackets: 95 % interval over the test videos (BCa bootstrap). Unseen: videos whose competition (or, for "
     )
     console.print(f"{legend}difficulty, whose difficulty) no training video has.", soft_wrap=True, markup=False)
+
+
+def show_probe(outcomes: Mapping[str, Mapping[str, Any]], lines: Sequence[str], folder: Path) -> None:
+    """Print the scores of every condition by split, and `lines`. `outcomes`: see `swapaqa.probing.outcome`."""
+    table = Table(title="What the prediction follows")
+    for column in ("split", "shown", "Spearman", "R-l2 x100"):
+        table.add_column(column, no_wrap=True)
+    for split, outcome in outcomes.items():
+        for condition, scores in outcome["conditions"].items():
+            numbers = (_with_interval(scores, "spearman", 4), _with_interval(scores, "relative_l2_x100", 3))
+            table.add_row(split, WORDS[condition], *numbers)
+    console = Console()
+    console.print(table)
+    for line in (*lines, f"written to {folder}"):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _with_interval(floor: Mapping[str, Any], metric: str, decimals: int) -> str:

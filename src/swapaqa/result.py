@@ -279,12 +279,13 @@ def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -
 
 
 def save_result(folder: Path, result: Mapping[str, Any]) -> None:
-    """Write `result.json`, as the last thing of a run: one that exists is a whole one, and its run is done.
+    """Write `result.json`, as the last thing of a run: one that exists is a whole one, and its run is done."""
+    write_json(folder / RESULT_FILE, result)
 
-    What is undefined (the correlation of constant predictions) is null.
-    """
-    text = json.dumps(_without_nan(result), indent=1, allow_nan=False)
-    write_whole(folder / RESULT_FILE, text.encode())
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """What is undefined (the correlation of constant predictions) is null."""
+    write_whole(path, json.dumps(_without_nan(content), indent=1, allow_nan=False).encode())
 
 
 def _without_nan(value: Any) -> Any:

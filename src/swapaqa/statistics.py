@@ -74,6 +74,11 @@ def interval(metric: Metric, actions: Sequence[Scores]) -> Interval | None:
     return _bootstrap(actions, lambda drawn: _average(metric, _measured(metric, actions, drawn)))
 
 
+def mean_interval(metric: Metric, runs: Sequence[Sequence[Scores]]) -> Interval | None:
+    """`interval` of the mean over `runs`, lists of actions that are on the same videos in the same order."""
+    return _bootstrap(runs[0], lambda drawn: _mean(metric, runs, drawn))
+
+
 def difference_interval(
     metric: Metric, ours: Sequence[Sequence[Scores]], others: Sequence[Sequence[Scores]]
 ) -> Interval | None:
@@ -81,11 +86,7 @@ def difference_interval(
 
     Runs are lists of actions; all must be on the same videos in the same order, which is not checked.
     """
-
-    def mean(runs: Sequence[Sequence[Scores]], drawn: Sequence[np.ndarray]) -> np.ndarray:
-        return np.mean([_average(metric, _measured(metric, run, drawn)) for run in runs], axis=0)
-
-    return _bootstrap(ours[0], lambda drawn: mean(ours, drawn) - mean(others, drawn))
+    return _bootstrap(ours[0], lambda drawn: _mean(metric, ours, drawn) - _mean(metric, others, drawn))
 
 
 def paired_test(metric: Metric, ours: Sequence[Scores], others: Sequence[Scores]) -> float:
@@ -140,6 +141,11 @@ def _measured(metric: Metric, actions: Sequence[Scores], drawn: Sequence[np.ndar
     """The metric of every action, of its videos at the positions (..., N) in `drawn`."""
     pairs = zip(actions, drawn, strict=True)
     return [_measure(metric, Scores(s.predicted[chosen], s.true[chosen]), s) for s, chosen in pairs]
+
+
+def _mean(metric: Metric, runs: Sequence[Sequence[Scores]], drawn: Sequence[np.ndarray]) -> np.ndarray:
+    """The metric averaged over actions, then over `runs`."""
+    return np.mean([_average(metric, _measured(metric, run, drawn)) for run in runs], axis=0)
 
 
 def _average(metric: Metric, by_action: Sequence[np.ndarray]) -> np.ndarray:

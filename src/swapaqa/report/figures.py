@@ -41,7 +41,14 @@ class Augmented(NamedTuple):
     boxes: Tensor | None  # (B, T, 4) scaled boxes, None for an augmentation without
 
 
-def swap_strip(before: Tensor, boxes: Tensor, results: Sequence[Augmented], names: Sequence[str], path: Path) -> None:
+def swap_strip(
+    before: Tensor,
+    boxes: Tensor,
+    results: Sequence[Augmented],
+    names: Sequence[str],
+    path: Path,
+    below: str = "after the augmentation",
+) -> None:
     """For each video a row as it was and a row for every result, over six frames spread through its window.
 
     Args:
@@ -50,6 +57,7 @@ def swap_strip(before: Tensor, boxes: Tensor, results: Sequence[Augmented], name
         results: of one or several augmentations of the same videos.
         names: (B) titles.
         path: of the PNG.
+        below: what the rows of the results show.
     """
     videos, rows = len(before), 1 + len(results)
     shown = np.unique(np.linspace(0, before.shape[2] - 1, 6).round().astype(int))
@@ -66,9 +74,7 @@ def swap_strip(before: Tensor, boxes: Tensor, results: Sequence[Augmented], name
                 show_frame(panel, result.video[video, :, t])
         for row, title in enumerate([names[video], *(result.title for result in results)]):
             panels[rows * video + row][0].set_ylabel(title, fontsize=7)
-    figure.suptitle(
-        "yellow: box    red: scaled box, what is kept    below: the same frames after the augmentation", fontsize=8
-    )
+    figure.suptitle(f"yellow: box    red: scaled box, what is kept    below: the same frames {below}", fontsize=8)
     figure.savefig(path, dpi=130)
 
 

@@ -20,6 +20,7 @@ from swapaqa.report.cases import OpenData, Study, find_studies
 from swapaqa.report.cells import Table, Value, cell_text
 from swapaqa.report.drawing import Drawing, write_drawing
 from swapaqa.report.evidence import drawings
+from swapaqa.report.probes import Probe, probe_tables
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.jobs import State
@@ -56,6 +57,13 @@ class CasesView(NamedTuple):
     picture: Picture | None
 
 
+class ProbeView(NamedTuple):
+    """What a probe says, and the picture of what it showed."""
+
+    probe: Probe
+    picture: Picture
+
+
 class Job(NamedTuple):
     """A row of the table of runs. `link`: relative to the page; None where there is no folder."""
 
@@ -68,7 +76,13 @@ class Job(NamedTuple):
     replaced: str
 
 
-def write_page(sweeps: Sequence[Sweep], tables: Sequence[Table], folder: Path, open_data: OpenData) -> list[Path]:
+def write_page(
+    sweeps: Sequence[Sweep],
+    tables: Sequence[Table],
+    folder: Path,
+    open_data: OpenData,
+    probes: Sequence[Probe] = (),
+) -> list[Path]:
     """Write `index.html` and `figures/*.png, *.pdf` into `folder`; returns what was written.
 
     Args:
@@ -77,6 +91,7 @@ def write_page(sweeps: Sequence[Sweep], tables: Sequence[Table], folder: Path, o
         folder: exists.
         open_data: makes the data set of a run from its configuration; an InputError of it leaves Fig. 8 without
             pictures, with its words as the reason.
+        probes: bias probes, in a section of their own.
     """
     arms = find_arms(sweeps)
     protocols = sorted(protocols_of(arms), key=lambda name: name != PUBLISHED)  # the published one first
@@ -95,7 +110,8 @@ def write_page(sweeps: Sequence[Sweep], tables: Sequence[Table], folder: Path, o
     page = folder / "index.html"
     jobs = [as_job(sweep, run, protocols, folder) for sweep in sweeps for run in sweep.runs]
     strips = [as_strip(*found) for found in one_strip_an_arm(sweeps)]
-    page.write_text(render(sweeps, tables, figures, cases, strips, jobs, protocols), encoding="utf-8")
+    views = [ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in probes]
+    page.write_text(render(sweeps, tables, figures, cases, strips, jobs, protocols, views), encoding="utf-8")
     return [page, *(folder / name for picture in pictures.values() for name in picture.files)]
 
 
@@ -107,12 +123,13 @@ def render(
     strips: Sequence[Picture],
     jobs: Sequence[Job],
     protocols: Sequence[str],
+    probes: Sequence[ProbeView],
 ) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("swapaqa.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
     return template.render(
-        title=f"Report: {', '.join(sweep.name for sweep in sweeps)}",
+        title=f"Report: {', '.join([sweep.name for sweep in sweeps] or [view.probe.name for view in probes])}",
         sweeps=[(sweep, count_states(sweep)) for sweep in sweeps],
         facts=facts([run for sweep in sweeps for run in sweep.runs]),
         protocols=[(protocol, PROTOCOLS.get(protocol, "the checkpoint of this name")) for protocol in protocols],
@@ -120,6 +137,8 @@ def render(
         figures=figures,
         cases=cases,
         strips=strips,
+        probes=probes,
+        probe_tables=probe_tables([view.probe for view in probes]),
         jobs=jobs,
         open_jobs=[job for job in jobs if job.run.state is not State.DONE],
         cell_text=cell_text,
@@ -157,7 +176,7 @@ def as_strip(title: str, path: Path) -> Picture:
     """A strip as JPEG of at most STRIP_WIDTH columns."""
     picture = cv2.imread(str(path))
     if picture is None:
-        return Picture("", title, f"{STRIP} cannot be read.", "")
+        return Picture("", title, f"{path.name} cannot be read.", "")
     scale = min(1.0, STRIP_WIDTH / picture.shape[1])
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()

@@ -159,6 +159,13 @@ def read_sweeps(paths: Sequence[Path]) -> list[Sweep]:
     return [read_sweep(path) for path in once.values()]
 
 
+def holds_runs(path: Path) -> bool:
+    """Whether `read_sweep` would find something."""
+    return path.is_dir() and (
+        (path / JOBS_FILE).is_file() or any(_is_run(folder) for folder in (path, *path.iterdir()))
+    )
+
+
 def read_sweep(path: Path) -> Sweep:
     """Read the folder of a sweep, of several runs or of one; errors as `read_sweeps`."""
     if not path.is_dir():
