@@ -251,7 +251,8 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, trained
     prepare(data, model.exemplars)
     layouts = lay_out(data, hydra.utils.instantiate(cfg.boxes), float(cfg.probe_ratio), cfg.probe_backgrounds)
     trainer = make_trainer(cfg, folder, [])
-    trainer.validate(model, datamodule=data, verbose=False)
+    with out_of_memory.explained(more_memory(cfg, model)):
+        trainer.validate(model, datamodule=data, verbose=False)
     tables = predictions(model)
     if not trainer.is_global_zero:
         return
