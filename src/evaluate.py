@@ -178,11 +178,12 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
             cfg.data = trained["data"]
         cfg.data.augment, cfg.data.boxes = cfg.aug, NO_BOXES
         cfg.trainer.precision = trained["trainer"]["precision"]
-        if "pretrained" in cfg.backbone:
-            cfg.backbone.pretrained = None  # the checkpoint has its own weights
         for key, value in trained["model"].items():
             if value == trained["backbone"]:
                 cfg.model[key] = "${backbone}"  # as in the method's yaml, so that backbone.* on the command line counts
+        for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
+            if "pretrained" in encoder:
+                encoder.pretrained = None  # the checkpoint has its own weights
         values = [word for word in given if word.startswith(GIVEN)]
         merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))
         if "voters" in merged.model:

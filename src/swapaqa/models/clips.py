@@ -131,7 +131,7 @@ class VideoEncoder(nn.Module):
             convolutions from rearranging them. Checkpoints load either way.
         compile: run the network through torch.compile; see `Compiled`.
 
-    The last three change no result but by rounding, and have defaults so that older checkpoints can be evaluated.
+    The last three change results by rounding only. They have defaults so that older checkpoints can be evaluated.
 
     Raises:
         InputError: `clips_per_pass` below 1, or with a network that cannot be computed clip by clip.
