@@ -74,6 +74,11 @@ def interval(metric: Metric, actions: Sequence[Scores]) -> Interval | None:
     return _bootstrap(actions, lambda drawn: _average(metric, _measured(metric, actions, drawn)))
 
 
+def mean_interval(values: np.ndarray) -> Interval | None:
+    """BCa interval of 95 % over the videos of the mean of one number a video, (N,); None as in `interval`."""
+    return _bootstrap([Scores(values, values)], lambda drawn: values[drawn[0]].mean(-1))
+
+
 def difference_interval(
     metric: Metric, ours: Sequence[Sequence[Scores]], others: Sequence[Sequence[Scores]]
 ) -> Interval | None:

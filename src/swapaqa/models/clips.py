@@ -107,7 +107,8 @@ class VideoEncoder(nn.Module):
     """A video of bytes to the mean of its clips' features.
 
     Args:
-        network: (N, 3, clip_frames, H, W) float -> (N, feature_size), with the attribute `feature_size`.
+        network: (N, 3, clip_frames, H, W) float -> (N, feature_size), with the attribute `feature_size`; with
+            `attention_layer`, the name of its last block with rows and columns, it can be looked into.
         clip_frames: frames of a clip.
         clip_stride: frames between two clips.
         last_start: start of the last clip, None for the end of the video; see `clip_starts`.
@@ -147,7 +148,7 @@ class VideoEncoder(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) uint8 -> (B, feature_size)."""
-        starts = clip_starts(video.shape[2], self.clip_frames, self.clip_stride, self.last_start)
+        starts = self.starts(video.shape[2])
         clips = cut_clips(normalise(video, self.normalisation, self._input_dtype(video)), starts, self.clip_frames)
         if has_live_batch_norm(self.network):
             # One clip position at a time, as MUSDL (CVPR 2020): what shares a pass shares statistics.
@@ -155,6 +156,10 @@ class VideoEncoder(nn.Module):
             return torch.stack(positions, dim=1).mean(dim=1)
         features = self.network(clips)  # (B * n, D)
         return features.unflatten(0, (len(video), len(starts))).mean(dim=1)  # (B, D)
+
+    def starts(self, frames: int) -> list[int]:
+        """First frames of the clips of a video of `frames`; see `clip_starts`."""
+        return clip_starts(frames, self.clip_frames, self.clip_stride, self.last_start)
 
     def _input_dtype(self, video: Tensor) -> torch.dtype:
         """The type in which the network computes: under autocast its type, so that no wider copy is kept."""

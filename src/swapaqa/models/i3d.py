@@ -60,6 +60,7 @@ class I3D(nn.Module):
     """
 
     feature_size = 1024
+    attention_layer = "mixed_5c"
 
     def __init__(self, bn_eps: float = 1e-3, bn_momentum: float = 0.01) -> None:
         super().__init__()

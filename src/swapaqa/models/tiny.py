@@ -12,6 +12,8 @@ class TinyBackbone(nn.Module):
         width: channels of the first layer; the feature has 4 times as many.
     """
 
+    attention_layer = "layers.3"
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.feature_size = 4 * width

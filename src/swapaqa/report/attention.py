@@ -1,0 +1,126 @@
+"""What `src.attention` found, as numbers: shares of the maps' mass in the athlete's box, and the file they are kept in.
+
+Three numbers belong together: the share itself, that of a map which is the same everywhere (the box's part of the
+pixels: chance), and that of a map which knows the box as well as the network's coarse grid allows.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from swapaqa.errors import InputError
+from swapaqa.statistics import mean_interval
+
+ATTENTION_FILE = "attention.json"
+BOXES = {"box": "in the box", "scaled_box": "in the scaled box"}
+
+
+class Inside(NamedTuple):
+    """The part of a volume that lies in the box of each frame; NaN for a map that is zero everywhere."""
+
+    share: float  # of the map's mass
+    chance: float  # of a map that is the same everywhere
+    on_grid: float  # of the box itself as the network's grid shows it, see `through_grid`
+
+
+class Look(NamedTuple):
+    """One test video under one checkpoint."""
+
+    true: float
+    predicted: float
+    box: Inside
+    scaled_box: Inside
+
+
+def summary(looks: Mapping[str, Look]) -> dict[str, Any]:
+    """The means over the videos (by id) whose map is not zero everywhere, and how many were.
+
+    For `box` and `scaled_box`: share, its interval of 95 % over the videos (None where there is none), chance,
+    on_grid.
+    """
+    seen = [look for look in looks.values() if not math.isnan(look.box.share)]
+    found: dict[str, Any] = {"videos": len(looks), "without_mass": len(looks) - len(seen)}
+    for name in BOXES:
+        rows = np.array([getattr(look, name) for look in seen]).reshape(-1, len(Inside._fields))
+        means = rows.mean(axis=0).tolist() if len(rows) else [None] * rows.shape[1]
+        found[name] = dict(zip(Inside._fields, means, strict=True)) | {"interval": mean_interval(rows[:, 0])}
+    return found
+
+
+def difference(first: Mapping[str, Look], second: Mapping[str, Look]) -> dict[str, Any]:
+    """Mean of (second - first) over the videos in which both have a map with mass, with its interval of 95 %."""
+    both = [name for name in first if not math.isnan(first[name].box.share + second[name].box.share)]
+    found: dict[str, Any] = {"videos": len(both)}
+    for box in BOXES:
+        gains = np.array([getattr(second[name], box).share - getattr(first[name], box).share for name in both])
+        found[box] = {"share": float(gains.mean()) if len(gains) else None, "interval": mean_interval(gains)}
+    return found
+
+
+def as_json(looks: Mapping[str, Look]) -> dict[str, Any]:
+    """By video id, the numbers of each; a share that is not there is null."""
+    return {
+        name: {"true": look.true, "predicted": look.predicted}
+        | {
+            box: {key: None if math.isnan(value) else value for key, value in getattr(look, box)._asdict().items()}
+            for box in BOXES
+        }
+        for name, look in looks.items()
+    }
+
+
+def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The content of an `attention.json` as rows of text, under `COLUMNS`; with two checkpoints their difference too."""
+    table = []
+    for split, measured in found["splits"].items():
+        for arm, one in zip(found["checkpoints"], measured["checkpoints"], strict=True):
+            empty = f"{one['without_mass']} of {one['videos']}"
+            cells = [cell for box in BOXES for cell in _cells(one[box])]
+            table.append((split, arm["title"], str(one["videos"] - one["without_mass"]), *cells, empty))
+        if measured["difference"]:
+            gain = measured["difference"]
+            cells = [cell for box in BOXES for cell in (_share(gain[box], "+.1f"), "", "")]
+            table.append((split, "second minus first", str(gain["videos"]), *cells, ""))
+    return table
+
+
+COLUMNS = (
+    "split", "checkpoint", "videos",
+    "in the box, %", "chance", "box on the grid",
+    "in the scaled box, %", "chance", "box on the grid",
+    "maps without mass",
+)  # fmt: skip
+
+
+def _cells(inside: Mapping[str, Any]) -> tuple[str, str, str]:
+    return _share(inside, ".1f"), percent(inside["chance"]), percent(inside["on_grid"])
+
+
+def _share(inside: Mapping[str, Any], form: str) -> str:
+    ends = inside["interval"]
+    interval = f" [{100 * ends[0]:{form}}, {100 * ends[1]:{form}}]" if ends else ""
+    return percent(inside["share"], form) + interval
+
+
+def percent(value: float | None, form: str = ".1f") -> str:
+    """`41.2`; a dash for None and NaN."""
+    return "–" if value is None or math.isnan(value) else f"{100 * value:{form}}"
+
+
+def read_attention(path: Path) -> Mapping[str, Any]:
+    """The content of an `attention.json`. InputError where it is not one."""
+    try:
+        found = json.loads(path.read_text())
+        rows(found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error!r}); remove it, or run src.attention again") from error
+    return found
+
+
+def find_attention(folders: Sequence[Path]) -> list[Path]:
+    """The files of that name in and below the folders."""
+    return sorted({path for folder in folders if folder.is_dir() for path in folder.rglob(ATTENTION_FILE)})
