@@ -12,15 +12,13 @@ checkpoint=... trainer.devices=2 trainer.strategy=ddp`. Each video counts once, 
 """
 
 import logging
-import pickle
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.utilities import rank_zero_only
@@ -40,13 +38,9 @@ from swapaqa.data.video import frame_count
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY, Encoded, Predicted, Scorer, in_points
 from swapaqa.result import Recorder, device_name, write_result
+from swapaqa.running.checkpoint import as_trained, build, prepare, read_checkpoint, stored_bank
 
 log = logging.getLogger(__name__)
-
-TRAINED_WITH = ("model", "backbone", "schedule", "seed")
-SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
-TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
-NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
@@ -80,65 +74,6 @@ def show_baseline(cfg: DictConfig) -> None:
     show_floors(baselines.floors(records, data.event, chosen), {split: len(found) for split, found in records.items()})
 
 
-def read_checkpoint(path: str | None) -> dict[str, Any]:
-    """The content of a checkpoint that training wrote. Only tensors and plain values are admitted.
-
-    Raises:
-        InputError: no such file, or not one of ours.
-    """
-    if path is None:
-        raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"checkpoint={path}: cannot be read ({error.strerror})") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"checkpoint={path}: not a checkpoint; name one that src.train wrote") from error
-    if not isinstance(content, dict) or not content.get(CONFIG_KEY):
-        raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
-    return content
-
-
-def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
-    """The configuration of the evaluation: the checkpoint's, with the data and the values given on the command line.
-
-    `trained`: the configuration in the checkpoint. `given`: the overrides of the command line.
-    """
-    with open_dict(cfg):
-        for key in TRAINED_WITH:
-            cfg[key] = trained[key]
-        if any(override.startswith("data=") for override in given):
-            same = cfg.data._target_ == trained["data"]["_target_"]
-            kept = SEEN_BY_THE_NETWORK + (TRAINED_ON if same else ())
-            cfg.data.update({key: trained["data"][key] for key in kept if key in trained["data"]})
-        else:
-            cfg.data = trained["data"]
-        cfg.data.augment, cfg.data.boxes = cfg.aug, NO_BOXES
-        cfg.trainer.precision = trained["trainer"]["precision"]
-        for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
-            if "pretrained" in encoder:
-                encoder.pretrained = None  # the checkpoint has its own weights
-        values = [word for word in given if word.startswith(("data.", "model.", "trainer.", "seed="))]
-        merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))
-        if "voters" in merged.model:
-            merged.data.voters = merged.model.voters
-    assert isinstance(merged, DictConfig)
-    return merged
-
-
-def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
-    """The model of the checkpoint, ready to score."""
-    logging.getLogger("swapaqa.models").setLevel(logging.ERROR)  # that it starts from nothing is not so
-    model: Scorer = hydra.utils.instantiate(cfg.model)
-    try:
-        model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        problem = " ".join(str(error).split())
-        raise InputError(f"checkpoint={cfg.checkpoint}: weights of another model: {problem}") from error
-    model.on_load_checkpoint(checkpoint)
-    return model.eval()
-
-
 def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder: Path) -> None:
     """Score the test splits of `data` and write `result.json` and the predictions into `folder`."""
     prepare(data, model.exemplars)
@@ -166,33 +101,6 @@ def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder
         "world_size": trainer.world_size,
     }
     show(write_result(folder, recorder, facts), folder)
-
-
-def prepare(data: VideoData, exemplars: Encoded | None) -> None:
-    """Find the files to score: with the training videos only where a method votes and has no features of them."""
-    if data.voters and exemplars is None:
-        data.setup()
-        return
-    data.reader = SampleReader(data.frames, data.geometry, data.boxes)
-    data.items = {split: [data.item(record) for record in data.read_split(split)] for split in data.test_splits}
-    data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None
-
-
-def stored_bank(data: VideoData, exemplars: Encoded) -> ExemplarBank:
-    """The exemplars that a checkpoint has features of, by what is stored with them: action, score, difficulty."""
-    columns = (exemplars.action, exemplars.score, exemplars.difficulty)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    records = [
-        Record(f"exemplar {position}", data.actions[action], score, "train", difficulty)
-        for position, (action, score, difficulty) in enumerate(rows)
-    ]
-    try:
-        return ExemplarBank(records, data.group, data.seed, data.wider_groups(), data.apart())
-    except AttributeError as error:
-        raise InputError(
-            "the checkpoint stores the action and the difficulty of its exemplars, and their groups ask for more "
-            f"({error}): train it with model.store_exemplars=false and evaluate with the training videos"
-        ) from error
 
 
 @torch.no_grad()

@@ -108,8 +108,8 @@ def attention_layer(network: nn.Module) -> nn.Module:
     kind, name = type(network).__name__, getattr(network, "attention_layer", None)
     if name is None:
         raise InputError(
-            f"{kind} does not say which of its blocks to look at: give the class an attribute with the name of its last "
-            'block with rows and columns, like attention_layer = "layers.3"'
+            f"{kind} does not say which of its blocks to look at: give the class an attribute with the name of its "
+            'last block with rows and columns, like attention_layer = "layers.3"'
         )
     try:
         return network.get_submodule(name)
@@ -154,14 +154,17 @@ def explain(scorer: Scorer, video: Sample, exemplars: Encoded | None) -> Explain
         frames, height, width = video.video.shape[2:]
         maps = grad_cam(torch.cat(outputs), torch.cat(gradients)).float()  # (n, t, h, w)
         clips = enlarge(maps, (encoder.clip_frames, height, width))
-        return Explained(float(score), join_clips(clips, encoder.starts(frames), frames), tuple(maps.shape[1:]))
+        found = join_clips(clips, encoder.starts(frames), frames)
+        return Explained(float(score), found, (maps.shape[1], maps.shape[2], maps.shape[3]))
 
 
 def _gradients(target: Tensor, outputs: Sequence[Tensor], scorer: Scorer) -> tuple[Tensor, ...]:
     kind = type(scorer.encoder.network).__name__
     if not outputs or any(output.dim() != 5 for output in outputs):
         shapes = [tuple(output.shape) for output in outputs]
-        raise InputError(f"{kind}.attention_layer: maps of (clips, channels, t, h, w) are needed, and it gives {shapes}")
+        raise InputError(
+            f"{kind}.attention_layer: maps of (clips, channels, t, h, w) are needed, and it gives {shapes}"
+        )
     found: tuple[Tensor | None, ...] = (None,)
     if target.requires_grad:
         found = torch.autograd.grad(target.sum(), outputs, allow_unused=True)

@@ -1,39 +1,26 @@
-"""What `src.attention` found, as numbers: shares of the maps' mass in the athlete's box, and the file they are kept in.
-
-Three numbers belong together: the share itself, that of a map which is the same everywhere (the box's part of the
-pixels: chance), and that of a map which knows the box as well as the network's coarse grid allows.
-"""
+"""What `src.attention` found, as numbers: means over the test videos, their table, and the file they are kept in."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from swapaqa.attention import Inside, Look
 from swapaqa.errors import InputError
 from swapaqa.statistics import mean_interval
 
 ATTENTION_FILE = "attention.json"
-BOXES = {"box": "in the box", "scaled_box": "in the scaled box"}
-
-
-class Inside(NamedTuple):
-    """The part of a volume that lies in the box of each frame; NaN for a map that is zero everywhere."""
-
-    share: float  # of the map's mass
-    chance: float  # of a map that is the same everywhere
-    on_grid: float  # of the box itself as the network's grid shows it, see `through_grid`
-
-
-class Look(NamedTuple):
-    """One test video under one checkpoint."""
-
-    true: float
-    predicted: float
-    box: Inside
-    scaled_box: Inside
+BOXES = {"box": "box", "scaled_box": "scaled box"}  # of a `Look`, and in words
+COLUMNS = ("split", "inside the", "checkpoint", "mass, %", "chance, %", "box on the grid, %", "videos with mass")
+TEXT_COLUMNS = 3  # the first ones
+EXPLANATION = (
+    "Share of a map's mass that lies in the athlete's box, mean over the test videos whose map is not zero everywhere; in "
+    "brackets the 95 % interval over these videos. Chance: a map that is the same everywhere. Box on the grid: a map that "
+    "knows the box as well as the cells of the network's maps allow."
+)
 
 
 def summary(looks: Mapping[str, Look]) -> dict[str, Any]:
@@ -74,36 +61,25 @@ def as_json(looks: Mapping[str, Look]) -> dict[str, Any]:
 
 
 def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The content of an `attention.json` as rows of text, under `COLUMNS`; with two checkpoints their difference too."""
+    """The content of an `attention.json` as rows of text under `COLUMNS`; of two checkpoints with their difference."""
     table = []
     for split, measured in found["splits"].items():
-        for arm, one in zip(found["checkpoints"], measured["checkpoints"], strict=True):
-            empty = f"{one['without_mass']} of {one['videos']}"
-            cells = [cell for box in BOXES for cell in _cells(one[box])]
-            table.append((split, arm["title"], str(one["videos"] - one["without_mass"]), *cells, empty))
-        if measured["difference"]:
-            gain = measured["difference"]
-            cells = [cell for box in BOXES for cell in (_share(gain[box], "+.1f"), "", "")]
-            table.append((split, "second minus first", str(gain["videos"]), *cells, ""))
+        for box, words in BOXES.items():
+            for arm, one in zip(found["checkpoints"], measured["checkpoints"], strict=True):
+                count = f"{one['videos'] - one['without_mass']} of {one['videos']}"
+                numbers = (_with_interval(one[box]), percent(one[box]["chance"]), percent(one[box]["on_grid"]))
+                table.append((split, words, arm["title"], *numbers, count))
+            if measured["difference"]:
+                gain = measured["difference"]
+                table.append(
+                    (split, words, "second minus first", _with_interval(gain[box], "+.1f"), "", "", str(gain["videos"]))
+                )
     return table
 
 
-COLUMNS = (
-    "split", "checkpoint", "videos",
-    "in the box, %", "chance", "box on the grid",
-    "in the scaled box, %", "chance", "box on the grid",
-    "maps without mass",
-)  # fmt: skip
-
-
-def _cells(inside: Mapping[str, Any]) -> tuple[str, str, str]:
-    return _share(inside, ".1f"), percent(inside["chance"]), percent(inside["on_grid"])
-
-
-def _share(inside: Mapping[str, Any], form: str) -> str:
-    ends = inside["interval"]
-    interval = f" [{100 * ends[0]:{form}}, {100 * ends[1]:{form}}]" if ends else ""
-    return percent(inside["share"], form) + interval
+def _with_interval(one: Mapping[str, Any], form: str = ".1f") -> str:
+    ends = one["interval"]
+    return percent(one["share"], form) + (f" [{100 * ends[0]:{form}}, {100 * ends[1]:{form}}]" if ends else "")
 
 
 def percent(value: float | None, form: str = ".1f") -> str:

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from swapaqa.report.figures import BOX, SCALED_BOX, draw_box, draw_box_in_pixels
 
-COLOURS = mpl.colormaps["inferno"]
+COLOURS = mpl.colormaps["viridis"]
+SEAM = "#000000"  # around a box, which its colour alone would not set off from the brightest of a map
 GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 SHOWN = 8  # frames of a strip
 FILM_ROWS = 288  # of a video in a film, about
@@ -57,7 +58,7 @@ def overlay(video: Tensor, found: Tensor) -> np.ndarray:
     grey = np.tensordot(GREY_WEIGHTS, video.cpu().numpy(), axes=1)[..., None] / 255  # (T, H, W, 1)
     heat = (found / found.max().clamp(min=1e-30)).cpu().numpy()
     colour = COLOURS(heat)[..., :3]
-    part = 0.35 + 0.3 * heat[..., None]
+    part = 0.4 + 0.35 * heat[..., None]
     return np.rint(255 * ((1 - part) * grey + part * colour)).astype(np.uint8)
 
 
@@ -88,8 +89,9 @@ def _show(panel: Axes, picture: np.ndarray, scene: Scene, t: int) -> None:
     panel.imshow(picture, interpolation="nearest")
     panel.set_xticks([])
     panel.set_yticks([])
-    draw_box(panel, scene.scaled_boxes[t], SCALED_BOX)
-    draw_box(panel, scene.boxes[t], BOX)
+    for box, colour in ((scene.scaled_boxes[t], SCALED_BOX), (scene.boxes[t], BOX)):
+        draw_box(panel, box, SEAM, linewidth=2.6)
+        draw_box(panel, box, colour)
 
 
 def attention_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
@@ -105,8 +107,9 @@ def attention_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
         columns = []
         for picture, lines in zip(pictures, titles, strict=True):
             large = np.ascontiguousarray(picture[t].repeat(scale, axis=0).repeat(scale, axis=1)[..., ::-1])
-            draw_box_in_pixels(large, scene.scaled_boxes[t], SCALED_BOX, scale)
-            draw_box_in_pixels(large, scene.boxes[t], BOX, scale)
+            for box, colour in ((scene.scaled_boxes[t], SCALED_BOX), (scene.boxes[t], BOX)):
+                draw_box_in_pixels(large, box, SEAM, scale, thickness=3)
+                draw_box_in_pixels(large, box, colour, scale)
             columns.append(np.vstack([_written(lines, large.shape[1]), large]))
         whole = np.hstack(columns)
         whole = np.vstack([whole, _footer(f"frame {t + 1} of {len(pictures[0])}", whole.shape[1])])
