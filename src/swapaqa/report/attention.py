@@ -17,9 +17,9 @@ BOXES = {"box": "box", "scaled_box": "scaled box"}  # of a `Look`, and in words
 COLUMNS = ("split", "inside the", "checkpoint", "mass, %", "chance, %", "box on the grid, %", "videos with mass")
 TEXT_COLUMNS = 3  # the first ones
 EXPLANATION = (
-    "Share of a map's mass that lies in the athlete's box, mean over the test videos whose map is not zero everywhere; in "
-    "brackets the 95 % interval over these videos. Chance: a map that is the same everywhere. Box on the grid: a map that "
-    "knows the box as well as the cells of the network's maps allow."
+    "Share of a map's mass that lies in the athlete's box, mean over the test videos whose map is not zero "
+    "everywhere; in brackets the 95 % interval over these videos. Chance: a map that is the same everywhere. Box on "
+    "the grid: a map that knows the box as well as the cells of the network's maps allow."
 )
 
 
@@ -62,7 +62,7 @@ def as_json(looks: Mapping[str, Look]) -> dict[str, Any]:
 
 def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The content of an `attention.json` as rows of text under `COLUMNS`; of two checkpoints with their difference."""
-    table = []
+    table: list[tuple[str, ...]] = []
     for split, measured in found["splits"].items():
         for box, words in BOXES.items():
             for arm, one in zip(found["checkpoints"], measured["checkpoints"], strict=True):
