@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from swapaqa.report.figures import BOX, SCALED_BOX, draw_box, draw_box_in_pixels
@@ -24,6 +23,7 @@ COLOURS = mpl.colormaps["viridis"]
 SEAM = "#000000"  # around a box, which its colour alone would not set off from the brightest of a map
 GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma
 SHOWN = 8  # frames of a strip
+LEFT, RIGHT, TOP = 0.62, 0.82, 0.5  # margins of a strip, inches
 FILM_ROWS = 288  # of a video in a film, about
 BAND = 22  # rows of a line of text in a film
 FRAME_RATE = 12.0
@@ -67,9 +67,11 @@ def attention_strip(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
     frames = scene.video.shape[1]
     shown = np.unique(np.linspace(0, frames - 1, SHOWN).round().astype(int))
     pictures = [scene.video.permute(1, 2, 3, 0).cpu().numpy(), *(overlay(scene.video, one.map) for one in seen)]
-    size = (1.45 * len(shown) + 0.9, 1.5 * len(pictures) + 0.75)
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02))
-    panels = figure.subplots(len(pictures), len(shown), squeeze=False)
+    width, height = 1.45 * len(shown) + LEFT + RIGHT, 1.45 * len(pictures) + TOP
+    figure = Figure(figsize=(width, height))  # laid out by hand: the panels are squares
+    inside = {"left": LEFT / width, "right": 1 - RIGHT / width, "top": 1 - TOP / height, "bottom": 0.01}
+    spaces = {"wspace": 0.04, "hspace": 0.04}
+    panels = figure.subplots(len(pictures), len(shown), squeeze=False, gridspec_kw=inside | spaces)
     for row, picture in zip(panels, pictures, strict=True):
         for panel, t in zip(row, shown, strict=True):
             _show(panel, picture[t], scene, t)
@@ -77,11 +79,15 @@ def attention_strip(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
         panel.set_title(f"frame {t + 1}", fontsize=8)
     for row, lines in zip(panels, [("the video",), *(one.lines for one in seen)], strict=True):
         row[0].set_ylabel("\n".join(lines), fontsize=7)
-    scale = ScalarMappable(Normalize(0, 100), COLOURS)
-    bar = figure.colorbar(scale, ax=panels[1:].ravel().tolist(), fraction=0.02, pad=0.01)
+    rows = (1 - TOP / height - 0.01) * len(seen) / len(pictures)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, 100), COLOURS), figure.add_axes((1 - 0.7 / width, 0.01, 0.12 / width, 0.97 * rows))
+    )
     bar.set_label("Grad-CAM, % of the row's maximum", fontsize=7)
     bar.ax.tick_params(labelsize=7)
-    figure.suptitle(f"{scene.title}    yellow: the athlete's box    red: the scaled box", fontsize=9)
+    figure.suptitle(
+        f"{scene.title}    yellow: the athlete's box    red: the scaled box", fontsize=9, y=1 - 0.06 / height, va="top"
+    )
     figure.savefig(path, dpi=130, facecolor="white")
 
 
