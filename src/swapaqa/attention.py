@@ -18,7 +18,6 @@ from swapaqa.batch import Sample
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import EvaluationVideos
 from swapaqa.models.attention import Explained, explain, mass_share, through_grid
-from swapaqa.models.clips import VideoEncoder
 from swapaqa.models.scorer import Encoded, Scorer
 
 
@@ -52,16 +51,16 @@ def views(model: Scorer, data: VideoData, split: str, exemplars: Encoded | None,
     """The videos of a test split one after the other, with a progress bar. `ratio`: of the scaled box."""
     for batch in batches(data, split, model, f"looking at {split}"):
         found = explain(model, batch, exemplars)
-        box, scaled = (inside(found, batch.boxes, factor, model.encoder) for factor in (1.0, ratio))
+        box, scaled = (inside(found, batch.boxes, factor) for factor in (1.0, ratio))
         look = Look(float(batch.score), found.score, box, scaled)
         yield View(look, batch.video[0].cpu(), batch.boxes[0].cpu(), found.map.cpu())
 
 
-def inside(found: Explained, boxes: Tensor, ratio: float, encoder: VideoEncoder) -> Inside:
+def inside(found: Explained, boxes: Tensor, ratio: float) -> Inside:
     """How much of a map lies in the boxes (1, T, 4) grown by `ratio`, by the pixels that the swap would keep."""
     size = (found.map.shape[1], found.map.shape[2])
     pixels = inside_bounds(pixel_bounds(boxes, ratio, size, truncate=False), size)[0, 0]  # (T, H, W)
-    on_grid = mass_share(through_grid(pixels, encoder, found.grid), pixels) if pixels.any() else 0.0
+    on_grid = mass_share(through_grid(pixels, found.starts, found.grid), pixels) if pixels.any() else 0.0
     return Inside(mass_share(found.map, pixels), float(pixels.float().mean()), on_grid)
 
 

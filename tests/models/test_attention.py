@@ -4,13 +4,17 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from swapaqa.batch import Sample
 from swapaqa.errors import InputError
+from swapaqa.models import i3d
 from swapaqa.models.attention import (
+    Grid,
     attention_layer,
     enlarge,
     explain,
@@ -53,15 +57,68 @@ def test_the_weight_of_a_channel_is_the_mean_of_its_gradient() -> None:
     assert grad_cam(maps, gradients).tolist() == [[[[0.25, 0.25], [0.25, 0.25]]]]
 
 
-def test_enlarged_maps_keep_their_mean_and_their_place() -> None:
-    maps = torch.zeros(1, 2, 2, 2)
-    maps[0, :, 0, 1] = 1.0
-    large = enlarge(maps, (4, 8, 8))
-    assert large.shape == (1, 4, 8, 8)
-    assert float(large.mean()) == pytest.approx(0.25)
-    assert torch.equal(large[0, 2], large[0, 0])
-    assert float(large[0, 0, 0, 7]) == 1.0
-    assert float(large[0, 0, 7, 0]) == 0.0
+def test_enlarged_maps_are_trilinear_as_pytorch_has_it_where_cells_share_the_axis() -> None:
+    maps = torch.rand(2, 2, 3, 4, generator=torch.Generator().manual_seed(0))
+    grid = Grid((2, 3, 4), (8, 12, 12), (1.5, 1.5, 1.0))
+    expected = F.interpolate(maps[:, None], (8, 12, 12), mode="trilinear", align_corners=False)[:, 0]
+    torch.testing.assert_close(enlarge(maps, grid), expected)
+
+
+def test_a_cell_is_brightest_where_it_is_centred() -> None:
+    maps = torch.zeros(1, 2, 4, 4)
+    maps[0, 1, 2, 1] = 1.0
+    large = enlarge(maps, Grid((2, 4, 4), (16, 64, 64), (0.0, 5.0, 3.0)))
+    assert np.argwhere(large[0].numpy() == 1.0)[0].tolist() == [8, 37, 19]
+    assert float(large[0, 8, 37, 19 + 8]) == 0.5  # half a cell away
+    assert float(large[0, 15, 37, 19]) == 1.0  # beyond the last centre
+
+
+def test_a_box_through_the_grid() -> None:
+    """By hand, in one dimension: cells at 1 and 5 of 8 columns, a box of the columns 0 to 2."""
+    grid = Grid((1, 1, 2), (1, 1, 8), (0.0, 0.0, 1.0))
+    counts = torch.tensor([[1, 1, 0.75, 0.5, 0.25, 0, 0, 0], [0, 0, 0.25, 0.5, 0.75, 1, 1, 1]])  # of the two cells
+    one, other = 2.75 / 3.5, 0.25 / 4.5  # of what each counts, the part in the box
+    inside = torch.zeros(1, 1, 8, dtype=torch.bool)
+    inside[..., :3] = True
+    torch.testing.assert_close(through_grid(inside, [0], grid)[0, 0], counts[0] * one + counts[1] * other)
+    assert bool((through_grid(torch.ones_like(inside), [0], grid) == 1).all())
+
+
+def centre_of_view(network: nn.Module, size: tuple[int, int, int], cell: tuple[int, int, int]) -> list[float]:
+    """The centre of mass (frame, row, column) of what one cell of the attention layer sees in a clip of `size`."""
+    clip = torch.ones(1, 3, *size, requires_grad=True)
+    seen: list[Tensor] = []
+    attention_layer(network).register_forward_hook(lambda *call: seen.append(call[-1]))
+    network(clip)
+    seen[0][(0, slice(None), *cell)].sum().backward()
+    weight = clip.grad[0].sum(dim=0).double()
+    places = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in size), indexing="ij")
+    return [float((weight * place).sum() / weight.sum()) for place in places]
+
+
+def test_the_origin_of_the_tiny_backbone_is_where_its_first_cell_looks() -> None:
+    network = TinyBackbone(2)
+    for block in network.layers:
+        block[1] = nn.Identity()  # normalisation over the whole clip has no place
+        nn.init.ones_(block[0].weight)
+    found = centre_of_view(network, (32, 64, 64), (2, 2, 2))  # far enough from every edge
+    steps = (4, 16, 16)
+    expected = [origin + 2 * step for origin, step in zip(network.attention_origin, steps, strict=True)]
+    assert found == pytest.approx(expected)
+
+
+def test_the_origin_of_i3d_is_where_its_first_cell_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With averages for maxima, and of the convolutions around a place only the place itself, so that edges are far."""
+    monkeypatch.setattr(i3d.F, "max_pool3d", F.avg_pool3d)
+    network = I3D().eval()
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv3d):
+            nn.init.constant_(layer.weight, 0.0 if "branch_3" in name else 1 / layer.in_channels)
+            if layer.kernel_size == (3, 3, 3):
+                layer.weight.data *= F.pad(torch.ones(1, 1, 1), (1,) * 6)
+    found = centre_of_view(network, (32, 96, 96), (1, 1, 1))
+    expected = [origin + step for origin, step in zip(network.attention_origin, (8, 32, 32), strict=True)]
+    assert found == pytest.approx(expected)
 
 
 def test_overlapping_clips_are_averaged_where_they_overlap() -> None:
@@ -131,13 +188,12 @@ def noise(frames: int = 16) -> Sample:
 def test_a_network_that_reads_one_corner_has_its_map_there() -> None:
     scorer, video = plain(Corner()), noise()
     found = explain(scorer, video, None)
-    assert found.grid == (2, 4, 4)
+    assert found.grid == Grid((2, 4, 4), (8, 16, 16), (1.5, 1.5, 1.5))
+    assert found.starts == [0, 4, 8]
     assert found.map.shape == (16, 16, 16)
     inside = torch.zeros(16, 16, 16, dtype=torch.bool)
     inside[:, :8, :8] = True
-    on_grid = mass_share(through_grid(inside, scorer.encoder, found.grid), inside)
-    assert on_grid > 0.75  # the rest is interpolation over the edge
-    assert mass_share(found.map, inside) == pytest.approx(on_grid, abs=0.03)
+    assert mass_share(found.map, inside) > 0.85  # chance is 0.25; the rest is interpolation over the edge
     assert mass_share(found.map, ~inside.flip(1, 2)) > 0.95  # nothing at the other end
     seen = (2 * video.video.float() / 255 - 1).relu()[..., :8, :8].sum(dim=(0, 1, 3, 4))  # by frame
     clips = torch.stack([seen[start : start + 8].sum() for start in (0, 4, 8)]) / (3 * 8 * 16 * 16)

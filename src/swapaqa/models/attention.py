@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from swapaqa.batch import Sample
 from swapaqa.errors import InputError
@@ -20,12 +19,32 @@ from swapaqa.models.clips import VideoEncoder
 from swapaqa.models.scorer import Encoded, Scorer, in_points
 
 
+class Grid(NamedTuple):
+    """Where the cells of a clip's map lie in the clip: `cells[i]` along an axis of `size[i]` frames, rows or columns.
+
+    `origin`: the frame, row and column that the first cell is centred on. Strides and padding decide it: the middle of
+    a cell's share of the axis is only right for a network without padding on one side.
+    """
+
+    cells: tuple[int, int, int]
+    size: tuple[int, int, int]
+    origin: tuple[float, float, float]
+
+    def weights(self, axis: int) -> Tensor:
+        """(size, cells) float32: what each cell counts at each place. Linear between centres, constant beyond."""
+        size, cells = self.size[axis], self.cells[axis]
+        place = (torch.arange(size) - self.origin[axis]) * (cells / size)  # in cells, from the first centre
+        distance = place.clamp(0, cells - 1)[:, None] - torch.arange(cells)
+        return (1 - distance.abs()).clamp(min=0)
+
+
 class Explained(NamedTuple):
     """A video's score and where it comes from."""
 
     score: float  # predicted, in points
     map: Tensor  # (T, H, W) float32 on the video's device, not negative
-    grid: tuple[int, int, int]  # t, h, w of the maps of a clip before they were enlarged
+    grid: Grid  # of the maps of a clip, before they were enlarged
+    starts: list[int]  # first frames of the clips
 
 
 def grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -42,9 +61,11 @@ def grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
     return (weights * activations).sum(dim=1).relu()
 
 
-def enlarge(maps: Tensor, size: tuple[int, int, int]) -> Tensor:
-    """(N, t, h, w) on the network's grid -> (N, T, H, W), `size` being (T, H, W). Trilinear between cell centres."""
-    return F.interpolate(maps[:, None], size, mode="trilinear", align_corners=False)[:, 0]
+def enlarge(maps: Tensor, grid: Grid) -> Tensor:
+    """Maps (N, *cells) -> (N, *size), trilinear between the centres of the cells."""
+    for axis in range(3):
+        maps = torch.tensordot(maps, grid.weights(axis).to(maps), dims=([1], [1]))  # the axis becomes the last
+    return maps
 
 
 def join_clips(maps: Tensor, starts: Sequence[int], frames: int) -> Tensor:
@@ -80,23 +101,24 @@ def mass_share(found: Tensor, inside: Tensor) -> float:
     return float((mass * inside).sum() / mass.sum())  # 0 / 0 is NaN
 
 
-def through_grid(inside: Tensor, encoder: VideoEncoder, grid: tuple[int, int, int]) -> Tensor:
-    """What a map would be that knew `inside` as well as its grid allows: averaged over the cells, and enlarged again.
+def through_grid(inside: Tensor, starts: Sequence[int], grid: Grid) -> Tensor:
+    """What a map would be that knew `inside` as well as its grid allows: averaged around each cell, and enlarged again.
 
     Its `mass_share` is what to measure a map's by: on a coarse grid no map keeps to a small box.
 
     Args:
         inside: (T, H, W) bool.
-        encoder: cuts the clips.
-        grid: t, h, w of the maps of a clip.
+        starts: first frames of the clips.
+        grid: of the maps of a clip.
 
     Returns:
         (T, H, W) float32.
     """
-    starts = encoder.starts(len(inside))
-    clips = torch.stack([inside[start : start + encoder.clip_frames] for start in starts]).float()  # (n, L, H, W)
-    cells = F.adaptive_avg_pool3d(clips[:, None], grid)[:, 0]  # (n, t, h, w)
-    return join_clips(enlarge(cells, (clips.shape[1], clips.shape[2], clips.shape[3])), starts, len(inside))
+    cells = torch.stack([inside[start : start + grid.size[0]] for start in starts]).float()  # (n, L, H, W)
+    for axis in range(3):
+        weights = grid.weights(axis).to(cells)
+        cells = torch.tensordot(cells, weights / weights.sum(dim=0), dims=([1], [0]))
+    return join_clips(enlarge(cells, grid), starts, len(inside))
 
 
 def attention_layer(network: nn.Module) -> nn.Module:
@@ -151,11 +173,21 @@ def explain(scorer: Scorer, video: Sample, exemplars: Encoded | None) -> Explain
     gradients = _gradients(target, outputs, scorer)
     with torch.no_grad():
         score = in_points(scorer.score(encoded, exemplars), encoded).label
-        frames, height, width = video.video.shape[2:]
         maps = grad_cam(torch.cat(outputs), torch.cat(gradients)).float()  # (n, t, h, w)
-        clips = enlarge(maps, (encoder.clip_frames, height, width))
-        found = join_clips(clips, encoder.starts(frames), frames)
-        return Explained(float(score), found, (maps.shape[1], maps.shape[2], maps.shape[3]))
+        frames, height, width = video.video.shape[2:]
+        grid, starts = grid_of(encoder, maps.shape[1:], (height, width)), encoder.starts(frames)
+        return Explained(float(score), join_clips(enlarge(maps, grid), starts, frames), grid, starts)
+
+
+def grid_of(encoder: VideoEncoder, cells: Sequence[int], size: tuple[int, int]) -> Grid:
+    """Where `cells` (t, h, w) of the network's layer lie in its clips of `size` (H, W).
+
+    A network says it by `attention_origin`; else the first cell is centred on the middle of its share of each axis.
+    """
+    t, h, w = cells
+    whole = (encoder.clip_frames, *size)
+    middle = (whole[0] / t / 2 - 0.5, whole[1] / h / 2 - 0.5, whole[2] / w / 2 - 0.5)
+    return Grid((t, h, w), whole, getattr(encoder.network, "attention_origin", middle))
 
 
 def _gradients(target: Tensor, outputs: Sequence[Tensor], scorer: Scorer) -> tuple[Tensor, ...]:

@@ -108,7 +108,8 @@ class VideoEncoder(nn.Module):
 
     Args:
         network: (N, 3, clip_frames, H, W) float -> (N, feature_size), with the attribute `feature_size`; with
-            `attention_layer`, the name of its last block with rows and columns, it can be looked into.
+            `attention_layer`, the name of its last block with rows and columns, it can be looked into, and
+            `attention_origin` says where that block's first cell lies; see `swapaqa.models.attention`.
         clip_frames: frames of a clip.
         clip_stride: frames between two clips.
         last_start: start of the last clip, None for the end of the video; see `clip_starts`.

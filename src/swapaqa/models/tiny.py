@@ -13,6 +13,7 @@ class TinyBackbone(nn.Module):
     """
 
     attention_layer = "layers.3"
+    attention_origin = (0.0, 0.0, 0.0)  # frame, row, column that its first cell is centred on
 
     def __init__(self, width: int) -> None:
         super().__init__()
