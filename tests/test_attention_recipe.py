@@ -42,7 +42,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, train_inside: Run, smal
 
 @pytest.fixture(scope="module")
 def core(checkpoint: Callable) -> Path:
-    return checkpoint("core", "aug=none", "model.voters=2", "seed=1")
+    return checkpoint("core", "aug=none", "model.voters=2")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,8 @@ def test_every_test_video_is_looked_at_under_both_checkpoints(compared: Path, co
         shares = [[v["box"]["share"] for v in one.values()] for one in both]
         gains = [b - a for a, b in zip(*shares, strict=True) if a is not None and b is not None]
         assert measured["difference"]["videos"] == len(gains)
-        assert measured["difference"]["box"]["share"] == pytest.approx(sum(gains) / len(gains))
+        mean = pytest.approx(sum(gains) / len(gains)) if gains else None  # after one epoch a map may well be zero
+        assert measured["difference"]["box"]["share"] == mean
 
 
 def test_strips_and_films_can_be_seen(compared: Path) -> None:

@@ -22,6 +22,7 @@ from swapaqa.models.attention import (
     join_clips,
     mass_share,
     through_grid,
+    watched,
 )
 from swapaqa.models.clips import VideoEncoder
 from swapaqa.models.i3d import I3D
@@ -289,3 +290,22 @@ def test_the_differentiable_label_of_musdl_is_of_the_same_judges() -> None:
     assert float(label) == pytest.approx((1.5 * (5.0 + 5.5 + 6.0) - 3) / 2, abs=1e-3)
     (gradient,) = torch.autograd.grad(label.sum(), feature)
     assert gradient.abs().sum(dim=(0, 2)).gt(0).tolist() == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_the_map_of_a_network_that_averages_is_the_score_s_slope_along_its_feature(seed: int) -> None:
+    """Its sum without the ReLU is what the score changes by when the feature grows, by finite differences."""
+    torch.manual_seed(seed)
+    encoder = VideoEncoder(TinyBackbone(8), 8, 4, None, "imagenet", freeze_bn=False, learning_rate=None)
+    model = USDL(encoder, "score", 101, 5.0, "batchmean", 0.0, 0.0, 0.0).eval().double().requires_grad_(False)
+    model.max_label = torch.tensor(100.0)
+    with torch.enable_grad(), watched(attention_layer(encoder.network)) as outputs:
+        videos = model.encode(noise())
+        label = model.differentiable_label(videos, None)
+    [output], [gradient] = outputs, torch.autograd.grad(label.sum(), outputs)
+    assert torch.equal(gradient, gradient.mean(dim=(2, 3, 4), keepdim=True).expand_as(gradient))
+    one, other = (
+        model.differentiable_label(videos._replace(feature=videos.feature * factor), None) for factor in (1 + 1e-6, 1)
+    )
+    assert float((gradient * output).sum()) == pytest.approx(float(one - other) / 1e-6, rel=1e-4)
+    assert explain(model, noise(), None).map.any()

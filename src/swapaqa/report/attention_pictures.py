@@ -96,7 +96,7 @@ def _show(panel: Axes, picture: np.ndarray, scene: Scene, t: int) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     for box, colour in ((scene.scaled_boxes[t], SCALED_BOX), (scene.boxes[t], BOX)):
-        draw_box(panel, box, SEAM, linewidth=2.6)
+        draw_box(panel, box, SEAM, linewidth=2.2)
         draw_box(panel, box, colour)
 
 
@@ -114,8 +114,8 @@ def attention_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
         for picture, lines in zip(pictures, titles, strict=True):
             large = np.ascontiguousarray(picture[t].repeat(scale, axis=0).repeat(scale, axis=1)[..., ::-1])
             for box, colour in ((scene.scaled_boxes[t], SCALED_BOX), (scene.boxes[t], BOX)):
-                draw_box_in_pixels(large, box, SEAM, scale, thickness=3)
-                draw_box_in_pixels(large, box, colour, scale)
+                draw_box_in_pixels(large, box, SEAM, scale, thickness=4)
+                draw_box_in_pixels(large, box, colour, scale, thickness=2)
             columns.append(np.vstack([_written(lines, large.shape[1]), large]))
         whole = np.hstack(columns)
         whole = np.vstack([whole, _footer(f"frame {t + 1} of {len(pictures[0])}", whole.shape[1])])
