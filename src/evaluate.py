@@ -16,7 +16,6 @@ checkpoint=... trainer.devices=2 trainer.strategy=ddp`. Each video counts once, 
 
 import logging
 import math
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.utilities import rank_zero_only
@@ -39,7 +38,6 @@ from swapaqa.console import quieten, show, show_floors, show_probe
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.exemplars import ExemplarBank
-from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
 from swapaqa.data.video import frame_count
@@ -49,17 +47,13 @@ from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
 from swapaqa.result import Recorder, device_name, git_commit, write_json, write_result
-from swapaqa.running.precision import precision_here, refuse_half_on_cpu
+from swapaqa.running.checkpoint import NO_BOXES, as_trained, build, prepare, read_checkpoint, stored_bank
+from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.training import more_memory
 
 log = logging.getLogger(__name__)
 
-TRAINED_WITH = ("model", "backbone", "schedule", "seed")
-SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
-TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
-GIVEN = ("backbone.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
 PROBES = ("background",)
-NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
@@ -143,72 +137,6 @@ def probe_boxes(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> D
     return cfg.boxes if same_data or data_named else OmegaConf.create(NO_BOXES)
 
 
-def read_checkpoint(path: str | None) -> dict[str, Any]:
-    """The content of a checkpoint that training wrote. Only tensors and plain values are admitted.
-
-    Raises:
-        InputError: no such file, or not one of ours.
-    """
-    if path is None:
-        raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"checkpoint={path}: cannot be read ({error.strerror})") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"checkpoint={path}: not a checkpoint; name one that src.train wrote") from error
-    if not isinstance(content, dict) or not content.get(CONFIG_KEY):
-        raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
-    return content
-
-
-def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
-    """The configuration of the evaluation: the checkpoint's, with the data and the values given on the command line.
-
-    `trained`: the configuration in the checkpoint. `given`: the overrides of the command line.
-    """
-    with open_dict(cfg):
-        for key in TRAINED_WITH:
-            cfg[key] = trained[key]
-        if any(override.startswith("data=") for override in given):
-            same = cfg.data._target_ == trained["data"]["_target_"]
-            kept = SEEN_BY_THE_NETWORK + (TRAINED_ON if same else ())
-            cfg.data.update({key: trained["data"][key] for key in kept if key in trained["data"]})
-        else:
-            cfg.data = trained["data"]
-        cfg.data.augment, cfg.data.boxes = cfg.aug, NO_BOXES
-        cfg.trainer.precision = trained["trainer"]["precision"]
-        for key, value in trained["model"].items():
-            if value == trained["backbone"]:
-                cfg.model[key] = "${backbone}"  # as in the method's yaml, so that backbone.* on the command line counts
-        for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
-            if "pretrained" in encoder:
-                encoder.pretrained = None  # the checkpoint has its own weights
-        values = [word for word in given if word.startswith(GIVEN)]
-        merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))
-        if "voters" in merged.model:
-            merged.data.voters = merged.model.voters
-        if not any(word.startswith("trainer.precision=") for word in values):
-            merged.trainer.precision = precision_here(merged.trainer)
-    assert isinstance(merged, DictConfig)
-    return merged
-
-
-def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
-    """The model of the checkpoint, ready to score."""
-    models = logging.getLogger("swapaqa.models")
-    models.setLevel(logging.ERROR)  # that it starts from nothing is not so
-    model: Scorer = hydra.utils.instantiate(cfg.model)
-    models.setLevel(logging.NOTSET)
-    try:
-        model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        problem = " ".join(str(error).split())
-        raise InputError(f"checkpoint={cfg.checkpoint}: weights of another model: {problem}") from error
-    model.on_load_checkpoint(checkpoint)
-    return model.eval()
-
-
 def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder: Path) -> None:
     """Score the test splits of `data` and write `result.json` and the predictions into `folder`."""
     prepare(data, model.exemplars)
@@ -278,34 +206,6 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, trained
     }
     write_json(folder / PROBE_FILE, facts)
     show_probe(outcomes, [line for split, found in outcomes.items() for line in said(split, found)], folder)
-
-
-def prepare(data: VideoData, exemplars: Encoded | None) -> None:
-    """Find the files to score: with the training videos only where a method votes and has no features of them."""
-    if data.voters and exemplars is None:
-        data.setup()
-        return
-    store = FrameStore(data.cache, (data.geometry.height, data.geometry.width), data.video_reader)
-    data.reader = SampleReader(data.frames, data.geometry, data.boxes, store, data.shift_range)
-    data.items = {split: [data.item(record) for record in data.read_split(split)] for split in data.test_splits}
-    data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None
-
-
-def stored_bank(data: VideoData, exemplars: Encoded) -> ExemplarBank:
-    """The exemplars that a checkpoint has features of, by what is stored with them: action, score, difficulty."""
-    columns = (exemplars.action, exemplars.score, exemplars.difficulty)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    records = [
-        Record(f"exemplar {position}", data.actions[action], score, "train", difficulty)
-        for position, (action, score, difficulty) in enumerate(rows)
-    ]
-    try:
-        return ExemplarBank(records, data.group, data.seed, data.wider_groups(), data.apart())
-    except AttributeError as error:
-        raise InputError(
-            "the checkpoint stores the action and the difficulty of its exemplars, and their groups ask for more "
-            f"({error}): train it with model.store_exemplars=false and evaluate with the training videos"
-        ) from error
 
 
 @torch.no_grad()

@@ -92,15 +92,18 @@ def train_process(demo_cache: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def train_inside(demo_cache: Path) -> Run:
-    """The same entry point inside this process, which saves the seconds that importing everything takes."""
+def recipe_inside(demo_cache: Path) -> Run:
+    """`recipe_inside("train", folder, *overrides)`: an entry point inside this process; it writes into `folder`.
 
-    def run(folder: Path, *overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        arguments = ["train", f"hydra.run.dir={folder}/run", *overrides]
+    This saves the seconds that importing everything takes.
+    """
+
+    def run(recipe: str, folder: Path, *overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        arguments = [recipe, f"hydra.run.dir={folder}", *overrides]
         out, err, root = io.StringIO(), io.StringIO(), logging.getLogger()
         handlers, level, status = root.handlers[:], root.level, 0
         with (
-            patch.dict(os.environ, isolated(folder, demo_cache) | environment, clear=True),
+            patch.dict(os.environ, isolated(folder.parent, demo_cache) | environment, clear=True),
             patch.object(sys, "argv", arguments),
             patch.object(sys, "path", [str(REPOSITORY), *sys.path]),
             contextlib.chdir(REPOSITORY),
@@ -108,7 +111,7 @@ def train_inside(demo_cache: Path) -> Run:
             contextlib.redirect_stderr(err),
         ):
             try:
-                runpy.run_module("src.train", run_name="__main__", alter_sys=True)
+                runpy.run_module(f"src.{recipe}", run_name="__main__", alter_sys=True)
             except SystemExit as stop:
                 status = int(stop.code or 0)
             finally:  # Hydra has put its own there
@@ -117,6 +120,12 @@ def train_inside(demo_cache: Path) -> Run:
         return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def train_inside(recipe_inside: Run) -> Run:
+    """`train_inside(folder, *overrides)`: `src.train` inside this process; the run is in `folder/run`."""
+    return lambda folder, *overrides, **environment: recipe_inside("train", folder / "run", *overrides, **environment)
 
 
 @pytest.fixture(scope="session")

@@ -216,6 +216,8 @@ def test_speed_and_memory_may_be_others_than_in_the_training(config: Any) -> Non
     assert as_trained(cfg, trained, []).model.encoder == trained["backbone"]
     changed = as_trained(cfg, trained, ["backbone.clips_per_pass=1"]).model.encoder
     assert changed == trained["backbone"] | {"clips_per_pass": 1}
+
+
 def test_a_probe_scores_each_video_under_every_condition(core_run: Path, evaluate: Run, tmp_path: Path) -> None:
     """Exemplars stay as they are: the plain videos have the predictions of the run."""
     checkpoint = core_run / "checkpoints" / "last.ckpt"

@@ -79,6 +79,11 @@ def mean_interval(metric: Metric, runs: Sequence[Sequence[Scores]]) -> Interval 
     return _bootstrap(runs[0], lambda drawn: _mean(metric, runs, drawn))
 
 
+def interval_of_mean(values: np.ndarray) -> Interval | None:
+    """BCa interval of 95 % over the videos of the mean of one number a video, (N,); None as in `interval`."""
+    return _bootstrap([Scores(values, values)], lambda drawn: values[drawn[0]].mean(-1))
+
+
 def difference_interval(
     metric: Metric, ours: Sequence[Sequence[Scores]], others: Sequence[Sequence[Scores]]
 ) -> Interval | None:

@@ -117,7 +117,9 @@ class VideoEncoder(nn.Module):
     """A video of bytes to the mean of its clips' features.
 
     Args:
-        network: (N, 3, clip_frames, H, W) float -> (N, feature_size), with the attribute `feature_size`.
+        network: (N, 3, clip_frames, H, W) float -> (N, feature_size), with the attribute `feature_size`; with
+            `attention_layer`, the name of its last block with rows and columns, it can be looked into, and
+            `attention_origin` says where that block's first cell lies; see `swapaqa.models.attention`.
         clip_frames: frames of a clip.
         clip_stride: frames between two clips.
         last_start: start of the last clip, None for the end of the video; see `clip_starts`.
@@ -185,7 +187,7 @@ class VideoEncoder(nn.Module):
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, 3, T, H, W) uint8 -> (B, feature_size)."""
-        starts = clip_starts(video.shape[2], self.clip_frames, self.clip_stride, self.last_start)
+        starts = self.starts(video.shape[2])
         if has_live_batch_norm(self.network):
             # One clip position at a time, as MUSDL (CVPR 2020): what shares a pass shares statistics.
             positions = [self._run(self._clips(video, [start])) for start in starts]  # n times (B, D)
@@ -215,6 +217,10 @@ class VideoEncoder(nn.Module):
         """(B, 3, T, H, W) bytes -> (B * n, 3, clip_frames, H, W) as the network takes them."""
         clips = cut_clips(video, starts, self.clip_frames)  # bytes are cheaper to copy than what becomes of them
         return normalise(clips, self.normalisation, self._input_dtype(clips))
+
+    def starts(self, frames: int) -> list[int]:
+        """First frames of the clips of a video of `frames`; see `clip_starts`."""
+        return clip_starts(frames, self.clip_frames, self.clip_stride, self.last_start)
 
     def _input_dtype(self, video: Tensor) -> torch.dtype:
         """The type in which the network computes: under autocast its type, so that no wider copy is kept."""

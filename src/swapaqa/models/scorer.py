@@ -102,6 +102,13 @@ class Scorer(LightningModule):
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
         """Predicted labels of N encoded `videos`. `exemplars`: the training videos by position."""
 
+    def differentiable_label(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:
+        """(N,) predicted labels with a gradient by the videos' features: what pictures of attention are of.
+
+        A method whose `score` has no gradient (the most probable of several bins) gives the nearest one that has.
+        """
+        return self.score(videos, exemplars).label
+
     def learn_scale(self, labels: TrainingLabels) -> None:
         """Derive constants from the training labels, before training. They belong into buffers."""
 
@@ -163,8 +170,12 @@ class Scorer(LightningModule):
 
     def validation_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
         """Encode; scores follow at the end of the epoch, when all exemplars are there."""
+        self._parts[batch.split[0]].append(self.encode(batch))
+
+    def encode(self, batch: Sample) -> Encoded:
+        """The videos of a batch on this device after the backbone."""
         fields = {name: getattr(batch, name) for name in Encoded._fields if name != "feature"}
-        self._parts[batch.split[0]].append(Encoded(feature=self.encoder(batch.video), **fields))
+        return Encoded(feature=self.encoder(batch.video), **fields)
 
     def on_validation_epoch_end(self) -> None:
         """Score every split but train and log its metrics: `<split>/spearman`, `<split>/relative_l2_x100`."""

@@ -12,6 +12,9 @@ class TinyBackbone(nn.Module):
         width: channels of the first layer; the feature has 4 times as many.
     """
 
+    attention_layer = "layers.3"
+    attention_origin = (0.0, 0.0, 0.0)  # frame, row, column that its first cell is centred on
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.feature_size = 4 * width

@@ -46,10 +46,18 @@ def decode_score(probs: Tensor, max_score: float) -> Tensor:
     return probs.argmax(dim=-1).double() * (max_score / (probs.shape[-1] - 1))
 
 
+def expected_score(probs: Tensor, max_score: float) -> Tensor:
+    """The mean of the distribution, in points: (..., K) probabilities -> (...) float64. Unlike the maximum's score it
+    has a gradient.
+    """
+    points = torch.linspace(0, max_score, probs.shape[-1], dtype=torch.float64, device=probs.device)
+    return (probs * points).sum(dim=-1)
+
+
 def score_std(probs: Tensor, max_score: float) -> Tensor:
     """Standard deviation of the distribution, in points: (..., K) probabilities -> (...) float64."""
     points = torch.linspace(0, max_score, probs.shape[-1], dtype=torch.float64, device=probs.device)
-    mean = (probs * points).sum(dim=-1, keepdim=True)
+    mean = expected_score(probs, max_score).unsqueeze(-1)
     return (probs * (points - mean).square()).sum(dim=-1).sqrt()
 
 
@@ -190,6 +198,10 @@ class USDL(Scorer):
         probs, max_label = self.head(videos.feature).exp(), float(self.max_label)
         return Predicted(decode_score(probs, max_label), score_std(probs, max_label))
 
+    def differentiable_label(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:  # noqa: ARG002
+        """The expectation over the bins, as the most probable bin has no gradient."""
+        return expected_score(self.head(videos.feature).exp(), float(self.max_label))
+
 
 class MUSDL(Scorer):
     """MUSDL as a method to train: one distribution per judge, combined by the rule of diving.
@@ -241,3 +253,10 @@ class MUSDL(Scorer):
         judges = decode_score(probs, self.max_judge_score)  # (N, J)
         std = aggregate_std(judges, score_std(probs, self.max_judge_score), videos.difficulty)
         return from_points(aggregate_judges(judges, videos.difficulty), std, videos)
+
+    def differentiable_label(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:  # noqa: ARG002
+        """As `score`, of the same three judges, with each judge's expectation instead of the most probable score."""
+        probs = self.heads(videos.feature).exp()  # (N, J, K)
+        middle = middle_three(decode_score(probs, self.max_judge_score))
+        expected = expected_score(probs, self.max_judge_score).gather(1, middle).sum(dim=1) * videos.difficulty
+        return (expected - videos.offset) / videos.factor

@@ -93,9 +93,9 @@ def swap_video(before: Tensor, boxes: Tensor, results: Sequence[Augmented], path
     for t in range(before.shape[2]):
         top = [_enlarged(before[video, :, t], scale) for video in range(columns)]
         for video, picture in enumerate(top):
-            _draw_box_in_pixels(picture, boxes[video, t], BOX, scale)
+            draw_box_in_pixels(picture, boxes[video, t], BOX, scale)
             if results[0].boxes is not None:
-                _draw_box_in_pixels(picture, results[0].boxes[video, t], SCALED_BOX, scale)
+                draw_box_in_pixels(picture, results[0].boxes[video, t], SCALED_BOX, scale)
         below = [[_enlarged(result.video[video, :, t], scale) for video in range(columns)] for result in results]
         writer.write(np.vstack([np.hstack(row) for row in [top, *below]]))
     writer.release()
@@ -107,12 +107,13 @@ def _enlarged(frame: Tensor, scale: int) -> np.ndarray:
     return np.ascontiguousarray(picture.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
-def _draw_box_in_pixels(picture: np.ndarray, box: Tensor, colour: str, scale: int) -> None:
+def draw_box_in_pixels(picture: np.ndarray, box: Tensor, colour: str, scale: int, thickness: int = 1) -> None:
+    """`box` on the grid of a frame of which `picture`, in OpenCV's BGR, is `scale` times as large."""
     x1, y1, x2, y2 = box.tolist()
     if x1 <= x2 and y1 <= y2:
         corners = [round(x1 * scale), round(y1 * scale)], [round((x2 + 1) * scale) - 1, round((y2 + 1) * scale) - 1]
         blue_green_red = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
-        cv2.rectangle(picture, *corners, blue_green_red, 1)
+        cv2.rectangle(picture, *corners, blue_green_red, thickness)
 
 
 def show_frame(panel: Axes, frame: Tensor) -> None:
@@ -122,10 +123,10 @@ def show_frame(panel: Axes, frame: Tensor) -> None:
     panel.set_yticks([])
 
 
-def draw_box(panel: Axes, box: Tensor, colour: str) -> None:
+def draw_box(panel: Axes, box: Tensor, colour: str, linewidth: float = 1.2) -> None:
     """An inclusive box covers its border pixels whole; `imshow` puts pixel centres on whole numbers."""
     x1, y1, x2, y2 = box.tolist()
     if x1 <= x2 and y1 <= y2:
         panel.add_patch(
-            Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1 + 1, y2 - y1 + 1, fill=False, edgecolor=colour, linewidth=1.2)
+            Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1 + 1, y2 - y1 + 1, fill=False, edgecolor=colour, linewidth=linewidth)
         )

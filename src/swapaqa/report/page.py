@@ -15,6 +15,7 @@ import cv2
 from jinja2 import Environment, StrictUndefined
 
 from swapaqa.report.arms import find_arms
+from swapaqa.report.attention import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_attention, read_attention, rows
 from swapaqa.report.captions import PROTOCOLS, protocols_of
 from swapaqa.report.cases import OpenData, Study, find_studies
 from swapaqa.report.cells import Table, Value, cell_text
@@ -28,6 +29,7 @@ from swapaqa.running.jobs import State
 FIGURES = "figures"
 STRIP = "swap.png"  # written by training
 STRIP_WIDTH = 1200  # pixels; a strip is one of many pictures of a page
+FILM_BYTES = 2_000_000  # a larger film is beside the page only
 PUBLISHED = "best_on_test"
 UNKNOWN = "not known"
 
@@ -62,6 +64,31 @@ class ProbeView(NamedTuple):
 
     probe: Probe
     picture: Picture
+
+
+class Film(NamedTuple):
+    """Attention on one video. `film`: a data: URI, None where it is too large. `link`: relative to the page."""
+
+    strip: Picture
+    film: str | None
+    link: str | None
+
+
+class AttentionView(NamedTuple):
+    """What one `attention.json` has to show. `checkpoints`: title and file of each."""
+
+    title: str
+    checkpoints: tuple[tuple[str, str], ...]
+    boxes: str
+    rows: list[tuple[str, ...]]
+    films: tuple[Film, ...]
+
+
+class Looks(NamedTuple):
+    """What was asked of checkpoints: which pixels their scores come from."""
+
+    probes: Sequence[ProbeView]
+    attention: Sequence[AttentionView]
 
 
 class Job(NamedTuple):
@@ -110,8 +137,11 @@ def write_page(
     page = folder / "index.html"
     jobs = [as_job(sweep, run, protocols, folder) for sweep in sweeps for run in sweep.runs]
     strips = [as_strip(*found) for found in one_strip_an_arm(sweeps)]
-    views = [ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in probes]
-    page.write_text(render(sweeps, tables, figures, cases, strips, jobs, protocols, views), encoding="utf-8")
+    looks = Looks(
+        probes=[ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in probes],
+        attention=[as_attention(path, folder) for path in find_attention([sweep.folder for sweep in sweeps])],
+    )
+    page.write_text(render(sweeps, tables, figures, cases, strips, looks, jobs, protocols), encoding="utf-8")
     return [page, *(folder / name for picture in pictures.values() for name in picture.files)]
 
 
@@ -121,15 +151,15 @@ def render(
     figures: Sequence[Figure],
     cases: Sequence[CasesView],
     strips: Sequence[Picture],
+    looks: "Looks",
     jobs: Sequence[Job],
     protocols: Sequence[str],
-    probes: Sequence[ProbeView],
 ) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("swapaqa.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
     return template.render(
-        title=f"Report: {', '.join([sweep.name for sweep in sweeps] or [view.probe.name for view in probes])}",
+        title=f"Report: {', '.join([sweep.name for sweep in sweeps] or [view.probe.name for view in looks.probes])}",
         sweeps=[(sweep, count_states(sweep)) for sweep in sweeps],
         facts=facts([run for sweep in sweeps for run in sweep.runs]),
         protocols=[(protocol, PROTOCOLS.get(protocol, "the checkpoint of this name")) for protocol in protocols],
@@ -137,8 +167,12 @@ def render(
         figures=figures,
         cases=cases,
         strips=strips,
-        probes=probes,
-        probe_tables=probe_tables([view.probe for view in probes]),
+        probes=looks.probes,
+        probe_tables=probe_tables([view.probe for view in looks.probes]),
+        attention=looks.attention,
+        attention_words=EXPLANATION,
+        attention_columns=COLUMNS,
+        text_columns=TEXT_COLUMNS,
         jobs=jobs,
         open_jobs=[job for job in jobs if job.run.state is not State.DONE],
         cell_text=cell_text,
@@ -154,8 +188,8 @@ def as_picture(drawing: Drawing, folder: Path) -> Picture:
     return Picture(drawing.name, drawing.title, drawing.caption, data_uri(path.read_bytes(), "png"), names)
 
 
-def data_uri(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+def data_uri(content: bytes, kind: str, media: str = "image") -> str:
+    return f"data:{media}/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def one_strip_an_arm(sweeps: Sequence[Sweep]) -> list[tuple[str, Path]]:
@@ -183,6 +217,34 @@ def as_strip(title: str, path: Path) -> Picture:
     return Picture("", title, "", data_uri(content, "jpeg"))
 
 
+def as_attention(path: Path, folder: Path) -> AttentionView:
+    """The section of one `attention.json` on the page in `folder`. InputError where it is not one."""
+    found = read_attention(path)
+    return AttentionView(
+        title=relative(path.parent, folder.parent),
+        checkpoints=tuple((arm["title"], f"{arm['file']}, epoch {arm['epoch'] + 1}") for arm in found["checkpoints"]),
+        boxes=f"{found['boxes']['_target_'].rpartition('.')[2]}, scaled by {found['ratio']:g}",
+        rows=rows(found),
+        films=tuple(as_film(path.parent, picture, folder) for picture in found["pictures"]),
+    )
+
+
+def as_film(place: Path, picture: Mapping[str, str], folder: Path) -> Film:
+    """Strip and film of one video, which lie in `place`."""
+    path = place / picture["film"]
+    size = path.stat().st_size if path.is_file() else None
+    small = size is not None and size <= FILM_BYTES
+    return Film(
+        strip=as_strip(picture["title"], place / picture["strip"]),
+        film=data_uri(path.read_bytes(), "mp4", "video") if small else None,
+        link=None if size is None else relative(path, folder),
+    )
+
+
+def relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
 def as_job(sweep: Sweep, run: Run, protocols: Sequence[str], folder: Path) -> Job:
     """The row of a run; numbers that it has not are dashes."""
     result: Mapping = run.result or {}
@@ -195,7 +257,7 @@ def as_job(sweep: Sweep, run: Run, protocols: Sequence[str], folder: Path) -> Jo
         sweep=sweep.name,
         run=run,
         values=", ".join(f"{key}={value}" for key, value in sweep.values(run).items()),
-        link=Path(os.path.relpath(run.folder, folder)).as_posix() if run.folder.is_dir() else None,
+        link=relative(run.folder, folder) if run.folder.is_dir() else None,
         scores=scores,
         minutes=number(None if seconds is None else seconds / 60, 1),
         replaced=number(None if share is None else 100 * share, 1),

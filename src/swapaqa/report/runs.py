@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from swapaqa.errors import InputError
+from swapaqa.report.attention import ATTENTION_FILE
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
 
@@ -167,13 +168,13 @@ def holds_runs(path: Path) -> bool:
 
 
 def read_sweep(path: Path) -> Sweep:
-    """Read the folder of a sweep, of several runs or of one; errors as `read_sweeps`."""
+    """Read the folder of a sweep, of several runs or of one, or what `src.attention` wrote; errors as `read_sweeps`."""
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; name a run or a sweep, like outputs/ratio")
     if (path / JOBS_FILE).is_file():
         return _planned(path)
     folders = [path] if _is_run(path) else sorted((f for f in path.iterdir() if _is_run(f)), key=_by_number)
-    if not folders:
+    if not folders and not (path / ATTENTION_FILE).is_file():
         raise InputError(
             f"{path}: holds no run; name a run's folder (with {RESULT_FILE}) or a sweep's (with {JOBS_FILE})"
         )

@@ -1,0 +1,87 @@
+"""Test videos under a checkpoint's eyes: the map of every video, and the share of its mass in the athlete's box.
+
+Three numbers belong together: the share itself, that of a map which is the same everywhere (the box's part of the
+pixels: chance), and that of a map which knows the box as well as the network's coarse grid allows.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from swapaqa.augment.background import inside_bounds
+from swapaqa.augment.swap import pixel_bounds
+from swapaqa.batch import Sample
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.dataset import EvaluationVideos
+from swapaqa.models.attention import Explained, explain, mass_share, through_grid
+from swapaqa.models.scorer import Encoded, Scorer
+
+
+class Inside(NamedTuple):
+    """The part of a volume that lies in the boxes of its frames, in [0, 1]."""
+
+    share: float  # of the map's mass; NaN where the map is zero everywhere
+    chance: float  # of a map that is the same everywhere
+    on_grid: float  # of the box itself as the network's grid shows it, see `through_grid`
+
+
+class Look(NamedTuple):
+    """One test video under one checkpoint, in numbers."""
+
+    true: float  # points
+    predicted: float  # points
+    box: Inside
+    scaled_box: Inside
+
+
+class View(NamedTuple):
+    """The same with its pixels, on the CPU."""
+
+    look: Look
+    video: Tensor  # (3, T, H, W) uint8
+    boxes: Tensor  # (T, 4), not scaled
+    map: Tensor  # (T, H, W), not negative
+
+
+def views(model: Scorer, data: VideoData, split: str, exemplars: Encoded | None, ratio: float) -> Iterator[View]:
+    """The videos of a test split one after the other, with a progress bar. `ratio`: of the scaled box."""
+    for batch in batches(data, split, model, f"looking at {split}"):
+        found = explain(model, batch, exemplars)
+        box, scaled = (inside(found, batch.boxes, factor) for factor in (1.0, ratio))
+        look = Look(float(batch.score), found.score, box, scaled)
+        yield View(look, batch.video[0].cpu(), batch.boxes[0].cpu(), found.map.cpu())
+
+
+def inside(found: Explained, boxes: Tensor, ratio: float) -> Inside:
+    """How much of a map lies in the boxes (1, T, 4) grown by `ratio`, by the pixels that the swap would keep."""
+    size = (found.map.shape[1], found.map.shape[2])
+    pixels = inside_bounds(pixel_bounds(boxes, ratio, size, truncate=False), size)[0, 0]  # (T, H, W)
+    on_grid = mass_share(through_grid(pixels, found.starts, found.grid), pixels) if pixels.any() else 0.0
+    return Inside(mass_share(found.map, pixels), float(pixels.float().mean()), on_grid)
+
+
+def encode_exemplars(model: Scorer, data: VideoData) -> Encoded | None:
+    """The training videos by position for a method that votes, stored in its checkpoint or read again; else None."""
+    if not data.voters:
+        return None
+    if model.exemplars is not None:
+        return Encoded(*(column.to(model.device) for column in model.exemplars))
+    with torch.no_grad():
+        parts = [model.encode(batch) for batch in batches(data, "train", model, "encoding the training videos")]
+    return Encoded(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def batches(data: VideoData, split: str, model: Scorer, words: str) -> Iterator[Sample]:
+    """The videos of a split, each a batch of one on the model's device, with their voters if it is a test split."""
+    bank = data.bank if data.voters and split != "train" else None
+    voters = 0 if bank is None else len(bank.ids) if data.voters == "all" else data.voters
+    videos = EvaluationVideos(data.reader, data.items[split], bank, voters)
+    loader = DataLoader(videos, batch_size=1, num_workers=data.workers)
+    for batch in track(loader, description=words, total=len(videos), transient=True):
+        moved = {name: value.to(model.device) for name, value in batch._asdict().items() if isinstance(value, Tensor)}
+        moved["video"] = moved["video"].movedim(-1, 1)  # (1, C, T, H, W), as after the transfer
+        yield batch._replace(**moved)
