@@ -21,7 +21,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from scipy.io import savemat
 
-REPOSITORY = Path(__file__).parents[1]
+from tests.forked import REPOSITORY, run_forked
+
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -85,26 +86,18 @@ def train_environment(demo_cache: Path) -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def train_process(demo_cache: Path) -> Run:
-    """`train_process(folder, *overrides)`: `python -m src.train` from the repository; the run is in `folder/run`."""
+    """`train_process(folder, *overrides)`: `src.train` in a process of its own; the run is in `folder/run`."""
 
     def run(folder: Path, *overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "src.train", f"hydra.run.dir={folder}/run", *overrides],
-            cwd=REPOSITORY,
-            env=isolated(folder, demo_cache) | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        words = [f"hydra.run.dir={folder}/run", *overrides]
+        return run_forked("src.train", words, isolated(folder, demo_cache) | environment)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def train_inside(demo_cache: Path) -> Run:
-    """The same entry point inside this process, which saves the seconds that importing everything takes."""
+    """The same entry point inside this process."""
 
     def run(folder: Path, *overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         arguments = ["train", f"hydra.run.dir={folder}/run", *overrides]

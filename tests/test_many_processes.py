@@ -1,7 +1,8 @@
 """Several processes train and evaluate as one does: the same videos, exemplars and donors, the same losses and scores.
 
-Jobs are started as users start them, by torchrun, on the CPU with gloo. Training is compared in float64: Adam divides
-small gradients by their own size, so that the rounding of float32 in sums of another order grows with the steps.
+On the CPU with gloo. Evaluations are started as users start them, by torchrun (`test_multirun.py` trains so), trainings
+with what torchrun says in the environment. Training is compared in float64: Adam divides small gradients by their own
+size, so that the rounding of float32 in sums of another order grows with the steps.
 """
 
 # ruff: noqa: ARG002  the signatures are Lightning's
@@ -9,6 +10,7 @@ small gradients by their own size, so that the rounding of float32 in sums of an
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +27,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from swapaqa.batch import Pair, Sample
 from swapaqa.console import quieten
 from swapaqa.models.i3d import I3D
+from tests.forked import Forked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a dozen processes; about a minute on two idle cores
 
@@ -112,15 +115,35 @@ def train_all(folder: Path, rank: int, world: int) -> None:
     torch.save(found, folder / f"{rank}.pt")
 
 
+def environment(cache: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "PL_", "HYDRA"))}
+    return kept | {"SWAPAQA_CACHE": str(cache), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def train_together(folder: Path, world: int, cache: Path) -> None:
+    """`train_all` as `world` processes, with the environment that torchrun gives them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    group = environment(cache) | {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "GROUP_RANK": "0"}
+    group |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "one"}
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(world)]
+    started = [Forked("tests.test_many_processes", [str(folder)], group | rank) for rank in ranks]
+    try:
+        statuses = [process.wait(600) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert statuses == [0] * world, "\n".join(process.err.read_text()[-2000:] for process in started)
+
+
 def start(count: int, command: Sequence[str], cache: Path) -> "subprocess.Popen[str]":
     """`command` in `count` processes, started. --standalone: on a port that is free."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count > 1 else []
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "PL_", "HYDRA"))}
-    environment = kept | {"SWAPAQA_CACHE": str(cache), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [sys.executable, *torchrun, *command], cwd=REPOSITORY, env=environment, stdout=pipe, stderr=pipe, text=True
-    )
+        [sys.executable, *torchrun, *command],
+        cwd=REPOSITORY, env=environment(cache), stdout=pipe, stderr=pipe, text=True,
+    )  # fmt: skip
 
 
 def finished(started: Sequence["subprocess.Popen[str]"]) -> None:
@@ -138,11 +161,11 @@ def finished(started: Sequence["subprocess.Popen[str]"]) -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory, demo_cache: Path) -> dict[int, list[dict[str, Any]]]:
     """By number of processes: what each of them saw."""
     folders = {world: tmp_path_factory.mktemp(f"{world}_processes") for world in (1, 2, 4)}
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SWAPAQA_CACHE", str(demo_cache))
+    with pytest.MonkeyPatch.context() as here:
+        here.setenv("SWAPAQA_CACHE", str(demo_cache))
         train_all(folders[1], 0, 1)
     for world in (2, 4):
-        finished([start(world, [__file__, str(folders[world])], demo_cache)])
+        train_together(folders[world], world, demo_cache)
     return {world: [torch.load(path / f"{rank}.pt") for rank in range(world)] for world, path in folders.items()}
 
 
