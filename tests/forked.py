@@ -20,8 +20,7 @@ REPOSITORY = Path(__file__).parents[1]
 LIBRARIES = (
     "cv2", "decord", "hydra", "jinja2", "matplotlib.figure", "pydantic", "pytorch_lightning", "rich.progress",
     "scipy.stats", "torch.distributed.elastic.multiprocessing.api", "torch.distributed.launcher.api", "torchmetrics",
-    "wandb",
-)  # fmt: skip
+)  # fmt: skip  # not wandb: it makes a folder when it is imported and removes it at the end of a process
 warm = multiprocessing.get_context("forkserver")
 warm.set_forkserver_preload(list(LIBRARIES))
 
@@ -83,6 +82,8 @@ def run_forked(
 
 def _become(module: str, words: list[str], environment: dict[str, str], out: Path, err: Path, session: bool) -> None:
     """In the new process: what a shell and the interpreter do before a program begins, then the program."""
+    from pytorch_lightning.utilities import rank_zero_only  # here, where it is imported already
+
     if session:
         os.setsid()
     for number, (path, flags) in enumerate(((os.devnull, os.O_RDONLY), (out, os.O_WRONLY), (err, os.O_WRONLY))):
@@ -92,6 +93,8 @@ def _become(module: str, words: list[str], environment: dict[str, str], out: Pat
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(REPOSITORY)
+    multiprocessing.set_start_method(None, force=True)  # the system's own, not the one that started this process
+    rank_zero_only.rank = int(environment.get("RANK", "0"))  # Lightning asks when it is imported
     sys.argv = [module, *words]
     search = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [str(REPOSITORY), *search, *sys.path]
