@@ -1,7 +1,10 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
+# WORKERS: how many tests run at once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test quick lint setup
 
@@ -9,10 +12,10 @@ demo: $(READY)
 	$(BIN)/python -m src.demo compare
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 quick: lint
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import os
 import runpy
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
@@ -20,10 +21,21 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from scipy.io import savemat
 
-REPOSITORY = Path(__file__).parents[1]
+from tests.forked import REPOSITORY, run_forked
+
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# before torch is imported, and for every process that a test starts: pytest's workers share the processors
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with many slow tests first: a long one at the end would leave the other workers idle."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -74,19 +86,11 @@ def train_environment(demo_cache: Path) -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def train_process(demo_cache: Path) -> Run:
-    """`train_process(folder, *overrides)`: `python -m src.train` from the repository; the run is in `folder/run`."""
+    """`train_process(folder, *overrides)`: `src.train` in a process of its own; the run is in `folder/run`."""
 
     def run(folder: Path, *overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "src.train", f"hydra.run.dir={folder}/run", *overrides],
-            cwd=REPOSITORY,
-            env=isolated(folder, demo_cache) | environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        words = [f"hydra.run.dir={folder}/run", *overrides]
+        return run_forked("src.train", words, isolated(folder, demo_cache) | environment)
 
     return run
 

@@ -14,8 +14,8 @@ import torch
 from rich.console import Console
 
 from swapaqa.errors import InputError
+from tests.forked import REPOSITORY, run_forked
 
-REPOSITORY = Path(__file__).parents[1]
 SMALL = [f"data.settings.{split}={count}" for split, count in (("train", 4), ("test", 2), ("shifted", 2))]
 
 
@@ -68,7 +68,8 @@ def test_swap_of_the_data_set(tmp_path):
 
 
 def test_an_unknown_id_is_refused_in_one_line(tmp_path):
-    run = demo_process(tmp_path, "swap", "--id", "diving/999", "--out", str(tmp_path / "out"), *SMALL)
+    words = ["swap", "--id", "diving/999", "--out", str(tmp_path / "out"), *SMALL]
+    run = run_forked("src.demo", words, os.environ | {"SWAPAQA_CACHE": str(tmp_path / "cache")})
     assert run.returncode != 0
     assert len(run.stderr.strip().splitlines()) == 1
     assert "--id diving/999: no such video" in run.stderr

@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,21 +15,19 @@ import torch
 
 from swapaqa.errors import InputError
 from swapaqa.running.interruption import STOPPED, AtomicCheckpointIO, StepCheckpoints, random_states, set_random_states
-from tests.conftest import REPOSITORY, isolated
+from tests.conftest import isolated
+from tests.forked import Forked
 
 Run = Callable[..., "CompletedProcess[str]"]
 
 
-def start(folder: Path, cache: Path, *overrides: str) -> "subprocess.Popen[str]":
+def start(folder: Path, cache: Path, *overrides: str) -> Forked:
     """The entry point in a process of its own; when its first step checkpoint is there, it is returned running."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "src.train", f"hydra.run.dir={folder}/run", *overrides],
-        cwd=REPOSITORY, env=isolated(folder, cache), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = Forked("src.train", [f"hydra.run.dir={folder}/run", *overrides], isolated(folder, cache))
     checkpoint = folder / "run" / "checkpoints" / "resume.ckpt"
     written = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == written:
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert process.poll() is None, process.err.read_text()
         time.sleep(0.02)
     return process
 

@@ -1,10 +1,10 @@
 """The folder of a run as its state, and what a second start in it does."""
 
 import json
-import subprocess
-import sys
+import multiprocessing
+import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
-from subprocess import PIPE
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -19,6 +19,7 @@ from swapaqa.running.jobs import (
     failure,
     first_difference,
     newest_unfinished,
+    occupied,
     recorded,
     refuse_another_list,
     state,
@@ -94,19 +95,24 @@ def test_what_does_not_decide_the_outcome_does_not_make_another_run(tmp_path: Pa
     assert claim(tmp_path, cfg, in_sweep=True) is Start.DONE
 
 
+def occupy(folder: Path, inside: Event) -> None:
+    with occupied(folder):
+        inside.set()
+        time.sleep(300)
+
+
 def test_a_folder_in_which_a_process_trains_is_left_alone(tmp_path: Path) -> None:
     unfinished(tmp_path, composed())
     (tmp_path / "metrics.csv").write_text("of the process inside")
-    code = (
-        "import sys, pathlib, swapaqa.running.jobs as j\nwith j.occupied(pathlib.Path(sys.argv[1])): print(); input()"
-    )
-    other = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdin=PIPE, stdout=PIPE, text=True)
-    assert other.stdout is not None
-    other.stdout.readline()  # it is inside
+    context = multiprocessing.get_context("fork")
+    inside = context.Event()
+    other = context.Process(target=occupy, args=(tmp_path, inside))
+    other.start()
+    assert inside.wait(timeout=60)
     with pytest.raises(InputError, match="another process is training"):
         claim(tmp_path, composed("resume=true"), in_sweep=False)
     other.kill()
-    other.wait()
+    other.join()
     assert (tmp_path / "metrics.csv").exists()
     assert claim(tmp_path, composed("resume=true"), in_sweep=False) is Start.CONTINUE
 

@@ -1,7 +1,8 @@
 """Several processes train and evaluate as one does: the same videos, exemplars and donors, the same losses and scores.
 
-Jobs are started as users start them, by torchrun, on the CPU with gloo. Training is compared in float64: Adam divides
-small gradients by their own size, so that the rounding of float32 in sums of another order grows with the steps.
+On the CPU with gloo. One evaluation is started as users start it, by torchrun (`test_multirun.py` trains so); the
+others have what torchrun says in their environment. Training is compared in float64: Adam divides small gradients by
+their own size, so that the rounding of float32 in sums of another order grows with the steps.
 """
 
 # ruff: noqa: ARG002  the signatures are Lightning's
@@ -9,6 +10,7 @@ small gradients by their own size, so that the rounding of float32 in sums of an
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +27,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from swapaqa.batch import Pair, Sample
 from swapaqa.console import quieten
 from swapaqa.models.i3d import I3D
+from tests.forked import Forked, run_forked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a dozen processes; about a minute on two idle cores
 
@@ -113,37 +116,46 @@ def train_all(folder: Path, rank: int, world: int) -> None:
     torch.save(found, folder / f"{rank}.pt")
 
 
-def start(count: int, command: Sequence[str], cache: Path) -> "subprocess.Popen[str]":
-    """`command` in `count` processes, started. --standalone: on a port that is free."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count > 1 else []
+def environment(cache: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "PL_", "HYDRA"))}
-    environment = kept | {"SWAPAQA_CACHE": str(cache), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, *torchrun, *command], cwd=REPOSITORY, env=environment, stdout=pipe, stderr=pipe, text=True
-    )
+    return kept | {"SWAPAQA_CACHE": str(cache), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def finished(started: Sequence["subprocess.Popen[str]"]) -> None:
-    """Wait for all, and for their end."""
+def run_together(world: int, module: str, words: Sequence[str], cache: Path) -> None:
+    """`python -m module words` as `world` processes, with the environment that torchrun gives them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    group = environment(cache) | {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "GROUP_RANK": "0"}
+    group |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "one"}
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(world)]
+    started = [Forked(module, words, group | rank) for rank in ranks]
     try:
-        ends = [(process.communicate(timeout=600), process.returncode) for process in started]
+        statuses = [process.wait(600) for process in started]
     finally:
         for process in started:
             process.kill()
-    for (_, errors), status in ends:
-        assert status == 0, errors[-4000:]
+    assert statuses == [0] * world, "\n".join(process.err.read_text()[-2000:] for process in started)
+
+
+def torchrun(world: int, module: str, words: Sequence[str], cache: Path) -> None:
+    """The same by torchrun. --standalone: on a port that is free."""
+    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}", "-m", module, *words]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=REPOSITORY, env=environment(cache), capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, demo_cache: Path) -> dict[int, list[dict[str, Any]]]:
     """By number of processes: what each of them saw."""
     folders = {world: tmp_path_factory.mktemp(f"{world}_processes") for world in (1, 2, 4)}
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SWAPAQA_CACHE", str(demo_cache))
+    with pytest.MonkeyPatch.context() as here:
+        here.setenv("SWAPAQA_CACHE", str(demo_cache))
         train_all(folders[1], 0, 1)
     for world in (2, 4):
-        finished([start(world, [__file__, str(folders[world])], demo_cache)])
+        run_together(world, "tests.test_many_processes", [str(folders[world])], demo_cache)
     return {world: [torch.load(path / f"{rank}.pt") for rank in range(world)] for world, path in folders.items()}
 
 
@@ -202,13 +214,15 @@ def test_a_checkpoint_has_the_same_scores_by_one_two_and_three_processes(
     done = train_inside(tmp_path, *small_demo, "data.settings.test=7", "trainer.max_epochs=1", "model.voters=3")
     assert done.returncode == 0, done.stderr
     checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    started = []
-    for world in (1, 2, 3):
-        several = ["trainer.strategy=ddp"] if world > 1 else []
-        folder = f"hydra.run.dir={tmp_path / str(world)}"
-        command = ["-m", "src.evaluate", f"checkpoint={checkpoint}", folder, f"trainer.devices={world}", *several]
-        started.append(start(world, [*command, "trainer.accelerator=cpu"], demo_cache))
-    finished(started)
+    words = {
+        world: [f"checkpoint={checkpoint}", f"hydra.run.dir={tmp_path / str(world)}", f"trainer.devices={world}"]
+        for world in (1, 2, 3)
+    }
+    several = ["trainer.accelerator=cpu", "trainer.strategy=ddp"]
+    done = run_forked("src.evaluate", [*words[1], "trainer.accelerator=cpu"], environment(demo_cache))
+    assert done.returncode == 0, done.stderr
+    run_together(2, "src.evaluate", [*words[2], *several], demo_cache)
+    torchrun(3, "src.evaluate", [*words[3], *several], demo_cache)
     found = {world: json.loads((tmp_path / str(world) / "result.json").read_text()) for world in (1, 2, 3)}
     assert [found[world]["world_size"] for world in found] == [1, 2, 3]
     alone = found[1]["predictions"]

@@ -1,7 +1,7 @@
 """Metrics against SciPy, at the edges, and over two processes."""
 
 import math
-import subprocess
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from swapaqa.metrics import (
     relative_l2_x100,
     spearman,
 )
+from tests.forked import Forked
 
 
 def draw(size: int, levels: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -200,9 +201,8 @@ def evaluate_share(rank: int, folder: str) -> None:
 
 
 def test_two_processes_change_nothing_with_a_padded_split_or_an_idle_process(tmp_path: Path) -> None:
-    commands = [[sys.executable, __file__, str(rank), str(tmp_path)] for rank in range(2)]
-    processes = [subprocess.Popen(command) for command in commands]
-    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    processes = [Forked("tests.test_metrics", [str(rank), str(tmp_path)], os.environ) for rank in range(2)]
+    assert [process.wait() for process in processes] == [0, 0], [process.err.read_text() for process in processes]
     pred, target = draw(21, seed=5)
     for rank in range(2):
         for split, (rho, index, kept, local) in zip(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY, isolated
+from tests.forked import Forked, run_forked
 
 TWO = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp", "data.workers=0", "trainer.max_epochs=1"]
 
@@ -18,14 +19,25 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 
 @pytest.fixture
 def sweep(tmp_path: Path, demo_cache: Path, small_demo: list[str]):
-    """`sweep(*overrides, starter=[...])` runs `src.train --multirun` into `tmp_path/sweep`."""
+    """`sweep(*overrides)` runs `src.train --multirun` into `tmp_path/sweep`."""
 
-    def run(*overrides: str, starter: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, *starter, "-m", "src.train", "--multirun"]
+    def run(*overrides: str) -> "subprocess.CompletedProcess[str]":
+        words = ["--multirun", *small_demo, *overrides, f"hydra.sweep.dir={tmp_path}/sweep"]
+        environment = isolated(tmp_path, demo_cache) | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+        return run_forked("src.train", words, environment, timeout=280)
+
+    return run
+
+
+@pytest.fixture
+def torchrun(tmp_path: Path, demo_cache: Path, small_demo: list[str]):
+    """`torchrun(*words)` starts `src.train` with these words as two processes."""
+
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [*command, *small_demo, *overrides, f"hydra.sweep.dir={tmp_path}/sweep"],
+            [sys.executable, *TORCHRUN, "-m", "src.train", *words, *small_demo, *TWO],
             cwd=REPOSITORY,
-            env=isolated(tmp_path, demo_cache) | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+            env=isolated(tmp_path, demo_cache) | {"OMP_NUM_THREADS": "1"},
             capture_output=True, text=True, timeout=280, check=False,
         )  # fmt: skip
 
@@ -69,10 +81,8 @@ def test_a_sweep_that_is_stopped_while_a_job_starts_starts_no_other(
     tmp_path: Path, demo_cache: Path, small_demo: list[str]
 ) -> None:
     """SIGTERM to the process that leads the sweep, before the job's own process has begun to train."""
-    leader = subprocess.Popen(
-        [sys.executable, "-m", "src.train", "--multirun", *small_demo, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep"],
-        cwd=REPOSITORY, env=isolated(tmp_path, demo_cache), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    words = ["--multirun", *small_demo, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    leader = Forked("src.train", words, isolated(tmp_path, demo_cache))
     while not (tmp_path / "sweep" / "0" / "config.yaml").exists():
         assert leader.poll() is None
         time.sleep(0.02)
@@ -84,11 +94,8 @@ def test_a_sweep_that_is_stopped_while_a_job_starts_starts_no_other(
 
 
 @pytest.mark.slow
-def test_under_torchrun_the_sweep_runs_once(tmp_path: Path, sweep) -> None:
-    done = sweep(
-        *TWO, "aug.ratio=2",
-        starter=TORCHRUN,
-    )  # fmt: skip
+def test_under_torchrun_the_sweep_runs_once(tmp_path: Path, torchrun) -> None:
+    done = torchrun("--multirun", "aug.ratio=2", f"hydra.sweep.dir={tmp_path}/sweep")
     assert done.returncode == 0, done.stderr
     assert jobs(tmp_path) == ["0"]
     assert done.stdout.count("1 of 1 jobs are done") == 1
@@ -96,25 +103,9 @@ def test_under_torchrun_the_sweep_runs_once(tmp_path: Path, sweep) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_under_torchrun_has_one_folder(tmp_path: Path, demo_cache: Path, small_demo: list[str]) -> None:
+def test_a_run_under_torchrun_has_one_folder(tmp_path: Path, torchrun) -> None:
     """Two processes that name the folder by the time agree on it."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "src.train",
-    ]
-    runs = "hydra.run.dir=${oc.env:HOME}/runs/${started:}"
-    done = subprocess.run(
-        [*command, *small_demo, *TWO, runs],
-        cwd=REPOSITORY,
-        env=isolated(tmp_path, demo_cache) | {"OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=280, check=False,
-    )  # fmt: skip
+    done = torchrun("hydra.run.dir=${oc.env:HOME}/runs/${started:}")
     assert done.returncode == 0, done.stderr
     (run,) = (tmp_path / "runs").iterdir()
     assert json.loads((run / "result.json").read_text())["world_size"] == 2

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
+
+from tests.conftest import REPOSITORY
 
 Run = Callable[..., "CompletedProcess[str]"]
 AQA7_SMALL = ["logger=csv", "data.workers=0", "data.frames=16", "trainer.max_epochs=1"]
@@ -33,10 +37,16 @@ def without_times(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def demo_run(tmp_path_factory: pytest.TempPathFactory, train_process: Run, small_demo: list[str]) -> Path:
-    """A run of the demo in a process of its own; the folder whose `run` it wrote."""
+def demo_run(
+    tmp_path_factory: pytest.TempPathFactory, train_environment: Callable[[Path], dict[str, str]], small_demo: list[str]
+) -> Path:
+    """A run of the demo by an interpreter of its own; the folder whose `run` it wrote."""
     folder = tmp_path_factory.mktemp("demo")
-    done = train_process(folder, *small_demo)
+    done = subprocess.run(
+        [sys.executable, "-m", "src.train", f"hydra.run.dir={folder}/run", *small_demo],
+        cwd=REPOSITORY, env=train_environment(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=240, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert re.search("Spearman", done.stdout)
     return folder

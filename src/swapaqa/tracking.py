@@ -7,22 +7,25 @@ later the run goes on without it. What is logged under which name: docs/tracking
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from netrc import NetrcParseError, netrc
 from pathlib import Path
 from threading import Thread
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-import wandb
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from swapaqa.logged import prediction_table, run_name, summary_numbers, swept_columns
+
+if TYPE_CHECKING:  # it takes a second to import: for runs that use it
+    import wandb
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +109,9 @@ def _modes() -> list[str]:
 
 def _start(
     project: str, name: str, group: str | None, save_dir: str, columns: Mapping[str, Any], mode: Mode
-) -> wandb.Run:
+) -> "wandb.Run":
+    import wandb
+
     id_file = Path(save_dir, ID_FILE)
     run = wandb.init(
         project=project,
@@ -140,6 +145,8 @@ def has_key() -> bool:
 
 def server() -> str:
     """The address of the wandb server that is configured."""
+    import wandb
+
     return os.environ.get("WANDB_BASE_URL") or str(wandb.Settings().base_url)
 
 
@@ -164,6 +171,8 @@ def why_unreachable() -> str | None:
 
 def default_entity() -> str:
     """The user or team to whom the configured key belongs; asks the server."""
+    import wandb
+
     return str(wandb.Api().default_entity)
 
 
@@ -207,7 +216,8 @@ def log_report(project: str, sweep: str, figures: Sequence[Path], folder: Path) 
 
 def close(status: int) -> None:
     """End the wandb run, if one is open, as finished (0) or failed; the next job of a sweep starts its own."""
-    if wandb.run is None:
+    wandb = sys.modules.get("wandb")
+    if wandb is None or wandb.run is None:
         return
     try:
         wandb.finish(exit_code=status)
@@ -218,6 +228,9 @@ def close(status: int) -> None:
 
 def _forget() -> None:
     """Let the next run start a service of its own, whatever state this one is in."""
+    wandb = sys.modules.get("wandb")
+    if wandb is None:
+        return
     try:
         wandb.teardown()
     except Exception as error:

@@ -3,14 +3,15 @@
 import os
 import shutil
 import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.forked import Forked, run_forked
+
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--window-size=1366,768",
@@ -18,9 +19,9 @@ FLAGS = (
 
 
 class Served(NamedTuple):
-    """A running `python -m src.boxes draw`."""
+    """A running `src.boxes draw`."""
 
-    process: "subprocess.Popen[str]"
+    process: Forked
     url: str
 
 
@@ -55,43 +56,29 @@ def environment(demo_cache: Path) -> dict[str, str]:
 
 @pytest.fixture
 def command(environment: dict[str, str]) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """`command("make", "data=videos", ...)`: `python -m src.boxes` in a process of its own."""
-
-    def run(*words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "src.boxes", *words],
-            cwd=REPOSITORY,
-            env=environment | {"COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-
-    return run
+    """`command("make", "data=videos", ...)`: `src.boxes` in a process of its own."""
+    return lambda *words: run_forked("src.boxes", words, environment | {"COLUMNS": "200"})
 
 
 @pytest.fixture
 def serve(environment: dict[str, str]) -> Iterator[Serve]:
     """`serve("data=videos", ...)`: the page, until the end of the test."""
-    running: list[subprocess.Popen[str]] = []
+    running: list[Forked] = []
 
     def start(*words: str) -> Served:
-        arguments = [sys.executable, "-m", "src.boxes", "draw", "--no-browser", *words]
-        process = subprocess.Popen(arguments, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True)
+        process = Forked("src.boxes", ["draw", "--no-browser", *words], environment)
         running.append(process)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("open "):
-                return Served(process, line.split()[1])
-        raise AssertionError(f"no address; exit status {process.wait()}")
+        while process.poll() is None:
+            for line in process.out.read_text().splitlines(keepends=True):
+                if line.startswith("open ") and line.endswith("\n"):
+                    return Served(process, line.split()[1])
+            time.sleep(0.02)
+        raise AssertionError(f"no address; exit status {process.returncode}: {process.err.read_text()}")
 
     yield start
     for process in running:
         process.kill()
         process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 @pytest.fixture(scope="session")

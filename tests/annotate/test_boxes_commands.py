@@ -1,22 +1,21 @@
-"""`python -m src.boxes make | check | import | draw` as a person types them, on the demo data and a real dive."""
+"""`src.boxes make | check | import | draw` as a person types them, on the demo data and a real dive."""
 
 import csv
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
 
 from swapaqa.annotate.box_file import LEDGER, read_rows
 from swapaqa.data.boxes import read_darklabel
+from tests.forked import Forked
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
-REPOSITORY = Path(__file__).parents[2]
+Command = Callable[..., "CompletedProcess[str]"]
 
 
 def table(path: Path) -> dict[str, dict[str, str]]:
@@ -70,7 +69,7 @@ def test_check_passes_true_boxes_and_fails_missing_ones(command: Command, small:
     row = table(tmp_path / "out" / "check.csv")["diving/001"]
     assert row["severity"] == "inf"
     assert "python -m src.boxes make data=... source=tracker" in row["problem"]
-    assert command("check", *small, "boxes=fixed").returncode == 0  # needs no files
+    assert command(*check, "boxes=fixed").returncode == 0  # needs no files
 
 
 @pytest.mark.slow
@@ -124,10 +123,7 @@ def test_make_is_stopped_by_ctrl_c_and_goes_on(
     command: Command, environment: dict[str, str], small: list[str], tmp_path: Path
 ) -> None:
     words = ["make", *small, f"boxes.root={tmp_path / 'boxes'}", "boxes.max_lost=1", "--processes", "2"]
-    arguments = [sys.executable, "-m", "src.boxes", *words]
-    process = subprocess.Popen(
-        arguments, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    process = Forked("src.boxes", words, environment, session=True)
     end = time.monotonic() + 120
     while not list(tmp_path.rglob("*/diving/[0-9]*.txt")):
         assert time.monotonic() < end
@@ -149,4 +145,4 @@ def test_ctrl_c_ends_the_page_in_one_line(serve: Callable, small: list[str], tmp
     time.sleep(0.5)
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(20) == 0
-    assert "ended" in served.process.stdout.read()
+    assert "ended" in served.process.out.read_text()

@@ -1,17 +1,17 @@
 """`python -m src.boxes`: the numbers and the strip of docs/boxes.md can be made again."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.forked import REPOSITORY, run_forked
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "src.boxes", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
+    return run_forked("src.boxes", arguments, os.environ)
 
 
 def test_measure_prints_a_row_for_each_way_to_boxes() -> None:
@@ -30,7 +30,9 @@ def test_strip_draws_a_real_dive(tmp_path: Path, real_data: Path) -> None:
 
 
 def test_a_video_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    done = run("strip", str(tmp_path / "none.mp4"))
+    """By an interpreter of its own."""
+    command = [sys.executable, "-m", "src.boxes", "strip", str(tmp_path / "none.mp4")]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 2
     assert f"error: {tmp_path}/none.mp4: no such video" in done.stderr
     assert "Traceback" not in done.stderr
