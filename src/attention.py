@@ -46,7 +46,7 @@ from swapaqa.report.attention import (
 )
 from swapaqa.report.attention_pictures import Scene, Seen, attention_film, attention_strip
 from swapaqa.result import device_name, git_commit
-from swapaqa.running.checkpoint import NO_BOXES, as_trained, build, prepare, read_checkpoint
+from swapaqa.running.checkpoint import NO_BOXES, as_trained, boxes_of, build, prepare, read_checkpoint
 from swapaqa.whole_file import write_whole
 
 SEEN = ("frames", "geometry")  # what two checkpoints must have in common to be shown the same pixels
@@ -97,27 +97,12 @@ def main(cfg: DictConfig) -> None:
 
 
 def choose_boxes(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: Sequence[str]) -> DictConfig:
-    """The boxes to measure by: those on the command line, of the first checkpoint with some, or the data set's.
-
-    Raises:
-        InputError: there are none.
-    """
-    chosen = cfg.boxes  # the data set's default, where `data=` names one
-    if not any(word.startswith("boxes=") for word in given):
-        named = any(word.startswith("data=") for word in given)
-        known = [
-            one["data"]["boxes"]
-            for one in trained
-            if one["data"]["boxes"]["_target_"] != NO_BOXES["_target_"]
-            and (not named or one["data"]["_target_"] == cfg.data._target_)
-        ]
-        changes = OmegaConf.from_dotlist([word for word in given if word.startswith("boxes.")])
-        if known:
-            chosen = OmegaConf.merge({"boxes": known[0]}, changes).boxes
-        elif not named:
-            raise InputError("boxes: the checkpoint was trained without; name some, like boxes=darklabel")
+    """The boxes to measure by, see `boxes_of`. InputError where there are none."""
+    chosen = boxes_of(cfg, trained, given)
     if chosen._target_ == NO_BOXES["_target_"]:
-        raise InputError("boxes=none: the whole frame is the athlete, and all mass inside; name some boxes")
+        raise InputError(
+            "boxes: with the whole frame as the athlete all mass is inside; name some boxes, like boxes=darklabel"
+        )
     return chosen
 
 

@@ -47,7 +47,7 @@ from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
 from swapaqa.result import Recorder, device_name, git_commit, write_json, write_result
-from swapaqa.running.checkpoint import NO_BOXES, as_trained, build, prepare, read_checkpoint, stored_bank
+from swapaqa.running.checkpoint import NO_BOXES, as_trained, boxes_of, build, prepare, read_checkpoint, stored_bank
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.training import more_memory
 
@@ -107,7 +107,7 @@ def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Non
     if not isinstance(cfg.probe_backgrounds, int) or cfg.probe_backgrounds < LEAST_BACKGROUNDS:
         raise InputError(f"probe_backgrounds={cfg.probe_backgrounds}: at least {LEAST_BACKGROUNDS} are needed")
     before = OmegaConf.create(trained["data"]["boxes"])
-    cfg.boxes = probe_boxes(cfg, trained["data"], given)
+    cfg.boxes = boxes_of(cfg, [trained], given)
     if cfg.boxes._target_ == NO_BOXES["_target_"]:
         raise InputError(
             "boxes: a probe needs to know where the athlete is, and none are named or were trained with; say "
@@ -118,23 +118,6 @@ def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Non
         cfg.probe_ratio = trained["aug"].get("ratio", own) if cfg.boxes == before else own
     if isinstance(cfg.probe_ratio, str | bool) or not 0 < cfg.probe_ratio < math.inf:
         raise InputError(f"probe_ratio={cfg.probe_ratio}: a number above 0 is needed")
-
-
-def probe_boxes(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
-    """The boxes on the command line, else those of training, else the data set's default; `NO_BOXES` if not known.
-
-    `trained`: the data of the checkpoint. `cfg.boxes` are those on the command line or the default of `cfg.data`.
-    """
-    same_data = cfg.data._target_ == trained["_target_"]
-    data_named = any(word.startswith("data=") for word in given)
-    if any(word.startswith("boxes=") for word in given):
-        return cfg.boxes
-    if trained["boxes"]["_target_"] != NO_BOXES["_target_"] and (same_data or not data_named):
-        changes = OmegaConf.from_dotlist([word for word in given if word.startswith("boxes.")])
-        merged = OmegaConf.merge(trained["boxes"], changes.get("boxes", {}))
-        assert isinstance(merged, DictConfig)
-        return merged
-    return cfg.boxes if same_data or data_named else OmegaConf.create(NO_BOXES)
 
 
 def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder: Path) -> None:

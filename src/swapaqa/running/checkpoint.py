@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hydra
@@ -73,6 +74,29 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
             merged.trainer.precision = precision_here(merged.trainer)
     assert isinstance(merged, DictConfig)
     return merged
+
+
+def boxes_of(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: Sequence[str]) -> DictConfig:
+    """Where the athlete is: the boxes on the command line, else those of training, else the data set's default.
+
+    Args:
+        cfg: of the recipe; its boxes are those on the command line, or the default of its data set.
+        trained: the configurations in the checkpoints; the first one with boxes counts.
+        given: the overrides of the command line.
+
+    Returns:
+        `NO_BOXES` where nothing names any.
+    """
+    if any(word.startswith("boxes=") for word in given):
+        return cfg.boxes
+    named = any(word.startswith("data=") for word in given)
+    data = [one["data"] for one in trained if not named or one["data"]["_target_"] == cfg.data._target_]
+    known = [one["boxes"] for one in data if one["boxes"]["_target_"] != NO_BOXES["_target_"]]
+    if known:
+        changes = OmegaConf.from_dotlist([word for word in given if word.startswith("boxes.")])
+        return OmegaConf.merge({"boxes": known[0]}, changes).boxes
+    same = trained[0]["data"]["_target_"] == cfg.data._target_
+    return cfg.boxes if same or named else OmegaConf.create(NO_BOXES)
 
 
 def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
