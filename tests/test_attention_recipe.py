@@ -130,6 +130,7 @@ def test_the_report_shows_them(compared: Path, core: Path, tmp_path: Path) -> No
         folder.mkdir()
         write_page(read_sweeps([path]), [], folder, lambda _: pytest.fail("no data is asked for"))
         page = (folder / "index.html").read_text()
+        assert "Jobs without a result" not in page
         assert '<h2 id="attention">' in page
         assert page.count("data:video/mp4;base64,") == 2
         [link, _] = re.findall(r'href="([^"]+\.mp4)"', page)

@@ -17,6 +17,7 @@ from swapaqa.report.attention import ATTENTION_FILE
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
 
+HYDRA = ".hydra"  # of every program with a configuration; it looks like a run
 NEEDED = ("metrics", "predictions", "prediction_columns", "config")
 
 
@@ -173,7 +174,11 @@ def read_sweep(path: Path) -> Sweep:
         raise InputError(f"{path}: no such folder; name a run or a sweep, like outputs/ratio")
     if (path / JOBS_FILE).is_file():
         return _planned(path)
-    folders = [path] if _is_run(path) else sorted((f for f in path.iterdir() if _is_run(f)), key=_by_number)
+    folders = (
+        [path]
+        if _is_run(path)
+        else sorted((f for f in path.iterdir() if _is_run(f) and f.name != HYDRA), key=_by_number)
+    )
     if not folders and not (path / ATTENTION_FILE).is_file():
         raise InputError(
             f"{path}: holds no run; name a run's folder (with {RESULT_FILE}) or a sweep's (with {JOBS_FILE})"
@@ -202,8 +207,8 @@ def _planned(path: Path) -> Sweep:
 
 def _read_run(folder: Path, job: str, planned: tuple[str, ...] | None) -> Run:
     """`planned`: the overrides that jobs.json names; None: those that Hydra wrote."""
-    written = _read_yaml(folder / ".hydra" / "overrides.yaml") or []
-    hydra = _read_yaml(folder / ".hydra" / "hydra.yaml") or {}
+    written = _read_yaml(folder / HYDRA / "overrides.yaml") or []
+    hydra = _read_yaml(folder / HYDRA / "hydra.yaml") or {}
     choices = {key: str(value) for key, value in _inside(hydra, "hydra", "runtime", "choices").items()}
     found = state(folder)
     result = _read_result(folder / RESULT_FILE) if found is State.DONE else None
