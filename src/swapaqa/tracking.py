@@ -216,7 +216,7 @@ def log_report(project: str, sweep: str, figures: Sequence[Path], folder: Path) 
 
 def close(status: int) -> None:
     """End the wandb run, if one is open, as finished (0) or failed; the next job of a sweep starts its own."""
-    wandb = sys.modules.get("wandb")
+    wandb: Any = sys.modules.get("wandb")
     if wandb is None or wandb.run is None:
         return
     try:
@@ -228,7 +228,7 @@ def close(status: int) -> None:
 
 def _forget() -> None:
     """Let the next run start a service of its own, whatever state this one is in."""
-    wandb = sys.modules.get("wandb")
+    wandb: Any = sys.modules.get("wandb")
     if wandb is None:
         return
     try:
