@@ -45,7 +45,8 @@ def dive_root(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="session")
 def small() -> list[str]:
     """Overrides for ten demo videos."""
-    return [f"data.settings.{split}={count}" for split, count in (("train", 6), ("test", 2), ("shifted", 2))]
+    counts = (("train", 6), ("test", 2), ("shifted", 2))
+    return ["data.action=diving", *(f"data.settings.{split}={count}" for split, count in counts)]
 
 
 @pytest.fixture
