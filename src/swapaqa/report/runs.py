@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Run:
     result: Mapping[str, Any] | None
     failure: str | None
 
-    @property
+    @cached_property
     def given(self) -> dict[str, str]:
         """The overrides by key, without Hydra's + and ~ in front."""
         pairs = (override.lstrip("+~").partition("=") for override in self.overrides)
@@ -132,7 +133,7 @@ class Sweep:
     command: str | None
     runs: tuple[Run, ...]
 
-    @property
+    @cached_property
     def swept(self) -> tuple[str, ...]:
         """The keys whose overrides differ between the runs, in the order of the command line."""
         keys = dict.fromkeys(key for run in self.runs for key in run.given)
