@@ -132,7 +132,7 @@ def both_forms() -> tuple[Loop, Loop]:
 
 
 def test_the_published_form_has_our_loss_and_our_gradients(both_forms) -> None:
-    """And as many operations, but more is kept for the backward pass."""
+    """And as many operations, but more activations are kept for the backward pass."""
     (ours, grads, flop, saved), (theirs, their_grads, their_flop, their_saved) = map(backward, both_forms)
     torch.testing.assert_close(theirs, ours, rtol=1e-10, atol=0)
     assert grads.keys() == their_grads.keys()
@@ -140,7 +140,8 @@ def test_the_published_form_has_our_loss_and_our_gradients(both_forms) -> None:
     for name, grad in grads.items():
         torch.testing.assert_close(their_grads[name], grad, rtol=1e-8, atol=1e-12 * largest, msg=name)
     assert their_flop == flop
-    assert their_saved > 1.2 * saved
+    kernels = bytes_of(p for p in both_forms[0].model.encoder.parameters() if p.dim() == 5)
+    assert their_saved > 1.2 * (saved - kernels)  # ours keeps them with BatchNorm folded in, whatever the videos' size
 
 
 def backward(loop: Loop) -> tuple[torch.Tensor, dict[str, torch.Tensor], int, int]:

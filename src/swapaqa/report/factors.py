@@ -159,7 +159,10 @@ def cells_drawing(name: str, cells: Cells, protocol: str) -> Drawing:
         )  # fmt: skip
     for row, one in enumerate(words):
         if not any(is_known(cells.values(one, split, protocol)) for split in cells.splits):
-            panel.text(0.0, row, "not run, or undefined", fontsize=7, va="center", color="#7f7f7f")
+            panel.text(
+                0.01, row, "not run, or undefined", fontsize=7, va="center", color="#7f7f7f",
+                transform=panel.get_yaxis_transform(),
+            )  # fmt: skip
     panel.set_yticks(range(len(words)), [cell_name(one) for one in words], fontsize=7)
     panel.set_ylim(len(words) - 0.3, -0.7)
     panel.set_xlabel(SPEARMAN)
@@ -167,7 +170,7 @@ def cells_drawing(name: str, cells: Cells, protocol: str) -> Drawing:
     panel.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
     tidy(panel)
     panel.grid(axis="x", color="#dddddd", linewidth=0.7)
-    panel.legend(loc="lower left", fontsize=8)
+    figure.legend(loc="outside upper right", ncols=len(cells.splits), fontsize=8, frameon=False)
     known = [cells.values(one, split, protocol) for one in words for split in cells.splits]
     caption = f"Protocol: {PROTOCOLS.get(protocol, protocol)}. {seeds_words(known)}"
     return Drawing(f"cells_{name}_{protocol}", f"Every cell: {name}", caption, figure)
