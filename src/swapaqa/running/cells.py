@@ -36,9 +36,10 @@ def cell_jobs(common: Sequence[str], cells: Sequence[str], overrides: Sequence[s
         for cell in cells
         for job in product_jobs(parser.parse_overrides([*common, *cell.split(), *overrides]))
     ]  # fmt: skip
-    distinct = {frozenset(job): job for job in reversed(jobs)}
-    firsts = [job for job in jobs if distinct.get(frozenset(job)) is job]
-    return sorted(firsts, key=_seed)
+    firsts: dict[frozenset[str], list[str]] = {}
+    for job in jobs:
+        firsts.setdefault(frozenset(job), job)
+    return sorted(firsts.values(), key=_seed)
 
 
 def _seed(job: Sequence[str]) -> int:
