@@ -1,4 +1,5 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
+# make slow: the tests that make test leaves out; CI runs both.
 # WORKERS: how many tests run at once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -6,16 +7,16 @@ READY := .venv/.ready
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test quick lint setup
+.PHONY: demo test slow lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
 
 test: lint
-	$(PYTEST)
-
-quick: lint
 	$(PYTEST) -m "not slow"
+
+slow: $(READY)
+	$(PYTEST) -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -19,8 +19,10 @@ from unittest.mock import patch
 import cv2
 import pytest
 import torch
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from swapaqa.data.demo import demo_root as written_demo
 from swapaqa.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]
@@ -76,9 +78,11 @@ def core_run(trained: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def demo_root(core_run: Path, demo_cache: Path) -> Path:
-    """The folder of the demo videos of these runs."""
-    assert core_run.is_dir()  # it wrote them
-    return next(path for path in demo_cache.glob("demo-*") if len(list((path / "diving-out").iterdir())) == 24)
+    """The folder of the demo videos of these runs; other tests have their own in the same cache."""
+    settings = instantiate(OmegaConf.load(core_run / "config.yaml").data.settings)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SWAPAQA_CACHE", str(demo_cache))
+        return written_demo(settings)
 
 
 def result(run: Path) -> dict[str, Any]:
