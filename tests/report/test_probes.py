@@ -60,7 +60,7 @@ def test_the_table_has_a_row_a_split(probe: Path) -> None:
     [table] = probe_tables(find_probes([probe]))
     [row] = table.rows
     assert row[:5] == ("mine <b>", "last", "now", "test", "1")
-    as_is, exchanged, removed, alone, background, athlete, rest = row[5:]
+    background, athlete, rest, as_is, exchanged, removed, alone = row[5:]
     assert as_is.mean == removed.mean == 1
     assert abs(exchanged.mean) < 0.6
     assert exchanged.interval[0] < exchanged.mean < exchanged.interval[1]
@@ -71,7 +71,7 @@ def test_the_table_has_a_row_a_split(probe: Path) -> None:
 
 def test_the_page_has_a_section_where_there_is_nothing_else(probe: Path) -> None:
     printed = show(str(probe.parent), "--format", "csv")
-    assert "mine <b>,last,now,test,1,1.000000" in printed
+    assert "mine <b>,last,now,test,1,100.000000" in printed
     text = (probe.parent / "report" / "index.html").read_text(encoding="utf-8")
     assert '<h2 id="probe">Bias probe</h2>' in text
     assert "mine &lt;b&gt;, last (now): FixedBoxes at ratio 1" in text

@@ -70,16 +70,16 @@ def probe_tables(probes: Sequence[Probe]) -> list[Table]:
         return []
     rows = [_row(probe, split, outcome) for probe in probes for split, outcome in probe.content["splits"].items()]
     caption = (
+        "What explains the variance of the predictions for videos with exchanged backgrounds (Henderson's method 3); and "
         "Spearman's rho of what the checkpoint predicts for the test videos as they are, with the backgrounds of other "
-        "test videos, without the athlete and for the athlete alone; and what explains the variance of the predictions "
-        "for exchanged videos (Henderson's method 3)."
+        "test videos, without the athlete and for the athlete alone."
     )
     notes = (
         '"[low, high]": 95 % interval over the test videos; of rho by BCa bootstrap, of shares by jackknife',
         "Cut edges are new to a network that was not trained on them; boxes that cut limbs leave parts of the athlete "
         "in the background and hide them from the rest",
     )
-    columns = ("run", "protocol", "folder", "split", "ratio", *(WORDS[name] for name in CONDITIONS), *SHARES.values())
+    columns = ("run", "protocol", "folder", "split", "ratio", *SHARES.values(), *(WORDS[name] for name in CONDITIONS))
     return [Table("bias_probe", "Bias probe", caption, columns, tuple(rows), notes)]
 
 
@@ -95,8 +95,8 @@ def _row(probe: Probe, split: str, outcome: Mapping[str, Any]) -> tuple[Cell, ..
         probe.folder.name,
         split,
         f"{content['ratio']:g}",
-        *rhos,
         *shares,
+        *rhos,
     )
 
 
