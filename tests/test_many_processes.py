@@ -230,6 +230,21 @@ def test_a_checkpoint_has_the_same_scores_by_one_two_and_three_processes(
     for world in (2, 3):
         for split, rows in found[world]["predictions"].items():
             assert rows == {video: pytest.approx(row, abs=1e-5) for video, row in alone[split].items()}
+    probed = {1: ["trainer.accelerator=cpu"], 2: several}
+    for world, how in probed.items():
+        command = [*words[world], *how, "probe=background", "boxes=darklabel"]
+        run_together(world, "src.evaluate", command, demo_cache)
+    outcomes = [json.loads((tmp_path / str(world) / "probe.json").read_text())["splits"] for world in probed]
+    assert outcomes[0] == nearly(outcomes[1])
+
+
+def nearly(outcome: Any) -> Any:
+    """The same structure, whose numbers may differ in the last digits."""
+    if isinstance(outcome, dict):
+        return {key: nearly(value) for key, value in outcome.items()}
+    if isinstance(outcome, list):
+        return [nearly(value) for value in outcome]
+    return pytest.approx(outcome, rel=1e-3, abs=1e-4, nan_ok=True) if isinstance(outcome, float) else outcome
 
 
 if __name__ == "__main__":  # a process of the training above

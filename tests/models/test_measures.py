@@ -20,9 +20,10 @@ from swapaqa.models.tiny import TinyBackbone
 MEASURES = {
     "fold_bn": {"fold_bn": True},
     "clips_per_pass": {"clips_per_pass": 1},
-    "channels_last": {"channels_last": True},
-    "all": {"fold_bn": True, "clips_per_pass": 1, "channels_last": True},
+    "all": {"fold_bn": True, "clips_per_pass": 1},
+    "compile": {"fold_bn": True, "compile": True},
 }
+COMPILING = {"compile": [pytest.mark.slow, pytest.mark.timeout(900)]}  # code is generated, which takes minutes
 STEPS = 20
 
 
@@ -98,18 +99,38 @@ def assert_close_to_the_largest(found: dict[str, Tensor], expected: dict[str, Te
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("measure", [name for name in MEASURES if name != "all"])
-def test_twenty_steps_in_float64_have_the_same_losses(measure: str) -> None:
+def test_twenty_steps_in_float64_have_the_same_losses(measure: str, caplog: pytest.LogCaptureFixture) -> None:
     losses = training(encoder(torch.float64, **MEASURES[measure]), STEPS)
     assert plain_training()[-1] < 0.9 * plain_training()[0]  # it learns, so that the last step says something
     torch.testing.assert_close(losses, plain_training(), rtol=1e-9, atol=0)
+    assert "backbone.compile" not in caplog.text
 
 
-@pytest.mark.parametrize("measure", MEASURES)
-def test_the_first_step_in_float32(measure: str) -> None:
+@pytest.mark.parametrize("measure", [pytest.param(name, marks=COMPILING.get(name, [])) for name in MEASURES])
+def test_the_first_step_in_float32(measure: str, caplog: pytest.LogCaptureFixture) -> None:
     """Single elements may differ: where a ReLU or a pool has a tie, rounding decides which way a gradient goes."""
     (loss, found), (expected, gradients) = first_step(encoder(**MEASURES[measure])), plain_first_step()
     torch.testing.assert_close(loss, expected, rtol=1e-6, atol=0)
     assert_close_to_the_largest(found, gradients, 0.01)
+    assert "backbone.compile" not in caplog.text  # or it would have run as it is
+
+
+def test_bfloat16_is_near() -> None:
+    """8 bits: features within 1 % of their length, all gradients together within 5 %; single tensors may be further."""
+    model, plain = encoder(**MEASURES["all"]), encoder()
+    with torch.autocast("cpu", torch.bfloat16):
+        features = model(videos())
+        _, found = first_step(model)
+    with torch.no_grad():
+        expected = plain(videos())
+    assert 0 < (features.float() - expected).norm() < 0.01 * expected.norm()
+    gradients = plain_first_step()[1]
+    assert list(found) == list(gradients)
+    length, apart = 0.0, 0.0
+    for name, gradient in gradients.items():
+        length += float(gradient.square().sum())
+        apart += float((found[name] - gradient).square().sum())
+    assert 0 < apart < 0.05**2 * length
 
 
 # folding
@@ -150,21 +171,6 @@ def test_a_folded_encoder_folds_every_unit() -> None:
     units = [unit for unit in encoder(fold_bn=True).modules() if isinstance(unit, ConvUnit)]
     assert len(units) == 57
     assert all(unit.folded for unit in units)
-
-
-# channels last
-
-
-def test_channels_last_changes_the_layout_of_weights_and_no_name_or_value() -> None:
-    plain, changed = encoder(), encoder(channels_last=True)
-    weight = changed.network.conv3d_1a_7x7.conv3d.weight
-    assert weight.is_contiguous(memory_format=torch.channels_last_3d)
-    assert not weight.is_contiguous()
-    assert list(plain.state_dict()) == list(changed.state_dict())
-    for one, other in ((plain, changed), (changed, plain)):
-        one.load_state_dict(other.state_dict())
-    assert weight.is_contiguous(memory_format=torch.channels_last_3d)
-    assert all(torch.equal(value, plain.state_dict()[name]) for name, value in changed.state_dict().items())
 
 
 # the optimiser

@@ -129,11 +129,9 @@ class VideoEncoder(nn.Module):
             pretrained backbone. Only kept here, the optimiser reads it.
         clips_per_pass: clips that are in memory at a time, whatever the batch: each is computed once more in the
             backward pass, see `features_by_parts`. None: all clips of the batch, each once.
-        channels_last: keep the network's weights as the clips lie in memory, channels last, which saves the
-            convolutions from rearranging them. Checkpoints load either way.
         compile: run the network through torch.compile; see `Compiled`.
 
-    The last three change results by rounding only. They have defaults so that older checkpoints can be evaluated.
+    The last two change results by rounding only. They have defaults so that older checkpoints can be evaluated.
 
     Raises:
         InputError: `clips_per_pass` below 1, or with a network that cannot be computed clip by clip.
@@ -149,7 +147,6 @@ class VideoEncoder(nn.Module):
         freeze_bn: bool,
         learning_rate: float | None,
         clips_per_pass: int | None = None,
-        channels_last: bool = False,
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -168,10 +165,6 @@ class VideoEncoder(nn.Module):
             if clips_per_pass < 1:
                 raise InputError(f"backbone.clips_per_pass={clips_per_pass}: at least 1, or null for all clips at once")
             refuse_to_recompute(network)
-        if channels_last:
-            for parameter in network.parameters():
-                if parameter.dim() == 5:
-                    parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
 
     @property
     def live_statistics(self) -> bool:

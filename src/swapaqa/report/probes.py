@@ -70,7 +70,7 @@ def probe_tables(probes: Sequence[Probe]) -> list[Table]:
         return []
     rows = [_row(probe, split, outcome) for probe in probes for split, outcome in probe.content["splits"].items()]
     caption = (
-        "What explains the variance of the predictions for videos with exchanged backgrounds (Henderson's method 3); and "
+        "What explains the variance of the predictions for exchanged videos (Henderson's method 3); and "
         "Spearman's rho of what the checkpoint predicts for the test videos as they are, with the backgrounds of other "
         "test videos, without the athlete and for the athlete alone."
     )
