@@ -83,6 +83,16 @@ def test_a_line_takes_in_the_cell_that_leaves_the_factor_at_its_default(cells_fo
     assert factor_lines(cells, "aug.variant") == []
 
 
+def test_a_cell_that_says_the_default_is_the_cell_that_leaves_it_out(
+    sweep_folder: WriteSweep, make_job: Callable[..., Any]
+) -> None:
+    named = [["aug=swap"], *(["aug=swap", "aug.ratio=2", f"boxes.ratio={value}"] for value in (1, 3))]
+    folder = sweep_folder("mine", [make_job(["seed=0", *words], {"diving": (0.5, 1.0)}) for words in named])
+    (line,) = factor_lines(find_cells(read_sweeps([folder])), "boxes.ratio")
+    assert [(value, cell_name(words)) for value, words in line.points.items()][1] == (2.0, "aug=swap")
+    assert list(line.points) == [1.0, 2.0, 3.0]
+
+
 def test_points_and_lines_are_drawn_with_what_was_not_run(cells_folder: Path) -> None:
     points, lines, shares = drawings(read_sweeps([cells_folder]), "last")
     (panel,) = points.figure.axes

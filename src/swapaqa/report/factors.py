@@ -219,9 +219,10 @@ def factor_lines(cells: Cells, key: str) -> list[Line]:
         if own is not None and value is not None:
             found.setdefault(words - {own}, {})[value] = words
     for rest, points in found.items():
-        default = _default(cells.members.get(rest, ()), key)
+        reference = _as_named(cells, rest)
+        default = _default(cells.members.get(reference, ()), key)
         if default is not None:
-            points.setdefault(default, rest)
+            points.setdefault(default, reference)
     return [
         Line(cell_name(rest), dict(sorted(points.items())))
         for rest, points in found.items()
@@ -259,8 +260,20 @@ def _draw(panel: Axes, values: Mapping[float, BySeed], name: str, number: int, s
     panel.errorbar(
         list(points), [mean for mean, _ in points.values()], yerr=[std for _, std in points.values()],
         label=name, color=COLOURS[number % 7], marker=MARKERS[number % 7], markersize=4.5, capsize=2,
-        linewidth=1.4 if solid else 0.9, linestyle="-" if solid else ":",
+        linewidth=1.4 if solid else 0.9, linestyle="-" if solid else ":", markerfacecolor=None if solid else "white",
     )  # fmt: skip
+
+
+def _as_named(cells: Cells, words: Words) -> Words:
+    """The cell of `words`; it may leave out one that says what holds without it, as `aug.ratio=2` does."""
+    if words in cells.members:
+        return words
+    for word in sorted(words):
+        key, _, value = word.partition("=")
+        shorter = words - {word}
+        if shorter in cells.members and _default(cells.members[shorter], key) == _number(value) is not None:
+            return shorter
+    return words
 
 
 def _keys(cells: Cells) -> list[str]:
