@@ -64,7 +64,6 @@ def aqa7(root: Path) -> list[str]:
         ("data.workers=-1", ["data.workers=-1"]),
         ("backbone.clips_per_pass=0", ["backbone.clips_per_pass=0"]),
         ("backbone.clips_per_pas=1", ["backbone.clips_per_pas", "clips_per_pass"]),
-        ("backbone.compile=maybe", ["backbone.compile=maybe", "boolean"]),
         ("data.settings.cue_strength=2", ["data.settings.cue_strength=2"]),
         ("data.settings.train=1", ["data.settings.train=1"]),
     ],

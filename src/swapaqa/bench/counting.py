@@ -1,7 +1,7 @@
 """Counted without being run: operations, what autograd keeps, and what lives at once.
 
 A step runs on tensors that have shapes and no memory (`FakeTensorMode`), so that a full-size one takes seconds, and
-its 30 GiB nothing. `torch.compile` is left out: what is counted is the eager form.
+its 30 GiB nothing.
 """
 
 import copy
@@ -108,7 +108,7 @@ def count(call: Call, known: Sequence[Tensor], warm_up: bool) -> Counts:
     counts as live.
     """
     saved, live = SavedTensors(known), LiveTensors(known)
-    with torch.compiler.set_stance("force_eager"), live:
+    with live:
         if warm_up:
             call()
         live.peak = live.now

@@ -48,7 +48,7 @@ class PublishedEncoder(nn.Module):
 
     def __init__(self, encoder: VideoEncoder) -> None:
         super().__init__()
-        network = getattr(encoder.network, "_orig_mod", encoder.network)  # as it was before torch.compile
+        network = encoder.network
         self.network: nn.Module = PublishedInception(network) if isinstance(network, i3d.I3D) else network
         self.feature_size, self.learning_rate = encoder.feature_size, encoder.learning_rate
         self.clip_frames, self.clip_stride, self.last_start = (

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from swapaqa.errors import InputError
-from swapaqa.models.compiled import Compiled
 from swapaqa.models.recompute import features_by_parts, refuse_to_recompute
 
 Normalisation = Literal["imagenet", "pm1"]
@@ -129,15 +128,14 @@ class VideoEncoder(nn.Module):
             pretrained backbone. Only kept here, the optimiser reads it.
         clips_per_pass: clips that are in memory at a time, whatever the batch: each is computed once more in the
             backward pass, see `features_by_parts`. None: all clips of the batch, each once.
-        compile: run the network through torch.compile; see `Compiled`.
 
-    The last two change results by rounding only. They have defaults so that older checkpoints can be evaluated.
+    The last changes results by rounding only. It has a default so that older checkpoints can be evaluated.
 
     Raises:
         InputError: `clips_per_pass` below 1, or with a network that cannot be computed clip by clip.
     """
 
-    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+    def __init__(
         self,
         network: nn.Module,
         clip_frames: int,
@@ -147,7 +145,6 @@ class VideoEncoder(nn.Module):
         freeze_bn: bool,
         learning_rate: float | None,
         clips_per_pass: int | None = None,
-        compile: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -159,7 +156,6 @@ class VideoEncoder(nn.Module):
         self.freeze_bn = freeze_bn
         self.learning_rate = learning_rate
         self.clips_per_pass = clips_per_pass
-        self._compiled = Compiled(network) if compile else None
         self.train(self.training)  # freezes from the first step on
         if clips_per_pass is not None:
             if clips_per_pass < 1:
@@ -198,8 +194,8 @@ class VideoEncoder(nn.Module):
         return features_by_parts(self.network, self._run, [partial(self._clips_at, group) for group in groups])
 
     def _run(self, clips: Tensor) -> Tensor:
-        """The network, compiled or not: (n, 3, clip_frames, H, W) -> (n, D)."""
-        return cast(Tensor, (self._compiled or self.network)(clips))
+        """The network: (n, 3, clip_frames, H, W) -> (n, D)."""
+        return cast(Tensor, self.network(clips))
 
     def _clips_at(self, places: list[tuple[Tensor, int]]) -> Tensor:
         """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, 3, clip_frames, H, W)."""

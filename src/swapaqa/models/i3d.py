@@ -266,7 +266,6 @@ def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
     learning_rate: float | None,
     fold_bn: bool = False,
     clips_per_pass: int | None = None,
-    compile: bool = False,
 ) -> VideoEncoder:
     """I3D over the clips of a video, with published weights from file `pretrained`, or from nothing with a warning.
 
@@ -289,6 +288,5 @@ def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
         network = I3D.from_checkpoint(pretrained, bn_eps)
     set_folding(network, fold_bn)
     return VideoEncoder(
-        network, clip_frames, clip_stride, last_start, normalisation, freeze_bn, learning_rate,
-        clips_per_pass, compile,
-    )  # fmt: skip
+        network, clip_frames, clip_stride, last_start, normalisation, freeze_bn, learning_rate, clips_per_pass
+    )
