@@ -259,3 +259,18 @@ def test_a_browser_shows_it(folder: Path, tmp_path: Path) -> None:
     assert "'wide':false" in probe
     assert "'up':'0.7200 0.8300 - -'" in probe
     assert "'down':'0.8300 0.7200 - -'" in probe
+
+
+def test_of_many_jobs_that_were_not_started_a_list_of_cells_shows_the_number_first(
+    sweep_folder: Callable[..., Path], make_job: Any, tmp_path: Path
+) -> None:
+    done = [make_job(["seed=0", "aug=swap", f"aug.ratio={r}"], {"diving": (0.5, 1.0)}, ratio=r) for r in (1.0, 2.0)]
+    waiting = [make_job(["seed=0", "aug=none", f"data.x={x}"], None, started=False) for x in range(11)]
+    failed = make_job(["seed=0", "aug=swap", "aug.ratio=3"], None, ratio=3.0, failure="no memory")
+    sweeps = read_sweeps([sweep_folder("cells", [*done, *waiting, failed])])
+    html = write_page(sweeps, build_tables(sweeps), tmp_path, no_data)[0].read_text(encoding="utf-8")
+    assert "<details><summary>11 not started</summary>" in html
+    assert html.index("no memory") < html.index("<summary>11 not started")
+    text = Page(html).text
+    assert "(aug=none, data.x=3)" in text  # and no aug.ratio, which it does not have
+    assert "Fig. 8" not in text  # the cells differ in more than the ratio

@@ -23,6 +23,7 @@ from swapaqa.report.arms import Member, find_arms
 from swapaqa.report.drawing import Drawing
 from swapaqa.report.duplicates import merged
 from swapaqa.report.evidence import about, protocol_words, ratio_groups
+from swapaqa.report.factors import parted
 from swapaqa.report.figures import SCALED_BOX, draw_box, show_frame
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.report.truth import Prediction, paired
@@ -80,12 +81,12 @@ def choose_cases(first: Sequence[Prediction], second: Sequence[Prediction], coun
 
 
 def find_studies(sweeps: Sequence[Sweep], protocol: str, open_data: OpenData) -> list[Study]:
-    """A study for every data set, method and source of boxes that was run at two ratios.
+    """A study for every data set, method and source of boxes that was run at two ratios; none for a list of cells.
 
     The ratios are 1 and 2, or the two lowest; the seed of an action is the lowest that both have.
     """
     found = []
-    for facts, group in ratio_groups(merged(find_arms(sweeps))):
+    for facts, group in ratio_groups(merged(find_arms(parted(sweeps)[1]))):
         by_ratio = {arm.ratio: members for arm, members in group.items() if arm.ratio is not None}
         ratios = sorted(by_ratio)
         low, high = PAPER_RATIOS if set(PAPER_RATIOS) <= set(ratios) else ratios[:2]

@@ -192,6 +192,11 @@ def data_uri(content: bytes, kind: str, media: str = "image") -> str:
     return f"data:{media}/{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def value_words(values: Mapping[str, str]) -> str:
+    """The swept values of a run; in a list of cells a run has not all of them."""
+    return ", ".join(f"{key}={value}" for key, value in values.items() if value)
+
+
 def one_strip_an_arm(sweeps: Sequence[Sweep]) -> list[tuple[str, Path]]:
     """Of all runs with a strip, the first of every sweep and setting but for seed and action: (title, file)."""
     found: dict[tuple, tuple[str, Path]] = {}
@@ -200,7 +205,7 @@ def one_strip_an_arm(sweeps: Sequence[Sweep]) -> list[tuple[str, Path]]:
             values = {k: v for k, v in sweep.values(run).items() if k not in ("seed", "data.action")}
             path = run.folder / STRIP
             if path.is_file() and run.config is not None:
-                words = ", ".join(f"{key}={value}" for key, value in values.items())
+                words = value_words(values)
                 title = f"{sweep.name}, job {run.job}" + (f": {words}" if words else "")
                 found.setdefault((sweep.folder, words), (title, path))
     return list(found.values())
@@ -256,7 +261,7 @@ def as_job(sweep: Sweep, run: Run, protocols: Sequence[str], folder: Path) -> Jo
     return Job(
         sweep=sweep.name,
         run=run,
-        values=", ".join(f"{key}={value}" for key, value in sweep.values(run).items()),
+        values=value_words(sweep.values(run)),
         link=relative(run.folder, folder) if run.folder.is_dir() else None,
         scores=scores,
         minutes=number(None if seconds is None else seconds / 60, 1),
