@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from swapaqa.errors import InputError
 from swapaqa.report.cells import cell_text
+from swapaqa.report.compare import Protocol, read_side
 from swapaqa.report.evidence import drawings
 from swapaqa.report.factors import cell_name, factor_lines, find_cells, is_list_of_cells, parted
 from swapaqa.report.runs import read_sweeps
@@ -91,6 +93,14 @@ def test_a_cell_that_says_the_default_is_the_cell_that_leaves_it_out(
     (line,) = factor_lines(find_cells(read_sweeps([folder])), "boxes.ratio")
     assert [(value, cell_name(words)) for value, words in line.points.items()][1] == (2.0, "aug=swap")
     assert list(line.points) == [1.0, 2.0, 3.0]
+
+
+def test_the_words_of_a_cell_choose_it_for_a_comparison(cells_folder: Path) -> None:
+    protocol = Protocol("spearman", "last", "test")
+    assert list(read_side(f"{cells_folder}:aug=swap", protocol).videos) == [0, 1]  # not the ratios 1 and 3
+    assert list(read_side(f"{cells_folder}:aug=swap,aug.ratio=3", protocol).videos) == [0]
+    with pytest.raises(InputError, match=r"there are aug=none; aug=swap; .*,aug\.variant=clean; choose"):
+        read_side(str(cells_folder), protocol)
 
 
 def test_points_and_lines_are_drawn_with_what_was_not_run(cells_folder: Path) -> None:

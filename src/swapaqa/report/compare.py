@@ -1,8 +1,10 @@
 """Whether two runs, or two sets of seeds, differ by more than noise, in one sentence.
 
 A side is a folder of a run, of runs or of a sweep; where it holds several arms, values after a colon choose one:
-`outputs/evidence:aug=none,model=core`. One seed against one: a paired permutation test over the videos. Several seeds
-against several: Welch's t-test over the seeds, beside an interval over the videos of the difference of the means.
+`outputs/plug_and_play:aug=none,model=core`. In a list of cells the words of a cell choose it and no other:
+`outputs/evidence:aug=none` is the reference without a swap. One seed against one: a paired permutation test over the
+videos. Several seeds against several: Welch's t-test over the seeds, beside an interval over the videos of the
+difference of the means.
 """
 
 import csv
@@ -17,8 +19,9 @@ from swapaqa.errors import InputError
 from swapaqa.report.arms import estimate, find_arms, label
 from swapaqa.report.cells import DECIMALS, METRIC_WORDS
 from swapaqa.report.duplicates import merged
+from swapaqa.report.factors import factors, is_list_of_cells
 from swapaqa.report.intervals import scores
-from swapaqa.report.runs import Run, read_sweep
+from swapaqa.report.runs import Run, Sweep, read_sweep
 
 SIGNIFICANT = 0.05
 Videos = dict[str, dict[str, tuple[float, float]]]  # (true, predicted) in points by action and video id
@@ -74,10 +77,11 @@ def read_side(text: str, protocol: Protocol) -> Side:
     """One arm of the runs at `PATH` or `PATH:key=value,...`."""
     path, wanted = _parsed(text)
     sweep = read_sweep(path)
-    chosen = tuple(run for run in sweep.runs if all(run.has(key, value) for key, value in wanted.items()))
+    chosen = _chosen(sweep, wanted)
     arms = merged(find_arms([replace(sweep, runs=chosen)]))
     if len(arms) != 1:
-        found = "; ".join(label(arm, list(arms)) for arm in arms) or "no run with these values"
+        names = _cell_words(chosen) if is_list_of_cells(sweep) else [label(arm, list(arms)) for arm in arms]
+        found = "; ".join(names) or "no run with these values"
         raise InputError(f"{text}: one arm is needed, and there are {found}; choose like {path}:aug=none,model=core")
     ((arm, members),) = arms.items()
     videos: dict[int, Videos] = {}
@@ -87,6 +91,20 @@ def read_side(text: str, protocol: Protocol) -> Side:
     if not videos:
         raise InputError(f"{text}: no finished run; see python -m src.report show {path}")
     return Side(text, label(arm), videos)
+
+
+def _chosen(sweep: Sweep, wanted: Mapping[str, str]) -> tuple[Run, ...]:
+    """Runs that have the values; in a list of cells, where one cell says these and no others, its runs alone."""
+    if is_list_of_cells(sweep):
+        exactly = tuple(run for run in sweep.runs if factors(run) == wanted)
+        if exactly:
+            return exactly
+    return tuple(run for run in sweep.runs if all(run.has(key, value) for key, value in wanted.items()))
+
+
+def _cell_words(runs: Sequence[Run]) -> list[str]:
+    words = (",".join(f"{key}={value}" for key, value in factors(run).items()) for run in runs)
+    return list(dict.fromkeys(words))
 
 
 def _parsed(text: str) -> tuple[Path, dict[str, str]]:
