@@ -201,6 +201,18 @@ def test_a_checkpoint_of_half_precision_is_evaluated_without_a_gpu(
     assert "error: trainer.precision=bf16-mixed needs a GPU" in asked.stderr
 
 
+def test_a_checkpoint_with_keys_that_are_gone_is_evaluated(core_run: Path, evaluate: Run, tmp_path: Path) -> None:
+    """`backbone.channels_last` and `backbone.compile` changed results by rounding only."""
+    checkpoint = torch.load(core_run / "checkpoints" / "last.ckpt", weights_only=True)
+    trained = checkpoint["swapaqa_config"]
+    for encoder in (trained["backbone"], trained["model"]["encoder"]):
+        encoder |= {"channels_last": True, "compile": False}
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    done = evaluate(tmp_path / "out", f"checkpoint={tmp_path / 'last.ckpt'}")
+    assert done.returncode == 0, done.stderr
+    assert_same_predictions(tmp_path / "out", core_run)
+
+
 def test_precision_of_the_training_is_kept_where_it_can_be(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg, trained = (config("boxes=none", "aug=none", f"name={name}") for name in ("evaluate", "trained"))
     trained.trainer.precision = "bf16-mixed"

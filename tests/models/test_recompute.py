@@ -173,7 +173,7 @@ def test_parts_are_made_when_they_are_needed_and_dropped() -> None:
     def part(number: int) -> Callable[[], Tensor]:
         return lambda: made.append(number) or torch.full((1, 2), float(number))
 
-    features = features_by_parts(layer, layer, [part(1), part(2), part(3)])
+    features = features_by_parts(layer, [part(1), part(2), part(3)])
     assert made == [1, 2, 3]
     (features[:, 0] * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
     assert made == [1, 2, 3, 1, 2, 3]

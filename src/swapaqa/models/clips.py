@@ -179,7 +179,7 @@ class VideoEncoder(nn.Module):
         starts = self.starts(video.shape[2])
         if has_live_batch_norm(self.network):
             # One clip position at a time, as MUSDL (CVPR 2020): what shares a pass shares statistics.
-            positions = [self._run(self._clips(video, [start])) for start in starts]  # n times (B, D)
+            positions = [self.network(self._clips(video, [start])) for start in starts]  # n times (B, D)
             return torch.stack(positions, dim=1).mean(dim=1)
         features = self._features(video, starts)  # (B * n, D)
         return features.unflatten(0, (len(video), len(starts))).mean(dim=1)  # (B, D)
@@ -188,14 +188,10 @@ class VideoEncoder(nn.Module):
         """(B, 3, T, H, W) -> (B * n, D): of the n clips of the first video, then of the second, ..."""
         count = len(video) * len(starts)
         if self.clips_per_pass is None or self.clips_per_pass >= count:
-            return self._run(self._clips(video, starts))
+            return cast(Tensor, self.network(self._clips(video, starts)))
         places = [(video[row : row + 1], start) for row in range(len(video)) for start in starts]
         groups = [places[first : first + self.clips_per_pass] for first in range(0, count, self.clips_per_pass)]
-        return features_by_parts(self.network, self._run, [partial(self._clips_at, group) for group in groups])
-
-    def _run(self, clips: Tensor) -> Tensor:
-        """The network: (n, 3, clip_frames, H, W) -> (n, D)."""
-        return cast(Tensor, self.network(clips))
+        return features_by_parts(self.network, [partial(self._clips_at, group) for group in groups])
 
     def _clips_at(self, places: list[tuple[Tensor, int]]) -> Tensor:
         """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, 3, clip_frames, H, W)."""

@@ -37,14 +37,13 @@ def refuse_to_recompute(network: nn.Module) -> None:
         )
 
 
-def features_by_parts(network: nn.Module, run: Callable[[Tensor], Tensor], parts: Sequence[Part]) -> Tensor:
-    """`run` of all parts, concatenated, with a graph that holds none of them.
+def features_by_parts(network: nn.Module, parts: Sequence[Part]) -> Tensor:
+    """`network` of all parts, concatenated, with a graph that holds none of them.
 
     Where no gradient is asked for this is a loop over the parts and nothing more.
 
     Args:
-        network: the owner of all parameters that `run` uses.
-        run: (n, ...) -> (n, D); computes the same for the same input, each row from its own input.
+        network: (n, ...) -> (n, D); computes the same for the same input, each row from its own input.
         parts: N rows of input in all. Each is made once in the forward and once in the backward pass.
 
     Returns:
@@ -54,7 +53,7 @@ def features_by_parts(network: nn.Module, run: Callable[[Tensor], Tensor], parts
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     device = next(network.parameters()).device.type
     autocast = _Autocast(device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))
-    return _ByParts.apply(_Work(run, parts, autocast), *parameters)
+    return _ByParts.apply(_Work(network, parts, autocast), *parameters)
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class _Autocast:
 
 @dataclass(frozen=True)
 class _Work:
-    run: Callable[[Tensor], Tensor]
+    network: nn.Module
     parts: Sequence[Part]
     autocast: _Autocast
 
@@ -87,7 +86,7 @@ class _ByParts(torch.autograd.Function):
         features = []
         with work.autocast.again():
             for part in work.parts:
-                features.append(work.run(part()))
+                features.append(work.network(part()))
                 ctx.sizes.append(len(features[-1]))
         return torch.cat(features)
 
@@ -98,7 +97,7 @@ class _ByParts(torch.autograd.Function):
         total: list[Tensor | None] = [None] * len(parameters)
         for part, of_part in zip(work.parts, gradient.split(ctx.sizes), strict=True):
             with torch.enable_grad(), work.autocast.again():
-                features = work.run(part())
+                features = work.network(part())
             found = torch.autograd.grad(features, parameters, of_part, allow_unused=True)
             total = [_sum(before, new) for before, new in zip(total, found, strict=True)]
         return None, *total

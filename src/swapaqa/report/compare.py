@@ -80,9 +80,11 @@ def read_side(text: str, protocol: Protocol) -> Side:
     chosen = _chosen(sweep, wanted)
     arms = merged(find_arms([replace(sweep, runs=chosen)]))
     if len(arms) != 1:
-        names = _cell_words(chosen) if is_list_of_cells(sweep) else [label(arm, list(arms)) for arm in arms]
+        cells = is_list_of_cells(sweep)
+        names = _cell_words(chosen or sweep.runs) if cells else [label(arm, list(arms)) for arm in arms]
         found = "; ".join(names) or "no run with these values"
-        raise InputError(f"{text}: one arm is needed, and there are {found}; choose like {path}:aug=none,model=core")
+        example = names[0] if cells else "aug=none,model=core"
+        raise InputError(f"{text}: one arm is needed, and there are {found}; choose like {path}:{example}")
     ((arm, members),) = arms.items()
     videos: dict[int, Videos] = {}
     for member in members:

@@ -245,7 +245,7 @@ def lines_drawing(name: str, cells: Cells, lines: Mapping[str, Sequence[Line]], 
                 _draw(panel, values, f"{line.name}, {split}", number, last)
                 gaps += [f"{line.name} at {value:g}" for value, one in values.items() if last and not is_known(one)]
         panel.set(xlabel=key.removeprefix("data.settings.").replace("_", " "), ylabel="Spearman's ρ")
-        panel.legend(fontsize=6.5, loc="best")
+        panel.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)  # below: it hides nothing
         tidy(panel)
     for panel in list(panels):
         panel.set_axis_off()

@@ -22,6 +22,7 @@ TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
 TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
 GIVEN = ("backbone.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
+GONE_FROM_BACKBONE = ("channels_last", "compile")  # keys that once were, and changed results by rounding only
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
@@ -66,6 +67,8 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
         for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
             if "pretrained" in encoder:
                 encoder.pretrained = None  # the checkpoint has its own weights
+            for key in GONE_FROM_BACKBONE:
+                encoder.pop(key, None)
         values = [word for word in given if word.startswith(GIVEN)]
         merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))
         if "voters" in merged.model:
