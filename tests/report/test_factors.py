@@ -11,7 +11,7 @@ from swapaqa.errors import InputError
 from swapaqa.report.cells import cell_text
 from swapaqa.report.compare import Protocol, read_side
 from swapaqa.report.evidence import drawings
-from swapaqa.report.factors import cell_name, factor_lines, find_cells, is_list_of_cells, parted
+from swapaqa.report.factors import cell_name, factor_lines, find_cells, is_list_of_cells, lines_drawing, parted
 from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
 
@@ -101,6 +101,13 @@ def test_the_words_of_a_cell_choose_it_for_a_comparison(cells_folder: Path) -> N
     assert list(read_side(f"{cells_folder}:aug=swap,aug.ratio=3", protocol).videos) == [0]
     with pytest.raises(InputError, match=r"there are aug=none; aug=swap; .*,aug\.variant=clean; choose"):
         read_side(str(cells_folder), protocol)
+
+
+def test_a_panel_without_a_factor_is_empty(cells_folder: Path) -> None:
+    cells = find_cells(read_sweeps([cells_folder]))
+    lines = factor_lines(cells, "aug.ratio")
+    drawing = lines_drawing("mine", cells, dict.fromkeys(("aug.ratio", "a", "b"), lines), "last")
+    assert [panel.axison for panel in drawing.figure.axes] == [True, True, True, False]
 
 
 def test_points_and_lines_are_drawn_with_what_was_not_run(cells_folder: Path) -> None:

@@ -237,7 +237,7 @@ def lines_drawing(name: str, cells: Cells, lines: Mapping[str, Sequence[Line]], 
     figure = Figure(figsize=(9.6, 3.6 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
     gaps: list[str] = []
-    for panel, (key, of_factor) in zip(panels, lines.items(), strict=False):
+    for (key, of_factor), panel in zip(lines.items(), panels, strict=False):  # so that no spare panel is taken
         for number, line in enumerate(of_factor):
             for split in cells.splits:
                 last = split == cells.splits[-1]
@@ -245,7 +245,7 @@ def lines_drawing(name: str, cells: Cells, lines: Mapping[str, Sequence[Line]], 
                 _draw(panel, values, f"{line.name}, {split}", number, last)
                 gaps += [f"{line.name} at {value:g}" for value, one in values.items() if last and not is_known(one)]
         panel.set(xlabel=key.removeprefix("data.settings.").replace("_", " "), ylabel="Spearman's ρ")
-        panel.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)  # below: it hides nothing
+        panel.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)  # below: it hides nothing
         tidy(panel)
     for panel in list(panels):
         panel.set_axis_off()
