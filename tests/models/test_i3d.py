@@ -131,20 +131,22 @@ def test_same_padding(size: int, kernel: int, stride: int, padding: tuple[int, i
     assert same_padding(size, kernel, stride) == padding
 
 
+@pytest.mark.parametrize("activate", [False, True])
 @pytest.mark.parametrize("size", [(8, 12, 12), (7, 13, 11), (2, 1, 5), (1, 2, 3)])
 @pytest.mark.parametrize(
     ("kernel", "stride"),
     [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (2, 2, 2)), ((2, 2, 2), (2, 2, 2)), ((3, 3, 3), (1, 1, 1))],
 )
 def test_pools_equal_explicit_zero_padding_with_its_gradient(
-    size: tuple[int, int, int], kernel: tuple[int, int, int], stride: tuple[int, int, int]
+    size: tuple[int, int, int], kernel: tuple[int, int, int], stride: tuple[int, int, int], activate: bool
 ) -> None:
-    """Inputs as after a ReLU: half of them zero."""
+    """Of values after a ReLU, half of them zero, or of values that have their ReLU behind the pool."""
     values = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(sum(size)))
     ours, theirs = values.clone().requires_grad_(), values.clone().requires_grad_()
     sides = [same_padding(*dimension) for dimension in zip(size, kernel, stride, strict=True)]
     padded = F.pad(theirs.relu(), [side for both in reversed(sides) for side in both])
-    expected, result = F.max_pool3d(padded, kernel, stride), SamePool(kernel, stride)(ours.relu())
+    expected = F.max_pool3d(padded, kernel, stride)
+    result = SamePool(kernel, stride, activate)(ours if activate else ours.relu())
     torch.testing.assert_close(result, expected, rtol=0, atol=0)
     result.square().sum().backward()
     expected.square().sum().backward()

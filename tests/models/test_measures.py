@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from swapaqa.errors import InputError
 from swapaqa.models.clips import VideoEncoder, freeze_batch_norm_statistics
-from swapaqa.models.i3d import I3D, ConvUnit, fold_batch_norm, i3d_encoder
+from swapaqa.models.i3d import I3D, ConvUnit, SamePool, fold_batch_norm, i3d_encoder
 from swapaqa.models.tiny import TinyBackbone
 
 MEASURES = {
     "fold_bn": {"fold_bn": True},
+    "compact_pools": {"compact_pools": True},
     "clips_per_pass": {"clips_per_pass": 1},
-    "all": {"fold_bn": True, "clips_per_pass": 1},
+    "all": {"fold_bn": True, "compact_pools": True, "clips_per_pass": 1},
 }
 STEPS = 20
 
@@ -112,9 +113,12 @@ def test_the_first_step_in_float32(measure: str) -> None:
 
 
 def test_bfloat16_is_near() -> None:
-    """8 bits: features within 1 % of their length, all gradients together within 5 %; single tensors may be further."""
+    """8 bits: features within 1 % of their length, all gradients together within 2 %; single tensors may be further.
+
+    Without oneDNN, whose weight gradients are wrong on a CPU that has bfloat16: see `swapaqa.running.precision`.
+    """
     model, plain = encoder(**MEASURES["all"]), encoder()
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16), torch.backends.mkldnn.flags(enabled=False):
         features = model(videos())
         _, found = first_step(model)
     with torch.no_grad():
@@ -126,7 +130,13 @@ def test_bfloat16_is_near() -> None:
     for name, gradient in gradients.items():
         length += float(gradient.square().sum())
         apart += float((found[name] - gradient).square().sum())
-    assert 0 < apart < 0.05**2 * length
+    assert 0 < apart < 0.02**2 * length
+
+
+def test_compact_pools_change_nothing() -> None:
+    (loss, found), (expected, gradients) = first_step(encoder(compact_pools=True)), plain_first_step()
+    assert torch.equal(loss, expected)
+    assert all(torch.equal(found[name], gradient) for name, gradient in gradients.items())
 
 
 # folding
@@ -167,6 +177,12 @@ def test_a_folded_encoder_folds_every_unit() -> None:
     units = [unit for unit in encoder(fold_bn=True).modules() if isinstance(unit, ConvUnit)]
     assert len(units) == 57
     assert all(unit.folded for unit in units)
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_all_pools_are_compact_or_none_is(compact: bool) -> None:
+    pools = [layer.compact for layer in encoder(compact_pools=compact).modules() if isinstance(layer, SamePool)]
+    assert pools == 13 * [compact]
 
 
 # the optimiser

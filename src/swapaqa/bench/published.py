@@ -21,8 +21,7 @@ from swapaqa.models.clips import (
     freeze_batch_norm_statistics,
     has_live_batch_norm,
 )
-
-Sizes = tuple[int, int, int]
+from swapaqa.models.max_pool import Sizes
 
 
 def published_floats(video: Tensor, normalisation: str, dtype: torch.dtype = torch.float32) -> Tensor:

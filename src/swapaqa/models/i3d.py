@@ -12,8 +12,9 @@ The weights were trained on RGB in [-1, 1]; every AQA method feeds ImageNet-norm
 import logging
 import pickle
 import re
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 
 from swapaqa.errors import InputError
 from swapaqa.models.clips import Normalisation, VideoEncoder
+from swapaqa.models.max_pool import Sizes, Window, compact_max_pool, max_pool
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +71,12 @@ class I3D(nn.Module):
 
     def __init__(self, bn_eps: float = 1e-3, bn_momentum: float = 0.01) -> None:
         super().__init__()
-        self.conv3d_1a_7x7 = ConvUnit(3, 64, kernel=7, stride=2)
-        self.pool_2a = SamePool((1, 3, 3), (1, 2, 2))
+        # The ReLU between a convolution and a pool stands behind the pool: the same, on a quarter of the values.
+        self.conv3d_1a_7x7 = ConvUnit(3, 64, kernel=7, stride=2, activate=False)
+        self.pool_2a = SamePool((1, 3, 3), (1, 2, 2), activate=True)
         self.conv3d_2b_1x1 = ConvUnit(64, 64, kernel=1)
-        self.conv3d_2c_3x3 = ConvUnit(64, 192, kernel=3)
-        self.pool_3a = SamePool((1, 3, 3), (1, 2, 2))
+        self.conv3d_2c_3x3 = ConvUnit(64, 192, kernel=3, activate=False)
+        self.pool_3a = SamePool((1, 3, 3), (1, 2, 2), activate=True)
         self.mixed_3b = Mixed(*MIXED["3b"])
         self.mixed_3c = Mixed(*MIXED["3c"])
         self.pool_4a = SamePool((3, 3, 3), (2, 2, 2))
@@ -122,12 +125,15 @@ class I3D(nn.Module):
 class ConvUnit(nn.Module):
     """Convolution without bias, BatchNorm, ReLU; SAME padding for any size.
 
-    `folded`: convolution and BatchNorm as one convolution, see `fold_batch_norm`; for frozen statistics only.
+    `activate`: False where the ReLU comes later. `folded`: convolution and BatchNorm as one convolution, see
+    `fold_batch_norm`; for frozen statistics only.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, activate: bool = True
+    ) -> None:
         super().__init__()
-        self.kernel, self.stride, self.folded = kernel, stride, False
+        self.kernel, self.stride, self.activate, self.folded = kernel, stride, activate, False
         inside = kernel // 2 if stride == 1 else 0  # SAME at stride 1 is the same for every size
         self.conv3d = nn.Conv3d(in_channels, out_channels, kernel, stride, padding=inside, bias=False)
         self.batch3d = nn.BatchNorm3d(out_channels)
@@ -142,40 +148,48 @@ class ConvUnit(nn.Module):
             x = F.conv3d(x, weight, bias, self.conv3d.stride, self.conv3d.padding)
         else:
             x = self.batch3d(self.conv3d(x))
-        return F.relu(x, inplace=True)
+        # A CPU computes a small convolution of a single clip channels first, and pools so are ten times slower.
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+        return F.relu(x, inplace=True) if self.activate else x
 
 
 class SamePool(nn.Module):
-    """Max-pool of values that are not negative, with SAME padding.
+    """Max-pool with SAME padding, before or after a ReLU.
 
-    After a ReLU zero padding never decides a maximum, so the pool's own padding, which is ignored, gives the
-    same result without a copy: `front` on both sides, and one more at the back by rounding the size up.
+    With a ReLU zero padding never decides a maximum, so the pool's own padding, which is ignored, gives the same result
+    without a copy: `front` on both sides, and one more at the back by rounding the size up.
+
+    `activate`: ReLU of the result, for values that have not had theirs. `compact`: see `compact_max_pool`.
     """
 
-    def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
+    def __init__(self, kernel: Sizes, stride: Sizes, activate: bool = False) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel, self.stride, self.activate, self.compact = kernel, stride, activate, False
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) -> the same divided by the stride, rounded up."""
         sizes = zip(x.shape[2:], self.kernel, self.stride, strict=True)
-        front = [same_padding(*size)[0] for size in sizes]
-        return F.max_pool3d(x, self.kernel, self.stride, padding=front, ceil_mode=True)
+        front = cast(Sizes, tuple(same_padding(*size)[0] for size in sizes))
+        pool = compact_max_pool if self.compact else max_pool
+        x = pool(x, Window(self.kernel, self.stride, front))
+        return F.relu(x, inplace=True) if self.activate else x
 
 
 class Mixed(nn.Module):
-    """Inception block: four branches side by side, concatenated in their order."""
+    """Inception block: four branches side by side, concatenated in their order, and one ReLU over all."""
 
     def __init__(self, inputs: int, c0: int, c1a: int, c1b: int, c2a: int, c2b: int, c3: int) -> None:
         super().__init__()
-        self.branch_0 = ConvUnit(inputs, c0, kernel=1)
-        self.branch_1 = nn.Sequential(ConvUnit(inputs, c1a, kernel=1), ConvUnit(c1a, c1b, kernel=3))
-        self.branch_2 = nn.Sequential(ConvUnit(inputs, c2a, kernel=1), ConvUnit(c2a, c2b, kernel=3))
-        self.branch_3 = nn.Sequential(SamePool((3, 3, 3), (1, 1, 1)), ConvUnit(inputs, c3, kernel=1))
+        last = partial(ConvUnit, activate=False)
+        self.branch_0 = last(inputs, c0, kernel=1)
+        self.branch_1 = nn.Sequential(ConvUnit(inputs, c1a, kernel=1), last(c1a, c1b, kernel=3))
+        self.branch_2 = nn.Sequential(ConvUnit(inputs, c2a, kernel=1), last(c2a, c2b, kernel=3))
+        self.branch_3 = nn.Sequential(SamePool((3, 3, 3), (1, 1, 1)), last(inputs, c3, kernel=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, T, H, W) -> (N, c0 + c1b + c2b + c3, T, H, W)."""
-        return torch.cat([self.branch_0(x), self.branch_1(x), self.branch_2(x), self.branch_3(x)], dim=1)
+        branches = [self.branch_0(x), self.branch_1(x), self.branch_2(x), self.branch_3(x)]
+        return F.relu(torch.cat(branches, dim=1), inplace=True)  # kept once, not by every branch and here
 
 
 def fold_batch_norm(weight: Tensor, norm: nn.BatchNorm3d) -> tuple[Tensor, Tensor]:
@@ -200,11 +214,13 @@ def fold_batch_norm(weight: Tensor, norm: nn.BatchNorm3d) -> tuple[Tensor, Tenso
     return weight * scale.view(-1, 1, 1, 1, 1), norm.bias - norm.running_mean * scale
 
 
-def set_folding(network: I3D, folded: bool) -> None:
-    """Compute every convolution of the network with its BatchNorm as one from now on, or as two."""
-    for unit in network.modules():
-        if isinstance(unit, ConvUnit):
-            unit.folded = folded
+def set_measures(network: I3D, fold_bn: bool, compact_pools: bool) -> None:
+    """From now on compute convolution and BatchNorm as one or as two, and let pools keep little or much."""
+    for layer in network.modules():
+        if isinstance(layer, ConvUnit):
+            layer.folded = fold_bn
+        elif isinstance(layer, SamePool):
+            layer.compact = compact_pools
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -265,12 +281,13 @@ def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
     freeze_bn: bool,
     learning_rate: float | None,
     fold_bn: bool = False,
+    compact_pools: bool = False,
     clips_per_pass: int | None = None,
 ) -> VideoEncoder:
     """I3D over the clips of a video, with published weights from file `pretrained`, or from nothing with a warning.
 
-    `bn_eps` None is the layout's own value, and 1e-3 without a file; `fold_bn`: see `fold_batch_norm`; for the rest see
-    `VideoEncoder`.
+    `bn_eps` None is the layout's own value, and 1e-3 without a file; `fold_bn`: see `fold_batch_norm`; `compact_pools`:
+    see `compact_max_pool`; for the rest see `VideoEncoder`.
 
     Raises:
         InputError: `fold_bn` without `freeze_bn`; what `I3D.from_checkpoint` and `VideoEncoder` refuse.
@@ -286,7 +303,7 @@ def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
         network = I3D() if bn_eps is None else I3D(bn_eps)
     else:
         network = I3D.from_checkpoint(pretrained, bn_eps)
-    set_folding(network, fold_bn)
+    set_measures(network, fold_bn, compact_pools)
     return VideoEncoder(
         network, clip_frames, clip_stride, last_start, normalisation, freeze_bn, learning_rate, clips_per_pass
     )

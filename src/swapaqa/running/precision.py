@@ -1,7 +1,8 @@
 """Number formats that a device does not really compute in: half precision without a GPU.
 
 On a CPU without instructions for them single bfloat16 convolutions take 44 to 170 times the time of float32, and some
-operations do not exist; a run would seem to hang.
+operations do not exist; a run would seem to hang. On one with them (AVX512_BF16, oneDNN 3.12 in torch 2.13) the weight
+gradients of a 3x3x3 convolution over two frames, I3D's last blocks, are what lay in memory before, without a warning.
 """
 
 import logging
@@ -31,8 +32,8 @@ def refuse_half_on_cpu(trainer: DictConfig) -> None:
     """Raise InputError where `half_on_cpu`."""
     if half_on_cpu(trainer):
         raise InputError(
-            f"trainer.precision={trainer.precision} needs a GPU: a CPU takes many times longer with it than with "
-            f"trainer.precision={WIDE}, which works everywhere"
+            f"trainer.precision={trainer.precision} needs a GPU: on a CPU it takes many times longer or has "
+            f"wrong gradients; trainer.precision={WIDE} works everywhere"
         )
 
 
