@@ -130,7 +130,10 @@ class Loop:
     def run(self, batch: Batch) -> None:
         """A whole step, or encoding, of a batch as the loader hands it on."""
         self.clock.switch(TRANSFER)
-        batch = move_data_to_device(batch, self.device)
+        if self.arm.published:
+            batch = move_data_to_device(batch, self.device)
+        else:
+            batch = self.data.transfer_batch_to_device(batch, self.device, 0)
         self.clock.switch(NORMALISE if self.inference else SWAP)
         self.work(self.prepare(batch))
         self.clock.switch(None)

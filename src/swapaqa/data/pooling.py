@@ -9,6 +9,7 @@ from pytorch_lightning import LightningDataModule, Trainer
 from torch import Tensor
 
 from swapaqa.batch import Pair, Sample
+from swapaqa.data.upload import Upload
 from swapaqa.seeds import keyed_generator
 
 
@@ -44,6 +45,10 @@ class AugmentedData(LightningDataModule):
     seed: int
     done: tuple[int, int] = (0, 0)  # epoch, and its batches before the run was cut off
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.upload = Upload()
+
     def state_dict(self) -> dict[str, Any]:
         """Where in an epoch a checkpoint is."""
         assert self.trainer is not None
@@ -55,6 +60,14 @@ class AugmentedData(LightningDataModule):
     def place(self) -> tuple[int, int]:
         """Rank of this process, and number of processes."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def transfer_batch_to_device(
+        self,
+        batch: Sample | Pair,
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002
+    ) -> Sample | Pair:
+        return self.upload(batch, device)
 
     def on_after_batch_transfer(self, batch: Sample | Pair, dataloader_idx: int) -> Sample | Pair:  # noqa: ARG002
         """Bytes as (B, C, T, H, W); in training, augmented. Pairs are pooled: 2N videos exchange backgrounds."""

@@ -30,6 +30,8 @@ def max_pool(x: Tensor, window: Window) -> Tensor:
 
 def compact_max_pool(x: Tensor, window: Window) -> Tensor:
     """The same as `max_pool`, and the same gradient, in the memory of a byte or two for every value of the result."""
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return max_pool(x, window)
     return cast(Tensor, _CompactMaxPool.apply(x, window))
 
 
@@ -37,8 +39,9 @@ class _CompactMaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: Window) -> Tensor:
         result, index = F.max_pool3d(x, *window, ceil_mode=True, return_indices=True)
-        within = index.sub_(_window_starts(x.shape, result.shape, window, x.device))
-        ctx.save_for_backward(within.to(_smallest_integer(x.shape, window.kernel)))
+        within = torch.empty_like(index, dtype=_smallest_integer(x.shape, window.kernel))
+        torch.sub(index, _window_starts(x.shape, result.shape, window, x.device), out=within)  # in one pass on CUDA
+        ctx.save_for_backward(within)
         ctx.window, ctx.shape, ctx.layout = window, x.shape, _layout(x)
         return result
 
@@ -46,7 +49,7 @@ class _CompactMaxPool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (within,) = ctx.saved_tensors
-        index = within.long().add_(_window_starts(ctx.shape, within.shape, ctx.window, within.device))
+        index = within + _window_starts(ctx.shape, within.shape, ctx.window, within.device)  # int64, as the sum's other
         # The input is asked for and only its shape is read: memory that nobody writes costs nothing on a CPU.
         shape = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=ctx.layout)
         backward = torch.ops.aten.max_pool3d_with_indices_backward
