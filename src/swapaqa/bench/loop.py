@@ -1,5 +1,6 @@
 """The loop of one arm of a comparison: a training step, or the encoding of a video, part by part."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -97,6 +98,7 @@ class Loop:
 
     def __init__(self, arm: Arm, conf: Path, inference: bool) -> None:
         self.arm, self.inference = arm, inference
+        logging.getLogger("swapaqa.models.i3d").setLevel(logging.ERROR)  # random weights are what is wanted here
         words = (*arm.words, "trainer.precision=32-true") if arm.published else arm.words
         self.data, self.model, self.precision, self.device = assemble(conf, words)
         if arm.published:

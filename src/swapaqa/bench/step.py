@@ -12,7 +12,6 @@ been written and so are in memory. It is shown beside the step and not added to 
 
 import argparse
 import gc
-import logging
 import random
 import shlex
 import statistics
@@ -66,7 +65,6 @@ def add_step(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def bench_step(given: argparse.Namespace) -> None:
     """Print the tables of a comparison."""
-    logging.getLogger("swapaqa.models.i3d").setLevel(logging.ERROR)  # random weights are what is wanted here
     loops, refused = open_arms(given)
     device = next(iter(loops.values())).device
     console.print(f"{title(given, next(iter(loops.values())))}\n{describe(device)}", soft_wrap=True, highlight=False)
