@@ -38,9 +38,8 @@ def compact_max_pool(x: Tensor, window: Window) -> Tensor:
 class _CompactMaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: Window) -> Tensor:
-        result, index = F.max_pool3d(x, *window, ceil_mode=True, return_indices=True)
-        within = torch.empty_like(index, dtype=_smallest_integer(x.shape, window.kernel))
-        torch.sub(index, _window_starts(x.shape, result.shape, window, x.device), out=within)  # in one pass on CUDA
+        pool = _pool_clip_by_clip if x.device.type == "cpu" else _pool_at_once
+        result, within = pool(x, window)
         ctx.save_for_backward(within)
         ctx.window, ctx.shape, ctx.layout = window, x.shape, _layout(x)
         return result
@@ -49,11 +48,57 @@ class _CompactMaxPool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (within,) = ctx.saved_tensors
-        index = within + _window_starts(ctx.shape, within.shape, ctx.window, within.device)  # int64, as the sum's other
-        # The input is asked for and only its shape is read: memory that nobody writes costs nothing on a CPU.
-        shape = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=ctx.layout)
-        backward = torch.ops.aten.max_pool3d_with_indices_backward
-        return backward(gradient, shape, *ctx.window, DILATION, True, index), None
+        gradient = gradient.contiguous(memory_format=ctx.layout)
+        # The input is asked for and only its shape is read; on a CPU the gradient is written into it.
+        like = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=ctx.layout)
+        spread = _spread_clip_by_clip if gradient.device.type == "cpu" else _spread_at_once
+        return spread(gradient, within, like, ctx.window), None
+
+
+def _pool_at_once(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    """The pooled values, and how far from the first place of its window each lies: both (N, C, T', H', W')."""
+    result, index = F.max_pool3d(x, *window, ceil_mode=True, return_indices=True)
+    within = torch.empty_like(index, dtype=_smallest_integer(x.shape, window.kernel))
+    return result, torch.sub(index, _window_starts(x.shape, result.shape, window, x.device), out=within)
+
+
+def _spread_at_once(gradient: Tensor, within: Tensor, like: Tensor, window: Window) -> Tensor:
+    """The gradient (N, C, T', H', W') at the places of the maxima: (N, C, T, H, W)."""
+    index = within + _window_starts(like.shape, within.shape, window, within.device)  # int64, as the sum's other half
+    return torch.ops.aten.max_pool3d_with_indices_backward(gradient, like, *window, DILATION, True, index)
+
+
+def _pool_clip_by_clip(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    """As `_pool_at_once`, in one small buffer for the indices: on a CPU fresh memory costs more than the arithmetic."""
+    shape, layout = (len(x), x.shape[1], *_pooled_sizes(x.shape, window)), _layout(x)
+    result = torch.empty(shape, dtype=x.dtype, memory_format=layout)
+    within = torch.empty(shape, dtype=_smallest_integer(x.shape, window.kernel), memory_format=layout)
+    index = torch.empty_like(within[:1], dtype=torch.int64)
+    starts = _window_starts(x.shape, result.shape, window, x.device)
+    for clip, pooled, distance in zip(x.split(1), result.split(1), within.split(1), strict=True):
+        torch.ops.aten.max_pool3d_with_indices.out(clip, *window, DILATION, True, out=pooled, indices=index)
+        distance.copy_(index.sub_(starts))
+    return result, within
+
+
+def _spread_clip_by_clip(gradient: Tensor, within: Tensor, like: Tensor, window: Window) -> Tensor:
+    """As `_spread_at_once`, into `like`."""
+    index = torch.empty_like(within[:1], dtype=torch.int64)
+    starts = _window_starts(like.shape, within.shape, window, within.device)
+    backward = torch.ops.aten.max_pool3d_with_indices_backward.grad_input
+    for of_clip, distance, clip in zip(gradient.split(1), within.split(1), like.split(1), strict=True):
+        index.copy_(distance).add_(starts)
+        backward(of_clip, clip, *window, DILATION, True, index, grad_input=clip)
+    return like
+
+
+def _pooled_sizes(shape: torch.Size, window: Window) -> Sizes:
+    """T', H', W'. An incomplete window at the back counts unless it begins in the padding there."""
+    sizes = []
+    for size, kernel, stride, padding in zip(shape[2:], *window, strict=True):
+        count = -(-(size + 2 * padding - kernel) // stride) + 1
+        sizes.append(count - 1 if (count - 1) * stride >= size + padding else count)
+    return cast(Sizes, tuple(sizes))
 
 
 def _window_starts(shape: torch.Size, result: torch.Size, window: Window, device: torch.device) -> Tensor:
