@@ -7,20 +7,20 @@ import torch
 from torch import Tensor
 
 from swapaqa.bench.counting import SavedTensors
-from swapaqa.models.max_pool import Window, compact_max_pool, max_pool
+from swapaqa.models.max_pool import PoolWindow, compact_max_pool, max_pool
 
 WINDOWS = [  # I3D's, over sizes that leave incomplete windows
-    (Window((1, 3, 3), (1, 2, 2), (0, 0, 0)), (4, 11, 10)),
-    (Window((3, 3, 3), (1, 1, 1), (1, 1, 1)), (5, 7, 6)),
-    (Window((3, 3, 3), (2, 2, 2), (0, 0, 0)), (4, 8, 9)),
-    (Window((2, 2, 2), (2, 2, 2), (0, 0, 0)), (3, 7, 7)),
-    (Window((3, 3, 3), (1, 1, 1), (1, 1, 1)), (1, 2, 1)),
+    (PoolWindow((1, 3, 3), (1, 2, 2), (0, 0, 0)), (4, 11, 10)),
+    (PoolWindow((3, 3, 3), (1, 1, 1), (1, 1, 1)), (5, 7, 6)),
+    (PoolWindow((3, 3, 3), (2, 2, 2), (0, 0, 0)), (4, 8, 9)),
+    (PoolWindow((2, 2, 2), (2, 2, 2), (0, 0, 0)), (3, 7, 7)),
+    (PoolWindow((3, 3, 3), (1, 1, 1), (1, 1, 1)), (1, 2, 1)),
 ]
 BYTES = [  # for every maximum: the distance from the first to the last place of a window has to fit
-    (Window((1, 3, 3), (1, 2, 2), (0, 0, 0)), (2, 4, 126), 1),  # 2 * 126 + 2 = 254
-    (Window((1, 3, 3), (1, 2, 2), (0, 0, 0)), (2, 4, 127), 2),
-    (Window((3, 3, 3), (1, 1, 1), (1, 1, 1)), (3, 126, 128), 2),  # (2 * 126 + 2) * 128 + 2 = 32514
-    (Window((3, 3, 3), (1, 1, 1), (1, 1, 1)), (3, 127, 128), 4),
+    (PoolWindow((1, 3, 3), (1, 2, 2), (0, 0, 0)), (2, 4, 126), 1),  # 2 * 126 + 2 = 254
+    (PoolWindow((1, 3, 3), (1, 2, 2), (0, 0, 0)), (2, 4, 127), 2),
+    (PoolWindow((3, 3, 3), (1, 1, 1), (1, 1, 1)), (3, 126, 128), 2),  # (2 * 126 + 2) * 128 + 2 = 32514
+    (PoolWindow((3, 3, 3), (1, 1, 1), (1, 1, 1)), (3, 127, 128), 4),
 ]
 LAYOUTS = [torch.contiguous_format, torch.channels_last_3d]
 NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -32,7 +32,7 @@ def drawn(size: tuple[int, int, int], dtype: torch.dtype = torch.float32) -> Ten
     return torch.randint(-9, 3, (2, 3, *size), generator=torch.Generator().manual_seed(0)).to(dtype)
 
 
-def with_gradient(pool: Callable[[Tensor, Window], Tensor], x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+def with_gradient(pool: Callable[[Tensor, PoolWindow], Tensor], x: Tensor, window: PoolWindow) -> tuple[Tensor, Tensor]:
     given = x.clone(memory_format=torch.preserve_format).requires_grad_()
     result = pool(given, window)
     result.backward(torch.arange(1.0, result.numel() + 1, device=x.device).view_as(result).to(x.dtype))
@@ -44,7 +44,7 @@ def with_gradient(pool: Callable[[Tensor, Window], Tensor], x: Tensor, window: W
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize(("window", "size"), [*WINDOWS, (BYTES[-1][0], BYTES[-1][1])])
 def test_values_and_gradients_are_pytorchs(
-    window: Window, size: tuple[int, int, int], dtype: torch.dtype, layout: torch.memory_format, device: str
+    window: PoolWindow, size: tuple[int, int, int], dtype: torch.dtype, layout: torch.memory_format, device: str
 ) -> None:
     x = drawn(size, dtype).to(device).contiguous(memory_format=layout)
     found, expected = with_gradient(compact_max_pool, x, window), with_gradient(max_pool, x, window)
@@ -55,7 +55,7 @@ def test_values_and_gradients_are_pytorchs(
 
 def test_a_gradient_goes_to_the_first_of_equal_maxima_by_hand() -> None:
     x = torch.tensor([[1.0, 5.0, 5.0], [5.0, 0.0, 2.0]]).view(1, 1, 1, 2, 3).requires_grad_()
-    result = compact_max_pool(x, Window((1, 2, 2), (1, 1, 1), (0, 0, 0)))
+    result = compact_max_pool(x, PoolWindow((1, 2, 2), (1, 1, 1), (0, 0, 0)))
     assert result.flatten().tolist() == [5.0, 5.0]
     result.sum().backward()
     assert x.grad is not None
@@ -63,7 +63,7 @@ def test_a_gradient_goes_to_the_first_of_equal_maxima_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("window", "size", "nbytes"), BYTES)
-def test_what_is_kept(window: Window, size: tuple[int, int, int], nbytes: int) -> None:
+def test_what_is_kept(window: PoolWindow, size: tuple[int, int, int], nbytes: int) -> None:
     saved = SavedTensors([])
     with torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda kept: kept.tensor):
         result = compact_max_pool(drawn(size).requires_grad_(), window)

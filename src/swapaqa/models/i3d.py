@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from swapaqa.errors import InputError
 from swapaqa.models.clips import Normalisation, VideoEncoder
-from swapaqa.models.max_pool import Sizes, Window, compact_max_pool, max_pool
+from swapaqa.models.max_pool import PoolWindow, Sizes, compact_max_pool, max_pool
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class SamePool(nn.Module):
         sizes = zip(x.shape[2:], self.kernel, self.stride, strict=True)
         front = cast(Sizes, tuple(same_padding(*size)[0] for size in sizes))
         pool = compact_max_pool if self.compact else max_pool
-        x = pool(x, Window(self.kernel, self.stride, front))
+        x = pool(x, PoolWindow(self.kernel, self.stride, front))
         return F.relu(x, inplace=True) if self.activate else x
 
 

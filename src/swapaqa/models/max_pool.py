@@ -15,7 +15,7 @@ Sizes = tuple[int, int, int]  # frames, rows, columns
 DILATION = (1, 1, 1)
 
 
-class Window(NamedTuple):
+class PoolWindow(NamedTuple):
     """What a max-pool looks at. Padding never wins: it is outside, not zero. Incomplete windows at the back count."""
 
     kernel: Sizes
@@ -23,12 +23,12 @@ class Window(NamedTuple):
     padding: Sizes
 
 
-def max_pool(x: Tensor, window: Window) -> Tensor:
+def max_pool(x: Tensor, window: PoolWindow) -> Tensor:
     """(N, C, T, H, W) -> (N, C, T', H', W'), by PyTorch's own operation and with what that keeps."""
     return F.max_pool3d(x, *window, ceil_mode=True)
 
 
-def compact_max_pool(x: Tensor, window: Window) -> Tensor:
+def compact_max_pool(x: Tensor, window: PoolWindow) -> Tensor:
     """The same as `max_pool`, and the same gradient, in the memory of a byte or two for every value of the result."""
     if not (torch.is_grad_enabled() and x.requires_grad):
         return max_pool(x, window)
@@ -37,7 +37,7 @@ def compact_max_pool(x: Tensor, window: Window) -> Tensor:
 
 class _CompactMaxPool(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, window: Window) -> Tensor:
+    def forward(ctx: Any, x: Tensor, window: PoolWindow) -> Tensor:
         pool = _pool_clip_by_clip if x.device.type == "cpu" else _pool_at_once
         result, within = pool(x, window)
         ctx.save_for_backward(within)
@@ -55,20 +55,20 @@ class _CompactMaxPool(torch.autograd.Function):
         return spread(gradient, within, like, ctx.window), None
 
 
-def _pool_at_once(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+def _pool_at_once(x: Tensor, window: PoolWindow) -> tuple[Tensor, Tensor]:
     """The pooled values, and how far from the first place of its window each lies: both (N, C, T', H', W')."""
     result, index = F.max_pool3d(x, *window, ceil_mode=True, return_indices=True)
     within = torch.empty_like(index, dtype=_smallest_integer(x.shape, window.kernel))
     return result, torch.sub(index, _window_starts(x.shape, result.shape, window, x.device), out=within)
 
 
-def _spread_at_once(gradient: Tensor, within: Tensor, like: Tensor, window: Window) -> Tensor:
+def _spread_at_once(gradient: Tensor, within: Tensor, like: Tensor, window: PoolWindow) -> Tensor:
     """The gradient (N, C, T', H', W') at the places of the maxima: (N, C, T, H, W)."""
     index = within + _window_starts(like.shape, within.shape, window, within.device)  # int64, as the sum's other half
     return torch.ops.aten.max_pool3d_with_indices_backward(gradient, like, *window, DILATION, True, index)
 
 
-def _pool_clip_by_clip(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+def _pool_clip_by_clip(x: Tensor, window: PoolWindow) -> tuple[Tensor, Tensor]:
     """As `_pool_at_once`, in one small buffer for the indices: on a CPU fresh memory costs more than the arithmetic."""
     shape, layout = (len(x), x.shape[1], *_pooled_sizes(x.shape, window)), _layout(x)
     result = torch.empty(shape, dtype=x.dtype, memory_format=layout)
@@ -81,7 +81,7 @@ def _pool_clip_by_clip(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     return result, within
 
 
-def _spread_clip_by_clip(gradient: Tensor, within: Tensor, like: Tensor, window: Window) -> Tensor:
+def _spread_clip_by_clip(gradient: Tensor, within: Tensor, like: Tensor, window: PoolWindow) -> Tensor:
     """As `_spread_at_once`, into `like`."""
     index = torch.empty_like(within[:1], dtype=torch.int64)
     starts = _window_starts(like.shape, within.shape, window, within.device)
@@ -92,7 +92,7 @@ def _spread_clip_by_clip(gradient: Tensor, within: Tensor, like: Tensor, window:
     return like
 
 
-def _pooled_sizes(shape: torch.Size, window: Window) -> Sizes:
+def _pooled_sizes(shape: torch.Size, window: PoolWindow) -> Sizes:
     """T', H', W'. An incomplete window at the back counts unless it begins in the padding there."""
     sizes = []
     for size, kernel, stride, padding in zip(shape[2:], *window, strict=True):
@@ -101,7 +101,7 @@ def _pooled_sizes(shape: torch.Size, window: Window) -> Sizes:
     return cast(Sizes, tuple(sizes))
 
 
-def _window_starts(shape: torch.Size, result: torch.Size, window: Window, device: torch.device) -> Tensor:
+def _window_starts(shape: torch.Size, result: torch.Size, window: PoolWindow, device: torch.device) -> Tensor:
     """(T', H', W'): where each window begins in the flat (T, H, W) of the input; before it, in the padding, below 0."""
     frames, rows, columns = (
         torch.arange(count, device=device) * stride - padding
