@@ -92,8 +92,8 @@ def _elapsed(start: "float | torch.cuda.Event", end: "float | torch.cuda.Event")
 class Loop:
     """A model with what a step needs: ours as training has it, or the published form.
 
-    The published form is float32 whatever the configuration says. It shares loading, transfer, the swap's algorithm
-    (on floats) and the head with ours: the swap is compared by `bench augment`, loading by `bench loader`.
+    The published form is float32 whatever the configuration says. It shares loading, the swap's algorithm (on
+    floats) and the head with ours: the swap is compared by `bench augment`, loading by `bench loader`.
     """
 
     def __init__(self, arm: Arm, conf: Path, inference: bool) -> None:

@@ -148,7 +148,7 @@ class ConvUnit(nn.Module):
             x = F.conv3d(x, weight, bias, self.conv3d.stride, self.conv3d.padding)
         else:
             x = self.batch3d(self.conv3d(x))
-        # A CPU computes a small convolution of a single clip channels first, and pools so are ten times slower.
+        # On a CPU a small convolution of a single clip comes out channels first, where pools take ten times longer.
         x = x.contiguous(memory_format=torch.channels_last_3d)
         return F.relu(x, inplace=True) if self.activate else x
 

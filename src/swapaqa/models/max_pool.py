@@ -1,7 +1,7 @@
 """A max-pool that keeps little for its backward pass: where in its window every maximum lies.
 
 PyTorch's own keeps the whole input, of which its backward pass needs no more than the shape, and eight bytes for every
-maximum. Here it is one byte or two, and what is handed on, down to the bit, is the same in both directions.
+maximum. Here it is one byte or two at the usual sizes, and what is handed on is the same in both directions.
 """
 
 from typing import Any, NamedTuple, cast
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 Sizes = tuple[int, int, int]  # frames, rows, columns
 DILATION = (1, 1, 1)
+VECTOR = 16  # channels
 
 
 class PoolWindow(NamedTuple):
@@ -29,8 +30,13 @@ def max_pool(x: Tensor, window: PoolWindow) -> Tensor:
 
 
 def compact_max_pool(x: Tensor, window: PoolWindow) -> Tensor:
-    """The same as `max_pool`, and the same gradient, in the memory of a byte or two for every value of the result."""
-    if not (torch.is_grad_enabled() and x.requires_grad):
+    """The same as `max_pool`, and the same gradient, in the memory of a byte or two for every value of the result.
+
+    It is `max_pool` where no gradient is asked for, and on a CPU where the channels do not fill whole vectors: for the
+    rest PyTorch's kernel gives a window that is -inf throughout an index outside of it, which cannot be kept so short.
+    """
+    odd = x.device.type == "cpu" and x.shape[1] % VECTOR > 0
+    if odd or not (torch.is_grad_enabled() and x.requires_grad):
         return max_pool(x, window)
     return cast(Tensor, _CompactMaxPool.apply(x, window))
 
@@ -38,10 +44,11 @@ def compact_max_pool(x: Tensor, window: PoolWindow) -> Tensor:
 class _CompactMaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: PoolWindow) -> Tensor:
-        pool = _pool_clip_by_clip if x.device.type == "cpu" else _pool_at_once
-        result, within = pool(x, window)
-        ctx.save_for_backward(within)
         ctx.window, ctx.shape, ctx.layout = window, x.shape, _layout(x)
+        # A slice of what could lie either way may be taken for the other one, so only what lies one way is sliced.
+        ctx.by_clip = x.device.type == "cpu" and not x.is_contiguous() and ctx.layout is torch.channels_last_3d
+        result, within = (_pool_clip_by_clip if ctx.by_clip else _pool_at_once)(x, window)
+        ctx.save_for_backward(within)
         return result
 
     @staticmethod
@@ -49,9 +56,9 @@ class _CompactMaxPool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (within,) = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=ctx.layout)
-        # The input is asked for and only its shape is read; on a CPU the gradient is written into it.
+        # The operation takes the input and reads no more than its shape; clip by clip the gradient is written into it.
         like = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=ctx.layout)
-        spread = _spread_clip_by_clip if gradient.device.type == "cpu" else _spread_at_once
+        spread = _spread_clip_by_clip if ctx.by_clip else _spread_at_once
         return spread(gradient, within, like, ctx.window), None
 
 
@@ -70,7 +77,7 @@ def _spread_at_once(gradient: Tensor, within: Tensor, like: Tensor, window: Pool
 
 def _pool_clip_by_clip(x: Tensor, window: PoolWindow) -> tuple[Tensor, Tensor]:
     """As `_pool_at_once`, in one small buffer for the indices: on a CPU fresh memory costs more than the arithmetic."""
-    shape, layout = (len(x), x.shape[1], *_pooled_sizes(x.shape, window)), _layout(x)
+    shape, layout = (len(x), x.shape[1], *_pooled_sizes(x.shape, window)), torch.channels_last_3d
     result = torch.empty(shape, dtype=x.dtype, memory_format=layout)
     within = torch.empty(shape, dtype=_smallest_integer(x.shape, window.kernel), memory_format=layout)
     index = torch.empty_like(within[:1], dtype=torch.int64)
