@@ -105,6 +105,18 @@ def test_intervals_are_the_same_every_time_and_in_every_order_of_calls() -> None
     assert statistics.interval("spearman", [scores]) == first
 
 
+def test_rounding_does_not_decide_an_interval() -> None:
+    """Resamples of every video once are the test set itself: ties with it, in whatever order they are summed."""
+    generator = np.random.default_rng(0)
+    for _ in range(10):
+        true, predicted = generator.random(6), generator.random(6)
+        one, other = (
+            statistics.interval("relative_l2_x100", [Scores(predicted * factor, true * factor)])
+            for factor in (1, 1 / 3)
+        )
+        assert one == pytest.approx(other, rel=1e-9)
+
+
 def test_what_is_constant_has_no_correlation_and_no_interval() -> None:
     true = np.arange(5.0)
     constant = Scores(np.full(5, 3.0), true)
