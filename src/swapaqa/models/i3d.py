@@ -10,8 +10,6 @@ The weights were trained on RGB in [-1, 1]; every AQA method feeds ImageNet-norm
 """
 
 import logging
-import pickle
-import re
 from functools import partial
 from pathlib import Path
 from typing import Self, cast
@@ -22,6 +20,7 @@ from torch.nn import functional as F
 
 from swapaqa.errors import InputError
 from swapaqa.models.clips import Normalisation, VideoEncoder
+from swapaqa.models.i3d_weights import is_piergiajs, read_weights, renamed
 from swapaqa.models.max_pool import PoolWindow, Sizes, compact_max_pool, max_pool
 
 log = logging.getLogger(__name__)
@@ -39,22 +38,10 @@ MIXED = {
     "5c": (832, 384, 192, 384, 48, 128, 128),
 }
 
-# From our (hassony2's) key to piergiaj's.
-PIERGIAJ_NAMES = (
-    (r"^conv3d_", "Conv3d_"),
-    (r"^mixed_", "Mixed_"),
-    (r"\.batch3d\.", ".bn."),
-    (r"\.branch_0\.", ".b0."),
-    (r"\.branch_([12])\.0\.", r".b\1a."),
-    (r"\.branch_([12])\.1\.", r".b\1b."),
-    (r"\.branch_3\.1\.", ".b3b."),
-)
-LOGITS = re.compile(r"(conv3d_0c_1x1|logits)\.conv3d\.(weight|bias)")  # 400 or 157 classes, dropped
 FOLDING_REFUSED = (
     "backbone.fold_bn=true needs frozen statistics of BatchNorm, and these are the batch's own: say "
     "backbone.freeze_bn=true or backbone.fold_bn=false"
 )
-BATCH_COUNT = "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
 
 
 class I3D(nn.Module):
@@ -110,15 +97,12 @@ class I3D(nn.Module):
         Raises:
             InputError: the file cannot be read or is not an I3D: keys missing, strange, of another shape.
         """
-        weights = _read_weights(Path(path))
-        piergiaj = any(key.startswith(("Conv3d_", "Mixed_")) for key in weights)
+        weights = read_weights(Path(path))
+        piergiaj = is_piergiajs(weights)
         eps, momentum = (1e-3, 0.01) if piergiaj else (1e-5, 0.1)
         network = cls(eps if bn_eps is None else bn_eps, momentum)
-        own = {key: value for key, value in network.state_dict().items() if not key.endswith(BATCH_COUNT)}
-        published = {key: _piergiaj_name(key) if piergiaj else key for key in own}
-        _check_weights(Path(path), weights, {published[key]: value.shape for key, value in own.items()})
         # A plain dict: one with the metadata of a newer PyTorch would have to hold the batch counts.
-        network.load_state_dict({key: weights[published[key]] for key in own})
+        network.load_state_dict(renamed(Path(path), weights, network.state_dict(), piergiaj))
         return network
 
 
@@ -227,48 +211,6 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Zeros (front, back) so that a window of `kernel` every `stride` gives ceil(size / stride) outputs."""
     total = max(kernel - (size % stride or stride), 0)
     return total // 2, total - total // 2
-
-
-def _piergiaj_name(key: str) -> str:
-    for pattern, replacement in PIERGIAJ_NAMES:
-        key = re.sub(pattern, replacement, key)
-    return key
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    """The file's tensors by key, without the wrappings of a training script or of DataParallel."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name an I3D checkpoint") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a PyTorch file of plain tensors; name an I3D checkpoint") from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(f"{path}: holds no state dict; name an I3D checkpoint")
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
-
-
-def _check_weights(path: Path, weights: dict[str, Tensor], shapes: dict[str, torch.Size]) -> None:
-    """Refuse weights that are not exactly those of `shapes`, but for classifier and batch counts."""
-    missing = [key for key in shapes if key not in weights]
-    ignored = {key.rsplit(".", 1)[0] + f".{BATCH_COUNT}" for key in shapes if key.endswith("running_mean")}
-    strange = [key for key in weights if key not in shapes and key not in ignored and not LOGITS.fullmatch(key)]
-    if missing or strange:
-        raise InputError(f"{path}: not an I3D: {_listed('missing', missing)}, {_listed('strange', strange)}")
-    wrong = [
-        f"{key} {tuple(weights[key].shape)} instead of {tuple(shape)}"
-        for key, shape in shapes.items()
-        if weights[key].shape != shape
-    ]
-    if wrong:
-        raise InputError(f"{path}: not an RGB I3D: {_listed('of another shape', wrong)}")
-
-
-def _listed(what: str, keys: list[str]) -> str:
-    some = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
-    return f"{len(keys)} keys {what}" + (f" ({some})" if keys else "")
 
 
 def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 Sizes = tuple[int, int, int]  # frames, rows, columns
 DILATION = (1, 1, 1)
-VECTOR = 16  # channels
+VECTOR = 64  # bytes, the widest of a CPU
 
 
 class PoolWindow(NamedTuple):
@@ -35,7 +35,7 @@ def compact_max_pool(x: Tensor, window: PoolWindow) -> Tensor:
     It is `max_pool` where no gradient is asked for, and on a CPU where the channels do not fill whole vectors: for the
     rest PyTorch's kernel gives a window that is -inf throughout an index outside of it, which cannot be kept so short.
     """
-    odd = x.device.type == "cpu" and x.shape[1] % VECTOR > 0
+    odd = x.device.type == "cpu" and x.shape[1] * x.element_size() % VECTOR > 0
     if odd or not (torch.is_grad_enabled() and x.requires_grad):
         return max_pool(x, window)
     return cast(Tensor, _CompactMaxPool.apply(x, window))

@@ -1,0 +1,86 @@
+"""Files of published I3D weights: two layouts of one network, brought to our names.
+
+Ours are those of hassony2's `model_rgb.pth`; piergiaj's `rgb_imagenet.pt` and `rgb_i3d_pretrained.pt` are renamed.
+"""
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from swapaqa.errors import InputError
+
+# From our (hassony2's) key to piergiaj's.
+PIERGIAJ_NAMES = (
+    (r"^conv3d_", "Conv3d_"),
+    (r"^mixed_", "Mixed_"),
+    (r"\.batch3d\.", ".bn."),
+    (r"\.branch_0\.", ".b0."),
+    (r"\.branch_([12])\.0\.", r".b\1a."),
+    (r"\.branch_([12])\.1\.", r".b\1b."),
+    (r"\.branch_3\.1\.", ".b3b."),
+)
+LOGITS = re.compile(r"(conv3d_0c_1x1|logits)\.conv3d\.(weight|bias)")  # 400 or 157 classes, dropped
+BATCH_COUNT = "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
+
+
+def is_piergiajs(weights: Mapping[str, Tensor]) -> bool:
+    """Whether the keys are of piergiaj's layout."""
+    return any(key.startswith(("Conv3d_", "Mixed_")) for key in weights)
+
+
+def renamed(path: Path, weights: dict[str, Tensor], state: Mapping[str, Tensor], piergiaj: bool) -> dict[str, Tensor]:
+    """The weights under the keys of `state`, our network's, without its batch counts.
+
+    Raises:
+        InputError: they are not exactly those of `state`: missing, strange, of another shape. It names `path`.
+    """
+    own = {key: value for key, value in state.items() if not key.endswith(BATCH_COUNT)}
+    published = {key: _piergiaj_name(key) if piergiaj else key for key in own}
+    _check_weights(path, weights, {published[key]: value.shape for key, value in own.items()})
+    return {key: weights[published[key]] for key in own}
+
+
+def _piergiaj_name(key: str) -> str:
+    for pattern, replacement in PIERGIAJ_NAMES:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The file's tensors by key, without the wrappings of a training script or of DataParallel."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name an I3D checkpoint") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a PyTorch file of plain tensors; name an I3D checkpoint") from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise InputError(f"{path}: holds no state dict; name an I3D checkpoint")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _check_weights(path: Path, weights: dict[str, Tensor], shapes: dict[str, torch.Size]) -> None:
+    """Refuse weights that are not exactly those of `shapes`, but for classifier and batch counts."""
+    missing = [key for key in shapes if key not in weights]
+    ignored = {key.rsplit(".", 1)[0] + f".{BATCH_COUNT}" for key in shapes if key.endswith("running_mean")}
+    strange = [key for key in weights if key not in shapes and key not in ignored and not LOGITS.fullmatch(key)]
+    if missing or strange:
+        raise InputError(f"{path}: not an I3D: {_listed('missing', missing)}, {_listed('strange', strange)}")
+    wrong = [
+        f"{key} {tuple(weights[key].shape)} instead of {tuple(shape)}"
+        for key, shape in shapes.items()
+        if weights[key].shape != shape
+    ]
+    if wrong:
+        raise InputError(f"{path}: not an RGB I3D: {_listed('of another shape', wrong)}")
+
+
+def _listed(what: str, keys: list[str]) -> str:
+    some = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+    return f"{len(keys)} keys {what}" + (f" ({some})" if keys else "")
