@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,3 +126,30 @@ def test_a_plan_without_a_sweep_is_refused(tmp_path: Path, train_inside) -> None
     done = train_inside(tmp_path, "plan=true")
     assert done.returncode == 2
     assert "plan=true lists the jobs of a sweep and needs --multirun" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_in_two_processes_has_the_numbers_of_one(tmp_path: Path, demo_cache: Path, small_demo: list[str]) -> None:
+    """The program, to its last file; `test_many_processes.py` has the methods, and float32, step by step."""
+    exact = ["trainer.precision=64-true", "aug.pool=global", "data.batch_size=4", "trainer.max_epochs=3"]
+    results = []
+    for count in (1, 2):
+        several = TWO[:3] if count == 2 else ["trainer.devices=1", "trainer.accelerator=cpu"]
+        words = [*small_demo, *several, *exact, f"hydra.run.dir={tmp_path}/{count}"]
+        done = run_forked("src.train", words, isolated(tmp_path, demo_cache) | {"OMP_NUM_THREADS": "1"}, timeout=280)
+        assert done.returncode == 0, done.stderr
+        results.append(json.loads((tmp_path / str(count) / "result.json").read_text()))
+    one, two = results
+    assert (one["world_size"], two["world_size"]) == (1, 2)
+    for key in ("predictions", "metrics", "replaced_share"):
+        for (place, value), (_, other) in zip(numbers(one[key]), numbers(two[key]), strict=True):
+            expected = pytest.approx(value, rel=1e-8, abs=1e-8) if isinstance(value, float) else value
+            assert other == expected, f"{key}{place}"
+
+
+def numbers(tree: Any, place: str = "") -> list[tuple[str, Any]]:
+    """Every leaf of a result, by where it is."""
+    if isinstance(tree, dict | list):
+        parts = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        return [leaf for key, part in parts for leaf in numbers(part, f"{place}.{key}")]
+    return [(place, tree)]

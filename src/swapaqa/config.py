@@ -27,7 +27,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from swapaqa.errors import InputError
-from swapaqa.running import processes, resolvers
+from swapaqa.running import orphans, processes, resolvers
 from swapaqa.running.interruption import NO_ROOM
 
 TOP_LEVEL = (
@@ -46,6 +46,8 @@ def run_recipe(main: Callable[[], None]) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
     """
+    if orphans.PARENT in os.environ or processes.place() is not None:
+        orphans.watch_parent()
     if os.environ.get("HYDRA_FULL_ERROR") and not os.environ.get(SHORT_ERRORS):
         if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
             main()

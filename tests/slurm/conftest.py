@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from swapaqa.running.processes import end_with_parent
+from swapaqa.running.orphans import end_with_parent
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
 CONFIGURATION = """

@@ -4,7 +4,6 @@ Under `--multirun` Lightning's own launcher would run the whole sweep again in e
 processes never go through Hydra: they read the job's resolved configuration from its folder (`swapaqa.running.worker`).
 """
 
-import ctypes
 import logging
 import os
 import signal
@@ -23,10 +22,10 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from swapaqa.errors import InputError
+from swapaqa.running import orphans
 from swapaqa.running.interruption import STOPPED, handle_sigterm
 from swapaqa.running.jobs import failure, write_failure
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 BY_SIGTERM = (STOPPED, -signal.SIGTERM)  # saved and left, or still at its start
 FROM_OUTSIDE = ("TORCHELASTIC_", "SLURM_", "TORCHRUN_")
 SITE = "SLURM_CONF"  # where the cluster is, not what was started on it
@@ -118,7 +117,7 @@ def run_job(folder: Path, count: int) -> int:
     SIGTERM is passed on and waited for. A status that no process explained is explained in `failed.txt`.
     """
     command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
-    job = subprocess.Popen(command, preexec_fn=end_with_parent)
+    job = subprocess.Popen(command, preexec_fn=orphans.end_with_parent, env=os.environ | orphans.environment())
 
     passed_on = []
 
@@ -161,6 +160,7 @@ def run_group(folder: Path, count: int) -> int:
     """Start `count` processes of one run under torch's elastic agent, on a free port; the exit status."""
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the process that fails says why
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
+    os.environ |= orphans.environment()
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -182,9 +182,3 @@ def run_group(folder: Path, count: int) -> int:
     except SignalException:
         return STOPPED
     return 0
-
-
-def end_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when the parent dies, even by kill -9: no process of a run is left behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

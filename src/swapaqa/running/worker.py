@@ -21,7 +21,6 @@ LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"  # Hydra's
 
 def main() -> None:
     folder, count = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    processes.end_with_parent()
     first = os.environ.get("RANK", "0") == "0"
     handlers: list[logging.Handler] = [logging.StreamHandler(), *([logging.FileHandler(folder / "train.log")] * first)]
     logging.basicConfig(level=logging.INFO if first else logging.WARNING, format=LOG_FORMAT, handlers=handlers)
