@@ -171,7 +171,8 @@ class VideoData(AugmentedData):
         train, val = self._cut(self.read_split("train"))
         records = {"train": train} | ({"val": val} if val else {})
         records |= {split: self.read_split(split) for split in self.test_splits}
-        store = FrameStore(self.cache, (self.geometry.height, self.geometry.width), self.video_reader)
+        size = (self.geometry.height, self.geometry.width)
+        store = FrameStore(self.cache, size, self.video_reader, self.geometry.resize)
         self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
         for split, chosen in records.items():
             self.items[split] = self._items(chosen)

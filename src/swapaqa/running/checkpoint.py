@@ -122,7 +122,8 @@ def prepare(data: VideoData, exemplars: Encoded | None) -> None:
     if data.voters and exemplars is None:
         data.setup()
         return
-    store = FrameStore(data.cache, (data.geometry.height, data.geometry.width), data.video_reader)
+    size = (data.geometry.height, data.geometry.width)
+    store = FrameStore(data.cache, size, data.video_reader, data.geometry.resize)
     data.reader = SampleReader(data.frames, data.geometry, data.boxes, store, data.shift_range)
     data.items = {split: [data.item(record) for record in data.read_split(split)] for split in data.test_splits}
     data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None
