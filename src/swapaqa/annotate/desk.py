@@ -91,10 +91,8 @@ class Desk:
         return {
             "videos": videos,
             "ratio": self.data.boxes.ratio,
-            "geometry": {
-                "height": geometry.height, "width": geometry.width, "crop": geometry.crop,
-                "top": centre.top, "left": centre.left,
-            },  # fmt: skip
+            "geometry": {side: getattr(geometry, side) for side in ("height", "width", "crop")}
+            | {"top": centre.top, "left": centre.left},
             "trackers": TRACKERS,
             "hand": HAND,
             "method": self.settings.method,

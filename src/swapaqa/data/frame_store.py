@@ -5,8 +5,9 @@ frames of a video's window in the cache folder, never in the data set's: `packed
 source, `bytes` as one array that is mapped into memory, so that only the crop is ever copied.
 
 A file's name is a digest of what it was made from (the media file's path, size and time of change, the frames, the
-size they have, the resize, the kind), so another source or another size is another file and never served. Files are written beside
-their name and moved there in one step: ranks and jobs that want the same one at once write it twice and find it whole.
+size they have, how they were resized, the kind), so another source or another size is another file and never served.
+Files are written beside their name and moved there in one step: ranks and jobs that want the same one at once write it
+twice and find it whole.
 """
 
 import hashlib
@@ -54,7 +55,7 @@ class Want(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameStore:
-    """Reads frames through the cache folder. `size` (H, W) and `resize`: how frames are resized before they are kept."""
+    """Reads frames through the cache folder. `size` (H, W), `resize`: how frames are resized before they are kept."""
 
     kind: Kind
     size: tuple[int, int]

@@ -1,9 +1,11 @@
 """One drawn resize, flip and crop, applied to the frames and to the boxes of a video alike.
 
-Order as CoRe has it: flip, resize, crop; frames are mirrored after their resize, which a store keeps. With `antialias`
-that is the same to the bit, with `linear` to within one grey level. Boxes are inclusive pixel indices: a flip takes x to W - 1 - x, a resize by
-s takes x to (x + 0.5) s - 0.5 (pixel centres), a crop subtracts its corner. Nothing is clamped here: a box may lie
-partly or wholly outside the crop, and Eq. (2) of the swap clamps it.
+Order as CoRe has it: flip, resize, crop. Frames are mirrored after their resize, as a store keeps them resized: with
+`antialias` that is the same to the bit, with `linear` to within one grey level.
+
+Boxes are inclusive pixel indices: a flip takes x to W - 1 - x, a resize by s takes x to (x + 0.5) s - 0.5 (pixel
+centres), a crop subtracts its corner. Nothing is clamped here: a box may lie partly or wholly outside the crop, and
+Eq. (2) of the swap clamps it.
 """
 
 from collections.abc import Sequence
@@ -56,8 +58,8 @@ def draw_shift(generator: torch.Generator, shift: tuple[int, int]) -> int:
 def resize_frame(frame: np.ndarray, size: tuple[int, int], kind: Resize) -> np.ndarray:
     """A frame (H, W, 3) uint8 of any size -> (height, width, 3), bilinear; itself where it has that `size`.
 
-    `antialias`: Pillow's BILINEAR, to the bit: what the published loaders run. Where it shrinks, a pixel is a mean over
-    all source pixels below it. `linear`: OpenCV's INTER_LINEAR, which looks at four source pixels and leaves others out.
+    `antialias`: Pillow's BILINEAR to the bit, which the published loaders run. Where it shrinks, a pixel is a mean over
+    all source pixels below it. `linear`: OpenCV's INTER_LINEAR, which looks at four of them and leaves others out.
     """
     if frame.shape[:2] == size:
         return frame
