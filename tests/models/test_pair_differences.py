@@ -1,6 +1,6 @@
 """Differences by rank, against all pairs written down."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -41,7 +41,7 @@ def published_groups(label: list[float], depth: int, max_delta: float) -> list[l
     half = 2 ** (depth - 1) // 2
     inner = [deltas[int(i / half * (len(deltas) - 1))] for i in range(1, half)]
     border = [0.0, *inner, max_delta]
-    positive = [list(pair) for pair in zip(border, border[1:], strict=False)]
+    positive = [list(pair) for pair in pairwise(border)]
     return [[-right, -left] for left, right in reversed(positive)] + positive
 
 

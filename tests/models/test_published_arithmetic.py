@@ -8,7 +8,7 @@ float32 beside it; NumPy 1 compared both in float64. The oracle runs under the N
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def published_borders(groups: Sequence[Sequence[float]], extent: float) -> list[
     deltas = sorted(abs(a - b) for labels in groups for a, b in combinations(labels, 2))
     inner = [deltas[int(i / (LEAVES // 2) * (len(deltas) - 1))] for i in range(1, LEAVES // 2)]
     border = [0, *inner, extent]
-    positive = list(zip(border, border[1:], strict=False))
+    positive = list(pairwise(border))
     return [(-right, -left) for left, right in reversed(positive)] + positive
 
 

@@ -37,9 +37,7 @@ Arithmetic = Literal["float64", "float32"]
 Reduce = Callable[[Tensor], Tensor]  # the sum of a tensor over all processes
 
 
-def build_groups(
-    deltas: Tensor | PairDifferences, depth: int, max_delta: float, decimals: int | None = 4
-) -> Tensor:
+def build_groups(deltas: Tensor | PairDifferences, depth: int, max_delta: float, decimals: int | None = 4) -> Tensor:
     """Borders of the leaves, so that each holds about the same number of training pairs (CoRe).
 
     Args:
