@@ -1,5 +1,6 @@
 """The bench runs, prints every row, and refuses to time what is wrong."""
 
+import argparse
 import importlib
 import os
 import subprocess
@@ -76,3 +77,12 @@ def test_candidates_take_turns(bench):
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios(bench):
     assert bench.median_ratio([2.0, 90.0, 8.0], [1.0, 30.0, 2.0]) == 3.0
+
+
+@pytest.mark.usefixtures("bench")
+def test_pairs_are_timed_by_name(capsys):
+    pairs = importlib.import_module("swapaqa.bench.pairs")
+    pairs.bench_pairs(argparse.Namespace(videos=300))
+    printed = capsys.readouterr().out
+    for name in pairs.candidates(20):
+        assert name in printed

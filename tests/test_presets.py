@@ -10,20 +10,27 @@ from swapaqa.config import check
 
 Config = Callable[..., DictConfig]
 
+LOSSLESS = {"data.cache": "none", "data.geometry.resize": "antialias"}
 PORTRAIT = {"data.geometry.height": 455, "data.geometry.width": 256, "backbone.last_start": 86}
-CORE = PORTRAIT | {
-    "model._target_": "swapaqa.models.core.CoRe",
-    "data._target_": "swapaqa.data.aqa7.AQA7",
-    "model.edge": "official",
-    "model.decimals": None,
-    "model.voters": 10,
-    "data.batch_size": 2,
-    "trainer.max_epochs": 200,
-    "trainer.accumulate_grad_batches": 2,
-    "model.encoder.freeze_bn": True,
-    "model.weight_decay": 0.0,
-}
-MTL = {
+CORE = (
+    PORTRAIT
+    | LOSSLESS
+    | {
+        "model._target_": "swapaqa.models.core.CoRe",
+        "data._target_": "swapaqa.data.aqa7.AQA7",
+        "model.edge": "official",
+        "model.decimals": None,
+        "model.arithmetic": "float32",
+        "model.epsilon": 1e-8 / 2,  # over the batches of a step
+        "model.voters": 10,
+        "data.batch_size": 2,
+        "trainer.max_epochs": 200,
+        "trainer.accumulate_grad_batches": 2,
+        "model.encoder.freeze_bn": True,
+        "model.weight_decay": 0.0,
+    }
+)
+MTL = LOSSLESS | {
     "data._target_": "swapaqa.data.mtl_aqa.MTLAQA",
     "data.shift": [0, 6],
     "data.geometry.height": 256,
@@ -42,7 +49,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {"aug._target_": "swapaqa.augment.none.NoAugmentation"},
     "sbs_as_published": CORE
     | {"model.learning_rate": 1e-4, "model.backbone_learning_rate": 1e-3}
-    | {"aug.variant": "official", "aug.donors": "randperm", "aug.ratio": 2.0},
+    | {"aug.variant": "official", "aug.donors": "randperm", "aug.ratio": 2.0}
+    | {"aug.fill": [123.675, 116.28, 103.53]},
     "usdl_as_published": MTL
     | {"model._target_": "swapaqa.models.usdl.USDL", "model.reduction": "elements", "model.weight_decay": 0.0}
     | {"data.batch_size": 4, "data.target": "score", "model.encoder.freeze_bn": False},

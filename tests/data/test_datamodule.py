@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import hydra
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from pytorch_lightning import LightningModule, Trainer
 from scipy.io import savemat
 from torch import Tensor
 
+from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap
 from swapaqa.batch import Pair, Sample
 from swapaqa.data.aqa7 import AQA7
@@ -279,6 +281,35 @@ def test_preview_has_no_batch_of_one(aqa7_tree: Tree, open_data: Open) -> None:
     recording = Recording()
     ready(open_data(aqa7_tree(train=9), augment=recording, batch_size=7)).preview()
     assert min(shape[0] for shape in recording.shapes) > 1
+
+
+@pytest.mark.parametrize(
+    ("augment", "voters", "expected"),
+    [
+        (NoAugmentation(), 3, [2, 2, 2, 1]),  # CoRe without the swap
+        (NoAugmentation(), 0, [2, 2, 2, 1]),
+        (ScaledBackgroundSwap(ratio=1.0), 3, [2, 2, 2, 1]),  # a pair is two videos
+        (ScaledBackgroundSwap(ratio=1.0), 0, [2, 2, 3]),
+        (ScaledBackgroundSwap(ratio=1.0, pool="global"), 0, [2, 2, 3]),
+    ],
+)
+def test_a_last_batch_of_one_stays_where_nothing_needs_a_second_video(
+    augment: Any, voters: int, expected: list[int], aqa7_tree: Tree, open_data: Open
+) -> None:
+    data = ready(open_data(aqa7_tree(train=7), augment=augment, voters=voters, batch_size=2))
+    loader = data.train_dataloader()
+    assert len(loader) == len(expected)
+    assert [len(keys) for keys in loader.batch_sampler] == expected
+
+
+def test_core_trains_on_32_batches_of_sync_10m_as_published(config: Callable, tmp_path: Path, real_data: Path) -> None:
+    """63 videos, two pairs a batch."""
+    (tmp_path / "Split_4").symlink_to(real_data / "aqa7")
+    words = ["experiment=core_as_published", "data.action=sync_diving_10m", f"data.root={tmp_path}"]
+    data = hydra.utils.instantiate(config(*words).data)
+    data.items["train"] = data.read_split("train")  # the lists alone are here
+    assert len(data.items["train"]) == 63
+    assert len(data._batches(rank=0, world=1)) == 32
 
 
 def test_unreadable_videos_are_left_out_listed_and_warned_about(

@@ -13,7 +13,7 @@ import pytest
 from swapaqa.data import frame_store
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.frame_store import FrameStore, Want
-from swapaqa.data.geometry import Geometry, Window
+from swapaqa.data.geometry import Geometry, Resize, Window, resize_frame
 from swapaqa.data.video import read_frames
 from swapaqa.errors import InputError
 
@@ -38,8 +38,8 @@ def want(tmp_path: Path) -> Want:
     return Want(folder, tuple(range(2, 12)))
 
 
-def resized(want: Want, indices: list[int]) -> np.ndarray:
-    return np.stack([cv2.resize(frame, SIZE[::-1]) for frame in read_frames(want.media, indices)])
+def resized(want: Want, indices: list[int], kind: Resize = "antialias") -> np.ndarray:
+    return np.stack([resize_frame(frame, SIZE, kind) for frame in read_frames(want.media, indices)])
 
 
 @pytest.mark.parametrize("indices", [list(range(2, 12)), [4, 5, 6], [2, 7, 11], [3, 3, 9]])
@@ -48,6 +48,9 @@ def test_bytes_are_the_resized_frames(want: Want, indices: list[int]) -> None:
     np.testing.assert_array_equal(np.stack(list(stored.frames)), resized(want, indices))
     assert stored.source_size == (32, 64)
     assert len(stored.frames) == len(indices)
+    linear = FrameStore("bytes", SIZE, resize="linear").read(want, indices)
+    np.testing.assert_array_equal(np.stack(list(linear.frames)), resized(want, indices, "linear"))
+    assert not np.array_equal(np.stack(list(linear.frames)), np.stack(list(stored.frames)))
 
 
 @pytest.mark.parametrize("indices", [list(range(2, 12)), [2, 7, 11]])
@@ -74,9 +77,10 @@ def test_frames_of_another_source_size_or_kind_are_never_served(want: Want) -> N
         store.path(want),  # touched
         FrameStore("bytes", (24, 41)).path(want),
         FrameStore("packed", SIZE).path(want),
+        FrameStore("bytes", SIZE, resize="linear").path(want),
         store.path(want._replace(indices=want.indices[1:])),
     ]
-    assert len({before, *others}) == 5
+    assert len({before, *others}) == 6
 
 
 def test_a_write_that_fails_leaves_nothing_behind(want: Want, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

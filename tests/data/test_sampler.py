@@ -6,8 +6,11 @@ from swapaqa.data.sampler import Key, KeyedPermutation, WholeBatches
 from swapaqa.errors import InputError
 
 
-def batches(size: int, batch_size: int, world: int = 1, epoch: int = 0, least: int = 2) -> list[list[set[Key]]]:
-    """By batch, the keys of each process."""
+def batches(
+    size: int, batch_size: int, world: int = 1, epoch: int = 0, least: int | None = None
+) -> list[list[set[Key]]]:
+    """By batch, the keys of each process; by default at least two of a process, as for a swap of its own videos."""
+    least = 2 * world if least is None else least
     permutation = KeyedPermutation(size, seed=0)
     samplers = [WholeBatches(permutation, batch_size, rank, world, least=least) for rank in range(world)]
     permutation.set_epoch(epoch)
@@ -36,7 +39,7 @@ def test_processes_share_the_batches_of_one_process(size: int) -> None:
 def test_every_video_once_an_epoch(size: int, batch_size: int) -> None:
     keys = [key for ranks in batches(size, batch_size, epoch=4) for key in ranks[0]]
     assert sorted(keys) == [(4, position) for position in range(size)]
-    assert len(WholeBatches(KeyedPermutation(size, 0), batch_size, 0, 1)) == len(batches(size, batch_size))
+    assert len(WholeBatches(KeyedPermutation(size, 0), batch_size, 0, 1, least=2)) == len(batches(size, batch_size))
 
 
 @pytest.mark.parametrize(
@@ -61,9 +64,20 @@ def test_the_last_batch_of_two_processes_has_two_videos_each() -> None:
 
 @pytest.mark.parametrize("size", [12, 20, 28, 300])
 def test_with_donors_from_all_processes_the_last_batch_too_is_that_of_one_process(size: int) -> None:
-    alone = [set.union(*ranks) for ranks in batches(size, 8, least=1)]
+    alone = [set.union(*ranks) for ranks in batches(size, 8, least=2)]
     for world in (2, 4):
-        assert [set.union(*ranks) for ranks in batches(size, 8, world, least=1)] == alone
+        assert [set.union(*ranks) for ranks in batches(size, 8, world, least=2)] == alone
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(17, [8, 8, 1]), (16, [8, 8]), (19, [8, 8, 3]), (1, [1])])
+def test_where_nothing_is_swapped_a_last_video_alone_is_a_batch(size: int, sizes: list[int]) -> None:
+    assert [len(ranks[0]) for ranks in batches(size, 8, least=1)] == sizes
+    for world in (2, 4):
+        if size >= world:
+            shared = [sum(map(len, ranks)) for ranks in batches(size, 8, world, least=1)]
+            rest = sizes[-1] if sizes[-1] < 8 else 0
+            whole = rest - rest % world  # the others wait for the next epoch
+            assert shared == [8] * (size // 8) + [whole] * (whole > 0)
 
 
 def test_order_depends_on_seed_and_epoch_alone() -> None:

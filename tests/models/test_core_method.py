@@ -1,5 +1,6 @@
 """CoRe as a method: votes on stored features, losses, what a checkpoint carries, statistics that stay frozen."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -268,3 +269,32 @@ def test_predictions_are_in_points_and_by_position(build: Build, tmp_path: Path)
     assert torch.allclose(true, test.score)
     assert torch.allclose(found, expected, atol=1e-4)
     assert set(predictions(model)) == {"test"}  # train is encoded for its exemplars and not measured
+
+
+def test_averaged_gradients_under_a_part_of_epsilon_step_as_summed_ones(build: Build, tmp_path: Path) -> None:
+    """As `core_as_published`: its code adds the gradients of two batches up, Lightning takes their mean."""
+    steps, summed_epsilon = 2, 1e-8
+    model = build(epsilon=summed_epsilon / steps).double()
+    model.learn_scale(labels())
+    summed = copy.deepcopy(model)
+    start = copy.deepcopy(model.state_dict())
+    batches = [Pair(sample(2 * i, 2, "train", []), sample(2 * i + 1, 2, "train", [])) for i in range(6)]
+    trainer = Trainer(
+        max_epochs=1, accumulate_grad_batches=steps, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(model, DataLoader(batches, batch_size=None, shuffle=False))  # type: ignore[arg-type]
+    groups = [
+        {"params": [p for name, p in summed.named_parameters() if name.startswith("encoder") is backbone], "lr": rate}
+        for backbone, rate in ((False, 1e-3), (True, 1e-4))
+    ]
+    optimizer = torch.optim.Adam(groups, eps=summed_epsilon)
+    for number, batch in enumerate(batches, 1):
+        sum(summed.losses(batch).values()).backward()
+        if number % steps == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+    assert trainer.global_step == 3
+    for name, weight in summed.named_parameters():
+        assert not torch.equal(weight, start[name]), name
+        torch.testing.assert_close(model.get_parameter(name), weight, rtol=0, atol=1e-12)

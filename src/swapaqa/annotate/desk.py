@@ -87,10 +87,12 @@ class Desk:
         if self.severities:
             videos.sort(key=lambda video: -self.severities.get(str(video["id"]), np.inf))
         geometry = self.data.geometry
+        centre = geometry.centre()
         return {
             "videos": videos,
             "ratio": self.data.boxes.ratio,
-            "geometry": {"height": geometry.height, "width": geometry.width, "crop": geometry.crop},
+            "geometry": {side: getattr(geometry, side) for side in ("height", "width", "crop")}
+            | {"top": centre.top, "left": centre.left},
             "trackers": TRACKERS,
             "hand": HAND,
             "method": self.settings.method,

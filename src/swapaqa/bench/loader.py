@@ -9,6 +9,8 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -78,6 +80,8 @@ def loader_candidates(images: Path, film: Path) -> tuple[dict[str, int], dict[st
         "images, data.cache=none": ("none", images),
         "mp4, data.video_reader=decord": ("none", film),
         "mp4, data.video_reader=opencv": ("none", film),
+        "images, data.geometry.resize=linear": ("none", images),
+        "mp4, decord, data.geometry.resize=linear": ("none", film),
         "data.cache=packed": ("packed", images),
         "data.cache=bytes": ("bytes", images),
     }
@@ -85,16 +89,17 @@ def loader_candidates(images: Path, film: Path) -> tuple[dict[str, int], dict[st
     candidates: dict[str, Callable[[], object]] = {REFERENCE: lambda: published_form(images)}
     for name, (kind, media) in stores.items():
         reader: Reader = "opencv" if "opencv" in name else "decord"
+        geometry = replace(GEOMETRY, resize="linear") if "linear" in name else GEOMETRY
         store, want = FrameStore(kind, (GEOMETRY.height, GEOMETRY.width), reader), Want(media, tuple(range(FRAMES)))
         store.fill([want])
         sizes[name] = _size(media if kind == "none" else store.path(want))
-        candidates[name] = lambda store=store, want=want: load(store, want)  # type: ignore[misc]
+        candidates[name] = partial(load, store, want, geometry)
     return sizes, candidates
 
 
-def load(store: FrameStore, want: Want) -> torch.Tensor:
+def load(store: FrameStore, want: Want, geometry: Geometry) -> torch.Tensor:
     """(T, 224, 224, 3) bytes, as a loader process hands them on."""
-    return torch.from_numpy(GEOMETRY.place_frames(store.read(want, want.indices).frames, GEOMETRY.centre()))
+    return torch.from_numpy(geometry.place_frames(store.read(want, want.indices).frames, geometry.centre()))
 
 
 def published_form(images: Path) -> torch.Tensor:

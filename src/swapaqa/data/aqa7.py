@@ -8,7 +8,7 @@ Layout, as in circulation (`<index>` with or without leading zeros):
     <root>/boxes/diving/<index>.txt                DarkLabel keyframes, unless boxes.root names another folder
 
 Two copies of the lists circulate, one in points and one in points x 100; both load as points, by a check of every
-score against its action's range. Labels are the class-normalised scores 100 (s - lo) / (hi - lo) of CoRe. The ranges
+score against its action's range. Labels are the class-normalised scores (s - lo) / (hi - lo) 100 of CoRe. The ranges
 are the extremes over train and test together, as published by CoRe, TSA-Net and TPT: test statistics leak mildly.
 """
 
@@ -22,7 +22,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.records import Label, Record
+from swapaqa.data.records import Label, Record, scaled_label
 from swapaqa.data.video import find_media
 from swapaqa.errors import InputError
 
@@ -180,7 +180,7 @@ class AQA7(VideoData):
 
     def score_label(self, record: Record) -> Label:
         low, high = SCORE_RANGES[record.action]
-        return Label(100 * (record.score - low) / (high - low), offset=low, factor=(high - low) / 100)
+        return scaled_label(record.score, low, high)
 
 
 def _spellings(record: Record) -> list[str]:

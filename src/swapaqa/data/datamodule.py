@@ -171,7 +171,8 @@ class VideoData(AugmentedData):
         train, val = self._cut(self.read_split("train"))
         records = {"train": train} | ({"val": val} if val else {})
         records |= {split: self.read_split(split) for split in self.test_splits}
-        store = FrameStore(self.cache, (self.geometry.height, self.geometry.width), self.video_reader)
+        size = (self.geometry.height, self.geometry.width)
+        store = FrameStore(self.cache, size, self.video_reader, self.geometry.resize)
         self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
         for split, chosen in records.items():
             self.items[split] = self._items(chosen)
@@ -254,11 +255,16 @@ class VideoData(AugmentedData):
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def train_dataloader(self) -> DataLoader:
-        rank, world = self.place()
-        order = KeyedPermutation(len(self.items["train"]), self.seed)
-        least = 2 if self.augment.replaces_pixels and self.augment.pool == "local" else 1
-        sampler = WholeBatches(order, self.batch_size, rank, world, self.done, least)
+        sampler = self._batches(*self.place(), self.done)
         return DataLoader(self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
+
+    def _batches(self, rank: int, world: int, done: tuple[int, int] = (0, 0)) -> WholeBatches:
+        """The training batches. A last one must not be a single video that is to be swapped; a pair is two videos."""
+        least = 2 if self.augment.replaces_pixels and not self.voters else 1
+        if self.augment.pool == "local":
+            least *= world
+        order = KeyedPermutation(len(self.items["train"]), self.seed)
+        return WholeBatches(order, self.batch_size, rank, world, done, least)
 
     def _training_set(self) -> Dataset:
         videos = TrainingVideos(self.reader, self.items["train"], self.seed, self.shift_range)
@@ -285,8 +291,7 @@ class VideoData(AugmentedData):
 
     def preview(self) -> Preview:
         """The first training batches of epoch 0 before and after the augmentation, on the CPU."""
-        keys = WholeBatches(KeyedPermutation(len(self.items["train"]), self.seed), self.batch_size, rank=0, world=1)
-        batches = itertools.islice(keys, math.ceil(PREVIEW_VIDEOS / self.batch_size))
+        batches = itertools.islice(self._batches(rank=0, world=1), math.ceil(PREVIEW_VIDEOS / self.batch_size))
         dataset = self._training_set()
         shown = [channels_first(default_collate([dataset[key] for key in batch])) for batch in batches]
         after = [self.augmented(batch, epoch=0, step=step) for step, batch in enumerate(shown)]

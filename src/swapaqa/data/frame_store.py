@@ -5,8 +5,9 @@ frames of a video's window in the cache folder, never in the data set's: `packed
 source, `bytes` as one array that is mapped into memory, so that only the crop is ever copied.
 
 A file's name is a digest of what it was made from (the media file's path, size and time of change, the frames, the
-size they have, the kind), so another source or another size is another file and never served. Files are written beside
-their name and moved there in one step: ranks and jobs that want the same one at once write it twice and find it whole.
+size they have, how they were resized, the kind), so another source or another size is another file and never served.
+Files are written beside their name and moved there in one step: ranks and jobs that want the same one at once write it
+twice and find it whole.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ import numpy as np
 from rich.progress import track
 
 from swapaqa.data.cache import cache_root
+from swapaqa.data.geometry import Resize, resize_frame
 from swapaqa.data.video import Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
 
@@ -53,11 +55,12 @@ class Want(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameStore:
-    """Reads frames through the cache folder. `size` (H, W) is what frames are resized to before they are kept."""
+    """Reads frames through the cache folder. `size` (H, W), `resize`: how frames are resized before they are kept."""
 
     kind: Kind
     size: tuple[int, int]
     reader: Reader = "decord"
+    resize: Resize = "antialias"
 
     @cached_property
     def folder(self) -> Path:
@@ -82,14 +85,14 @@ class FrameStore:
 
     def path(self, want: Want) -> Path:
         """The file of a video in the store."""
-        made_from = (str(want.media.resolve()), _state(want.media), want.indices, self.size, self.kind, self.reader)
+        source = (str(want.media.resolve()), _state(want.media), want.indices)
+        made_from = (*source, self.size, self.resize, self.kind, self.reader)
         return self.folder / f"{hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]}{SUFFIX[self.kind]}"
 
     def write(self, want: Want) -> None:
         """Decode and resize the wanted frames of one video and keep them."""
         frames = read_frames(want.media, want.indices, self.reader)
-        height, width = self.size
-        resized = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in frames]
+        resized = [resize_frame(frame, self.size, self.resize) for frame in frames]
         self.folder.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=self.folder, prefix="unfinished-", delete=False) as file:
             unfinished = Path(file.name)

@@ -1,20 +1,27 @@
 """One drawn resize, flip and crop, applied to the frames and to the boxes of a video alike.
 
-Order as CoRe has it: flip, resize, crop. Boxes are inclusive pixel indices: a flip takes x to W - 1 - x, a resize by
-s takes x to (x + 0.5) s - 0.5 (pixel centres), a crop subtracts its corner. Nothing is clamped here: a box may lie
-partly or wholly outside the crop, and Eq. (2) of the swap clamps it.
+Order as CoRe has it: flip, resize, crop. Frames are mirrored after their resize, as a store keeps them resized: with
+`antialias` that is the same to the bit, with `linear` to within one grey level.
+
+Boxes are inclusive pixel indices: a flip takes x to W - 1 - x, a resize by s takes x to (x + 0.5) s - 0.5 (pixel
+centres), a crop subtracts its corner. Nothing is clamped here: a box may lie partly or wholly outside the crop, and
+Eq. (2) of the swap clamps it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from swapaqa.data.video import Frames
 from swapaqa.errors import InputError
+
+Resize = Literal["antialias", "linear"]
+CropRounding = Literal["half_even", "down"]
 
 
 class Placement(NamedTuple):
@@ -48,12 +55,34 @@ def draw_shift(generator: torch.Generator, shift: tuple[int, int]) -> int:
     return int(torch.randint(lowest, highest + 1, (), generator=generator))
 
 
+def resize_frame(frame: np.ndarray, size: tuple[int, int], kind: Resize) -> np.ndarray:
+    """A frame (H, W, 3) uint8 of any size -> (height, width, 3), bilinear; itself where it has that `size`.
+
+    `antialias`: Pillow's BILINEAR to the bit, which the published loaders run. Where it shrinks, a pixel is a mean over
+    all source pixels below it. `linear`: OpenCV's INTER_LINEAR, which looks at four of them and leaves others out.
+    """
+    if frame.shape[:2] == size:
+        return frame
+    height, width = size
+    if kind == "linear":
+        return cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def centre_corner(whole: int, crop: int, rounding: CropRounding) -> int:
+    """Where a centred crop begins, in pixels. Half a pixel goes to the even number, as in torchvision, or down."""
+    return round((whole - crop) / 2) if rounding == "half_even" else (whole - crop) // 2
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Every frame becomes `height` x `width` pixels, of which a `crop` x `crop` square is kept.
 
     Training: the square lies anywhere if `random_crop`, and the video is mirrored with probability `flip`.
     Evaluation: the centre, never mirrored.
+
+    `resize`: see `resize_frame`. `crop_rounding`: see `centre_corner`; `down` is for checkpoints of the first version,
+    which were trained with it.
     """
 
     height: int
@@ -61,6 +90,8 @@ class Geometry:
     crop: int
     random_crop: bool
     flip: float
+    resize: Resize = "antialias"
+    crop_rounding: CropRounding = "half_even"
 
     def __post_init__(self) -> None:
         if not 0 < self.crop <= min(self.height, self.width):
@@ -73,7 +104,8 @@ class Geometry:
 
     def centre(self) -> Placement:
         """The placement of evaluation."""
-        return Placement((self.height - self.crop) // 2, (self.width - self.crop) // 2, False)
+        top, left = (centre_corner(whole, self.crop, self.crop_rounding) for whole in (self.height, self.width))
+        return Placement(top, left, False)
 
     def draw(self, generator: torch.Generator) -> Placement:
         """A placement for training."""
@@ -85,15 +117,12 @@ class Geometry:
         return Placement(int(top), int(left), flip)
 
     def place_frames(self, frames: Frames, placement: Placement) -> np.ndarray:
-        """T frames (H, W, 3) uint8 of any size, or one array of them -> (T, crop, crop, 3), contiguous. Bilinear."""
+        """T frames (H, W, 3) uint8 of any size, or one array of them -> (T, crop, crop, 3), contiguous."""
         rows = slice(placement.top, placement.top + self.crop)
         columns = slice(placement.left, placement.left + self.crop)
         out = np.empty((len(frames), self.crop, self.crop, 3), np.uint8)
         for t, frame in enumerate(frames):
-            resized = frame
-            if frame.shape[:2] != (self.height, self.width):
-                resized = cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
-            # mirroring after an even resize is mirroring before it
+            resized = resize_frame(frame, (self.height, self.width), self.resize)
             out[t] = (resized[:, ::-1] if placement.flip else resized)[rows, columns]
         return out
 

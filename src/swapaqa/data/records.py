@@ -31,3 +31,12 @@ class Label(NamedTuple):
     value: float
     offset: float
     factor: float
+
+
+def scaled_label(score: float, low: float, high: float) -> Label:
+    """The score on the scale from 0 at `low` to 100 at `high`.
+
+    Divided first and multiplied then, as CoRe's code: many differences of labels lie exactly on a border of its groups,
+    and the last bit decides on which side.
+    """
+    return Label((score - low) / (high - low) * 100, offset=low, factor=(high - low) / 100)

@@ -35,9 +35,9 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
     """Batches of `batch_size` over all processes, of which process `rank` of `world` takes every world-th key.
 
     So one and eight processes train on the same batches. What is left at the end of an epoch makes a smaller batch if
-    every process gets `least` keys of it (and all together two), else it joins the batch before: a video alone could
-    not be swapped. Where donors come from the videos of all processes, 1 is enough, and the last batch too is the same
-    for any number of processes, but for `size % world` videos where they do not divide.
+    it has `least` keys or more, over all processes, else it joins the batch before. Where `least` does not depend on
+    the number of processes, the last batch too is the same for any number, but for `size % world` videos where they do
+    not divide.
 
     `done`: (epoch, batches) that were trained on before the run was cut off: that epoch goes on after them.
     """
@@ -49,7 +49,7 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
         rank: int,
         world: int,
         done: tuple[int, int] = (0, 0),
-        least: int = 2,
+        least: int = 1,
     ) -> None:
         if batch_size % world:
             raise InputError(
@@ -73,7 +73,7 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
         whole, rest = divmod(self.size, self.batch_size)
         rest -= rest % self.world  # at most world - 1 videos of an epoch wait for the next one's permutation
         sizes = [self.batch_size] * whole
-        if rest >= max(2, self.least * self.world) or (rest and not sizes) or (rest and self.batch_size == self.world):
+        if rest and (rest >= self.least or not sizes or self.batch_size == self.world):
             sizes.append(rest)
         elif rest:
             sizes[-1] += rest

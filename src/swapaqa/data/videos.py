@@ -38,7 +38,7 @@ import torch
 
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Window
-from swapaqa.data.records import Label, Record
+from swapaqa.data.records import Label, Record, scaled_label
 from swapaqa.data.video import VIDEO_SUFFIXES, find_media, frame_count
 from swapaqa.errors import InputError
 from swapaqa.seeds import keyed_generator
@@ -255,7 +255,7 @@ class Videos(VideoData):
 
     def score_label(self, record: Record) -> Label:
         low, high = self.ranges[record.action]
-        return Label(100 * (record.score - low) / (high - low), offset=low, factor=(high - low) / 100)
+        return scaled_label(record.score, low, high)
 
     def media(self, record: Record) -> Path:
         assert isinstance(record, Clip)

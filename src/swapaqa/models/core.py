@@ -5,7 +5,9 @@ one of K intervals ("groups", the leaves) and regresses where in that interval i
 
 Deviations from the published code, each with the way back to it:
 - group borders and differences are rounded to 4 decimals: many differences lie exactly on a border, where
-  float32, float64 and NumPy's version disagree on 8 to 11 % of the MTL-AQA pairs (`decimals=None`);
+  float32, float64 and NumPy's version disagree on 6 to 11 % of the MTL-AQA pairs (`arithmetic="float32"`,
+  `decimals=None`: labels are subtracted in float32 and compared with the borders as NumPy 2 does it, which makes a
+  Python float the float32 beside it; NumPy 1 compared in float64);
 - a difference at or beyond the scale's extent belongs to the outermost interval (`edge="official"`: to none;
   it has no offset and is trained toward leaf 0, the most negative);
 - the likelihood and the squared error are returned apart, to be logged: their plain sum is the loss.
@@ -15,6 +17,7 @@ decodes to l + offset; learning rates 1e-4 (backbone) and 1e-3 (regressor), whic
 Background Swap lists the other way round.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -25,21 +28,23 @@ from torch.nn import functional as F
 from swapaqa.batch import Pair, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.clips import VideoEncoder
-from swapaqa.models.scorer import EXEMPLARS_KEY, Encoded, Predicted, Scorer, sum_over_processes
+from swapaqa.models.pair_differences import PairDifferences
+from swapaqa.models.scorer import EPSILON, EXEMPLARS_KEY, Encoded, Predicted, Scorer, sum_over_processes
 
 MAX_DEPTH = 10  # 512 leaves, more than any data set has differences to fill; every level doubles the layers
 Edge = Literal["closed", "official"]
+Arithmetic = Literal["float64", "float32"]
 Reduce = Callable[[Tensor], Tensor]  # the sum of a tensor over all processes
 
 
-def build_groups(deltas: Tensor, depth: int, max_delta: float, decimals: int | None = 4) -> Tensor:
+def build_groups(deltas: Tensor | PairDifferences, depth: int, max_delta: float, decimals: int | None = 4) -> Tensor:
     """Borders of the leaves, so that each holds about the same number of training pairs (CoRe).
 
     Args:
-        deltas: (P,) absolute label differences of the training pairs, any order.
+        deltas: absolute label differences of the training pairs: (P,) in any order, or never written down.
         depth: depth of the tree, at least 2; it has K = 2 ** (depth - 1) leaves.
         max_delta: outer border, the extent of the label's scale. Single differences may exceed it.
-        decimals: rounding of the differences; None for the exact values, as published.
+        decimals: rounding of the borders; None for the exact values, as published.
 
     Returns:
         (K, 2) float64, [left, right] of each leaf, from the most negative to the most positive one.
@@ -47,16 +52,19 @@ def build_groups(deltas: Tensor, depth: int, max_delta: float, decimals: int | N
     Raises:
         InputError: no pair, or so many differences above `max_delta` that a border exceeds it.
     """
-    if deltas.numel() == 0:
+    pairs = len(deltas)
+    if not pairs:
         raise InputError("no pair of training videos to build CoRe's groups from: use a larger training split")
     if depth < 2:
         raise InputError(f"depth={depth}: a regression tree needs a depth of at least 2")
-    ordered = _rounded(deltas, decimals).double().sort().values
+    ordered = deltas if isinstance(deltas, PairDifferences) else deltas.double().sort().values
     half = 2 ** (depth - 2)
-    inner = ordered[[i * (len(ordered) - 1) // half for i in range(1, half)]]  # (half - 1,) quantiles
+    quantiles = [float(ordered[i * (pairs - 1) // half]) for i in range(1, half)]
+    inner = _rounded(torch.tensor(quantiles, dtype=torch.float64), decimals)  # (half - 1,)
     border = torch.cat([inner.new_zeros(1), inner, inner.new_full((1,), max_delta)])
     if border[-2] > max_delta:
-        share = (ordered > max_delta).double().mean().item()
+        within = bisect_right(range(pairs), max_delta, key=lambda rank: float(ordered[rank]))
+        share = 1 - within / pairs
         raise InputError(f"{share:.0%} of the label differences exceed {max_delta}: check the labels' scale")
     positive = torch.stack([border[:-1], border[1:]], dim=1)  # (half, 2)
     return torch.cat([0 - positive.flip(0, 1), positive])  # (K, 2); 0 - x has no negative zero
@@ -67,21 +75,22 @@ def assign_groups(
 ) -> tuple[Tensor, Tensor]:
     """The leaf that owns each difference, and where in it the difference lies.
 
-    Leaf [l, r] owns x >= 0 if l <= x < r and x < 0 if l < x <= r.
+    Leaf [l, r] owns x >= 0 if l <= x < r and x < 0 if l < x <= r, all three in the dtype of the differences, or in
+    float64 where these are rounded.
 
     Args:
-        delta: (B,) label differences.
+        delta: (B,) label differences; float32 as published.
         groups: (K, 2), or (B, K, 2) with borders per sample.
         edge: `closed`: a difference at or beyond the outer borders is clamped into the outermost leaf that is
             not empty; `official`: it is owned by none.
-        decimals: rounding of the differences, as in `build_groups`.
+        decimals: rounding of the differences; None as published.
 
     Returns:
         leaf: (B,) int64; 0 where none owns the difference, as published.
         offset: (B,) (x - l) / (r - l), in [0, 1]; NaN where none owns the difference.
     """
     x = _rounded(delta, decimals)[:, None]  # (B, 1)
-    left, right = groups.unbind(-1)  # (K,) or (B, K)
+    left, right = groups.to(x.dtype).unbind(-1)  # (K,) or (B, K)
     owner = torch.where(x >= 0, (left <= x) & (x < right), (left < x) & (x <= right))  # (B, K)
     if edge == "closed":
         bottom, top = left[..., :1], right[..., -1:]
@@ -90,7 +99,7 @@ def assign_groups(
         owner = owner | (outermost & (left < right))
     leaf = owner.int().argmax(dim=1)  # (B,), the first of equals
     start, end = _borders(groups, leaf)
-    offset = (x[:, 0] - start) / (end - start)
+    offset = (x[:, 0] - start.to(x.dtype)) / (end - start).to(x.dtype)
     return leaf, offset.where(owner.any(dim=1), torch.nan)
 
 
@@ -247,9 +256,10 @@ class CoRe(Scorer):
     """CoRe as a method to train: pairs of a video and an exemplar, both directions, votes at evaluation.
 
     Args:
-        encoder, learning_rate, backbone_learning_rate, weight_decay: see `Scorer`.
+        encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon: see `Scorer`.
         hidden_features, depth: of the tree.
         edge, decimals: see `assign_groups`.
+        arithmetic: in which labels are subtracted; `float32` with decimals=None as published.
         voters: exemplars that vote on a video at evaluation, `all` for every one of its group; the loader draws them.
         store_exemplars: put the training videos' features into checkpoints, which then score without these videos.
     """
@@ -269,11 +279,13 @@ class CoRe(Scorer):
         learning_rate: float,
         backbone_learning_rate: float,
         weight_decay: float,
+        epsilon: float = EPSILON,
+        arithmetic: Arithmetic = "float64",
     ) -> None:
-        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay)
+        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon)
         if voters != "all" and voters < 1:
             raise InputError(f"model.voters={voters}: CoRe scores a video by at least one exemplar, or by all")
-        self.depth, self.edge, self.decimals = depth, edge, decimals
+        self.depth, self.edge, self.decimals, self.arithmetic = depth, edge, decimals, arithmetic
         self.voters, self.store_exemplars = voters, store_exemplars
         self.tree = self.build_tree(2 * encoder.feature_size + 1, hidden_features, depth)
         self.register_buffer("groups", torch.empty(0, 2 ** (depth - 1), 2, dtype=torch.float64))  # (A, K, 2)
@@ -288,7 +300,7 @@ class CoRe(Scorer):
         borders = []
         for action in range(int(labels.action.max()) + 1):
             chosen = labels.action == action
-            deltas = pair_deltas(labels.label[chosen], labels.group[chosen])
+            deltas = PairDifferences(labels.label[chosen], labels.group[chosen])
             borders.append(build_groups(deltas, self.depth, labels.max_label, self.decimals))
         self.groups = torch.stack(borders)
 
@@ -309,9 +321,14 @@ class CoRe(Scorer):
             self._tree_input(of_exemplar, of_query, exemplar.label),
             self._tree_input(of_query, of_exemplar, query.label),
         ]
-        delta = query.label - exemplar.label
+        delta = self.difference(query.label, exemplar.label)
         groups = self.groups[torch.cat([query.action, exemplar.action])]
         return self.tree(torch.cat(inputs)), torch.cat([delta, -delta]), groups
+
+    def difference(self, label: Tensor, exemplar_label: Tensor) -> Tensor:
+        """(B,) how far labels (B,) lie above those of their exemplars (B,), in the arithmetic of the method."""
+        dtype = torch.float32 if self.arithmetic == "float32" else torch.float64
+        return label.to(dtype) - exemplar_label.to(dtype)
 
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
         """The mean over a video's voters of exemplar label + decoded difference, on stored features.
@@ -358,8 +375,3 @@ def vote_variance(votes: Tensor, own: Tensor | None) -> Tensor:
     if own is not None:
         return own.mean() + votes.var(correction=0)
     return votes.var() if len(votes) > 1 else votes.new_tensor(torch.nan)
-
-
-def pair_deltas(label: Tensor, group: Tensor) -> Tensor:
-    """(P,) absolute differences of labels (N,) over all pairs of videos whose group (N,) is the same."""
-    return torch.cat([torch.pdist(label[group == g][:, None], p=1) for g in group.unique()])

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from swapaqa.batch import Pair
 from swapaqa.models.clips import VideoEncoder
 from swapaqa.models.core import (
+    Arithmetic,
     CoRe,
     Edge,
     GroupAwareRegressionTree,
@@ -25,7 +26,7 @@ from swapaqa.models.core import (
     sum_of_leaf_means,
 )
 from swapaqa.models.dae import bounded, calibrated_std, likelihood_terms
-from swapaqa.models.scorer import sum_over_processes
+from swapaqa.models.scorer import EPSILON, sum_over_processes
 
 
 class GaussianRegressionTree(nn.Module):
@@ -114,10 +115,12 @@ class DAECoRe(CoRe):
         learning_rate: float,
         backbone_learning_rate: float,
         weight_decay: float,
+        epsilon: float = EPSILON,
+        arithmetic: Arithmetic = "float64",
     ) -> None:
         super().__init__(
             encoder, hidden_features, depth, edge, decimals, voters, store_exemplars,
-            learning_rate, backbone_learning_rate, weight_decay,
+            learning_rate, backbone_learning_rate, weight_decay, epsilon, arithmetic,
         )  # fmt: skip
         self.alpha, self.beta = alpha, beta
 

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 Target = Literal["score", "completeness"]  # what a label is, where the data set knows the difficulty
 # in a checkpoint, beside Lightning's own
 CONFIG_KEY, EXEMPLARS_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_exemplars", "swapaqa_batch_norm"
+EPSILON = 1e-8  # of Adam, torch's default: for checkpoints and methods from before the key
+FORMAT_KEY, FORMAT = "swapaqa_format", 2  # see swapaqa.running.upgrade; absent: 1
 
 
 class Encoded(NamedTuple):
@@ -66,12 +68,19 @@ class Scorer(LightningModule):
         backbone_learning_rate: of a pretrained backbone; one that starts from nothing names its own
             (`encoder.learning_rate`), which then wins.
         weight_decay: of both.
+        epsilon: of Adam, added to the root of the squared gradient's mean. Lightning averages the gradients of n
+            accumulated batches: with the n-th part of `epsilon`, and no weight decay, a step is that of their sum.
     """
 
     needs_difficulty: ClassVar[bool] = False
 
     def __init__(
-        self, encoder: VideoEncoder, learning_rate: float, backbone_learning_rate: float, weight_decay: float
+        self,
+        encoder: VideoEncoder,
+        learning_rate: float,
+        backbone_learning_rate: float,
+        weight_decay: float,
+        epsilon: float = EPSILON,
     ) -> None:
         super().__init__()
         own = encoder.learning_rate
@@ -83,7 +92,9 @@ class Scorer(LightningModule):
                 f"model.learning_rate={learning_rate}, model.backbone_learning_rate={self.backbone_learning_rate}, "
                 f"model.weight_decay={weight_decay}: none may be negative"
             )
-        self.weight_decay = weight_decay
+        if epsilon <= 0:
+            raise InputError(f"model.epsilon={epsilon}: Adam divides by it, so it must be above 0")
+        self.weight_decay, self.epsilon = weight_decay, epsilon
         self.spearman = ModuleDict()
         self.config: dict[str, Any] | None = None
         self.exemplars: Encoded | None = None
@@ -132,7 +143,7 @@ class Scorer(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A checkpoint carries the resolved configuration, so that evaluation can build the same model again."""
-        checkpoint[CONFIG_KEY] = self.config
+        checkpoint[CONFIG_KEY], checkpoint[FORMAT_KEY] = self.config, FORMAT
         checkpoint[BATCH_NORM_KEY] = batch_norm_settings(self.encoder)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -155,7 +166,8 @@ class Scorer(LightningModule):
             {"params": backbone, "lr": self.backbone_learning_rate, "name": "backbone"},
         ]
         scaled = self._trainer is not None and self._trainer.precision == "16-mixed"
-        return torch.optim.Adam(groups, weight_decay=self.weight_decay, fused=None if scaled else True)
+        fused = None if scaled else True
+        return torch.optim.Adam(groups, eps=self.epsilon, weight_decay=self.weight_decay, fused=fused)
 
     def training_step(self, batch: Sample | Pair) -> Tensor:
         terms = self.losses(batch)

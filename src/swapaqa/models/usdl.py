@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from swapaqa.batch import Sample, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.clips import VideoEncoder
-from swapaqa.models.scorer import Encoded, Predicted, Scorer, Target, from_points
+from swapaqa.models.scorer import EPSILON, Encoded, Predicted, Scorer, Target, from_points
 
 Reduction = Literal["batchmean", "elements"]
 
@@ -161,14 +161,14 @@ class USDL(Scorer):
     """USDL as a method to train: one distribution over the label's scale.
 
     Args:
-        encoder, learning_rate, backbone_learning_rate, weight_decay: see `Scorer`.
+        encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon: see `Scorer`.
         target: what the label should be where the data set knows the difficulty; the data set reads it.
         num_bins, std, reduction: see `score_distribution` and `distribution_loss`.
     """
 
     max_label: Tensor
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
         self,
         encoder: VideoEncoder,
         target: Target,
@@ -178,8 +178,9 @@ class USDL(Scorer):
         learning_rate: float,
         backbone_learning_rate: float,
         weight_decay: float,
+        epsilon: float = EPSILON,
     ) -> None:
-        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay)
+        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon)
         self.target = target
         self.num_bins, self.std, self.reduction = num_bins, std, reduction
         self.head = ScoreDistributionHead(encoder.feature_size, num_bins)
@@ -207,7 +208,7 @@ class MUSDL(Scorer):
     """MUSDL as a method to train: one distribution per judge, combined by the rule of diving.
 
     Args:
-        encoder, learning_rate, backbone_learning_rate, weight_decay: see `Scorer`.
+        encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon: see `Scorer`.
         num_judges: J, odd and at least 3.
         num_bins, std, reduction: see `score_distribution` and `distribution_loss`.
         max_judge_score: what a judge can give.
@@ -226,8 +227,9 @@ class MUSDL(Scorer):
         learning_rate: float,
         backbone_learning_rate: float,
         weight_decay: float,
+        epsilon: float = EPSILON,
     ) -> None:
-        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay)
+        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon)
         middle_three(torch.empty(0, num_judges))  # refuses a number of judges without them
         self.num_judges, self.num_bins, self.max_judge_score = num_judges, num_bins, max_judge_score
         self.std, self.reduction = std, reduction

@@ -15,8 +15,9 @@ from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
-from swapaqa.models.scorer import CONFIG_KEY, Encoded, Scorer
+from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Encoded, Scorer
 from swapaqa.running.precision import precision_here
+from swapaqa.running.upgrade import upgrade
 
 TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
@@ -27,10 +28,12 @@ NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
 def read_checkpoint(path: str | None) -> dict[str, Any]:
-    """The content of a checkpoint that training wrote. Only tensors and plain values are admitted.
+    """The content of a checkpoint that training wrote, its configuration in today's words (`upgrade`).
+
+    Only tensors and plain values are admitted.
 
     Raises:
-        InputError: no such file, or not one of ours.
+        InputError: no such file, not one of ours, or one of a later format.
     """
     if path is None:
         raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
@@ -42,6 +45,7 @@ def read_checkpoint(path: str | None) -> dict[str, Any]:
         raise InputError(f"checkpoint={path}: not a checkpoint; name one that src.train wrote") from error
     if not isinstance(content, dict) or not content.get(CONFIG_KEY):
         raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
+    content[CONFIG_KEY] = upgrade(content[CONFIG_KEY], content.get(FORMAT_KEY, 1))
     return content
 
 
@@ -122,7 +126,8 @@ def prepare(data: VideoData, exemplars: Encoded | None) -> None:
     if data.voters and exemplars is None:
         data.setup()
         return
-    store = FrameStore(data.cache, (data.geometry.height, data.geometry.width), data.video_reader)
+    size = (data.geometry.height, data.geometry.width)
+    store = FrameStore(data.cache, size, data.video_reader, data.geometry.resize)
     data.reader = SampleReader(data.frames, data.geometry, data.boxes, store, data.shift_range)
     data.items = {split: [data.item(record) for record in data.read_split(split)] for split in data.test_splits}
     data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None

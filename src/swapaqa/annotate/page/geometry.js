@@ -30,14 +30,9 @@ function pixelBounds(box, ratio, size) {
   ];
 }
 
-/** Where the centre crop of what the network sees lies: its corner on the resized frame. */
-function cropCorner({height, width, crop}) {
-  return [Math.floor((width - crop) / 2), Math.floor((height - crop) / 2)];
-}
-
 /** A box on a source frame of `size` -> the same on the resized and cropped frame, as Geometry.place_boxes. */
 function placeBox(box, size, geometry) {
-  const [left, top] = cropCorner(geometry);
+  const {left, top} = geometry;
   const scale = [geometry.width / size[1], geometry.height / size[0]];
   return box.map((value, side) => (value + 0.5) * scale[side % 2] - 0.5 - (side % 2 ? top : left));
 }

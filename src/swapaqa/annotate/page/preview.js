@@ -32,7 +32,7 @@ async function drawSwap() {
   const other = await donorPicture(), own = pictures[position];
   if (!other || !own || position !== now.position || video !== now.video) return;
   canvas.width = canvas.height = geometry.crop;
-  const context = canvas.getContext("2d"), [left, top] = cropCorner(geometry);
+  const context = canvas.getContext("2d"), {left, top} = geometry;
   const place = (picture) => context.drawImage(picture, -left, -top, geometry.width, geometry.height);
   const box = annotation.unionAt(video.frames[position]);
   if (!box) {
