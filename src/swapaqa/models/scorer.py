@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 Target = Literal["score", "completeness"]  # what a label is, where the data set knows the difficulty
 # in a checkpoint, beside Lightning's own
 CONFIG_KEY, EXEMPLARS_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_exemplars", "swapaqa_batch_norm"
+FORMAT_KEY, FORMAT = "swapaqa_format", 2  # the first had no number, and in `last.ckpt` the best epoch on test
 
 
 class Encoded(NamedTuple):
@@ -132,6 +133,7 @@ class Scorer(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A checkpoint carries the resolved configuration, so that evaluation can build the same model again."""
+        checkpoint[FORMAT_KEY] = FORMAT
         checkpoint[CONFIG_KEY] = self.config
         checkpoint[BATCH_NORM_KEY] = batch_norm_settings(self.encoder)
 
