@@ -45,7 +45,16 @@ from swapaqa.report.attention import (
 )
 from swapaqa.report.attention_pictures import Scene, Seen, attention_film, attention_strip
 from swapaqa.result import FORMAT, device_name, git_commit
-from swapaqa.running.checkpoint import NO_BOXES, as_trained, boxes_of, build, prepare, read_checkpoint
+from swapaqa.running.checkpoint import (
+    NO_BOXES,
+    as_trained,
+    boxes_of,
+    build,
+    prepare,
+    protocol_of,
+    read_checkpoint,
+)
+from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.whole_file import write_whole
 
 SEEN = ("frames", "geometry")  # what two checkpoints must have in common to be shown the same pixels
@@ -71,7 +80,9 @@ def main(cfg: DictConfig) -> None:
     quieten()
     given, folder = HydraConfig.get().overrides.task, Path(HydraConfig.get().runtime.output_dir)
     paths = [cfg.checkpoint, *([cfg.also] if cfg.also else [])]
-    contents = [read_checkpoint(path) for path in paths]
+    contents = [with_configuration(path, read_checkpoint(path), cfg, given) for path in paths]
+    for path, content in zip(paths, contents, strict=True):
+        protocol_of(path, content)  # warns of what is under a wrong name
     trained = [content[CONFIG_KEY] for content in contents]
     cfg.boxes = choose_boxes(cfg, trained, given)
     ratio = choose_ratio(cfg, trained)
