@@ -61,6 +61,19 @@ def test_last_and_best_are_files_of_their_own(
         assert column(found, protocol) == pytest.approx(column(trained, protocol), rel=1e-5)
 
 
+def test_sampled_scores_are_those_of_the_epoch_in_the_file(
+    tmp_path: Path, train_inside: Run, recipe_inside: Run, small_demo: list[str]
+) -> None:
+    """DAE as published draws its scores, by seed, epoch and video: an evaluation has the epoch of the weights."""
+    words = [*small_demo, *TINY, "model=dae", "model.predict=sample", "trainer.max_epochs=2"]
+    done = train_inside(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert recipe_inside("evaluate", tmp_path / "out", f"checkpoint={path}").returncode == 0
+    trained, found = result(tmp_path / "run"), result(tmp_path / "out")
+    assert column(found, "last") == pytest.approx(column(trained, "last"), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("words", "epoch", "steps"),
     [

@@ -81,7 +81,8 @@ def as_ours(cfg: DictConfig, content: Mapping[str, Any], system: published.Syste
     learnt = dict(model.named_buffers(recurse=False))
     state = {f"encoder.network.{name}": value for name, value in backbone.items()} | head | learnt
     norms = {name: list(batch_norm_of(piergiaj)) for name in batch_norm_settings(model.encoder)}
-    return {"state_dict": state, BATCH_NORM_KEY: norms if cfg.backbone.bn_eps is None else {}}
+    norms = norms if cfg.backbone.bn_eps is None else {}
+    return {"state_dict": state, BATCH_NORM_KEY: norms, "epoch": content["epoch"]}
 
 
 def head_names(model: Scorer) -> set[str]:
