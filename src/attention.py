@@ -21,7 +21,6 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -29,7 +28,7 @@ from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap, scale_boxes
 from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
-from swapaqa.console import quieten
+from swapaqa.console import open_console, quieten
 from swapaqa.data.boxes import BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
@@ -45,8 +44,17 @@ from swapaqa.report.attention import (
     summary,
 )
 from swapaqa.report.attention_pictures import Scene, Seen, attention_film, attention_strip
-from swapaqa.result import device_name, git_commit
-from swapaqa.running.checkpoint import NO_BOXES, as_trained, boxes_of, build, prepare, read_checkpoint
+from swapaqa.result import FORMAT, device_name, git_commit
+from swapaqa.running.checkpoint import (
+    NO_BOXES,
+    as_trained,
+    boxes_of,
+    build,
+    prepare,
+    protocol_of,
+    read_checkpoint,
+)
+from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.whole_file import write_whole
 
 SEEN = ("frames", "geometry")  # what two checkpoints must have in common to be shown the same pixels
@@ -72,7 +80,9 @@ def main(cfg: DictConfig) -> None:
     quieten()
     given, folder = HydraConfig.get().overrides.task, Path(HydraConfig.get().runtime.output_dir)
     paths = [cfg.checkpoint, *([cfg.also] if cfg.also else [])]
-    contents = [read_checkpoint(path) for path in paths]
+    contents = [with_configuration(path, read_checkpoint(path), cfg, given) for path in paths]
+    for path, content in zip(paths, contents, strict=True):
+        protocol_of(path, content)  # warns of what is under a wrong name
     trained = [content[CONFIG_KEY] for content in contents]
     cfg.boxes = choose_boxes(cfg, trained, given)
     ratio = choose_ratio(cfg, trained)
@@ -84,7 +94,8 @@ def main(cfg: DictConfig) -> None:
     found = [look(arm, boxes, ratio, chosen) for arm in arms]
     pictures = [draw(key, titles, [kept[key] for _, kept in found], ratio, folder) for key in chosen]
     result = {
-        "checkpoints": [{"title": arm.title, "file": arm.path, "epoch": arm.epoch} for arm in arms],
+        "format": FORMAT,
+        "checkpoints": [{"title": arm.title, "file": arm.path, "epoch": arm.epoch + 1} for arm in arms],
         "boxes": OmegaConf.to_container(cfg.boxes, resolve=True),
         "ratio": ratio,
         "splits": {split: compare([looks[split] for looks, _ in found]) for split in arms[0].data.test_splits},
@@ -233,7 +244,7 @@ def show(result: Mapping[str, Any], folder: Path) -> None:
         table.add_column(column, justify="left" if number < TEXT_COLUMNS else "right")
     for row in rows(result):
         table.add_row(*(escape(cell) for cell in row))
-    console = Console()
+    console = open_console()
     console.print(table)
     console.print(EXPLANATION, soft_wrap=True)
     console.print(f"{len(result['pictures'])} strips and films, and {ATTENTION_FILE}: {folder}", soft_wrap=True)

@@ -23,7 +23,6 @@ from typing import NamedTuple
 import cv2
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -42,6 +41,7 @@ from swapaqa.annotate.sheet import TABLE, read_severities, reason, sorted_by_sev
 from swapaqa.annotate.strip import draw_strips
 from swapaqa.config import check as check_config
 from swapaqa.config import compose_quietly, run_recipe
+from swapaqa.console import open_console
 from swapaqa.data.boxes import TrackerBoxes
 from swapaqa.data.cache import cache_root
 from swapaqa.data.darklabel import DarkLabelBoxes
@@ -55,7 +55,7 @@ OUT = Path("outputs/boxes")
 STOPPED = 130  # exit status after Ctrl-C, as of every program
 SHOWN = 10  # videos on the screen; all are in the files
 
-console = Console()
+console = open_console()
 
 
 class Opened(NamedTuple):

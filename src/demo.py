@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, scale_boxes
 from swapaqa.config import check, compose_quietly, run_recipe
+from swapaqa.console import open_console
 from swapaqa.data.boxes import BoxRequest, BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
@@ -44,7 +44,7 @@ FILM_FRAMES, FILM_SIZE = 48, 256
 ARMS = {"without": "aug=none", "with": "aug=swap"}
 SPLITS = {"test": "backgrounds as in training", "shifted": "backgrounds that tell nothing"}
 
-console = Console()
+console = open_console()
 
 
 def compare(overrides: list[str]) -> None:
@@ -52,7 +52,7 @@ def compare(overrides: list[str]) -> None:
     folder = Path("outputs") / "demo" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     results = {}
     for arm, choice in ARMS.items():
-        console.rule(f"CoRe {arm} the scaled background swap ({choice})")
+        console.print(f"CoRe {arm} the scaled background swap ({choice})", style="bold")
         run = folder / arm
         command = [
             sys.executable,

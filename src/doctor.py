@@ -17,12 +17,12 @@ import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
 from swapaqa.config import check, one_line_errors, run_recipe
+from swapaqa.console import open_console
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.records import Label, Record
@@ -228,7 +228,7 @@ def show(counts: dict[str, int], problems: Sequence[Problem], verdict: bool, pat
     for split, count in counts.items():
         kinds = Counter(problem.kind for problem in problems if problem.split == split)
         table.add_row(split, str(count), *(str(kinds[str(column.header)]) for column in table.columns[2:]))
-    console = Console()
+    console = open_console()
     console.print(table)
     for problem in problems[:SHOWN]:
         word = "problem" if problem.blocks else "warning"

@@ -47,8 +47,19 @@ from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
 from swapaqa.result import Recorder, device_name, git_commit, write_json, write_result
-from swapaqa.running.checkpoint import NO_BOXES, as_trained, boxes_of, build, prepare, read_checkpoint, stored_bank
+from swapaqa.running.checkpoint import (
+    NO_BOXES,
+    as_trained,
+    boxes_of,
+    build,
+    prepare,
+    protocol_of,
+    read_checkpoint,
+    stored_bank,
+)
+from swapaqa.running.ending import refuse_partial_evaluation
 from swapaqa.running.precision import refuse_half_on_cpu
+from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.running.training import more_memory
 
 log = logging.getLogger(__name__)
@@ -63,7 +74,9 @@ def main(cfg: DictConfig) -> None:
     if cfg.baseline is not None:
         show_baseline(cfg)
         return
-    checkpoint, given = read_checkpoint(cfg.checkpoint), HydraConfig.get().overrides.task
+    given = HydraConfig.get().overrides.task
+    checkpoint = with_configuration(cfg.checkpoint, read_checkpoint(cfg.checkpoint), cfg, given)
+    protocol = protocol_of(cfg.checkpoint, checkpoint)
     if cfg.probe is not None:
         ask_probe(cfg, checkpoint[CONFIG_KEY], given)
     cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
@@ -77,9 +90,9 @@ def main(cfg: DictConfig) -> None:
         return
     folder = Path(HydraConfig.get().runtime.output_dir)
     if cfg.probe is not None:
-        probe(cfg, model, data, folder, checkpoint[CONFIG_KEY]["name"])
+        probe(cfg, model, data, folder, protocol, checkpoint[CONFIG_KEY]["name"])
         return
-    evaluate(cfg, model, data, checkpoint["epoch"], folder)
+    evaluate(cfg, model, data, folder, protocol, int(checkpoint["epoch"]))
 
 
 def show_baseline(cfg: DictConfig) -> None:
@@ -120,10 +133,13 @@ def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Non
         raise InputError(f"probe_ratio={cfg.probe_ratio}: a number above 0 is needed")
 
 
-def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder: Path) -> None:
-    """Score the test splits of `data` and write `result.json` and the predictions into `folder`."""
+def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protocol: str, epoch: int) -> None:
+    """Score the test splits of `data` and write `result.json` and the predictions into `folder`.
+
+    `protocol`, `epoch` (from 0): of the checkpoint.
+    """
     prepare(data, model.exemplars)
-    recorder = Recorder(data.records(), protocol=Path(cfg.checkpoint).stem)
+    recorder = Recorder(data.records(), protocol)
     trainer = make_trainer(cfg, folder, [recorder])
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.validate(model, datamodule=data, verbose=False)
@@ -146,19 +162,21 @@ def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, epoch: int, folder
 def make_trainer(cfg: DictConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
     """A trainer that only evaluates."""
     make: Callable[..., Trainer] = hydra.utils.instantiate(cfg.trainer, _partial_=True)
-    return make(
+    trainer = make(
         logger=False,
         enable_checkpointing=False,
         default_root_dir=str(folder),
         callbacks=[*callbacks, RichProgressBar()],
         use_distributed_sampler=False,
     )
+    refuse_partial_evaluation(trainer)
+    return trainer
 
 
-def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, trained: str) -> None:
+def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protocol: str, trained: str) -> None:
     """Score the test splits under the conditions of a probe and write `probe.json` and `probe.png` into `folder`.
 
-    `trained`: the name of the run that the checkpoint is of.
+    `protocol`: of the checkpoint; `trained`: the name of the run that it is of.
     """
     prepare(data, model.exemplars)
     layouts = lay_out(data, hydra.utils.instantiate(cfg.boxes), float(cfg.probe_ratio), cfg.probe_backgrounds)
@@ -174,7 +192,7 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, trained
     }
     show_what_was_seen(data, layouts, folder / PICTURE)
     facts = {
-        "checkpoint": Path(cfg.checkpoint).stem,
+        "checkpoint": protocol,
         "trained": trained,
         "probe": cfg.probe,
         "ratio": float(cfg.probe_ratio),

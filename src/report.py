@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from swapaqa.config import run_recipe
+from swapaqa.console import open_console
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.report.captions import PROTOCOLS
@@ -44,7 +45,7 @@ def show(paths: list[Path], out: Path | None, form: str, project: str | None) ->
     folder = out or paths[0] / "report"
     make_folder(folder)
     written = [*write_tables([*tables, *probed], folder), *write_page(sweeps, tables, folder, open_data, probes)]
-    console = Console()
+    console = open_console()
     for table in (*tables, *probed):
         if form == TERMINAL:
             print_table(table, console)
@@ -95,7 +96,7 @@ def sync(paths: list[Path]) -> None:
 
 
 def say(lines: Sequence[str]) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = open_console(soft_wrap=True, highlight=False)
     for line in lines:
         console.print(line, markup=False)
 

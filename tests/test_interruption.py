@@ -71,6 +71,7 @@ def test_a_run_that_was_stopped_and_killed_ends_bit_for_bit_like_one_that_was_no
 def test_a_step_checkpoint_waits_for_the_next_step_within_an_epoch(every: int, saved: list[int]) -> None:
     """Three epochs of three batches: never after an epoch's last one, and never not at all."""
     trainer = MagicMock(accumulate_grad_batches=1, num_training_batches=3, global_step=0)
+    trainer.configure_mock(max_epochs=3, max_steps=-1, should_stop=False)
     trainer.strategy.reduce_boolean_decision = lambda decision, **_: decision
     at = []
     trainer.save_checkpoint = lambda *_, **__: at.append(trainer.global_step)
@@ -79,6 +80,15 @@ def test_a_step_checkpoint_waits_for_the_next_step_within_an_epoch(every: int, s
         trainer.global_step = step + 1
         checkpoints.on_train_batch_end(trainer, MagicMock(), None, None, step % 3)
     assert at == saved
+
+
+@pytest.mark.parametrize("end", [{"max_steps": 2}, {"should_stop": True}])
+def test_a_run_that_ends_within_an_epoch_has_no_step_checkpoint_of_its_end(end: dict[str, int]) -> None:
+    """What follows is the evaluation: a run that went on from there would not evaluate its weights."""
+    trainer = MagicMock(accumulate_grad_batches=1, num_training_batches=3, global_step=2)
+    trainer.configure_mock(**{"max_epochs": 3, "max_steps": -1, "should_stop": False} | end)
+    StepCheckpoints(Path("resume.ckpt"), 1).on_train_batch_end(trainer, MagicMock(), None, None, 1)
+    trainer.save_checkpoint.assert_not_called()
 
 
 def test_a_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def unfinished(folder: Path, cfg: DictConfig) -> None:
 
 def finished(folder: Path, cfg: DictConfig) -> None:
     unfinished(folder, cfg)
-    (folder / "result.json").write_text("{}")
+    (folder / "result.json").write_text('{"metrics": {"last": {}}}')
 
 
 def test_a_folder_goes_through_its_states(tmp_path: Path) -> None:
@@ -53,8 +53,28 @@ def test_a_folder_goes_through_its_states(tmp_path: Path) -> None:
     assert state(tmp_path / "run") is State.UNFINISHED
     write_failure(tmp_path / "run", "no luck")
     assert state(tmp_path / "run") is State.FAILED
-    (tmp_path / "run" / "result.json").write_text("{}")
+    (tmp_path / "run" / "result.json").write_text('{"metrics": {"last": {}}}')
     assert state(tmp_path / "run") is State.DONE
+
+
+@pytest.mark.parametrize("content", ["{}", '{"metrics": {}}', '{"metrics": null}'])
+def test_a_result_without_metrics_is_none(tmp_path: Path, content: str) -> None:
+    """The first version wrote one where no epoch was evaluated, with a `last.ckpt` beside it."""
+    unfinished(tmp_path / "x", composed())
+    (tmp_path / "x" / "checkpoints" / "resume.ckpt").rename(tmp_path / "x" / "checkpoints" / "last.ckpt")
+    (tmp_path / "x" / "result.json").write_text(content)
+    assert state(tmp_path / "x") is State.UNFINISHED
+    assert newest_unfinished(tmp_path, composed()) == tmp_path / "x"
+    with pytest.raises(InputError, match="unfinished run; continue it with resume=true"):
+        claim(tmp_path / "x", composed(), in_sweep=False)
+    assert claim(tmp_path / "x", composed(), in_sweep=True) is Start.FRESH
+    assert not (tmp_path / "x" / "result.json").exists()
+
+
+def test_a_result_that_cannot_be_read_is_not_overwritten(tmp_path: Path) -> None:
+    finished(tmp_path, composed())
+    (tmp_path / "result.json").write_text('{"metrics": {"la')
+    assert state(tmp_path) is State.DONE
 
 
 def test_an_unfinished_run_is_continued_with_resume_and_otherwise_left_alone(tmp_path: Path) -> None:

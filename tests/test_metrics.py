@@ -84,6 +84,27 @@ def test_constant_predictions_are_nan_with_a_warning() -> None:
     assert spearman_corrcoef(pred, target) == 0
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-6, 1e9, -1.0])
+def test_predictions_that_differ_by_rounding_only_are_constant(unit: float) -> None:
+    """As an untrained I3D with frozen statistics predicts: a tenth of a float32 step apart, or a few steps."""
+    target = torch.tensor([60.0, 70.0, 80.0, 90.0], dtype=torch.float64)
+    step = 2.0**-17  # of a float32 at 93.5
+    for pred in ([93.519283, 93.519284, 93.519283, 93.519284], [93.5, 93.5 + step, 93.5 - step, 93.5 + 2 * step]):
+        found = unit * torch.tensor(pred, dtype=torch.float64)
+        with pytest.warns(UserWarning, match=r"the 4 predictions are constant but for rounding \("):
+            assert spearman(found, target).isnan()
+        assert pairwise_accuracy(found, target) == 0.5
+        assert relative_l2(found, unit * target).isfinite()
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-6, 1e9, -1.0])
+def test_small_differences_that_are_real_have_an_order(unit: float) -> None:
+    pred = unit * torch.tensor([93.5191, 93.5192, 93.5193, 93.5194], dtype=torch.float64)
+    assert spearman(pred, torch.arange(4.0)) == (1 if unit > 0 else -1)
+    truths = torch.tensor([93.519283, 93.519284, 93.519285, 93.519286], dtype=torch.float64)  # read, not computed
+    assert spearman(torch.arange(4.0), truths) == 1
+
+
 def test_lengths_must_agree() -> None:
     with pytest.raises(ValueError, match="one length"):
         spearman(torch.ones(3), torch.ones(4))

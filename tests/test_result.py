@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from swapaqa.metrics import fisher_mean, relative_l2_x100, spearman
-from swapaqa.result import RESULT_FILE, Evaluation, Recorder, git_commit, split_metrics, write_result
+from swapaqa.result import RESULT_FILE, Evaluation, Recorder, epoch_in, git_commit, split_metrics, write_result
 
 Table = tuple[Tensor, Tensor, Tensor]
 
@@ -76,7 +76,7 @@ def test_protocols_are_columns(val: bool, tmp_path: Path) -> None:
     found = write_result(tmp_path, recorder(val), {"name": "a run", "seed": 3})
     protocols = ["last", "best_on_test", *(["best_on_val"] if val else [])]
     assert list(found["metrics"]) == protocols
-    assert [found["metrics"][name]["epoch"] for name in protocols] == [2, 1, 0][: len(protocols)]
+    assert [found["metrics"][name]["epoch"] for name in protocols] == [3, 2, 1][: len(protocols)]  # from 1
     assert found["prediction_columns"] == ["true", *protocols]
     expected = [float(TRUE[7]), *(float(table(epoch)[1][7]) for epoch in (2, 1, 0))][: 1 + len(protocols)]
     assert found["predictions"]["test"]["gym_vault/002"] == pytest.approx(expected)
@@ -115,6 +115,25 @@ def test_undefined_numbers_are_valid_json(tmp_path: Path) -> None:
 
     found = json.loads((tmp_path / RESULT_FILE).read_text(), parse_constant=refuse)
     assert found["metrics"]["last"]["splits"]["test"]["average"]["spearman"] is None
+
+
+def test_an_undefined_correlation_is_said_once_a_run(caplog: pytest.LogCaptureFixture) -> None:
+    """With what can be done about it: the demo's warning of an untrained I3D with frozen statistics."""
+    found = recorder()
+    index, _, true = table(0)
+    same = torch.where(torch.arange(10) < 5, 93.519283, 93.519284).double()  # of diving, of gym_vault
+    found.say_undefined()
+    assert not caplog.records
+    found.last = Evaluation(0, {"test": (index, same.flip(0), true)})
+    for _ in range(3):
+        found.say_undefined()
+    [said] = caplog.messages
+    assert "test diving: the 5 predictions are constant; test gym_vault: the 5 predictions are constant" in said
+    assert "random weights under frozen BatchNorm cannot learn" in said
+
+
+def test_epochs_count_from_1_in_files_of_every_format() -> None:
+    assert [epoch_in({"format": 2}, 3), epoch_in({}, 2)] == [3, 3]
 
 
 def test_a_result_that_could_not_be_written_whole_does_not_exist(tmp_path: Path) -> None:

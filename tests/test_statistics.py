@@ -130,6 +130,18 @@ def test_what_is_constant_has_no_correlation_and_no_interval() -> None:
     assert statistics.interval("spearman", [Scores(true[:1], true[:1])]) is None
 
 
+def test_what_differs_by_rounding_only_is_constant() -> None:
+    true = np.arange(6.0)
+    rounded = Scores(np.resize([93.519283, 93.519284], 6), true)
+    assert math.isnan(statistics.value("spearman", [rounded]))
+    assert statistics.interval("spearman", [rounded]) is None
+    assert math.isnan(statistics.paired_test("spearman", [rounded], [Scores(true, true)]))
+    assert statistics.interval("relative_l2_x100", [rounded]) is not None
+    assert statistics.interval("spearman", [Scores(np.array([93.51, 93.52, 93.51, 93.53, 93.5, 93.5]), true)])
+    noisy = np.array([[93.519283, 93.519284, 93.519285], [93.51, 93.52, 93.53]])
+    assert statistics.rank_correlation(noisy, np.arange(3.0)).tolist() == [0, 1]
+
+
 def test_constant_resamples_count_as_0() -> None:
     assert statistics.rank_correlation(np.array([[1.0, 1, 1], [1, 2, 3]]), np.array([1.0, 2, 3])).tolist() == [0, 1]
     collapsed = Scores(np.array([0.0] * 9 + [1]), np.arange(10.0))  # a third of the resamples lacks the one

@@ -2,12 +2,14 @@
 
 import logging
 import math
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.callbacks import RichProgressBar
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -15,6 +17,23 @@ from rich.table import Table
 from swapaqa.probing.conditions import WORDS
 
 WAIT_WORTH_A_WORD = 0.1
+UNCUT = 10_000  # characters; wider than any table
+
+
+def open_console(**options: Any) -> Console:
+    """A console whose tables are whole in a pipe or a file, which rich takes for 80 characters wide."""
+    console = Console(**options)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNCUT
+    return console
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's, with epochs counted from 1 as in tables and files."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        words = f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+        return words.ljust(len(self.validation_description))  # of one width, so that the bars do not jump
 
 
 def show(result: dict[str, Any], folder: Path) -> None:
@@ -25,9 +44,9 @@ def show(result: dict[str, Any], folder: Path) -> None:
     for protocol, found in result["metrics"].items():
         for split, metrics in found["splits"].items():
             average = metrics["average"]
-            numbers = (f"{average['spearman']:.4f}", f"{average['relative_l2_x100']:.3f}")
-            table.add_row(protocol, str(found["epoch"] + 1), split, *numbers)
-    console = Console()
+            numbers = (_number(average["spearman"], 4), _number(average["relative_l2_x100"], 3))
+            table.add_row(protocol, str(found["epoch"]), split, *numbers)
+    console = open_console()
     console.print(table)
     waited = result["timing"]["data_wait_share"]
     if waited > WAIT_WORTH_A_WORD:
@@ -47,7 +66,7 @@ def show_floors(floors: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: M
         for name, floor in found.items():
             numbers = (_with_interval(floor, "spearman", 4), _with_interval(floor, "relative_l2_x100", 3))
             table.add_row(split, str(videos[split]), name, str(floor["unseen"]), *numbers)
-    console = Console()
+    console = open_console()
     console.print(table)
     legend = (
         "In brackets: 95 % interval over the test videos (BCa bootstrap). Unseen: videos whose competition (or, for "
@@ -64,7 +83,7 @@ def show_probe(outcomes: Mapping[str, Mapping[str, Any]], lines: Sequence[str], 
         for condition, scores in outcome["conditions"].items():
             numbers = (_with_interval(scores, "spearman", 4), _with_interval(scores, "relative_l2_x100", 3))
             table.add_row(split, WORDS[condition], *numbers)
-    console = Console()
+    console = open_console()
     console.print(table)
     for line in (*lines, f"written to {folder}"):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -72,9 +91,11 @@ def show_probe(outcomes: Mapping[str, Mapping[str, Any]], lines: Sequence[str], 
 
 def _with_interval(floor: Mapping[str, Any], metric: str, decimals: int) -> str:
     ends = floor["confidence"][metric]
-    if math.isnan(floor[metric]):
-        return "undefined"
-    return f"{floor[metric]:.{decimals}f}" + (escape(f" [{ends[0]:.2f}, {ends[1]:.2f}]") if ends else "")
+    return _number(floor[metric], decimals) + (escape(f" [{ends[0]:.2f}, {ends[1]:.2f}]") if ends else "")
+
+
+def _number(value: float, decimals: int) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.{decimals}f}"
 
 
 def quieten() -> None:
@@ -87,5 +108,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", ".*nn.functional.all_gather is deprecated.*")
     warnings.filterwarnings("ignore", ".*It is recommended to use .self.log.*sync_dist.*")  # the values are already
+    warnings.filterwarnings("ignore", ".*your dataloader is not resumable.*")  # it is: see interruption.py
+    warnings.filterwarnings("ignore", ".* (is|are) undefined: .*")  # the recorder says it, once
     warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists.*")  # Hydra made it, for this run
     torch.set_float32_matmul_precision("high")

@@ -14,6 +14,39 @@ from torch import Tensor
 from torchmetrics import SpearmanCorrCoef
 from torchmetrics.utilities import dim_zero_cat
 
+ROUNDING = 4 * 2.0**-23  # of the largest value: see `constant`
+
+
+def constant(lowest: Any, highest: Any) -> Any:
+    """Whether values between `lowest` and `highest` differ by rounding only, so that they have no order.
+
+    Networks compute in float32, which rounds each result by up to 2^-24 of its size, a few times on the way from the
+    features to the score: predictions less than four of its steps (2^-23) apart are one prediction. That is 0.00005
+    at 93.5 points, a two-hundredth of what a judge can tell apart, and it scales with the unit of the scores.
+
+    Args:
+        lowest, highest: numbers, tensors or arrays of one shape.
+
+    Returns:
+        A truth value of that shape.
+    """
+    spread = highest - lowest
+    return (spread <= ROUNDING * abs(lowest)) | (spread <= ROUNDING * abs(highest))
+
+
+def why_undefined(pred: Tensor, target: Tensor) -> str | None:
+    """Why predictions and truths, (N,) each, have no rank correlation, as the end of a sentence; None if they have one.
+
+    Truths are taken as they are: they are read, not computed.
+    """
+    for side, values in (("predictions", pred), ("truths", target)):
+        found = f"the {values.numel()} {side} are constant"
+        if values.numel() < 2 or values.min() == values.max():
+            return found
+        if values is pred and constant(values.min(), values.max()):
+            return f"{found} but for rounding ({values.min():.9g} to {values.max():.9g})"
+    return None
+
 
 def spearman(pred: Tensor, target: Tensor) -> Tensor:
     """Spearman's rank correlation, tied values sharing their average rank.
@@ -23,20 +56,21 @@ def spearman(pred: Tensor, target: Tensor) -> Tensor:
         target: (N,) truths.
 
     Returns:
-        () float64 in [-1, 1]; NaN, with a warning, where one side is constant, as a single sample is.
+        () float64 in [-1, 1]; NaN, with a warning, where one side is constant, as a single sample is; predictions also
+        where they differ by rounding only, see `constant`.
 
     Raises:
         ValueError: different lengths, or a value that is NaN or infinite.
     """
     pred, target = _checked(pred, target)
+    reason = why_undefined(pred, target)
+    if reason:
+        warnings.warn(f"Spearman is undefined: {reason}", stacklevel=2)
+        return pred.new_tensor(torch.nan)
     pred_rank, target_rank = _average_ranks(pred), _average_ranks(target)  # (N,), centred below
     mean_rank = (pred.numel() + 1) / 2
     pred_rank, target_rank = pred_rank - mean_rank, target_rank - mean_rank
     spread = pred_rank.square().sum() * target_rank.square().sum()
-    if spread == 0:
-        side = "predictions" if pred_rank.square().sum() == 0 else "truths"
-        warnings.warn(f"Spearman is undefined: the {pred.numel()} {side} are constant", stacklevel=2)
-        return torch.full_like(spread, torch.nan)
     return ((pred_rank * target_rank).sum() / spread.sqrt()).clamp(-1, 1)
 
 
@@ -87,6 +121,8 @@ def fisher_mean(rhos: Tensor) -> Tensor:
 def pairwise_accuracy(pred: Tensor, target: Tensor) -> Tensor:
     """Share of the pairs with different truths that are ordered correctly; equal predictions count half.
 
+    Predictions that differ by rounding only are equal, see `constant`.
+
     Args:
         pred: (N,) predictions.
         target: (N,) truths.
@@ -102,6 +138,8 @@ def pairwise_accuracy(pred: Tensor, target: Tensor) -> Tensor:
     if not better.any():
         warnings.warn(f"pairwise accuracy is undefined: {target.numel()} constant truths", stacklevel=2)
         return torch.full((), torch.nan, dtype=torch.float64, device=pred.device)
+    if constant(pred.min(), pred.max()):
+        pred = torch.zeros_like(pred)
     credit = (pred[:, None] - pred[None, :]).sign().add(1).div(2)  # 1 right, 1/2 tied, 0 wrong
     return credit[better].mean()
 

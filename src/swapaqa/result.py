@@ -6,6 +6,7 @@ numbers of the field are) and, where a part of train was cut off, at the best ep
 
 import csv
 import json
+import logging
 import math
 import platform
 import subprocess
@@ -21,11 +22,22 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from swapaqa import statistics
-from swapaqa.metrics import fisher_mean, interval_coverage, pairwise_accuracy, relative_l2_x100, spearman
+from swapaqa.metrics import (
+    fisher_mean,
+    interval_coverage,
+    pairwise_accuracy,
+    relative_l2_x100,
+    spearman,
+    why_undefined,
+)
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
 from swapaqa.whole_file import write_whole
 
+log = logging.getLogger(__name__)
+
 RESULT_FILE = "result.json"
+FORMAT = 2  # of result.json and attention.json; the first, which had no number, counted epochs from 0
+CANNOT_LEARN = "an I3D that starts from random weights under frozen BatchNorm cannot learn: see backbone.pretrained="
 PACKAGES = (
     "torch",
     "pytorch-lightning",
@@ -49,7 +61,7 @@ class Row(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The predictions of one epoch: by split, (index, predicted, true) in points.
+    """The predictions of one epoch, counted from 0 as Lightning does: by split, (index, predicted, true) in points.
 
     `stds`: by split, the standard deviations that the method predicts, in points; NaN where it predicts none.
     """
@@ -129,6 +141,7 @@ class Recorder(Callback):
     step_seconds: list[float] = field(default_factory=list)
     wait_seconds: list[float] = field(default_factory=list)  # before each step: loading, transfer, augmentation
     started: float = field(default_factory=time.monotonic)
+    _undefined_said: bool = False
     _step_started: float = 0.0
     _step_ended: float = 0.0
 
@@ -176,12 +189,29 @@ class Recorder(Callback):
         tables = {split: tuple(column.cpu() for column in table) for split, table in predictions(pl_module).items()}
         stds = {split: std.cpu() for split, std in predicted_stds(pl_module).items()}
         self.last = Evaluation(trainer.current_epoch, tables, stds)  # type: ignore[arg-type]
+        if trainer.is_global_zero:
+            self.say_undefined()
         if self.protocol:
             return
         for split in self.choosers(tables):
             rho = split_metrics(self.last.tables[split], self.records[split])["average"]["spearman"]
             if rho > self.best_spearman.get(split, -2.0):
                 self.best_spearman[split], self.best[split] = rho, self.last
+
+    def say_undefined(self) -> None:
+        """Log once a run which correlations of the last evaluation are undefined, and why."""
+        assert self.last is not None
+        parts = [
+            (f"{split} {action}", why_undefined(*columns))
+            for split, table in self.last.tables.items()
+            for action, columns in by_action(table, self.records[split]).items()
+        ]
+        reasons = [f"{part}: {reason}" for part, reason in parts if reason]
+        if not reasons or self._undefined_said:
+            return
+        self._undefined_said = True
+        advice = f" ({CANNOT_LEARN})" if any("predictions" in reason for reason in reasons) else ""
+        log.warning("Spearman is undefined and this is not said again: %s%s", "; ".join(reasons), advice)
 
     @staticmethod
     def choosers(tables: Mapping[str, Any]) -> list[str]:
@@ -197,13 +227,13 @@ class Recorder(Callback):
         return {"last": self.last} | {f"best_on_{split}": found for split, found in self.best.items()}
 
     def metrics(self) -> dict[str, Any]:
-        """By protocol: the epoch, and by split its metrics, with their confidence intervals.
+        """By protocol: the epoch, counted from 1, and by split its metrics, with their confidence intervals.
 
         With the calibration where the method predicts deviations.
         """
         return {
             protocol: {
-                "epoch": found.epoch,
+                "epoch": found.epoch + 1,
                 "splits": {split: self._split(found, split) for split in found.tables},
             }
             for protocol, found in self.protocols().items()
@@ -268,6 +298,7 @@ def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -
     The columns of `predictions` are the true score and the protocols, in the order of `prediction_columns`.
     """
     return {
+        "format": FORMAT,
         **facts,
         "metrics": recorder.metrics(),
         "prediction_columns": ["true", *recorder.protocols()],
@@ -276,6 +307,11 @@ def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -
         "git_commit": git_commit(),
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
     }
+
+
+def epoch_in(file: Mapping[str, Any], epoch: int) -> int:
+    """An epoch that a `result.json` or `attention.json` names, counted from 1 whatever its format."""
+    return epoch if file.get("format", 1) >= FORMAT else epoch + 1
 
 
 def save_result(folder: Path, result: Mapping[str, Any]) -> None:

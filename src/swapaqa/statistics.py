@@ -6,6 +6,7 @@ papers': correlations by Fisher's z, R-l2 plainly. Videos are drawn within their
 
 Rules:
 - A resample in which the predictions or the truths are constant says nothing about the order: its correlation is 0.
+  Predictions are constant where they differ by rounding only, see `swapaqa.metrics.constant`.
   The same in the original is undefined, as in `swapaqa.metrics.spearman`, and so are interval and test.
 - R-l2 is relative to the range of all truths of the test set, in every resample. The range of a resample is never
   wider, and the bootstrap is not valid for extremes; so the interval is that of the mean squared error.
@@ -21,6 +22,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import stats
 
+from swapaqa.metrics import constant
 from swapaqa.seeds import keyed_generator
 
 LEVEL = 0.95
@@ -53,7 +55,8 @@ def rank_correlation(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     middle = (predicted.shape[-1] + 1) / 2
     one, other = one - middle, other - middle
     spread = np.sqrt(np.square(one).sum(-1) * np.square(other).sum(-1))
-    return (one * other).sum(-1) / np.where(spread == 0, np.inf, spread)
+    orderless = (spread == 0) | constant(predicted.min(-1), predicted.max(-1))
+    return (one * other).sum(-1) / np.where(orderless, np.inf, spread)
 
 
 def relative_squared_error(predicted: np.ndarray, true: np.ndarray, span: float) -> np.ndarray:
@@ -138,8 +141,10 @@ def _exchangeable(metric: Metric, scores: Scores) -> np.ndarray:
 
 def _measure(metric: Metric, drawn: Scores, whole: Scores) -> np.ndarray:
     """The metric of (..., N) draws; NaN where it is undefined of the `whole`."""
-    sides = (whole.true,) if metric == "relative_l2_x100" else whole
-    if any(len(side) == 0 or np.ptp(side) == 0 for side in sides):
+    undefined = len(whole.true) == 0 or np.ptp(whole.true) == 0
+    if metric == "spearman":
+        undefined = undefined or constant(whole.predicted.min(), whole.predicted.max())
+    if undefined:
         return np.full(drawn.predicted.shape[:-1], np.nan)
     if metric == "spearman":
         return rank_correlation(drawn.predicted, drawn.true)

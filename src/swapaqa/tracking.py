@@ -37,13 +37,25 @@ STEP = "trainer/global_step"  # Lightning's name of the x axis
 Mode = Literal["online", "offline", "disabled", "shared"]
 
 
+def from_one(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with Lightning's `epoch`, which counts from 0, counted from 1 as in tables and files."""
+    return {name: value + 1 if name == "epoch" else value for name, value in metrics.items()}
+
+
+class TableLogger(CSVLogger):
+    """`metrics.csv` in the run folder."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:  # type: ignore[override]
+        super().log_metrics(from_one(metrics), step)
+
+
 class TolerantWandbLogger(WandbLogger):
     """A `WandbLogger` that says once when wandb fails, and is silent from then on."""
 
     failed = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self._attempt(lambda: WandbLogger.log_metrics(self, metrics, step))
+        self._attempt(lambda: WandbLogger.log_metrics(self, from_one(metrics), step))
 
     def log_hyperparams(self, params: Any) -> None:
         self._attempt(lambda: WandbLogger.log_hyperparams(self, params))
@@ -94,7 +106,7 @@ def wandb_logger(
         else:
             return TolerantWandbLogger(experiment=run, save_dir=save_dir)
     log.warning("going on without wandb: metrics.csv in the run folder has the same numbers")
-    return CSVLogger(save_dir, name="", version="")
+    return TableLogger(save_dir, name="", version="")
 
 
 def _modes() -> list[str]:

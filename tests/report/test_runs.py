@@ -91,7 +91,16 @@ def test_the_same_folder_twice_is_one(ratio_sweep) -> None:
     assert len(read_sweeps([ratio_sweep, ratio_sweep / ".." / "ratio"])) == 1
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"metrics": {}}', ""])
+def test_a_run_that_never_evaluated_is_not_done(ratio_sweep) -> None:
+    """The first version wrote a result without metrics, which drew empty figures."""
+    result = json.loads((ratio_sweep / "0" / "result.json").read_text())
+    (ratio_sweep / "0" / "result.json").write_text(json.dumps(result | {"metrics": {}, "predictions": {}}))
+    first = read_sweep(ratio_sweep).runs[0]
+    assert first.state is State.UNFINISHED
+    assert first.result is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"metrics": {"last": {}}}', ""])
 def test_a_result_that_cannot_be_read_is_named(ratio_sweep, content) -> None:
     (ratio_sweep / "0" / "result.json").write_text(content)
     with pytest.raises(InputError, match=r"ratio/0/result\.json: .*remove it and run again"):

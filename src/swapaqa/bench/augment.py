@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from swapaqa.augment.fused import Clips, Form, swap_and_normalise
 from swapaqa.augment.swap import Variant, pixel_bounds, swap_background
 from swapaqa.bench.synthetic import moving_boxes
 from swapaqa.bench.timing import Candidates, best_device, describe, median_ratio, time_rounds
+from swapaqa.console import open_console
 from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD, clip_starts, cut_clips, normalise
 
 COPY, NAIVE = "copy, bytes, kept buffer", "naive official, float32"
@@ -56,7 +56,7 @@ def bench_augment(arguments: argparse.Namespace) -> None:
     cases = make_swap_cases(arguments.batch, arguments.frames, arguments.size, device)
     video = cases[0].video
     check_swap(cases[0])
-    console = Console()
+    console = open_console()
     console.print(
         f"swap of (B, C, T, H, W) = {tuple(video.shape)}, {video.nbytes / 1e6:.0f} MB as bytes, "
         f"ratio {cases[0].ratio}, {arguments.rounds} rounds\n{describe(device)}",

@@ -9,13 +9,13 @@ import argparse
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from swapaqa.bench.counting import count_loop
 from swapaqa.bench.loop import Arm, Loop, one_video_or_batch
 from swapaqa.bench.step import CONFIGURATION, PUBLISHED, duration, time_arms
 from swapaqa.bench.timing import describe, median_ratio
+from swapaqa.console import open_console
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.errors import InputError
@@ -57,7 +57,7 @@ def bench_evaluation(given: argparse.Namespace) -> None:
     encodings, votes = count_encodings(ours.data, given.split)
     flop = count_loop(ours, one_video_or_batch(ours)).flop
     faster = inference_ratio(ours, words, given) if given.rounds else None
-    console = Console()
+    console = open_console()
     console.print(f"evaluation of {given.split}: {' '.join(words)}; {votes} votes, {flop / 1e12:.4g} TFLOP a video")
     if faster is not None:
         console.print(

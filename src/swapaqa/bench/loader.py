@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from swapaqa.bench.timing import describe, median_ratio, time_rounds
+from swapaqa.console import open_console
 from swapaqa.data.frame_store import FrameStore, Kind, Want
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.video import Reader, read_frames
@@ -53,7 +53,7 @@ def bench_loader(arguments: argparse.Namespace) -> None:
         median = statistics.median(times)
         ratio = median_ratio(seconds[REFERENCE], times)
         table.add_row(name, f"{median * 1e3:.1f}", f"{FRAMES / median:.0f}", f"{ratio:.1f}", f"{sizes[name] / 1e6:.2f}")
-    console = Console()
+    console = open_console()
     console.print(f"{arguments.video.name}, grain {arguments.grain:g}; {describe(torch.device('cpu'))}", soft_wrap=True)
     console.print(table)
 

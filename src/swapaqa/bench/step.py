@@ -30,6 +30,7 @@ from swapaqa.bench.loop import LOAD, Arm, Loop, map_tensors, one_video_or_batch
 from swapaqa.bench.memory import Peak, peak_memory
 from swapaqa.bench.synthetic import CachedVideos, cache_of_its_own
 from swapaqa.bench.timing import describe, median_ratio
+from swapaqa.console import open_console
 from swapaqa.errors import InputError
 
 CONFIGURATION, PUBLISHED = "configuration", "published form"
@@ -39,7 +40,7 @@ REPEATS_ON_CUDA = 10
 
 Times = list[dict[str, float]]  # seconds of every part, a round each
 Item = TypeVar("Item")
-console = Console()
+console = open_console()
 
 
 class Measured(NamedTuple):

@@ -235,13 +235,13 @@ class VideoData(AugmentedData):
         return {split: [item.record for item in items] for split, items in self.items.items()}
 
     def training_labels(self) -> TrainingLabels:
-        """The training labels, for what a method derives from them."""
-        items = self.items["train"]
-        groups = {group: i for i, group in enumerate(dict.fromkeys(self.group(item.record) for item in items))}
+        """The training labels, for what a method derives from them; before `setup` from the lists alone."""
+        records = self.records().get("train") or self._cut(self.read_split("train"))[0]
+        groups = {group: i for i, group in enumerate(dict.fromkeys(self.group(record) for record in records))}
         return TrainingLabels(
-            label=torch.tensor([item.label.value for item in items], dtype=torch.float64),
-            action=torch.tensor([item.action for item in items]),
-            group=torch.tensor([groups[self.group(item.record)] for item in items]),
+            label=torch.tensor([self.label(record).value for record in records], dtype=torch.float64),
+            action=torch.tensor([self.actions.index(record.action) for record in records]),
+            group=torch.tensor([groups[self.group(record)] for record in records]),
             max_label=self.max_label,
         )
 

@@ -165,9 +165,10 @@ class DAE(Scorer):
         return self.as_label(mean.double(), calibrated_std(log_variance, *weights).double(), videos)
 
     def noise(self, videos: Sequence[str | int], like: Tensor) -> Tensor:
-        """(B,) standard normal, drawn for this epoch and each video: a resumed run and any process draw the same."""
+        """(B,) standard normal, drawn for the epoch of the weights and each video: a resumed run, any process and an
+        evaluation of a checkpoint draw the same."""
         seed = torch.initial_seed()  # the run's: it was seeded with it
-        keys = (keyed_generator(seed, "score", self.current_epoch, video) for video in videos)
+        keys = (keyed_generator(seed, "score", self.epoch, video) for video in videos)
         drawn = torch.stack([torch.randn((), generator=generator) for generator in keys])
         return drawn.to(like, non_blocking=True)
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from swapaqa.errors import InputError
 from swapaqa.models.clips import Normalisation, VideoEncoder
-from swapaqa.models.i3d_weights import is_piergiajs, read_weights, renamed
+from swapaqa.models.i3d_weights import batch_norm_of, is_piergiajs, read_weights, renamed
 from swapaqa.models.max_pool import PoolWindow, Sizes, compact_max_pool, max_pool
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,8 @@ class I3D(nn.Module):
     def from_checkpoint(cls, path: str | Path, bn_eps: float | None = None) -> Self:
         """The network with published weights, in either layout and with any classification layer or none.
 
+        The file of an AQA program's training does too, see `swapaqa.models.published`.
+
         Args:
             path: a file of tensors only (it is read with `weights_only=True`).
             bn_eps: None for the value the layout's users ran it with: 1e-5 for hassony2's (CoRe), 1e-3 for
@@ -99,7 +101,7 @@ class I3D(nn.Module):
         """
         weights = read_weights(Path(path))
         piergiaj = is_piergiajs(weights)
-        eps, momentum = (1e-3, 0.01) if piergiaj else (1e-5, 0.1)
+        eps, momentum = batch_norm_of(piergiaj)
         network = cls(eps if bn_eps is None else bn_eps, momentum)
         # A plain dict: one with the metadata of a newer PyTorch would have to hold the batch counts.
         network.load_state_dict(renamed(Path(path), weights, network.state_dict(), piergiaj))

@@ -1,6 +1,7 @@
 """Files of published I3D weights: two layouts of one network, brought to our names.
 
 Ours are those of hassony2's `model_rgb.pth`; piergiaj's `rgb_imagenet.pt` and `rgb_i3d_pretrained.pt` are renamed.
+The I3D in what the programs of CoRe, MUSDL, USDL and DAE save is read too, see `swapaqa.models.published`.
 """
 
 import pickle
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from swapaqa.errors import InputError
+from swapaqa.models import published
 
 # From our (hassony2's) key to piergiaj's.
 PIERGIAJ_NAMES = (
@@ -30,6 +32,11 @@ BATCH_COUNT = "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and 
 def is_piergiajs(weights: Mapping[str, Tensor]) -> bool:
     """Whether the keys are of piergiaj's layout."""
     return any(key.startswith(("Conv3d_", "Mixed_")) for key in weights)
+
+
+def batch_norm_of(piergiaj: bool) -> tuple[float, float]:
+    """Epsilon and momentum of BatchNorm that the users of a layout ran it with: CoRe hassony2's, MUSDL piergiaj's."""
+    return (1e-3, 0.01) if piergiaj else (1e-5, 0.1)
 
 
 def renamed(path: Path, weights: dict[str, Tensor], state: Mapping[str, Tensor], piergiaj: bool) -> dict[str, Tensor]:
@@ -53,11 +60,15 @@ def _piergiaj_name(key: str) -> str:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The file's tensors by key, without the wrappings of a training script or of DataParallel."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with published.numpy_scalars():
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name an I3D checkpoint") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise InputError(f"{path}: not a PyTorch file of plain tensors; name an I3D checkpoint") from error
+    system = published.system_of(content)
+    if system:
+        content = published.i3d_weights(content, system)
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):

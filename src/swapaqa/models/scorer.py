@@ -30,7 +30,7 @@ Target = Literal["score", "completeness"]  # what a label is, where the data set
 # in a checkpoint, beside Lightning's own
 CONFIG_KEY, EXEMPLARS_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_exemplars", "swapaqa_batch_norm"
 EPSILON = 1e-8  # of Adam, torch's default: for checkpoints and methods from before the key
-FORMAT_KEY, FORMAT = "swapaqa_format", 2  # see swapaqa.running.upgrade; absent: 1
+FORMAT_KEY, FORMAT = "swapaqa_format", 2  # see swapaqa.running.upgrade; absent: 1, with the best epoch in last.ckpt
 
 
 class Encoded(NamedTuple):
@@ -98,6 +98,7 @@ class Scorer(LightningModule):
         self.spearman = ModuleDict()
         self.config: dict[str, Any] | None = None
         self.exemplars: Encoded | None = None
+        self._epoch_of_weights: int | None = None
         self._parts: dict[str, list[Encoded]] = defaultdict(list)
         self.register_load_state_dict_pre_hook(adopt_buffer_sizes)
 
@@ -130,7 +131,13 @@ class Scorer(LightningModule):
             InputError: naming what is missing.
         """
 
+    @property
+    def epoch(self) -> int:
+        """The epoch of the weights, from 0: of the training that runs, or that the loaded checkpoint was written in."""
+        return self.current_epoch if self._epoch_of_weights is None else self._epoch_of_weights
+
     def on_train_start(self) -> None:
+        self._epoch_of_weights = None
         if self.trainer.world_size > 1 and has_live_batch_norm(self.encoder):
             log.warning(
                 "BatchNorm statistics are live and every one of the %d processes computes them from its own share of "
@@ -148,6 +155,7 @@ class Scorer(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The weights are Lightning's part; here what is stored beside them."""
+        self._epoch_of_weights = checkpoint.get("epoch")
         restore_batch_norm_settings(self.encoder, checkpoint.get(BATCH_NORM_KEY, {}))
         stored = checkpoint.get(EXEMPLARS_KEY)
         self.exemplars = Encoded(**stored) if stored else None

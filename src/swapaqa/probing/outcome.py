@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from swapaqa import statistics
+from swapaqa.metrics import constant
 from swapaqa.probing.conditions import Condition
 from swapaqa.probing.design import Answers, Layout
 from swapaqa.probing.variance import Cells, Components, Share, average_shares, variance_components
@@ -65,7 +66,12 @@ def by_action(layout: Layout) -> dict[str, np.ndarray]:
 def exchanged_cells(answers: Answers, layout: Layout, members: np.ndarray) -> Cells:
     """The exchanged predictions of some videos, one row of K after the other."""
     athlete = np.tile(members, layout.backgrounds)
-    return Cells(athlete, layout.donors[:, members].ravel(), answers.exchanged[:, members].ravel())
+    return Cells(athlete, layout.donors[:, members].ravel(), without_rounding(answers.exchanged[:, members].ravel()))
+
+
+def without_rounding(predicted: np.ndarray) -> np.ndarray:
+    """The predictions; exactly equal ones where they differ by rounding only, which explains and follows nothing."""
+    return np.full_like(predicted, predicted[0]) if constant(predicted.min(), predicted.max()) else predicted
 
 
 def _scored(answers: Answers, layout: Layout, condition: Condition) -> dict[str, Any]:
@@ -86,7 +92,7 @@ def follows(answers: Answers, layout: Layout, cells: Sequence[Cells]) -> dict[st
             "spearman", [Scores(part.predicted, known[getattr(part, side)]) for part in cells]
         )
         for side in ("athlete", "background")
-        for name, known in (("prediction", answers.as_is), ("score", true))
+        for name, known in (("prediction", without_rounding(answers.as_is)), ("score", true))
     }
 
 

@@ -23,7 +23,7 @@ from swapaqa.report.drawing import Drawing, write_drawing
 from swapaqa.report.evidence import drawings
 from swapaqa.report.probes import Probe, probe_tables
 from swapaqa.report.runs import Run, Sweep
-from swapaqa.result import RESULT_FILE
+from swapaqa.result import RESULT_FILE, epoch_in
 from swapaqa.running.jobs import State
 
 FIGURES = "figures"
@@ -227,7 +227,9 @@ def as_attention(path: Path, folder: Path) -> AttentionView:
     found = read_attention(path)
     return AttentionView(
         title=relative(path.parent, folder.parent),
-        checkpoints=tuple((arm["title"], f"{arm['file']}, epoch {arm['epoch'] + 1}") for arm in found["checkpoints"]),
+        checkpoints=tuple(
+            (arm["title"], f"{arm['file']}, epoch {epoch_in(found, arm['epoch'])}") for arm in found["checkpoints"]
+        ),
         boxes=f"{found['boxes']['_target_'].rpartition('.')[2]}, scaled by {found['ratio']:g}",
         rows=rows(found),
         films=tuple(as_film(path.parent, picture, folder) for picture in found["pictures"]),

@@ -3,6 +3,7 @@
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -15,9 +16,13 @@ from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
+from swapaqa.models import published
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Encoded, Scorer
 from swapaqa.running.precision import precision_here
+from swapaqa.running.published_checkpoint import as_ours
 from swapaqa.running.upgrade import upgrade
+
+log = logging.getLogger(__name__)
 
 TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
@@ -28,25 +33,43 @@ NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
 def read_checkpoint(path: str | None) -> dict[str, Any]:
-    """The content of a checkpoint that training wrote, its configuration in today's words (`upgrade`).
+    """The content of a checkpoint of ours, its configuration in today's words (`upgrade`), or of an author's program.
 
     Only tensors and plain values are admitted.
 
     Raises:
-        InputError: no such file, not one of ours, or one of a later format.
+        InputError: no such file, neither of ours nor of `swapaqa.models.published`, or one of a later format.
     """
     if path is None:
         raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with published.numpy_scalars():
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"checkpoint={path}: cannot be read ({error.strerror})") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise InputError(f"checkpoint={path}: not a checkpoint; name one that src.train wrote") from error
+    if published.system_of(content):
+        return content
     if not isinstance(content, dict) or not content.get(CONFIG_KEY):
         raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
     content[CONFIG_KEY] = upgrade(content[CONFIG_KEY], content.get(FORMAT_KEY, 1))
     return content
+
+
+def protocol_of(path: str, content: Mapping[str, Any]) -> str:
+    """The protocol that a checkpoint's predictions belong to: its file's name, but for a `last.ckpt` that is none.
+
+    The first version wrote that name whenever an epoch was the best on test so far, and only then.
+    """
+    name, epochs = Path(path).stem, content[CONFIG_KEY]["trainer"]["max_epochs"]
+    if name != "last" or FORMAT_KEY in content or content["epoch"] + 1 >= (epochs or 0):
+        return name
+    log.warning(
+        "checkpoint=%s: of the first version, whose last.ckpt holds the best epoch on test (%d of %d): it counts as "
+        "best_on_test", path, content["epoch"] + 1, epochs,
+    )  # fmt: skip
+    return "best_on_test"
 
 
 def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
@@ -107,11 +130,14 @@ def boxes_of(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: Seque
 
 
 def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
-    """The model of the checkpoint, ready to score."""
+    """The model of the checkpoint, ready to score. `checkpoint`: as `with_configuration` gives it."""
     models = logging.getLogger("swapaqa.models")
     models.setLevel(logging.ERROR)  # that it starts from nothing is not so
     model: Scorer = hydra.utils.instantiate(cfg.model)
     models.setLevel(logging.NOTSET)
+    system = published.system_of(checkpoint)
+    if system:
+        checkpoint = as_ours(cfg, checkpoint, system, model)
     try:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:

@@ -19,9 +19,11 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
 
 from swapaqa.errors import InputError
+from swapaqa.running.ending import run_ends
 from swapaqa.whole_file import write_whole
 
 log = logging.getLogger(__name__)
@@ -78,10 +80,11 @@ def asked_to_stop(trainer: Trainer) -> bool:
 
 
 @dataclass
-class StepCheckpoints(Callback):
+class StepCheckpoints(Checkpoint):
     """Saves the run to `path` when `every` optimiser steps have gone by since the last time, or when told to stop.
 
-    Never after the last batch of an epoch: what follows, the evaluation, belongs to it and would be lost on resuming.
+    Never after the last batch of an epoch or of the run: what follows, the evaluation, belongs to it and would be lost
+    on resuming.
     """
 
     path: Path
@@ -128,6 +131,8 @@ class StepCheckpoints(Callback):
             if trainer.num_training_batches <= trainer.accumulate_grad_batches and asked_to_stop(trainer):
                 log.warning("told to stop: an epoch of one step has no point to save at, the run is left as it is")
                 self._leave()
+            return
+        if run_ends(trainer, batch_idx):
             return
         if done % trainer.accumulate_grad_batches:
             return

@@ -45,11 +45,24 @@ class State(Enum):
 
 
 def state(folder: Path) -> State:
-    if (folder / RESULT_FILE).is_file():
+    if has_result(folder):
         return State.DONE
     if (folder / FAILURE_FILE).is_file():
         return State.FAILED
     return State.UNFINISHED if (folder / CONFIG_FILE).is_file() else State.NOT_STARTED
+
+
+def has_result(folder: Path) -> bool:
+    """Whether a folder has a result with metrics: the first version also wrote one of runs that never evaluated.
+
+    A file that cannot be read counts, so that nothing overwrites it: who reads it names it.
+    """
+    try:
+        return bool(json.loads((folder / RESULT_FILE).read_text())["metrics"])
+    except (FileNotFoundError, NotADirectoryError, KeyError):
+        return False
+    except (OSError, ValueError, TypeError):
+        return True
 
 
 def identity(tree: dict[str, Any]) -> dict[str, Any]:
@@ -140,7 +153,8 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
             _keep_metrics(folder)
         else:  # before the configuration: another process must not see the old checkpoint with the new one
             shutil.rmtree(folder / RESUME_FILE.parent, ignore_errors=True)
-            (folder / "wandb_id.txt").unlink(missing_ok=True)
+            for stale in ("wandb_id.txt", RESULT_FILE):  # a result here has no metrics
+                (folder / stale).unlink(missing_ok=True)
         (folder / FAILURE_FILE).unlink(missing_ok=True)
         text = OmegaConf.to_yaml(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
         write_whole(folder / CONFIG_FILE, text.encode())

@@ -1,6 +1,7 @@
 """`plan=true`: what a sweep would do, and what it would cost, without starting a job."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swapaqa.config import check
+from swapaqa.console import open_console
 from swapaqa.errors import InputError
 from swapaqa.running.jobs import CONFIG_FILE, NOT_IDENTITY, State, failure, identity, state, stored_identity
 from swapaqa.running.probe import COST_FILE, STEPS, Cost
@@ -42,7 +44,7 @@ def show_plan(config: DictConfig, jobs: Sequence[list[str]]) -> None:
     """Print the jobs with their states, the hours from a probe of each kind of job, and the disk."""
     folder = Path(config.hydra.sweep.dir)
     planned = [look(number, job, folder, config.hydra.job.config_name) for number, job in enumerate(jobs)]
-    console = Console(highlight=False, soft_wrap=True)
+    console = open_console(highlight=False, soft_wrap=True)
     console.print(jobs_table(planned, folder))
     left = [job for job in planned if job.state is not State.DONE and job.blocker is None]
     console.print(f"{len(planned)} jobs, {sum(job.state is State.DONE for job in planned)} of them done")
@@ -134,7 +136,7 @@ def measured(tree: dict[str, Any]) -> Cost | str:
 def run_hours(cost: Cost, tree: dict[str, Any]) -> float:
     """Hours of a whole run on one device: its steps, and its evaluations."""
     epochs = tree["trainer"]["max_epochs"]
-    evaluations = epochs // tree["trainer"]["check_val_every_n_epoch"]
+    evaluations = math.ceil(epochs / (tree["trainer"]["check_val_every_n_epoch"] or 1))  # the last epoch always is one
     return (epochs * cost.steps_per_epoch * cost.step_s + evaluations * cost.evaluation_s) / 3600
 
 

@@ -10,23 +10,27 @@ import hydra
 from lightning_fabric.plugins.environments import SLURMEnvironment
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
 
 from swapaqa import out_of_memory, tracking
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.baselines import known_floors
 from swapaqa.batch import TrainingLabels
-from swapaqa.console import show
+from swapaqa.console import ProgressBar, show
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
 from swapaqa.epoch_log import EpochLog
+from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
 from swapaqa.report.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, compose_result, device_name, save_result
 from swapaqa.running import processes
+from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
+from swapaqa.running.epoch_checkpoints import EpochCheckpoints
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk, left_on_sigterm
 from swapaqa.running.jobs import RESUME_FILE, occupied, recorded
 from swapaqa.running.precision import refuse_half_on_cpu
+from swapaqa.running.resuming import check_resumable
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,8 @@ def train(cfg: DictConfig, folder: Path) -> None:
     checkpoint = folder / RESUME_FILE
     resumed = checkpoint if checkpoint.is_file() else None
     data, model = build(cfg)
+    if resumed:
+        check_resumable(resumed, model)
     preview = data.preview()
     model.check_sample(preview.before)
     shares = data.check_replaced_share(preview)
@@ -66,18 +72,24 @@ def train(cfg: DictConfig, folder: Path) -> None:
             recorder,
             EpochLog(recorder),
             LearningRateMonitor("epoch"),
-            RichProgressBar(),
-            *checkpoints(folder, data),
+            ProgressBar(),
+            EpochCheckpoints(folder / "checkpoints", recorder),
             StepCheckpoints(checkpoint, cfg.save_every),
         ],
         plugins=plugins(),
         num_sanity_val_steps=0,  # an evaluation needs every exemplar: half of one means nothing
         use_distributed_sampler=False,  # the DataModule shards whole batches itself
     )
+    refuse_partial_evaluation(trainer)
     if resumed:
         log.info("continuing from %s", resumed)
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
+    if recorder.last is None:
+        raise InputError(
+            "nothing was trained, so there is no result: trainer.limit_train_batches, trainer.max_steps and "
+            "trainer.max_time have to leave a step"
+        )
     if trainer.is_global_zero:
         finish(cfg, folder, data, recorder, trainer, shares)
         checkpoint.unlink(missing_ok=True)  # the result is there: nothing is left to continue
@@ -94,6 +106,7 @@ def more_memory(cfg: DictConfig, model: Scorer) -> str:
 def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     """The data with their lists read, and the model with what it learns from the training labels."""
     refuse_half_on_cpu(cfg.trainer)
+    refuse_without_evaluation(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
     data: VideoData = hydra.utils.instantiate(cfg.data)
     data.setup()
@@ -112,22 +125,6 @@ def plugins() -> list[Any]:
     """Whole checkpoints; under SLURM no requeueing by Lightning, which would compete with submitit's."""
     on_slurm = processes.on_slurm()
     return [AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if on_slurm else [])]
-
-
-def checkpoints(folder: Path, data: VideoData) -> list[Callback]:
-    """The last epoch, and the best one on test (as published) and on val where there is one."""
-    choosers = ["test"] + (["val"] if "val" in data.items else [])
-    return [
-        ModelCheckpoint(
-            folder / "checkpoints",
-            filename=f"best_on_{split}",
-            monitor=f"{split}/spearman",
-            mode="max",
-            save_last=split == "test",
-            enable_version_counter=False,
-        )
-        for split in choosers
-    ]
 
 
 def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:
@@ -163,12 +160,12 @@ def finish(
         "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
     result = compose_result(folder, recorder, facts)
-    if recorder.last is not None:
-        tables = {split: (table[1], table[2]) for split, table in recorder.last.tables.items()}
-        scores = result["metrics"]["last"]["splits"]
-        titles = {s: f"{s}, last epoch: Spearman {scores[s]['average']['spearman']:.3f}" for s in tables}
-        scatter(tables, titles, folder / "scatter.png")
-        tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
+    assert recorder.last is not None
+    tables = {split: (table[1], table[2]) for split, table in recorder.last.tables.items()}
+    scores = result["metrics"]["last"]["splits"]
+    titles = {s: f"{s}, last epoch: Spearman {scores[s]['average']['spearman']:.3f}" for s in tables}
+    scatter(tables, titles, folder / "scatter.png")
+    tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
     tracking.log_result(trainer.loggers, result, folder, trainer.global_step)
     save_result(folder, result)
     show(result, folder)

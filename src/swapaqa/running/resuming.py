@@ -1,0 +1,65 @@
+"""Whether a run can go on from its step checkpoint, said before Lightning tries."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from swapaqa.errors import InputError
+from swapaqa.models.scorer import CONFIG_KEY, Scorer
+from swapaqa.running.jobs import first_difference, identity
+
+NEEDED = ("state_dict", "loops", "callbacks", "optimizer_states", "epoch", "global_step", CONFIG_KEY)
+
+
+def check_resumable(path: Path, model: Scorer) -> None:
+    """Refuse a step checkpoint that is damaged, or of another run than that of `model`.
+
+    Raises:
+        InputError: with the way to start over.
+    """
+    fault = fault_of(path, model)
+    if fault:
+        raise InputError(
+            f"{path}: {fault}, so the run cannot be continued; delete this file and give the same command with "
+            "resume=true (a sweep's as it is) to start the run over"
+        )
+
+
+def fault_of(path: Path, model: Scorer) -> str | None:
+    """What is wrong with a step checkpoint, as part of a sentence; None if nothing is."""
+    try:
+        content = read_whole(path)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except Exception as error:  # whatever readers raise of bytes that are not theirs
+        return f"damaged ({' '.join(str(error).split())[:80] or type(error).__name__})"
+    missing = [key for key in NEEDED if not isinstance(content, dict) or key not in content]
+    if missing:
+        return f"no step checkpoint ({', '.join(missing)} missing)"
+    if not isinstance(content[CONFIG_KEY], dict):
+        return "no step checkpoint (no configuration in it)"
+    difference = first_difference(identity(content[CONFIG_KEY]), identity(model.config or {}))
+    return f"of another run: {difference}" if difference else other_weights(content["state_dict"], model)
+
+
+def read_whole(path: Path) -> Any:
+    """The content of a checkpoint, with every byte of it checked, which PyTorch does not do."""
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+    if broken:
+        raise zipfile.BadZipFile(f"{broken} is not what was written")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def other_weights(stored: Any, model: Scorer) -> str | None:
+    """Whether weights have other names or shapes than those of `model`, as part of a sentence."""
+    own = model.state_dict()
+    if not isinstance(stored, dict) or stored.keys() != own.keys():
+        return "of another model"
+    for name, value in own.items():
+        if not isinstance(stored[name], Tensor) or stored[name].shape != value.shape:
+            return f"of another model: {name} has another shape"
+    return None

@@ -1,0 +1,258 @@
+"""Checkpoints of the authors' programs: every key, both prefixes, and what the published code computes from them."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import Tensor
+
+from swapaqa.errors import InputError
+from swapaqa.models import published
+from swapaqa.models.i3d import I3D
+from swapaqa.models.scorer import Scorer
+from swapaqa.running.checkpoint import as_trained, build, read_checkpoint
+from swapaqa.running.published_checkpoint import with_configuration
+from tests.conftest import REPOSITORY
+from tests.published_files import fill, published_content, rewrite_for_numpy_1
+
+GOLDEN = REPOSITORY.parent / "shared" / "golden"
+SYSTEMS = ("core", "musdl", "usdl", "dae")
+EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3}
+
+
+def composed(path: Path, words: list[str]) -> tuple[DictConfig, list[str]]:
+    """The configuration of `src.evaluate` and the words that it is of."""
+    given = [f"checkpoint={path}", "name=evaluate", *words]
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        return compose("evaluate", overrides=given), given
+
+
+def opened(path: Path, words: list[str]) -> Scorer:
+    """The model as `src.evaluate` builds it."""
+    cfg, given = composed(path, words)
+    content = with_configuration(str(path), read_checkpoint(str(path)), cfg, given)
+    return build(as_trained(cfg, content["swapaqa_config"], given), content)
+
+
+def model_of(words: list[str], eps: float) -> Scorer:
+    """A model with seeded weights."""
+    cfg, _ = composed(Path("none"), words)
+    model: Scorer = instantiate(cfg.model, encoder={"bn_eps": eps})
+    fill(model)
+    return model.eval()
+
+
+@pytest.fixture
+def words_of(aqa7_tree: Callable[..., Path]) -> Callable[[str], list[str]]:
+    """The command line for a system's file: AQA-7 has what CoRe's borders need, the others read no list."""
+    small = ["data.frames=16", "backbone.last_start=0"]
+
+    def words(system: str) -> list[str]:
+        if system == "core":
+            return ["experiment=core_as_published", f"data.root={aqa7_tree()}", *small]
+        return [f"model={system}", "data=aqa7", *small]
+
+    return words
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_weight_arrives_under_its_name(
+    system: str, parallel: bool, words_of: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    words, path = words_of(system), tmp_path / "theirs.pth"
+    ours = model_of(words, EPS[system])
+    torch.save(published_content(ours, system, parallel), path)
+    if parallel:
+        rewrite_for_numpy_1(path)
+    found = opened(path, words)
+    buffers = dict(found.named_buffers(recurse=False))
+    before, after = ours.state_dict(), found.state_dict()
+    same = [name for name in before if name not in buffers and not name.endswith("num_batches_tracked")]
+    assert len(same) > 290
+    assert all(torch.equal(before[name], after[name]) for name in same)
+    norms = [layer for layer in found.modules() if isinstance(layer, torch.nn.BatchNorm3d)]
+    assert {layer.eps for layer in norms} == {EPS[system]}
+    if system == "core":
+        assert found.groups.shape == (1, 16, 2)  # learnt from the training list
+        assert found.groups.unique().numel() > 8
+        assert (found.edge, found.decimals) == ("official", None)
+    network = I3D.from_checkpoint(path)  # backbone.pretrained=
+    assert all(torch.equal(value, after[f"encoder.network.{name}"]) for name, value in network.state_dict().items())
+    assert network.mixed_5c.branch_0.batch3d.eps == EPS[system]
+
+
+def test_the_epsilon_may_be_said(words_of: Callable[[str], list[str]], tmp_path: Path) -> None:
+    words, path = words_of("usdl"), tmp_path / "theirs.pth"
+    torch.save(published_content(model_of(words, 1e-3), "usdl", False), path)
+    found = opened(path, [*words, "backbone.bn_eps=0.5"])
+    assert found.encoder.network.mixed_5c.branch_0.batch3d.eps == 0.5
+
+
+@pytest.mark.parametrize(
+    ("system", "words", "line"),
+    [
+        (
+            "core",
+            [],
+            "saved by CoRe's program, without a configuration; say experiment=core_as_published, or",
+        ),
+        (
+            "core",
+            ["data=aqa7", "model=usdl"],
+            "the weights of CoRe, and not of this model; say model=core backbone=i3d,",
+        ),
+        ("core", ["data=aqa7", "backbone=tiny"], "say model=core backbone=i3d"),
+        ("core", ["data=aqa7", "model.depth=4"], "say model=core backbone=i3d, or experiment=core_as_published"),
+        ("core", ["data=aqa7", "model=dae_core"], "the weights of CoRe, and not of this model"),
+        (
+            "core",
+            ["data=aqa7"],
+            "no group borders, which come from the training lists of data=: data.root is not",
+        ),
+        ("musdl", ["data=aqa7", "model=usdl"], "the weights of MUSDL, and not of this model; say model=musdl"),
+        ("usdl", ["data=aqa7", "model=musdl"], "the weights of USDL, and not of this model; say model=usdl"),
+        ("usdl", ["data=aqa7", "model=usdl", "model.num_bins=21"], "size mismatch for head.layers.4.weight"),
+        ("dae", ["data=aqa7", "model=usdl"], "the weights of DAE, and not of this model; say model=dae"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(
+    system: str, words: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AQA7_ROOT", raising=False)
+    path = tmp_path / "theirs.pth"
+    torch.save(published_content(small_model(system), system, True), path)
+    with pytest.raises(InputError, match=re.escape(line)) as refused:
+        opened(path, words)
+    assert f"checkpoint={path}: " in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def small_model(system: str) -> Scorer:
+    cfg, _ = composed(Path("none"), [f"model={system}", "data=aqa7"])
+    return instantiate(cfg.model)
+
+
+def test_an_unknown_weight_of_the_head_is_named() -> None:
+    content = {"i3d": {}, "evaluator": {"evaluator.layer1.weight": torch.ones(1), "other.weight": torch.ones(1)}}
+    system = published.system_of(content)
+    assert system is not None
+    with pytest.raises(InputError, match=r"other\.weight is no weight of USDL's evaluator"):
+        published.head_weights(content, system)
+
+
+class Intruder:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sys.exit, (7,)
+
+
+def test_only_numbers_of_numpy_are_admitted(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pth"
+    for beside in (Intruder(), np.array([1.0, 2.0], dtype=object)):
+        torch.save({"i3d": {}, "evaluator": {"evaluator.layer1.weight": torch.ones(1)}, "rho_best": beside}, path)
+        with pytest.raises(InputError, match="not a checkpoint"):
+            read_checkpoint(str(path))
+
+
+# What the published programs compute from seeded weights: files made outside of this repository.
+
+
+@pytest.fixture(scope="module")
+def golden() -> Callable[[str], tuple[Any, dict[str, Any]]]:
+    """`golden("core")`: the opened file, and the checkpoint that it describes."""
+    if not GOLDEN.is_dir():
+        pytest.skip(f"the outputs of the published programs are not at {GOLDEN}")
+    recipe: dict[str, Any] = {}
+    exec((GOLDEN / "recipe.py").read_text(), recipe)
+
+    def read(system: str) -> tuple[Any, dict[str, Any]]:
+        file = np.load(GOLDEN / f"{system}_checkpoint.npz")
+        parts = [name.removeprefix("keys/") for name in file.files if name.startswith("keys/")]
+        gains = dict(
+            zip(sorted(parts, key=lambda part: part not in ("base_model", "i3d")), file["recipe/gains"], strict=True)
+        )
+        content: dict[str, Any] = {"epoch": 5, "optimizer": {}, "rho_best": np.float64(0.5)}
+        for part in parts:
+            described = zip(*(file[f"{kind}/{part}"].tolist() for kind in ("keys", "shapes", "dtypes")), strict=True)
+            content[part] = {
+                key: seeded(recipe["weight"], int(file["recipe/seed"]), key, shape, dtype, float(gains[part]))
+                for key, shape, dtype in described
+            }
+        return file, content
+
+    return read
+
+
+def seeded(weight: Callable[..., np.ndarray], seed: int, key: str, shape: str, dtype: str, gain: float) -> Tensor:
+    sizes = tuple(int(size) for size in shape.split(",") if size)
+    if dtype == "int64":
+        return torch.zeros(sizes, dtype=torch.int64)
+    return torch.from_numpy(weight(seed, key, sizes, gain))
+
+
+def golden_video(seed: int) -> Tensor:
+    """(2, 3, 103, 224, 224) bytes: `recipe/video`."""
+    video = np.random.RandomState(seed).randint(0, 256, (2, 103, 224, 224, 3), np.uint8)
+    video[1, :, :112] //= 4
+    video[1, 50:, :, 112:] = 255 - video[1, 50:, :, 112:] // 3
+    return torch.from_numpy(video).movedim(-1, 1)
+
+
+def golden_model(
+    system: str, golden: Callable, words_of: Callable[[str], list[str]], tmp_path: Path
+) -> tuple[Any, Scorer]:
+    file, content = golden(system)
+    path = tmp_path / "theirs.pth"
+    torch.save(content, path)
+    starts = ["data.frames=103", f"backbone.last_start={86 if system == 'core' else 'null'}"]
+    return file, opened(path, [*words_of(system), *starts])
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_heads_are_those_of_the_published_programs(
+    system: str, golden: Callable, words_of: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    file, model = golden_model(system, golden, words_of, tmp_path)
+    close = {"rtol": 1e-4, "atol": 1e-5}
+    with torch.no_grad():
+        if system == "core":
+            both = [torch.from_numpy(file[f"out/feature_{side}"]) for side in ("exemplar", "query")]
+            share = torch.from_numpy(file["in/exemplar_label"]).float() / 30  # the score range
+            log_prob, offset = model.tree(torch.cat([*both, share], dim=1))
+            torch.testing.assert_close(log_prob, torch.from_numpy(file["out/leaf_prob"]), **close)
+            torch.testing.assert_close(offset, torch.from_numpy(file["out/leaf_offset"]), **close)
+            return
+        feature = torch.from_numpy(file["out/feature"])
+        if system == "dae":
+            mean, log_variance = model.head(feature)
+            torch.testing.assert_close(mean, torch.from_numpy(file["out/mean"])[:, 0], **close)
+            torch.testing.assert_close(log_variance, torch.from_numpy(file["out/logvar"])[:, 0], **close)
+            return
+        head = model.heads if system == "musdl" else model.head
+        torch.testing.assert_close(head(feature).exp(), torch.from_numpy(file["out/prob"]), **close)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["core", "usdl"])  # MUSDL, USDL and DAE: one I3D, compared below
+def test_features_are_those_of_the_published_programs(
+    system: str, golden: Callable, words_of: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    file, model = golden_model(system, golden, words_of, tmp_path)
+    with torch.no_grad():
+        query, exemplar = (model.encoder(video[None])[0] for video in golden_video(int(file["recipe/seed"])))
+    if system == "core":
+        expected = [file["out/feature_query"][0], file["out/feature_exemplar"][0]]
+    else:
+        expected = list(file["out/feature"])
+        for other in ("musdl", "dae"):
+            assert np.array_equal(golden(other)[0]["out/feature"], file["out/feature"])
+    for found, theirs in zip((query, exemplar), expected, strict=True):
+        torch.testing.assert_close(found, torch.from_numpy(theirs), rtol=1e-4, atol=1e-4 * float(abs(theirs).max()))

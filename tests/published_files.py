@@ -1,0 +1,99 @@
+"""Files as the programs of CoRe, MUSDL, USDL and DAE save them, made from a model of ours.
+
+The names are written down a second time here, from ours to theirs, so that a wrong one on either side is found.
+"""
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from swapaqa.models.scorer import Scorer
+
+LINEAR = {"0": "layer1", "2": "layer2", "4": "layer3"}
+PIERGIAJS_BRANCH = {"0": "b0", "1.0": "b1a", "1.1": "b1b", "2.0": "b2a", "2.1": "b2b", "3.1": "b3b"}
+
+
+def core_head(name: str) -> str:
+    level = r"tree\.(expand|classify)\.(\d+)\.(weight|bias)"
+    if found := re.fullmatch(level, name):
+        which, number, kind = found.groups()
+        return f"feature_layers.{number}.0.{kind}" if which == "expand" else f"clf_layers.{number}.{kind}"
+    return name.replace("tree.root.", "first_layer.0.").replace("tree.regress.", "reg_layer.")
+
+
+def musdl_head(name: str) -> str:
+    _, _, judge, _, layer, kind = name.split(".")  # heads.judges.3.layers.2.weight
+    return f"evaluator.{judge}.{LINEAR[layer]}.{kind}"
+
+
+def usdl_head(name: str) -> str:
+    _, _, layer, kind = name.split(".")
+    return f"evaluator.{LINEAR[layer]}.{kind}"
+
+
+def dae_head(name: str) -> str:
+    names = {"head.layers.0": "fc1", "head.layers.2": "fch", "head.mean": "fc2_mean", "head.log_variance": "fc2_logvar"}
+    layer, _, kind = name.rpartition(".")
+    return f"{names[layer]}.{kind}"
+
+
+def piergiajs(name: str) -> str:
+    name = re.sub(r"branch_(\d(?:\.\d)?)\.", lambda found: PIERGIAJS_BRANCH[found[1]] + ".", name)
+    name = name.replace("batch3d", "bn")
+    return name[0].upper() + name[1:]
+
+
+HEADS = {"core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head}
+
+
+def seeded(shape: torch.Size, name: str, seed: int) -> Tensor:
+    """Weights that keep the size of activations, so that scores differ between videos."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(shape, generator=generator)
+    if name.endswith("running_var"):
+        return 0.5 + drawn.abs()
+    if len(shape) >= 2:
+        return 1.4 * drawn / shape[1:].numel() ** 0.5
+    return 1 + 0.2 * drawn if name.endswith("weight") else 0.2 * drawn
+
+
+def fill(model: Scorer) -> None:
+    """Give a model seeded weights."""
+    with torch.no_grad():
+        for seed, (name, value) in enumerate(model.state_dict().items()):
+            if value.is_floating_point() and (name.startswith("encoder.") or name in dict(model.named_parameters())):
+                value.copy_(seeded(value.shape, name, seed))
+
+
+def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, Any]:
+    """What the program of `system` would save of the weights of `model`, with the classifier that its I3D has."""
+    prefix = "module." if parallel else ""
+    network = model.encoder.network.state_dict()
+    i3d = {f"backbone.{name}" if system == "core" else piergiajs(name): value for name, value in network.items()}
+    classifier = "backbone.conv3d_0c_1x1.conv3d" if system == "core" else "logits.conv3d"
+    i3d |= {f"{classifier}.weight": torch.zeros(4, 1024, 1, 1, 1), f"{classifier}.bias": torch.zeros(4)}
+    parameters = dict(model.named_parameters())
+    head = {HEADS[system](name): value.detach() for name, value in parameters.items() if name[:8] != "encoder."}
+    optimizer = torch.optim.Adam(model.parameters()).state_dict()
+    common = {"epoch": 41, "optimizer": optimizer, "rho_best": np.float64(0.9)}
+    parts = {
+        name: {prefix + key: value for key, value in part.items()} for name, part in (("i3d", i3d), ("head", head))
+    }
+    if system == "core":
+        best = {"epoch_best": 40, "L2_min": np.float64(3.0), "RL2_min": np.float32(0.003)}
+        return {"base_model": parts["i3d"], "regressor": parts["head"]} | common | best
+    return {"i3d": parts["i3d"], "dae" if system == "dae" else "evaluator": parts["head"]} | common
+
+
+def rewrite_for_numpy_1(path: Path) -> None:
+    """Name NumPy's numbers in a saved file as NumPy 1 did, under which the authors' programs ran."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {part.filename: archive.read(part) for part in archive.infolist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content.replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
