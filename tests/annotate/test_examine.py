@@ -44,8 +44,15 @@ def test_true_boxes_are_not_suspicious_and_others_are(question: Callable[[int], 
     assert off.suspicious
     assert off.found[0].measure == "no motion inside"
     assert not off._replace(state="accepted").suspicious
-    file.write_text("40,0,16,13,10,10,late\n")
-    assert measured(examine(question(2)))["lost"] == 1
+    file.write_text("12,0,16,13,10,10,late\n")
+    assert measured(examine(question(2)))["lost"] == 12 / 16 + 3 / 16
+
+
+def test_boxes_of_frames_that_the_video_has_not_are_a_problem(question: Callable[[int], Question]) -> None:
+    question(1).files[0].with_suffix(".txt").write_text("1,0,16,13,10,10,a\n16,0,16,13,10,10,a\n")
+    problem = examine(question(1)).problem
+    assert "frame 16 is not in the video's 16 frames" in problem
+    assert "boxes.frame_start=1" in problem
 
 
 def test_what_stops_a_training_is_a_problem(question: Callable[[int], Question]) -> None:

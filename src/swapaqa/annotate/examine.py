@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from swapaqa.annotate.suspicion import (
 from swapaqa.data.box_source import BoxRequest, BoxSource
 from swapaqa.data.box_tracks import BoxFiles
 from swapaqa.data.motion import camera_motion
-from swapaqa.data.video import read_frames
+from swapaqa.data.video import frame_count, read_frames
 from swapaqa.errors import InputError
 
 SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
@@ -67,14 +68,16 @@ class Examined(NamedTuple):
 def examine(question: Question) -> Examined:
     """Read, measure and draw the boxes of one video."""
     try:
-        path = question.source.find(question.files)
+        question.source.find(question.files)
         frames = list(question.frames)
         early, late = pairs_of(frames)
         shown = sorted({*early, *late})
         pictures = dict(zip(shown, read_frames(question.media, shown), strict=True))
         size = pictures[shown[0]].shape[:2]
-        boxes = question.source.read(BoxRequest(question.files, size, frames, question.media, frames))
-        boxed = boxed_frames(question.source, path, size) or frames
+        total = partial(frame_count, question.media)
+        request = BoxRequest(question.files, size, frames, question.media, frames, total)
+        boxes = question.source.read(request)
+        boxed = boxed_frames(question.source, request) or frames
         found = suspicions(measures(pictures, frames, boxes, boxed))
     except InputError as error:
         return Examined(question.video_id, question.split, question.action, str(error), [], b"")
@@ -109,11 +112,12 @@ def pairs_of(frames: Sequence[int]) -> tuple[list[int], list[int]]:
     return [frames[p] for p in positions], [frames[min(p + 1, len(frames) - 1)] for p in positions]
 
 
-def boxed_frames(source: BoxSource, path: Path | None, size: tuple[int, int]) -> list[int]:
+def boxed_frames(source: BoxSource, request: BoxRequest) -> list[int]:
     """The frames that have a box in the file itself, zero-based; none known for a source without such files."""
-    if path is None or not isinstance(source, BoxFiles):
+    if not isinstance(source, BoxFiles):
         return []
-    return [row.frame - source.frame_start for row in source.parse(path, size).rows]
+    _, found = source.chosen(request)
+    return [row.frame - source.frame_start for row in found.rows]
 
 
 def motion_of(

@@ -7,7 +7,7 @@ from pathlib import Path
 from swapaqa.errors import InputError
 
 GENERIC = ("annotations", "gt")  # names that annotation tools give to files and folders of any video
-SUFFIXES = (".txt", ".csv", ".xml")
+SUFFIXES = (".txt", ".csv", ".xml", ".zip")
 
 
 def box_files(paths: Sequence[Path]) -> list[Path]:

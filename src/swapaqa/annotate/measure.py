@@ -10,7 +10,7 @@ import numpy as np
 from swapaqa.annotate.examine import measures, motion_of, pairs_of
 from swapaqa.annotate.follow import follow_between
 from swapaqa.annotate.suspicion import suspicions
-from swapaqa.data.box_tracks import interpolate_keyframes
+from swapaqa.data.box_objects import interpolate_keyframes
 from swapaqa.data.demo import DemoSettings, draw
 from swapaqa.data.motion import find_first_box
 from swapaqa.data.tracker import Method, Tracked, overlap, track_boxes

@@ -18,7 +18,9 @@ from typing import Literal, NamedTuple
 
 import yaml
 
-from swapaqa.data.box_tracks import BoxRow, checked_box, frame_number
+from swapaqa.data.box_source import BoxRow
+from swapaqa.data.box_text import number, whole_number
+from swapaqa.data.box_tracks import checked_box, frame_number
 from swapaqa.errors import InputError
 
 AXES = (("x1", "x2", "cx", "w"), ("y1", "y2", "cy", "h"))
@@ -109,7 +111,7 @@ def row_of(
 
 def _integer(columns: dict[str, str], name: str, place: str) -> int:
     try:
-        return int(columns[name])
+        return whole_number(columns[name])
     except ValueError:
         problem = f" ({READABLE.get(name, name)} is '{columns[name]}')"
         raise unlike(columns.values(), columns, place, problem) from None
@@ -144,7 +146,7 @@ def _span(columns: dict[str, str], axis: tuple[str, ...], extent: int, place: st
 
 def _number(columns: dict[str, str], name: str, place: str) -> float:
     try:
-        return float(columns[name])
+        return number(columns[name])
     except ValueError:
         problem = f" ({READABLE.get(name, name)} is '{columns[name]}')"
         raise unlike(columns.values(), columns, place, problem) from None

@@ -7,6 +7,7 @@ file that is there is read and never written again. Frames without a line are in
 
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +17,15 @@ from typing import Literal
 
 import numpy as np
 
-from swapaqa.data.box_source import BoxRequest
-from swapaqa.data.box_tracks import MAKE_BOXES, existing, interpolate_keyframes
+from swapaqa.data.box_archive import read_content
+from swapaqa.data.box_frames import check_request
+from swapaqa.data.box_objects import boxes_of
+from swapaqa.data.box_source import BoxRequest, BoxRow
+from swapaqa.data.box_text import number, split_cells
+from swapaqa.data.box_tracks import MAKE_BOXES, check_pixels, checked_box, existing
 from swapaqa.data.cache import cache_root
 from swapaqa.data.darklabel import read_darklabel
+from swapaqa.data.mot import looks_like_polygons
 from swapaqa.data.motion import find_first_box
 from swapaqa.data.tracker import Method, Tracked, make_tracker, track_boxes
 from swapaqa.data.video import read_frames
@@ -159,52 +165,57 @@ class TrackerResults:
         return found
 
     def read(self, request: BoxRequest) -> np.ndarray:
-        frames = [frame - self.frame_start for frame in request.frames]
-        return read_tracker_results(self.find(request.files), frames)
+        path = self.find(request.files)
+        rows = result_rows(path)
+        check_request([row._replace(frame=row.frame + self.frame_start) for row in rows], 0, request, path)
+        return boxes_of(rows, [frame - self.frame_start for frame in request.frames], "error", 0)
 
 
-def read_tracker_results(path: Path, frames: Sequence[int]) -> np.ndarray:
-    """Read a tracker's result file and interpolate where it has nothing: (T, 4) for `frames`, the first line being 0.
-
-    Raises:
-        InputError: as `result_rows`.
-    """
-    rows = result_rows(path)
-    return interpolate_keyframes(np.array(list(rows)), np.array(list(rows.values())), frames)
-
-
-def result_rows(path: Path) -> dict[int, np.ndarray]:
-    """The boxes (4,) of a tracker's result file by line, counted from 0, without the lines that say lost.
+def result_rows(path: Path) -> list[BoxRow]:
+    """The boxes of a tracker's result file by line, the first one being 0, without the lines that say lost.
 
     A line holds `x,y,w,h` or the four corners of a polygon (8 numbers, its enclosing box is taken), separated by
     commas, tabs or spaces, in pixels counted from 0. A line of one number is a code of the VOT toolkit (1 start, 2
-    lost), and one of NaN or without extent says lost: these frames are left out.
+    lost), and one of NaN or of no extent says lost: these frames are left out.
 
     Raises:
-        InputError: naming the file and line.
+        InputError: naming the file and line: other numbers, an infinite box, one of negative extent; a file of MOT.
     """
-    rows = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
-        box = _result_box(line, f"{path}, line {number}")
+    rows = []
+    lines = read_content(path, ()).decode("utf-8-sig", errors="replace").splitlines()
+    values = [_numbers(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    full = [row for row in values if len(row) == 8 and np.isfinite(row).all()]
+    if full and not looks_like_polygons(full):
+        raise InputError(f"{path}: its lines are MOT's 'frame,id,x,y,w,h,confidence,class'; read it with boxes=mot")
+    for line, row in enumerate(values):
+        place = f"{path}, line {line + 1}"
+        box = _result_box(row, place)
         if box is not None:
-            rows[number - 1] = box
+            rows.append(BoxRow(line, "0", "tracker", box, place))
     if not rows:
         raise InputError(f"{path}: no box in it; run the tracker again, or use boxes=fixed")
+    check_pixels(rows)
     return rows
 
 
-def _result_box(line: str, place: str) -> np.ndarray | None:
+def _numbers(line: str, place: str) -> list[float]:
     try:
-        values = np.array([float(value) for value in line.replace(",", " ").split()])
+        values = [number(cell) for cell in split_cells(line)]
     except ValueError:
-        values = np.empty(0)
+        values = []
     if len(values) not in (1, 4, 8):
-        raise InputError(f"{place}: '{line}' is neither 'x,y,w,h' nor the 8 numbers of a polygon; correct it")
-    if len(values) == 1 or not np.isfinite(values).all():
+        raise InputError(f"{place}: '{line[:80]}' is neither 'x,y,w,h' nor the 8 numbers of a polygon; correct it")
+    return values
+
+
+def _result_box(values: Sequence[float], place: str) -> tuple[float, ...] | None:
+    if len(values) == 1 or any(math.isnan(value) for value in values):
         return None
     if len(values) == 4:
         x, y, w, h = values
-        return np.array([x, y, x + w - 1, y + h - 1]) if w > 0 and h > 0 else None
-    corners = values.reshape(4, 2)
-    low, high = corners.min(axis=0), corners.max(axis=0)  # edges, so the last pixel is one less
-    return np.concatenate([low, high - 1]) if (high > low).all() else None
+        corners = (x, y, x + w - 1, y + h - 1)
+    else:  # edges, so the last pixel is one less
+        corners = (min(values[::2]), min(values[1::2]), max(values[::2]) - 1, max(values[1::2]) - 1)
+    if corners[2] == corners[0] - 1 or corners[3] == corners[1] - 1:
+        return None
+    return checked_box(corners, place, " ".join(f"{value:g}" for value in values))
