@@ -67,7 +67,7 @@ def follow_demo(index: int, method: Method | None, start: Start, lost_below: flo
     seconds = time.perf_counter() - begin
     pictures, times = dict(enumerate(frames)), list(range(len(frames)))
     boxed = np.flatnonzero(tracked.confidence >= lost_below).tolist()
-    found = suspicions(measures(pictures, times, tracked.boxes, boxed))
+    found = suspicions(measures(pictures, times, tracked.boxes, boxed)[0])
     motion = [motion_of(pictures, *pairs_of(times), times, boxes) for boxes in (true, true + MOVED_OFF)]
     found_overlap = overlap(tracked.boxes, true)
     return Measured(found_overlap, tracked.confidence, seconds, found[0].severity, (motion[0], motion[1]))

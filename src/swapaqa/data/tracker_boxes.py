@@ -9,7 +9,7 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkstemp
@@ -19,20 +19,29 @@ import numpy as np
 
 from swapaqa.data.box_archive import read_content
 from swapaqa.data.box_frames import check_request
-from swapaqa.data.box_objects import boxes_of
+from swapaqa.data.box_ledger import Ledger, is_changed
+from swapaqa.data.box_objects import boxes_of, interpolate_keyframes, stays_of
 from swapaqa.data.box_source import BoxRequest, BoxRow
 from swapaqa.data.box_text import number, split_cells
-from swapaqa.data.box_tracks import MAKE_BOXES, check_pixels, checked_box, existing
+from swapaqa.data.box_tracks import MAKE_BOXES, check_pixels, checked_box, choose_rows, existing
 from swapaqa.data.cache import cache_root
-from swapaqa.data.darklabel import read_darklabel
+from swapaqa.data.darklabel import parse_darklabel
+from swapaqa.data.darklabel_format import KEYFRAMES
 from swapaqa.data.mot import looks_like_polygons
 from swapaqa.data.motion import find_first_box
+from swapaqa.data.shots import follow_shots, shot_starts
 from swapaqa.data.tracker import Method, Tracked, make_tracker, track_boxes
 from swapaqa.data.video import read_frames
 from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
-VERSION = 1  # raised whenever the same settings give other boxes, so that no old file is served
+VERSION = 2  # raised whenever the same settings give other boxes, so that no old file is served
+CHANGED = (
+    "%s: is not as the tracker's boxes were written; if nobody corrected it, it is damaged: delete it, and the video "
+    "is tracked anew"
+)
+Drawn = Mapping[int, np.ndarray]  # boxes (4,) by frame of the video, ascending
+_looked_at: set[Path] = set()  # in this process
 
 
 @dataclass(frozen=True)
@@ -80,38 +89,75 @@ class TrackerBoxes:
             raise InputError("boxes=tracker: this data set does not say where a video's file is (BoxRequest.media)")
         window = request.span or request.frames
         span = range(min(window), max(window) + 1)
-        drawn = self.find(request.files)
-        given = None if drawn is None else read_darklabel(drawn, [span[0]])[0]
-        path = self.cached(request.media, span, given)
+        drawn = self._drawn(request)
+        path = self.cached(request.media, span, drawn)
         if not path.is_file():
-            self._track(request.media, span, given, path)
-        return read_darklabel(path, request.frames)
+            self._track(request.media, span, drawn, path)
+        elif path not in _looked_at and is_changed(path):
+            log.warning(CHANGED, path)
+        _looked_at.add(path)
+        rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
+        check_request(rows, 0, request, path)
+        return boxes_of(rows, request.frames, "error", 0)
 
-    def cached(self, media: Path, span: range, given: np.ndarray | None) -> Path:
+    def _drawn(self, request: BoxRequest) -> Drawn:
+        """The boxes of the file with first boxes, by frame; none where motion gives them."""
+        path = self.find(request.files)
+        if path is None:
+            return {}
+        rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
+        check_request(rows, 0, request, path)
+        stays_of(rows, "error", 0)  # refuses a second box in a frame
+        return {row.frame: np.array(row.box) for row in sorted(rows, key=lambda row: row.frame)}
+
+    def cached(self, media: Path, span: range, drawn: Drawn) -> Path:
         """Where the boxes of a video are kept: by the file's identity and all that decides about them."""
-        first = None if given is None else given.round(2).tolist()
+        given = [(frame, *box.round(2).tolist()) for frame, box in drawn.items()]
         weights = [_identity(Path(weight).expanduser()) for weight in self.weights]
-        settings = (VERSION, _identity(media), span[0], span[-1], first, self.method, weights)
+        settings = (VERSION, _identity(media), span[0], span[-1], given, self.first_box, self.method, weights)
         key = hashlib.sha256(repr((*settings, self.lost_below, self.max_lost)).encode()).hexdigest()[:12]
         return cache_root() / "boxes" / f"{media.parent.name}-{media.stem}-{self.method}-{key}.txt"
 
-    def _track(self, media: Path, span: range, given: np.ndarray | None, path: Path) -> None:
+    def _track(self, media: Path, span: range, drawn: Drawn, path: Path) -> None:
         frames = read_frames(media, span)
+        starts = shot_starts(frames)
+
+        def follow(shot: slice) -> Tracked:
+            box = first_of_shot(drawn, span, shot)
+            if box is None and self.first_box == "given":
+                raise InputError("no box is drawn in it; draw one, or say boxes.first_box=either")
+            first = find_first_box(frames[shot]) if box is None else box
+            return track_boxes(frames[shot], first, self.method, self.weights)
+
         try:
-            first = find_first_box(frames) if given is None else given
-            tracked = track_boxes(frames, first, self.method, self.weights)
+            tracked = follow_shots(frames, self.lost_below, follow, starts)
         except InputError as error:
             raise InputError(f"{media}: {error}") from error
         found = tracked.confidence >= self.lost_below
         lost = len(found) - int(found.sum())
+        cuts = "".join(f", a cut before frame {span[start]}" for start in starts[1:])
         if lost > self.max_lost * len(found):
             raise InputError(
-                f"{media}: {self.method} lost the athlete in {lost} of {len(found)} frames, more than boxes.max_lost="
-                f"{self.max_lost:g}; write its boxes as DarkLabel keyframes into {path}, try another boxes.method, or "
-                "use boxes=fixed"
+                f"{media}: {self.method} lost the athlete in {lost} of {len(found)} frames{cuts}, more than boxes."
+                f"max_lost={self.max_lost:g}; write its boxes as DarkLabel keyframes into {path}, try another "
+                "boxes.method, or use boxes=fixed"
             )
         write_track(path, tracked, found, span, self.method)
-        log.log(logging.WARNING if lost else logging.INFO, describe(media, self.method, lost, len(found), path))
+        message = describe(media, self.method, lost, len(found), path) + cuts
+        log.log(logging.WARNING if lost or cuts else logging.INFO, message)
+
+
+def first_of_shot(drawn: Drawn, span: range, shot: slice) -> np.ndarray | None:
+    """The box (4,) of a shot's first frame by the `drawn` ones of that shot, interpolated; None without any.
+
+    `shot`: positions in `span`. Boxes before the window count to its first shot, those behind it to its last.
+    """
+    first = -1 if shot.start == 0 else span[shot.start]
+    last = max(drawn, default=0) if shot.stop == len(span) else span[shot.stop - 1]
+    own = [frame for frame in drawn if first <= frame <= last]
+    if not own:
+        return None
+    return interpolate_keyframes(np.array(own), np.stack([drawn[frame] for frame in own]), [span[shot.start]])[0]
 
 
 def describe(media: Path, method: str, lost: int, frames: int, path: Path) -> str:
@@ -131,8 +177,9 @@ def write_track(path: Path, tracked: Tracked, found: np.ndarray, span: range, la
         file.writelines(lines)
     if path.exists():  # another process was first, and somebody may have corrected its file
         os.unlink(unfinished)
-    else:
-        os.replace(unfinished, path)
+        return
+    os.replace(unfinished, path)
+    Ledger(path.parent.parent).add(path, hashlib.sha256("".join(lines).encode()).hexdigest(), label)
 
 
 def _identity(media: Path) -> tuple[str, int, int]:
