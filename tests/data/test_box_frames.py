@@ -10,7 +10,6 @@ from swapaqa.data.box_source import BoxRow
 from swapaqa.data.boxes import BoxRequest, CVATBoxes, DarkLabelBoxes, MOTBoxes, TrackerResults
 from swapaqa.errors import InputError
 
-
 BOX_AT_60 = '<track id="0"><box frame="60" xtl="1" ytl="1" xbr="9" ybr="9"/></track>'
 
 

@@ -85,10 +85,10 @@ def follow_shots(
     known = np.flatnonzero(~np.isnan(boxes[:, 0]))
     if not len(known):
         raise problems[0]
-    for t in np.flatnonzero(np.isnan(boxes[:, 0])):
-        boxes[t] = boxes[known[np.abs(known - t).argmin()]]
     for shot in shots:
         _hold_at_cuts(boxes, confidence, shot, lost_below)
+    for t in np.flatnonzero(np.isnan(boxes[:, 0])):
+        boxes[t] = boxes[known[np.abs(known - t).argmin()]]
     return Tracked(boxes, confidence)
 
 
