@@ -30,10 +30,10 @@ from rich.table import Table
 from swapaqa.annotate.desk import Desk
 from swapaqa.annotate.examine import Examined, Question, examine_all
 from swapaqa.annotate.follow import Settings, settings_of
-from swapaqa.annotate.importing import FORMATS, Format, Imported, Reading, import_file
+from swapaqa.annotate.importing import FORMATS, Imported, Reading, import_file
 from swapaqa.annotate.listing import Listed, boxes_folder, list_videos, wanted_frames
 from swapaqa.annotate.make import Job, Made, estimate, is_due, make_all
-from swapaqa.annotate.matching import box_files, match_video
+from swapaqa.annotate.matching import box_files, match_video, named_videos
 from swapaqa.annotate.measure import DEMO, follow_demo, summary, suspected, ways
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
@@ -41,11 +41,9 @@ from swapaqa.annotate.sheet import TABLE, read_severities, reason, sorted_by_sev
 from swapaqa.annotate.strip import draw_strips
 from swapaqa.config import check as check_config
 from swapaqa.config import compose_quietly, run_recipe
-from swapaqa.data.box_archive import is_cvat_archive
 from swapaqa.data.box_ledger import Ledger, is_changed
 from swapaqa.data.boxes import TrackerBoxes
 from swapaqa.data.cache import cache_root
-from swapaqa.data.cvat_xml import videos_in
 from swapaqa.data.darklabel import DarkLabelBoxes
 from swapaqa.data.darklabel_format import KEYFRAMES
 from swapaqa.data.datamodule import VideoData
@@ -233,7 +231,7 @@ def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
         table.add_column(column, overflow="fold")
     done, failed, ledger = 0, 0, Ledger(boxes_folder(opened.data))
     for source in sources:
-        for name in named_videos(source, given.video, reading.form):
+        for name in [given.video] if given.video else named_videos(source):
             try:
                 video = listed[match_video(Path(name), list(listed))]
                 media, frames = wanted_frames(opened.data, video.record)
@@ -249,16 +247,6 @@ def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
     console.print(table)
     console.print(f"{done} imported, {failed} failed; next: {opened.command('boxes check')}", soft_wrap=True)
     sys.exit(1 if failed else 0)
-
-
-def named_videos(source: Path, video: str | None, form: Format | None) -> list[str]:
-    """What names the video of a file: `video`, the file itself, or each task in the export of a CVAT project."""
-    if video is None and form in (None, "cvat") and (source.suffix.lower() == ".xml" or is_cvat_archive(source)):
-        try:
-            return videos_in(source) or [str(source)]
-        except InputError:  # said when its boxes are read
-            return [str(source)]
-    return [video or str(source)]
 
 
 def import_row(done: Imported, first: int, last: int) -> list[str]:

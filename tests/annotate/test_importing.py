@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from swapaqa.annotate.importing import Reading, import_file, recognise
-from swapaqa.annotate.matching import box_files, match_video
+from swapaqa.annotate.matching import box_files, match_video, named_videos
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.errors import InputError
 
@@ -153,3 +153,21 @@ def test_ambiguous_and_unknown_names_are_refused(tmp_path: Path) -> None:
     for name in ("b/2.xml", "1.txt", "notes.md"):
         (tmp_path / name).write_text("")
     assert box_files([tmp_path]) == [tmp_path / "1.txt", tmp_path / "b" / "2.xml"]
+
+
+def test_the_export_of_a_project_names_its_videos(tmp_path: Path) -> None:
+    size = "<original_size><width>200</width><height>120</height></original_size>"
+    tasks = "".join(f"<task><id>{n}</id><name>{n}.mp4</name><size>20</size>{size}</task>" for n in (7, 8))
+    boxes = '<box frame="{}" outside="0" xtl="{}" ytl="2" xbr="9" ybr="9"/>'
+    tracks = "".join(f'<track id="{n}" task_id="{n}">{boxes.format(20 * (n - 7), n - 6)}</track>' for n in (7, 8))
+    source = tmp_path / "dives.xml"
+    source.write_text(f"<annotations><meta><project><tasks>{tasks}</tasks></project></meta>{tracks}</annotations>")
+    assert named_videos(source) == ["7.mp4", "8.mp4"]
+    for name, left in (("7", 1), ("8", 2)):
+        path = tmp_path / f"{name}.txt"
+        import_file(source, path, ANY, STORED, FRAMES, replace=False, video=["diving_000", name])
+        assert read_darklabel(path, [0]).tolist() == [[left, 2, 8, 8]]
+    (tmp_path / "a.xml").write_text(CVAT)
+    assert named_videos(tmp_path / "a.xml") == [str(tmp_path / "a.xml")]
+    (tmp_path / "a.xml").write_text("nothing")
+    assert named_videos(tmp_path / "a.xml") == [str(tmp_path / "a.xml")]

@@ -13,6 +13,7 @@ from swapaqa.annotate.suspicion import (
     motion_inside,
     outside_share,
     suspicions,
+    unmoved,
 )
 
 
@@ -26,6 +27,18 @@ def test_a_jump_is_measured_in_box_sizes_and_steady_motion_is_none() -> None:
     assert largest_jump(track([0, 0, 20, 20])) == pytest.approx(1)  # a step by two sizes
     assert largest_jump(track([0, 0, 20, 0, 0])) == pytest.approx(2)  # a single frame that is off by two
     assert largest_jump(track([0, 5])) == 0
+
+
+def test_at_a_cut_boxes_have_to_jump_and_standing_still_is_measured() -> None:
+    boxes = np.concatenate([track([0, 0, 0]), track([500, 500, 500], side=40)])
+    assert largest_jump(boxes) > 1
+    assert largest_size_change(boxes) == pytest.approx(16)
+    assert largest_jump(boxes, [3]) == 0
+    assert largest_size_change(boxes, [3]) == 1
+    assert unmoved(boxes, [3]).tolist() == [0] * 6
+    assert unmoved(track([0, 0, 5, 5]), [1, 2]).tolist() == pytest.approx([0, 1, 1 / 3, 0])
+    found = suspicions({"unmoved at a cut": 1.0, "jump": 0.1}, {"unmoved at a cut": 24})
+    assert found[0] == ("unmoved at a cut", 1.0, pytest.approx(1 / 0.3), 24)
 
 
 def test_size_changes_count_both_ways() -> None:

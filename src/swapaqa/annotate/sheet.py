@@ -33,7 +33,7 @@ def reason(video: Examined) -> str:
 
 
 def _at(found: Suspicion) -> str:
-    return "" if found.frame is None else f" (frame {found.frame})"
+    return "" if found.frame is None or found.severity < 1 else f" (frame {found.frame})"
 
 
 def write_table(found: Sequence[Examined], path: Path) -> None:

@@ -15,7 +15,7 @@ LIMITS = {
     "jump": 0.5,  # of the box's size, how far its centre leaves its neighbours' line
     "size change": 1.6,  # of the area, from frame to frame
     "lost": 0.25,  # of the frames: without a box of the tracker, or before the first or after the last box
-    "unmoved at a cut": 0.5,  # IoU of the boxes before and after a cut: two shots show nobody in one place
+    "unmoved at a cut": 0.3,  # IoU of the boxes before and after a cut: two shots show nobody in one place
     "outside": 0.25,  # of the frames: less than half of the box lies in the frame
     "no motion inside": 1.2,  # motion in the box over motion beside it, at least
 }

@@ -41,7 +41,7 @@ CHANGED = (
     "is tracked anew"
 )
 Drawn = Mapping[int, np.ndarray]  # boxes (4,) by frame of the video, ascending
-_looked_at: set[Path] = set()  # in this process
+_looked_at: set[tuple[Path, int]] = set()  # files of the cache and their times, in this process
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,10 @@ class TrackerBoxes:
         path = self.cached(request.media, span, drawn)
         if not path.is_file():
             self._track(request.media, span, drawn, path)
-        elif path not in _looked_at and is_changed(path):
+        seen = (path, path.stat().st_mtime_ns)
+        if seen not in _looked_at and is_changed(path):
             log.warning(CHANGED, path)
-        _looked_at.add(path)
+        _looked_at.add(seen)
         rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
         check_request(rows, 0, request, path)
         return boxes_of(rows, request.frames, "error", 0)
