@@ -54,7 +54,7 @@ def _members(path: Path, endings: Sequence[str]) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             found = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: is not a readable zip ({error}); export it again") from error
+        raise InputError(f"{path}: is not a readable zip ({str(error)[:80]}); export it again") from error
     if len(found) > MOST_MEMBERS:
         raise InputError(f"{path}: has {len(found)} members; export the annotations without the images")
     return [name for name in found if name.lower().endswith(tuple(endings)) and not _hidden(name)]
@@ -76,7 +76,7 @@ def _read_member(path: Path, endings: Sequence[str]) -> bytes:
         with zipfile.ZipFile(path) as archive, archive.open(names[0]) as member:
             content = member.read(LARGEST + 1)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{path}: {names[0]} in it cannot be read ({error}); export it again") from error
+        raise InputError(f"{path}: {names[0]} in it cannot be read ({str(error)[:80]}); export it again") from error
     if len(content) > LARGEST:
         raise InputError(f"{path}: {names[0]} unpacks to more than {LARGEST // 2**20} MiB; export one video alone")
     return content

@@ -168,5 +168,6 @@ def _around(first: BoxRow, second: BoxRow) -> BoxRow:
 
 
 def names(values: Iterable[object]) -> str:
-    """Values in the order of their spelling, each once, for a message."""
-    return ", ".join(sorted({str(value) for value in values}))
+    """Values in the order of their spelling, each once and the first twenty, for a message."""
+    found = sorted({" ".join(str(value).split())[:30] for value in values})
+    return ", ".join(found[:20]) + (f" and {len(found) - 20} more" if len(found) > 20 else "")

@@ -73,12 +73,17 @@ def _attribute(shape: Element, name: str, place: str) -> float:
     return number_at(shape.get(name), f"{place}, {name}")
 
 
+def shown(element: Element, name: str) -> str:
+    """An attribute for a message: short, and on one line."""
+    return " ".join(str(element.get(name)).split())[:30]
+
+
 def number_at(text: str | None, place: str) -> float:
     """A number of the file. InputError at `place` for a text that is none."""
     try:
         return number(text or "")
     except ValueError:
-        raise InputError(f"{place}: '{text}' is not a number; export as 'CVAT for video 1.1' again") from None
+        raise InputError(f"{place}: '{str(text)[:30]}' is not a number; export as 'CVAT for video 1.1' again") from None
 
 
 def whole_at(text: str | None, place: str) -> int:
@@ -86,4 +91,6 @@ def whole_at(text: str | None, place: str) -> int:
     try:
         return whole_number(text or "")
     except ValueError:
-        raise InputError(f"{place}: '{text}' is not a whole number; export as 'CVAT for video 1.1' again") from None
+        raise InputError(
+            f"{place}: '{str(text)[:30]}' is not a whole number; export as 'CVAT for video 1.1' again"
+        ) from None

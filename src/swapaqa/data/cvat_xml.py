@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 from swapaqa.data.box_source import BoxRow
 from swapaqa.data.box_tracks import BoxFile, checked_box, parse_xml
-from swapaqa.data.cvat_shapes import NOT_READ, READ, edges_of, whole_at
+from swapaqa.data.cvat_shapes import NOT_READ, READ, edges_of, shown, whole_at
 from swapaqa.data.cvat_tasks import Task, task_of_video, tasks_of
 from swapaqa.errors import InputError
 
@@ -78,7 +78,7 @@ def _task(tracks: Sequence[Element], tasks: Sequence[Task], choice: Choice, path
     for track in tracks:
         if track.get("task_id") not in {task.number for task in tasks}:
             raise InputError(
-                f"{path}, track {track.get('id')}: task_id {track.get('task_id')} is none of the {len(tasks)} tasks "
+                f"{path}, track {shown(track, 'id')}: task_id {shown(track, 'task_id')} is none of the {len(tasks)} tasks "
                 "that the file names; export it from CVAT again"
             )
     drawn = {track.get("task_id") for track in tracks if choice.counts(track)}
@@ -91,7 +91,7 @@ def _rows(tracks: Sequence[Element], task: Task, choice: Choice, path: Path) -> 
         for shape in track:
             if shape.tag in NOT_READ and choice.counts(track):
                 raise InputError(
-                    f"{path}, track {track.get('id')}: is drawn as <{shape.tag}>; what is read is {', '.join(READ)}; "
+                    f"{path}, track {shown(track, 'id')}: is drawn as <{shape.tag}>; what is read is {', '.join(READ)}; "
                     "choose other tracks with boxes.ids= or boxes.labels=, or delete it in CVAT"
                 )
             if shape.tag in READ:
@@ -100,10 +100,10 @@ def _rows(tracks: Sequence[Element], task: Task, choice: Choice, path: Path) -> 
 
 
 def _row(track: Element, shape: Element, task: Task, there: bool, path: Path) -> BoxRow:
-    place = f"{path}, track {track.get('id')}, frame {shape.get('frame')}"
+    place = f"{path}, track {shown(track, 'id')}, frame {shown(shape, 'frame')}"
     number = whole_at(shape.get("frame"), place)
     xtl, ytl, xbr, ybr = edges_of(shape, place)
-    turn = f" rotation={shape.get('rotation')}" if shape.get("rotation") else ""
+    turn = f" rotation={shown(shape, 'rotation')}" if shape.get("rotation") else ""
     given = f"xtl={xtl:g} ytl={ytl:g} xbr={xbr:g} ybr={ybr:g}{turn}"
     corners = checked_box((xtl, ytl, xbr - 1, ybr - 1), place, given)
     frame = task.frame(number, place) if there else number - task.offset  # the one behind the last may say outside

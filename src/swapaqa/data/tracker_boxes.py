@@ -20,7 +20,7 @@ import numpy as np
 from swapaqa.data.box_archive import read_content
 from swapaqa.data.box_frames import check_request
 from swapaqa.data.box_ledger import Ledger, is_changed
-from swapaqa.data.box_objects import boxes_of, interpolate_keyframes, stays_of
+from swapaqa.data.box_objects import boxes_of, interpolate_keyframes
 from swapaqa.data.box_source import BoxRequest, BoxRow
 from swapaqa.data.box_text import number, split_cells
 from swapaqa.data.box_tracks import MAKE_BOXES, check_pixels, checked_box, choose_rows, existing
@@ -108,7 +108,7 @@ class TrackerBoxes:
             return {}
         rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
         check_request(rows, 0, request, path)
-        stays_of(rows, "error", 0)  # refuses a second box in a frame
+        boxes_of(rows, request.frames, "error", 0)  # refuses two athletes
         return {row.frame: np.array(row.box) for row in sorted(rows, key=lambda row: row.frame)}
 
     def cached(self, media: Path, span: range, drawn: Drawn) -> Path:
