@@ -78,8 +78,8 @@ def _task(tracks: Sequence[Element], tasks: Sequence[Task], choice: Choice, path
     for track in tracks:
         if track.get("task_id") not in {task.number for task in tasks}:
             raise InputError(
-                f"{path}, track {shown(track, 'id')}: task_id {shown(track, 'task_id')} is none of the {len(tasks)} tasks "
-                "that the file names; export it from CVAT again"
+                f"{path}, track {shown(track, 'id')}: task_id {shown(track, 'task_id')} is none of the {len(tasks)} "
+                "tasks that the file names; export it from CVAT again"
             )
     drawn = {track.get("task_id") for track in tracks if choice.counts(track)}
     return task_of_video(tasks, drawn, choice.video, path)
@@ -91,8 +91,8 @@ def _rows(tracks: Sequence[Element], task: Task, choice: Choice, path: Path) -> 
         for shape in track:
             if shape.tag in NOT_READ and choice.counts(track):
                 raise InputError(
-                    f"{path}, track {shown(track, 'id')}: is drawn as <{shape.tag}>; what is read is {', '.join(READ)}; "
-                    "choose other tracks with boxes.ids= or boxes.labels=, or delete it in CVAT"
+                    f"{path}, track {shown(track, 'id')}: is drawn as <{shape.tag}>; what is read is {', '.join(READ)}"
+                    "; choose other tracks with boxes.ids= or boxes.labels=, or delete it in CVAT"
                 )
             if shape.tag in READ:
                 there = shape.get("outside") != "1"

@@ -171,8 +171,8 @@ def brief(text: str) -> str:
 
 def unlike(values: Iterable[str], names: Iterable[str], place: str, problem: str = "") -> InputError:
     """The error for columns that do not hold what their specifiers say."""
-    wanted = ",".join(READABLE.get(name, name) for name in names)
+    wanted, found = ",".join(READABLE.get(name, name) for name in names), brief(",".join(values))
     return InputError(
-        f"{place}: '{brief(','.join(values))}' is not '{wanted}'{problem}; name the file's columns with boxes.data_fmt=, or "
+        f"{place}: '{found}' is not '{wanted}'{problem}; name the file's columns with boxes.data_fmt=, or "
         "export it from DarkLabel again"
     )
