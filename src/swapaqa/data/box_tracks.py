@@ -74,7 +74,7 @@ def parse_xml(path: Path) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"{path}: is not readable XML ({error}); export it again") from error
+        raise InputError(f"{path}: is not readable XML ({str(error)[:80]}); export it again") from error
 
 
 @dataclass(frozen=True)
