@@ -55,13 +55,9 @@ def jumps(boxes: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         bend = np.linalg.norm(centres[2:] - 2 * centres[1:-1] + centres[:-2], axis=1) / 2
         found[1:-1] = bend / np.sqrt(np.median(areas(boxes)))
-    found[[t for cut in cuts for t in (cut - 1, cut)]] = 0
+    for cut in cuts:
+        found[cut - 1 : cut + 1] = 0
     return found
-
-
-def largest_jump(boxes: np.ndarray, cuts: Sequence[int] = ()) -> float:
-    """The greatest of `jumps`."""
-    return float(jumps(boxes, cuts).max(initial=0.0))
 
 
 def size_changes(boxes: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
@@ -70,11 +66,6 @@ def size_changes(boxes: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
     found[1:] = np.exp(np.abs(np.diff(np.log(areas(boxes)))))
     found[list(cuts)] = 1
     return found
-
-
-def largest_size_change(boxes: np.ndarray, cuts: Sequence[int] = ()) -> float:
-    """The greatest of `size_changes`."""
-    return float(size_changes(boxes, cuts).max(initial=1.0))
 
 
 def unmoved(boxes: np.ndarray, cuts: Sequence[int]) -> np.ndarray:

@@ -51,12 +51,12 @@ def _read_once(path: Path, changed: int) -> Entries:  # noqa: ARG001  a ledger t
 
 def is_changed(path: Path) -> bool:
     """Whether this package wrote the file, and what it holds now was not written by it."""
-    digest = content_digest(path)
-    for folder in list(path.parents)[:UP] if digest else ():
+    for folder in list(path.parents)[:UP]:
         for ledger in (folder / LEDGER, folder / "boxes" / LEDGER):
             if ledger.is_file():
-                known = _read_once(ledger, ledger.stat().st_mtime_ns).get(os.path.relpath(path, ledger.parent))
-                return known is not None and digest not in known
+                known = _read_once(ledger, ledger.stat().st_mtime_ns).get(os.path.relpath(path, ledger.parent), {})
+                digest = content_digest(path) if known else None
+                return digest is not None and digest not in known
     return False
 
 
