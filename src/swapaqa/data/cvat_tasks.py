@@ -71,7 +71,7 @@ def _counted_on(elements: Sequence[Element], path: Path) -> list[Task]:
 def _task(element: Element, path: Path, offset: int, size: tuple[int, int] | None, source: str) -> Task:
     place = f"{path}, <{element.tag}>"
     step = re.fullmatch(r"\s*(?:step\s*=\s*(\d{1,9}))?\s*", element.findtext("frame_filter") or "")
-    if step is None or step[1] in ("0", "00"):
+    if step is None or int(step[1] or 1) == 0:
         raise InputError(f"{place}: frame_filter '{element.findtext('frame_filter')}' is not 'step=2'; correct it")
     first, last = element.findtext("start_frame"), element.findtext("stop_frame")
     ends = [whole_at(text, f"{place}, start_frame or stop_frame") if text else None for text in (first, last)]
