@@ -26,14 +26,13 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 from rich.table import Table
 
-from swapaqa.annotate.box_file import Ledger
 from swapaqa.annotate.desk import Desk
 from swapaqa.annotate.examine import Examined, Question, examine_all
 from swapaqa.annotate.follow import Settings, settings_of
 from swapaqa.annotate.importing import FORMATS, Imported, Reading, import_file
 from swapaqa.annotate.listing import Listed, boxes_folder, list_videos, wanted_frames
 from swapaqa.annotate.make import Job, Made, estimate, is_due, make_all
-from swapaqa.annotate.matching import box_files, match_video
+from swapaqa.annotate.matching import box_files, match_video, named_videos
 from swapaqa.annotate.measure import DEMO, follow_demo, summary, suspected, ways
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
@@ -42,6 +41,7 @@ from swapaqa.annotate.strip import draw_strips
 from swapaqa.config import check as check_config
 from swapaqa.config import compose_quietly, run_recipe
 from swapaqa.console import open_console
+from swapaqa.data.box_ledger import Ledger, is_changed
 from swapaqa.data.boxes import TrackerBoxes
 from swapaqa.data.cache import cache_root
 from swapaqa.data.darklabel import DarkLabelBoxes
@@ -172,6 +172,13 @@ def check(given: argparse.Namespace, words: list[str]) -> None:
     write_table(found, out / TABLE)
     sheets = write_sheets(found, out)
     console.print(worst_table(found))
+    changed = [video.path for video in listed.values() if is_changed(video.path)]
+    if changed:
+        console.print(
+            f"{len(changed)} box files are not as this program wrote them, by a correction or by damage: "
+            f"{', '.join(map(str, changed[:SHOWN]))}",
+            style="yellow", soft_wrap=True,
+        )  # fmt: skip
     without = sum(bool(video.problem) for video in found)
     suspicious = sum(video.suspicious and not video.problem for video in found)
     console.print(
@@ -222,21 +229,23 @@ def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
     table = Table(title="imported")
     for column in ("file", "to", "format", "boxes", "athletes", "frames", "window", "assumed"):
         table.add_column(column, overflow="fold")
-    failed = 0
+    done, failed, ledger = 0, 0, Ledger(boxes_folder(opened.data))
     for source in sources:
-        try:
-            video = listed[match_video(Path(given.video or source), list(listed))]
-            media, frames = wanted_frames(opened.data, video.record)
-            stored = decode(media, frames[:1]).size
-            done = import_file(source, video.path, reading, stored, frame_count(media), given.replace)
-            table.add_row(*import_row(done, frames[0], frames[-1]))
-        except InputError as error:
-            failed += 1
-            console.print(str(error), style="red", soft_wrap=True)
+        for name in [given.video] if given.video else named_videos(source):
+            try:
+                video = listed[match_video(Path(name), list(listed))]
+                media, frames = wanted_frames(opened.data, video.record)
+                stored = decode(media, frames[:1]).size
+                count, own = frame_count(media), [Path(name).stem, media.stem]
+                imported = import_file(source, video.path, reading, stored, count, given.replace, own)
+                ledger.add(imported.path, imported.digest, "import")
+                table.add_row(*import_row(imported, frames[0], frames[-1]))
+                done += 1
+            except InputError as error:
+                failed += 1
+                console.print(str(error), style="red", soft_wrap=True)
     console.print(table)
-    console.print(
-        f"{len(sources) - failed} imported, {failed} failed; next: {opened.command('boxes check')}", soft_wrap=True
-    )
+    console.print(f"{done} imported, {failed} failed; next: {opened.command('boxes check')}", soft_wrap=True)
     sys.exit(1 if failed else 0)
 
 

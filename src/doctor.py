@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from swapaqa.config import check, one_line_errors, run_recipe
 from swapaqa.console import open_console
+from swapaqa.data.box_ledger import is_changed
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.records import Label, Record
@@ -48,7 +49,7 @@ class Problem:
 
 KINDS = (
     "list", "missing video", "unreadable", "too short", "boxes missing", "boxes unreadable", "boxes outside",
-    "score scale", "duplicate",
+    "boxes changed", "score scale", "duplicate",
 )  # fmt: skip
 
 
@@ -100,7 +101,10 @@ class Examination(Dataset[Finding]):
 
     def _boxes_there(self, finding: Finding) -> None:
         try:
-            self.data.boxes.find(self.data.box_files(finding.record))
+            path = self.data.boxes.find(self.data.box_files(finding.record))
+            if path is not None and is_changed(path):
+                message = f"{path}: is not as this program wrote it, by a correction or by damage; look at it"
+                finding.add("boxes changed", message, blocks=False)
         except InputError as error:
             finding.add("boxes missing", error)
 

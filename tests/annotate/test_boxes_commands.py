@@ -11,7 +11,8 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
-from swapaqa.annotate.box_file import LEDGER, read_rows
+from swapaqa.annotate.box_file import read_rows
+from swapaqa.data.box_ledger import LEDGER
 from swapaqa.data.boxes import read_darklabel
 from tests.forked import Forked
 

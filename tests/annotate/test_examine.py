@@ -4,7 +4,9 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import hydra
+import numpy as np
 import pytest
 
 from swapaqa.annotate.examine import Examined, Question, examine, examine_all, pairs_of
@@ -44,8 +46,30 @@ def test_true_boxes_are_not_suspicious_and_others_are(question: Callable[[int], 
     assert off.suspicious
     assert off.found[0].measure == "no motion inside"
     assert not off._replace(state="accepted").suspicious
-    file.write_text("40,0,16,13,10,10,late\n")
-    assert measured(examine(question(2)))["lost"] == 1
+    file.write_text("12,0,16,13,10,10,late\n")
+    assert measured(examine(question(2)))["lost"] == 12 / 16 + 3 / 16
+
+
+def test_boxes_of_frames_that_the_video_has_not_are_a_problem(question: Callable[[int], Question]) -> None:
+    question(1).files[0].with_suffix(".txt").write_text("1,0,16,13,10,10,a\n16,0,16,13,10,10,a\n")
+    problem = examine(question(1)).problem
+    assert "frame 16 is not in the video's 16 frames" in problem
+    assert "boxes.frame_start=1" in problem
+
+
+def test_a_track_that_stands_still_at_a_cut_is_named_with_its_frame(question: Callable[[int], Question]) -> None:
+    asked = question(2)  # a folder of images
+    for path in sorted(asked.media.iterdir())[:6]:  # another shot opens the video
+        cv2.imwrite(str(path), np.random.default_rng(5).integers(120, 255, (40, 64, 3), dtype=np.uint8))
+    still = examine(asked)
+    assert still.suspicious
+    assert "unmoved at a cut" in reason(still)
+    assert "(frame 6)" in reason(still)
+    rows = [*(f"{t},0,1,1,12,12,hand" for t in range(6)), *(f"{t},0,{16 + 3 * (t - 6)},13,10,10" for t in range(6, 16))]
+    asked.files[0].with_suffix(".txt").write_text("\n".join(rows))
+    measures = measured(examine(asked))
+    assert measures["unmoved at a cut"] == 0
+    assert measures["jump"] < 0.5
 
 
 def test_what_stops_a_training_is_a_problem(question: Callable[[int], Question]) -> None:

@@ -1,12 +1,13 @@
 """Files of other programs: recognised, renumbered, scaled, and then read as the loader reads the originals."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from swapaqa.annotate.importing import Reading, import_file, recognise
-from swapaqa.annotate.matching import box_files, match_video
+from swapaqa.annotate.matching import box_files, match_video, named_videos
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.errors import InputError
 
@@ -28,6 +29,10 @@ CVAT = """<annotations><meta><task><original_size><width>400</width><height>240<
         ("a.txt", "10,20,5,8\n12,20,5,8\n", "boxes"),
         ("a.txt", "10\t20\t5\t8\n2\n", "boxes"),
         ("a.txt", "10.5 20 15 20 15 28 10 28\n", "boxes"),
+        ("a.txt", "0,0,50,0,50,80,0,80\n", "boxes"),  # a rectangle at the edge, whose seventh number is 0
+        ("a.txt", "1 1 10 20 30 40 -1 -1 -1 -1 \n", "mot"),
+        ("a.txt", "1.0,1.0,10,20,30,40,25.5,-1,-1,-1\n", "mot"),  # a detector's score
+        ("a.txt", "0 0 1 2 5 5\n9 0 1 2 5 5\n", "darklabel"),
         ("a.xml", CVAT, "cvat"),
     ],
 )
@@ -56,6 +61,35 @@ def test_mot_counts_from_one_unless_it_has_a_frame_zero(tmp_path: Path) -> None:
     assert imported(tmp_path, "0,1,5,5,5,5,1,1,1\n" + lines)[[0, 1]].tolist() == [[5, 5, 9, 9], [10, 20, 14, 27]]
     (tmp_path / "boxes" / "007.txt").unlink()
     assert imported(tmp_path, lines, ANY._replace(frame_start=0))[11].tolist() == [20, 20, 24, 27]
+
+
+@pytest.mark.parametrize("text", [
+    "0,0,1,2,5,5,diver\n9,0,11,2,5,5,diver\n", "0 0 1 2 5 5\n9 0 11 2 5 5\n", "0\t0\t1\t2\t5\t5\n9\t0\t11\t2\t5\t5\n",
+    "0.0,0,1,2,5,5\n9.0,0,11,2,5,5\n", "1 1 1 2 5 5 1 -1 -1 -1 \n10 1 11 2 5 5 1 -1 -1 -1 \n",
+    "1.0,1.0,1,2,5,5,0.9,-1,-1,-1\n10.0,1.0,11,2,5,5,0.9,-1,-1,-1\n",
+])  # fmt: skip
+def test_what_is_recognised_is_read(text: str, tmp_path: Path) -> None:
+    assert imported(tmp_path, text)[[0, 9]].tolist() == [[1, 2, 5, 6], [11, 2, 15, 6]]
+
+
+def test_a_zip_of_cvat_is_imported(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "v1.zip", "w") as archive:
+        archive.writestr("annotations.xml", CVAT)
+    assert recognise(tmp_path / "v1.zip")[0] == "cvat"
+    import_file(tmp_path / "v1.zip", tmp_path / "007.txt", ANY, STORED, FRAMES, replace=False)
+    assert read_darklabel(tmp_path / "007.txt", [2])[0].tolist() == [9.75, 19.75, 29.25, 49.25]
+    assert box_files([tmp_path]) == [tmp_path / "007.txt", tmp_path / "v1.zip"]
+
+
+def test_an_object_of_several_that_leaves_and_comes_back_is_told(tmp_path: Path) -> None:
+    boxes = "".join(f'<box frame="{t}" outside="{int(t == 5)}" xtl="2" ytl="2" xbr="9" ybr="9"/>' for t in (0, 5, 9))
+    (tmp_path / "a.xml").write_text(f'<annotations><track id="0">{boxes}</track></annotations>')
+    arguments = (tmp_path / "a.xml", tmp_path / "007.txt", ANY, STORED, FRAMES)
+    assert "leaves" not in "".join(import_file(*arguments, replace=False).assumed)
+    text = (tmp_path / "a.xml").read_text().replace("</annotations>", "")
+    second = '<track id="1"><box frame="0" outside="0" xtl="50" ytl="2" xbr="90" ybr="9"/></track></annotations>'
+    (tmp_path / "a.xml").write_text(text + second)
+    assert "object 0 leaves and comes back" in import_file(*arguments, replace=True).assumed[-1]
 
 
 def test_cvat_is_scaled_from_its_own_size(tmp_path: Path) -> None:
@@ -119,3 +153,21 @@ def test_ambiguous_and_unknown_names_are_refused(tmp_path: Path) -> None:
     for name in ("b/2.xml", "1.txt", "notes.md"):
         (tmp_path / name).write_text("")
     assert box_files([tmp_path]) == [tmp_path / "1.txt", tmp_path / "b" / "2.xml"]
+
+
+def test_the_export_of_a_project_names_its_videos(tmp_path: Path) -> None:
+    size = "<original_size><width>200</width><height>120</height></original_size>"
+    tasks = "".join(f"<task><id>{n}</id><name>{n}.mp4</name><size>20</size>{size}</task>" for n in (7, 8))
+    boxes = '<box frame="{}" outside="0" xtl="{}" ytl="2" xbr="9" ybr="9"/>'
+    tracks = "".join(f'<track id="{n}" task_id="{n}">{boxes.format(20 * (n - 7), n - 6)}</track>' for n in (7, 8))
+    source = tmp_path / "dives.xml"
+    source.write_text(f"<annotations><meta><project><tasks>{tasks}</tasks></project></meta>{tracks}</annotations>")
+    assert named_videos(source) == ["7.mp4", "8.mp4"]
+    for name, left in (("7", 1), ("8", 2)):
+        path = tmp_path / f"{name}.txt"
+        import_file(source, path, ANY, STORED, FRAMES, replace=False, video=["diving_000", name])
+        assert read_darklabel(path, [0]).tolist() == [[left, 2, 8, 8]]
+    (tmp_path / "a.xml").write_text(CVAT)
+    assert named_videos(tmp_path / "a.xml") == [str(tmp_path / "a.xml")]
+    (tmp_path / "a.xml").write_text("nothing")
+    assert named_videos(tmp_path / "a.xml") == [str(tmp_path / "a.xml")]

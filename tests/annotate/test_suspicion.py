@@ -7,12 +7,13 @@ import pytest
 
 from swapaqa.annotate.suspicion import (
     LIMITS,
-    largest_jump,
-    largest_size_change,
+    jumps,
     lost_share,
     motion_inside,
     outside_share,
+    size_changes,
     suspicions,
+    unmoved,
 )
 
 
@@ -22,16 +23,28 @@ def track(centres: list[float], side: float = 10) -> np.ndarray:
 
 
 def test_a_jump_is_measured_in_box_sizes_and_steady_motion_is_none() -> None:
-    assert largest_jump(track([0, 30, 60, 90])) == 0
-    assert largest_jump(track([0, 0, 20, 20])) == pytest.approx(1)  # a step by two sizes
-    assert largest_jump(track([0, 0, 20, 0, 0])) == pytest.approx(2)  # a single frame that is off by two
-    assert largest_jump(track([0, 5])) == 0
+    assert jumps(track([0, 30, 60, 90])).max() == 0
+    assert jumps(track([0, 0, 20, 20])).max() == pytest.approx(1)  # a step by two sizes
+    assert jumps(track([0, 0, 20, 0, 0])).max() == pytest.approx(2)  # a single frame that is off by two
+    assert jumps(track([0, 5])).max() == 0
+
+
+def test_at_a_cut_boxes_have_to_jump_and_standing_still_is_measured() -> None:
+    boxes = np.concatenate([track([0, 0, 0]), track([500, 500, 500], side=40)])
+    assert jumps(boxes).max() > 1
+    assert size_changes(boxes).max() == pytest.approx(16)
+    assert jumps(boxes, [3]).max() == 0
+    assert size_changes(boxes, [3]).max() == 1
+    assert unmoved(boxes, [3]).tolist() == [0] * 6
+    assert unmoved(track([0, 0, 5, 5]), [1, 2]).tolist() == pytest.approx([0, 1, 1 / 3, 0])
+    found = suspicions({"unmoved at a cut": 1.0, "jump": 0.1}, {"unmoved at a cut": 24})
+    assert found[0] == ("unmoved at a cut", 1.0, pytest.approx(1 / 0.3), 24)
 
 
 def test_size_changes_count_both_ways() -> None:
     boxes = np.array([[0, 0, 9, 9], [0, 0, 19, 9], [0, 0, 19, 9], [0, 0, 4, 9]], float)
-    assert largest_size_change(boxes) == pytest.approx(4)
-    assert largest_size_change(boxes[:1]) == 1
+    assert size_changes(boxes).max() == pytest.approx(4)
+    assert size_changes(boxes[:1]).max() == 1
 
 
 def test_lost_frames_are_gaps_of_a_dense_file_and_ends_of_a_sparse_one() -> None:

@@ -218,3 +218,38 @@ def test_darknets_list_of_labels_beside_the_boxes_is_read_over(tmp_path: Path) -
     (path / "classes.txt").write_text("person\n")
     (path / "v_00003.txt").write_text("")  # nobody in the picture
     assert_true(source(form).read(request(path)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[1, 2]", "format0: 3", "format0: [x1]", "format0: {data_fmt: fn}", "format0: {data_fmt: []}", "a: [",
+        "format0: {data_fmt: [fn, x1, y1, w, h], delimiter: ';;'}",
+        "format0: {data_fmt: [fn, x1, y1, w, h], gt_merged: x}",
+        "classes: 3\nformat0: {data_fmt: [fn, x1, y1, w, h], classes_set: classes}", "a: 2020-13-45", "[" * 3000,
+        "format0: {data_fmt: [fn, x1, y1, w, h], gt_file_ext: [1]}",
+    ],
+)  # fmt: skip
+def test_damaged_settings_are_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "darklabel.yml"
+    path.write_text(f"%YAML:1.0\n{text}\n")
+    with pytest.raises(InputError, match=r"darklabel.yml|data_fmt \["):
+        read_formats(path)
+
+
+def test_images_of_two_sizes_are_refused(tmp_path: Path) -> None:
+    form = DarkLabelFormat(("cname", "x1", "y1", "x2", "y2"), "xml", False, ",", ())
+    path = write(tmp_path, form, TRUE)
+    later = path / "v_00006.xml"
+    later.write_text(later.read_text().replace("<width>200", "<width>400"))
+    with pytest.raises(InputError, match=r"v_00006.xml: its <size> is another"):
+        source(form).read(request(path))
+
+
+def test_an_object_that_ends_is_no_part_of_the_union(tmp_path: Path) -> None:
+    """An athlete that was lost and drawn anew under another id: one at a time, or joined."""
+    (tmp_path / "007.txt").write_text("0,0,10,10,20,20\n3,0,10,10,20,20\n4,1,150,60,20,20\n8,1,150,60,20,20\n")
+    for several in ("union", "join"):
+        boxes = DarkLabelBoxes(2.0, None, several=several).read(request(tmp_path / "007"))  # type: ignore[arg-type]
+        assert boxes[[0, 3]].tolist() == [[10, 10, 29, 29]] * 2
+        assert boxes[[4, 8]].tolist() == [[150, 60, 169, 79]] * 2

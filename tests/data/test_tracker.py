@@ -112,7 +112,9 @@ def test_tracked_boxes_are_kept_as_a_file_and_corrections_are_respected(
     assert len(kept) == 1  # nothing unfinished beside it
     assert str(kept[0]) in caplog.text
     kept[0].write_text("0,0,1,2,5,5,mine\n")
+    caplog.clear()
     assert source().read(request(video, tmp_path)).tolist() == [[1, 2, 5, 6]] * FRAMES
+    assert "not as the tracker's boxes were written" in caplog.text  # a correction or damage: who knows
     assert source().read(request(video, tmp_path, range(3, 7))).tolist() == [[1, 2, 5, 6]] * 4  # a shifted window
     assert len(list((own_cache / "boxes").iterdir())) == 1
 
@@ -120,11 +122,12 @@ def test_tracked_boxes_are_kept_as_a_file_and_corrections_are_respected(
 def test_other_settings_and_other_files_are_tracked_anew(video: Path, tmp_path: Path) -> None:
     span, first = range(FRAMES), np.array([1.0, 2, 30, 40])
     names = {
-        source().cached(video, span, None), source("csrt").cached(video, span, None),
-        source().cached(video, range(5), None), source().cached(video, span, first),
-        source(lost_below=0.5).cached(video, span, None), source().cached(tmp_path, span, None),
+        source().cached(video, span, {}), source("csrt").cached(video, span, {}),
+        source().cached(video, range(5), {}), source().cached(video, span, {0: first}),
+        source().cached(video, span, {3: first}), source(first_box="motion").cached(video, span, {}),
+        source(lost_below=0.5).cached(video, span, {}), source().cached(tmp_path, span, {}),
     }  # fmt: skip
-    assert len(names) == 6
+    assert len(names) == 8
 
 
 def test_a_given_first_box_is_followed(video: Path, tmp_path: Path) -> None:

@@ -18,15 +18,14 @@ from swapaqa.annotate.box_file import (
     HAND,
     TRACKERS,
     FileChangedError,
-    Ledger,
-    content_digest,
     format_row,
     read_rows,
     write_text,
 )
 from swapaqa.annotate.follow import Settings, follow_athlete
 from swapaqa.annotate.listing import Listed, boxes_folder, list_videos, wanted_frames
-from swapaqa.data.box_tracks import BoxRow
+from swapaqa.data.box_ledger import ACCEPTED, Ledger, content_digest
+from swapaqa.data.box_source import BoxRow
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.frame_store import Want
 from swapaqa.data.video import decode
@@ -131,14 +130,15 @@ class Desk:
         path = self.box_file(video_id)
         if text:
             check_text(text)
+        saved: str | None = None
         with self.writing:
             if text:
-                saved: str | None = write_text(path, text, digest)
+                saved = write_text(path, text, digest)
+                self.ledger.note(path, saved, HAND)
             elif content_digest(path) != digest:
                 raise FileChangedError(path)
             else:
                 path.unlink(missing_ok=True)
-                saved = None
         return {"digest": saved, "state": self.ledger.state(path)}
 
     def accept(self, video_id: str, digest: str | None, accepted: bool) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Desk:
         with self.writing:
             if digest is None or content_digest(path) != digest:
                 raise FileChangedError(path)
-            self.ledger.add(path, digest, "accepted" if accepted else HAND)
+            self.ledger.add(path, digest, ACCEPTED if accepted else HAND)
         return {"digest": digest, "state": self.ledger.state(path)}
 
     def propose(self, video_id: str, athletes: dict[str, dict[int, list[float]]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,17 +13,19 @@ from swapaqa.annotate.follow import shrink
 from swapaqa.annotate.make import leave_interrupts_to_the_parent
 from swapaqa.annotate.suspicion import (
     Suspicion,
-    largest_jump,
-    largest_size_change,
+    jumps,
     lost_share,
     motion_inside,
     outside_share,
+    size_changes,
     suspicions,
+    unmoved,
 )
 from swapaqa.data.box_source import BoxRequest, BoxSource
 from swapaqa.data.box_tracks import BoxFiles
 from swapaqa.data.motion import camera_motion
-from swapaqa.data.video import read_frames
+from swapaqa.data.shots import shot_starts
+from swapaqa.data.video import decode, frame_count
 from swapaqa.errors import InputError
 
 SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
@@ -67,40 +70,62 @@ class Examined(NamedTuple):
 def examine(question: Question) -> Examined:
     """Read, measure and draw the boxes of one video."""
     try:
-        path = question.source.find(question.files)
+        question.source.find(question.files)
         frames = list(question.frames)
-        early, late = pairs_of(frames)
-        shown = sorted({*early, *late})
-        pictures = dict(zip(shown, read_frames(question.media, shown), strict=True))
-        size = pictures[shown[0]].shape[:2]
-        boxes = question.source.read(BoxRequest(question.files, size, frames, question.media, frames))
-        boxed = boxed_frames(question.source, path, size) or frames
-        found = suspicions(measures(pictures, frames, boxes, boxed))
+        pictures, cuts = look_through(question.media, frames)
+        size = next(iter(pictures.values())).shape[:2]
+        total = partial(frame_count, question.media)
+        request = BoxRequest(question.files, size, frames, question.media, frames, total)
+        boxes = question.source.read(request)
+        boxed = boxed_frames(question.source, request) or frames
+        values, places = measures(pictures, frames, boxes, boxed, cuts)
+        found = suspicions(values, places)
     except InputError as error:
         return Examined(question.video_id, question.split, question.action, str(error), [], b"")
     by_frame = dict(zip(frames, boxes, strict=True))
+    early, _ = pairs_of(frames)
     strip = draw_strip([pictures[frame] for frame in early], [by_frame[frame] for frame in early])
     return Examined(question.video_id, question.split, question.action, "", found, strip)
 
 
+def look_through(media: Path, frames: Sequence[int]) -> tuple[dict[int, np.ndarray], list[int]]:
+    """The pictures (H, W, 3) of `pairs_of(frames)` by frame, and the positions in `frames` before which a cut lies."""
+    early, late = pairs_of(frames)
+    pictures: dict[int, np.ndarray] = {}
+
+    def seen() -> Iterator[np.ndarray]:
+        for frame, picture in zip(frames, decode(media, frames), strict=True):
+            if frame in early or frame in late:
+                pictures[frame] = picture
+            yield picture
+
+    return pictures, shot_starts(seen())[1:]
+
+
 def measures(
-    pictures: dict[int, np.ndarray], frames: list[int], boxes: np.ndarray, boxed: Sequence[int]
-) -> dict[str, float]:
-    """Every measure of LIMITS for boxes (T, 4) in `frames`.
+    pictures: dict[int, np.ndarray],
+    frames: list[int],
+    boxes: np.ndarray,
+    boxed: Sequence[int],
+    cuts: Sequence[int] = (),
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Every measure of LIMITS for boxes (T, 4) in `frames`, and the frame at which a measure is worst.
 
     Args:
         pictures: (H, W, 3) uint8 RGB by frame, at least those of `pairs_of(frames)`.
         boxed: the frames that have a box of their own.
+        cuts: positions in `frames` before which a cut lies.
     """
     early, late = pairs_of(frames)
     height, width = pictures[early[0]].shape[:2]
-    return {
-        "jump": largest_jump(boxes),
-        "size change": largest_size_change(boxes),
+    by_frame = {"jump": jumps(boxes, cuts), "size change": size_changes(boxes, cuts)}
+    by_frame |= {"unmoved at a cut": unmoved(boxes, cuts)} if cuts else {}
+    values = {name: float(found.max()) for name, found in by_frame.items()} | {
         "lost": lost_share(frames, boxed),
         "outside": outside_share(boxes, (height, width)),
         "no motion inside": motion_of(pictures, early, late, frames, boxes),
     }
+    return values, {name: frames[int(found.argmax())] for name, found in by_frame.items()}
 
 
 def pairs_of(frames: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -109,11 +134,12 @@ def pairs_of(frames: Sequence[int]) -> tuple[list[int], list[int]]:
     return [frames[p] for p in positions], [frames[min(p + 1, len(frames) - 1)] for p in positions]
 
 
-def boxed_frames(source: BoxSource, path: Path | None, size: tuple[int, int]) -> list[int]:
+def boxed_frames(source: BoxSource, request: BoxRequest) -> list[int]:
     """The frames that have a box in the file itself, zero-based; none known for a source without such files."""
-    if path is None or not isinstance(source, BoxFiles):
+    if not isinstance(source, BoxFiles):
         return []
-    return [row.frame - source.frame_start for row in source.parse(path, size).rows]
+    _, found = source.chosen(request)
+    return [row.frame - source.frame_start for row in found.rows]
 
 
 def motion_of(

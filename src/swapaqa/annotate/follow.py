@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from swapaqa.data.motion import find_first_box
+from swapaqa.data.shots import follow_shots
 from swapaqa.data.tracker import Method, Tracked, track_boxes
 from swapaqa.data.tracker_boxes import TrackerBoxes
 from swapaqa.data.video import decode
@@ -95,6 +96,22 @@ def follow_between(
     frames: np.ndarray, keyframes: Keyframes, method: Method, weights: Sequence[str], lost_below: float
 ) -> Tracked:
     """Follow through `frames` (T, H, W, 3) from `keyframes` (positions in `frames`), in which the boxes stay exactly.
+
+    Nobody is followed across a cut: every shot by itself, from the keyframes in it or, without any, from what moves;
+    where nothing moves it is lost.
+    """
+
+    def follow(shot: slice) -> Tracked:
+        own = {position - shot.start: box for position, box in keyframes.items() if shot.start <= position < shot.stop}
+        return _follow_shot(frames[shot], own, method, weights, lost_below)
+
+    return follow_shots(frames, lost_below, follow)
+
+
+def _follow_shot(
+    frames: np.ndarray, keyframes: Keyframes, method: Method, weights: Sequence[str], lost_below: float
+) -> Tracked:
+    """As `follow_between`, of one shot.
 
     Before the first keyframe it goes backwards, after the last one forwards. Between two both ways are gone and
     blended: the nearer keyframe weighs more, linearly; where one way has lost the athlete, the other counts alone.

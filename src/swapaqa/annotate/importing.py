@@ -3,18 +3,24 @@
 A file's format is recognised by its content unless it is named. Whatever had to be assumed is said in the report.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from swapaqa.annotate.box_file import content_digest, format_row, write_text
-from swapaqa.data.box_tracks import BoxFile, BoxRow, scale_to_stored
-from swapaqa.data.cvat import read_cvat, read_mot
+from swapaqa.annotate.box_file import format_row, write_text
+from swapaqa.data.box_archive import format_of_archive
+from swapaqa.data.box_frames import check_in_video
+from swapaqa.data.box_ledger import content_digest
+from swapaqa.data.box_objects import stays_of
+from swapaqa.data.box_source import BoxRow
+from swapaqa.data.box_text import is_number, split_cells
+from swapaqa.data.box_tracks import BoxFile, check_pixels, scale_to_stored
+from swapaqa.data.cvat_xml import Choice, read_cvat
 from swapaqa.data.darklabel import parse_darklabel
 from swapaqa.data.darklabel_format import KEYFRAMES
+from swapaqa.data.mot import looks_like_polygons, read_mot
 from swapaqa.data.tracker_boxes import result_rows
 from swapaqa.errors import InputError
 
@@ -42,24 +48,26 @@ class Imported(NamedTuple):
     first: int  # frames, zero-based, as written
     last: int
     assumed: list[str]
+    digest: str  # of what was written
 
 
 def recognise(path: Path) -> tuple[Format, str]:
     """The format of a file and what was assumed. InputError for content that is none of them."""
+    if path.suffix.lower() == ".zip":
+        return ("cvat", "zip: CVAT for video") if format_of_archive(path) == "cvat" else ("mot", "zip: MOT")
     if path.suffix.lower() == ".xml":
         return "cvat", "XML: CVAT for video"
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    rows = [_cells(line) for line in lines if line.strip()]
+    rows = [split_cells(line) for line in _lines(path)]
     widths = {len(row) for row in rows} - {1}  # one number alone is a code of the VOT toolkit
     if not widths:
         raise InputError(f"{path}: no box in it; export it again")
-    numeric = [all(_is_number(cell) for cell in row) for row in rows]
-    if widths == {4} and all(numeric):
+    numeric = all(is_number(cell) for row in rows for cell in row)
+    if widths == {4} and numeric:
         return "boxes", "4 numbers a line: x,y,w,h, a line a frame"
-    if min(widths) >= 7 and all(numeric) and _ends_in_confidence(rows):
-        return "mot", f"{min(widths)} numbers a line, the seventh a confidence: MOT"
-    if widths == {8} and all(numeric):
+    if widths == {8} and numeric and looks_like_polygons([[float(cell) for cell in r] for r in rows if len(r) == 8]):
         return "boxes", "8 numbers a line: the corners of a polygon, a line a frame"
+    if min(widths) >= 7 and numeric:
+        return "mot", f"{min(widths)} numbers a line, the seventh a confidence: MOT"
     if widths <= {6, 7}:
         return "darklabel", "frame,id,x,y,w,h[,label]: DarkLabel"
     raise InputError(
@@ -68,42 +76,42 @@ def recognise(path: Path) -> tuple[Format, str]:
     )
 
 
-def _cells(line: str) -> list[str]:
-    return re.split(r"\s*[,\t]\s*" if "," in line or "\t" in line else r"\s+", line.strip())
+def _lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    return [line for line in text.splitlines() if line.strip()]
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _ends_in_confidence(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the seventh column is MOT's confidence, -1 to 1, and not a corner of a polygon."""
-    return all(abs(float(row[6])) <= 1 for row in rows if len(row) > 6)
-
-
-def parse(path: Path, form: Format, reading: Reading) -> BoxFile:
-    """All boxes of a file, in its own numbering and pixels."""
+def parse(path: Path, form: Format, reading: Reading, video: Sequence[str] = ()) -> BoxFile:
+    """All boxes of a file, in its own numbering and pixels. `video`: its names, for a file about several."""
     if form == "cvat":
-        return read_cvat(path)
+        return read_cvat(path, Choice(video=video))
     if form == "mot":
         return read_mot(path)
     if form == "boxes":
-        return BoxFile(
-            [BoxRow(n, "0", "tracker", tuple(box), f"{path}, line {n + 1}") for n, box in result_rows(path).items()],
-            None,
-        )
-    columns = KEYFRAMES if reading.columns is None else KEYFRAMES._replace(data_fmt=reading.columns)
-    return parse_darklabel(path, columns, reading.size)
+        return BoxFile(result_rows(path), None)
+    if reading.columns is not None:
+        return parse_darklabel(path, KEYFRAMES._replace(data_fmt=reading.columns), reading.size)
+    return parse_darklabel(path, KEYFRAMES._replace(delimiter=_delimiter(path)), reading.size)
+
+
+def _delimiter(path: Path) -> str:
+    """What separates the columns, as `recognise` splits the first line."""
+    first = next(iter(_lines(path)), "")
+    return next((mark for mark in (",", "\t") if mark in first), " ")
 
 
 def import_file(
-    source: Path, path: Path, reading: Reading, stored: tuple[int, int], video_frames: int, replace: bool
+    source: Path,
+    path: Path,
+    reading: Reading,
+    stored: tuple[int, int],
+    video_frames: int,
+    replace: bool,
+    video: Sequence[str] = (),
 ) -> Imported:
     """Write the boxes of `source` to `path`, for a video of `video_frames` frames of size `stored` (H, W).
+
+    `video`: what the video may be called in a file about several.
 
     Raises:
         InputError: `path` exists and `replace` is false, a frame or box lies outside of the video, or as the readers.
@@ -112,26 +120,36 @@ def import_file(
     if read is not None and not replace:
         raise InputError(f"{path}: is there already; say --replace to put {source} in its place")
     form, assumed = (reading.form, []) if reading.form else _recognised(source)
-    found = parse(source, form, reading)
+    found = parse(source, form, reading, video)
     if not found.rows:
         raise InputError(f"{source}: no box in it; export it again")
+    check_pixels(found.rows)
     start, why = _start(form, reading, found)
     rows = renumber(found.rows, start, video_frames, source)
     annotated = found.size or reading.size
     drawn_on = annotated or stored
-    assumed += [why, f"drawn on {drawn_on[1]}x{drawn_on[0]}{'' if annotated else ' as stored'}"]
+    assumed += [why, f"drawn on {drawn_on[1]}x{drawn_on[0]}{'' if annotated else ' as stored'}", *_left(found)]
     rows = rescale(rows, drawn_on, stored)
     check_inside(rows, stored, source)
     lines = [format_row(row.frame, row.object_id or row.label or "0", row.box, row.label) for row in rows]
-    write_text(path, "".join(lines), read)
+    digest = write_text(path, "".join(lines), read)
     frames = [row.frame for row in rows]
     objects = len({row.object_id or row.label for row in rows})
-    return Imported(source, path, form, len(rows), objects, min(frames), max(frames), assumed)
+    return Imported(source, path, form, len(rows), objects, min(frames), max(frames), assumed, digest)
 
 
 def _recognised(source: Path) -> tuple[Format, list[str]]:
     form, why = recognise(source)
     return form, [why]
+
+
+def _left(found: BoxFile) -> list[str]:
+    """What DarkLabel's rows cannot say: that one of several objects leaves and comes back."""
+    objects = stays_of(found.rows, "union", min(row.frame for row in found.rows), found.gone)
+    back = [name for name, stays in objects.items() if len(stays) > 1]
+    if len(objects) == 1 or not back:
+        return []
+    return [f"object {', '.join(back)} leaves and comes back, and is interpolated between"]
 
 
 def _start(form: Format, reading: Reading, found: BoxFile) -> tuple[int, str]:
@@ -144,14 +162,9 @@ def _start(form: Format, reading: Reading, found: BoxFile) -> tuple[int, str]:
 
 def renumber(rows: Sequence[BoxRow], start: int, video_frames: int, source: Path) -> list[BoxRow]:
     """Rows in the zero-based frames of the video, in their order. InputError for frames that it does not have."""
-    moved = sorted((row._replace(frame=row.frame - start) for row in rows), key=lambda row: row.frame)
-    for row in (moved[0], moved[-1]):
-        if not 0 <= row.frame < video_frames:
-            raise InputError(
-                f"{row.place}: frame {row.frame + start} is not in the video's {video_frames} frames, if the first one "
-                f"is number {start}; say --frame-start, or name another video for {source} with --video"
-            )
-    return moved
+    remedy = f"say --frame-start, or name another video for {source} with --video"
+    check_in_video(rows, start, video_frames, remedy)
+    return sorted((row._replace(frame=row.frame - start) for row in rows), key=lambda row: row.frame)
 
 
 def rescale(rows: Sequence[BoxRow], annotated: tuple[int, int], stored: tuple[int, int]) -> list[BoxRow]:

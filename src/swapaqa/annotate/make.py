@@ -16,14 +16,13 @@ import numpy as np
 from swapaqa.annotate.box_file import (
     TRACKERS,
     FileChangedError,
-    State,
-    content_digest,
     format_row,
     read_rows,
     write_text,
 )
 from swapaqa.annotate.follow import Followed, Settings, follow_athlete
-from swapaqa.data.box_tracks import BoxRow
+from swapaqa.data.box_ledger import State, content_digest
+from swapaqa.data.box_source import BoxRow
 from swapaqa.errors import InputError
 
 FirstBox = Literal["given", "motion", "either"]

@@ -4,10 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from swapaqa.data.box_archive import is_cvat_archive
+from swapaqa.data.cvat_xml import videos_in
 from swapaqa.errors import InputError
 
 GENERIC = ("annotations", "gt")  # names that annotation tools give to files and folders of any video
-SUFFIXES = (".txt", ".csv", ".xml")
+SUFFIXES = (".txt", ".csv", ".xml", ".zip")
 
 
 def box_files(paths: Sequence[Path]) -> list[Path]:
@@ -19,6 +21,16 @@ def box_files(paths: Sequence[Path]) -> list[Path]:
         below = sorted(entry for entry in path.rglob("*") if entry.suffix.lower() in SUFFIXES)
         found += below if path.is_dir() else [path]
     return found
+
+
+def named_videos(source: Path) -> list[str]:
+    """What names the videos of a file: the file itself, or each task in the export of a CVAT project."""
+    if source.suffix.lower() != ".xml" and not is_cvat_archive(source):
+        return [str(source)]
+    try:
+        return videos_in(source) or [str(source)]
+    except InputError:  # said when its boxes are read
+        return [str(source)]
 
 
 def match_video(path: Path, video_ids: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from swapaqa.annotate.examine import measures, motion_of, pairs_of
 from swapaqa.annotate.follow import follow_between
 from swapaqa.annotate.suspicion import suspicions
-from swapaqa.data.box_tracks import interpolate_keyframes
+from swapaqa.data.box_objects import interpolate_keyframes
 from swapaqa.data.demo import DemoSettings, draw
 from swapaqa.data.motion import find_first_box
 from swapaqa.data.tracker import Method, Tracked, overlap, track_boxes
@@ -67,7 +67,7 @@ def follow_demo(index: int, method: Method | None, start: Start, lost_below: flo
     seconds = time.perf_counter() - begin
     pictures, times = dict(enumerate(frames)), list(range(len(frames)))
     boxed = np.flatnonzero(tracked.confidence >= lost_below).tolist()
-    found = suspicions(measures(pictures, times, tracked.boxes, boxed))
+    found = suspicions(measures(pictures, times, tracked.boxes, boxed)[0])
     motion = [motion_of(pictures, *pairs_of(times), times, boxes) for boxes in (true, true + MOVED_OFF)]
     found_overlap = overlap(tracked.boxes, true)
     return Measured(found_overlap, tracked.confidence, seconds, found[0].severity, (motion[0], motion[1]))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swapaqa.annotate.examine import Examined
-from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE
+from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE, Suspicion
 
 TABLE = "check.csv"
 COLUMNS = ("video", "split", "action", "severity", *LIMITS, "file", "problem")
@@ -29,7 +29,11 @@ def reason(video: Examined) -> str:
     if video.problem:
         return video.problem
     beyond = [found for found in video.found if found.severity >= 1] or video.found[:1]
-    return ", ".join(f"{found.measure} {found.value:.2f}" for found in beyond)
+    return ", ".join(f"{found.measure} {found.value:.2f}{_at(found)}" for found in beyond)
+
+
+def _at(found: Suspicion) -> str:
+    return "" if found.frame is None or found.severity < 1 else f" (frame {found.frame})"
 
 
 def write_table(found: Sequence[Examined], path: Path) -> None:

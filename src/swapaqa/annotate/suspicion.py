@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from swapaqa.data.tracker import overlap
+
 LIMITS = {
     "jump": 0.5,  # of the box's size, how far its centre leaves its neighbours' line
     "size change": 1.6,  # of the area, from frame to frame
     "lost": 0.25,  # of the frames: without a box of the tracker, or before the first or after the last box
+    "unmoved at a cut": 0.3,  # IoU of the boxes before and after a cut: two shots show nobody in one place
     "outside": 0.25,  # of the frames: less than half of the box lies in the frame
     "no motion inside": 1.2,  # motion in the box over motion beside it, at least
 }
@@ -26,36 +29,51 @@ class Suspicion(NamedTuple):
     measure: str  # a key of LIMITS
     value: float
     severity: float
+    frame: int | None = None  # of the video, where it is one frame's
 
 
-def suspicions(values: dict[str, float]) -> list[Suspicion]:
-    """`values` by measure (NaN: not known), the worst first."""
+def suspicions(values: dict[str, float], frames: dict[str, int] | None = None) -> list[Suspicion]:
+    """`values` by measure (NaN: not known), the worst first; `frames` by measure."""
     found = []
     for measure, value in values.items():
         limit = LIMITS[measure]
         if not np.isnan(value):
             severity = limit / max(value, 1e-3) if measure in LOWER_IS_WORSE else value / limit
-            found.append(Suspicion(measure, value, severity))
+            found.append(Suspicion(measure, value, severity, (frames or {}).get(measure)))
     return sorted(found, key=lambda suspicion: -suspicion.severity)
 
 
-def largest_jump(boxes: np.ndarray) -> float:
-    """The farthest that a centre lies from the line between its neighbours, in units of the box's size.
+def jumps(boxes: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
+    """How far each centre lies from the line between its neighbours, in units of the box's size: (T,), 0 at the ends.
 
     boxes (T, 4) inclusive pixels; the size is the root of the median area. Steady motion, however fast, gives 0. A step
-    by d gives d / 2, a single frame that is off by d gives d.
+    by d gives d / 2, a single frame that is off by d gives d. Beside `cuts`, the first frames of later shots, boxes
+    have to jump: 0.
     """
-    if len(boxes) < 3:
-        return 0.0
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    bend = np.linalg.norm(centres[2:] - 2 * centres[1:-1] + centres[:-2], axis=1) / 2
-    return float(bend.max() / np.sqrt(np.median(areas(boxes))))
+    found = np.zeros(len(boxes))
+    if len(boxes) > 2:
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        bend = np.linalg.norm(centres[2:] - 2 * centres[1:-1] + centres[:-2], axis=1) / 2
+        found[1:-1] = bend / np.sqrt(np.median(areas(boxes)))
+    for cut in cuts:
+        found[cut - 1 : cut + 1] = 0
+    return found
 
 
-def largest_size_change(boxes: np.ndarray) -> float:
-    """The greatest ratio of a box's area to its neighbour's, at least 1. boxes (T, 4)."""
-    steps = np.abs(np.diff(np.log(areas(boxes))))
-    return float(np.exp(steps.max(initial=0.0)))
+def size_changes(boxes: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
+    """The ratio of each box's area to the one before, at least 1: (T,), 1 for the first and at `cuts`. boxes (T, 4)."""
+    found = np.ones(len(boxes))
+    found[1:] = np.exp(np.abs(np.diff(np.log(areas(boxes)))))
+    found[list(cuts)] = 1
+    return found
+
+
+def unmoved(boxes: np.ndarray, cuts: Sequence[int]) -> np.ndarray:
+    """At each of `cuts` the overlap (IoU) of the boxes (T, 4) before and after it: (T,), 0 elsewhere."""
+    found = np.zeros(len(boxes))
+    later = np.array(cuts, int)
+    found[later] = overlap(boxes[later - 1], boxes[later])
+    return found
 
 
 def areas(boxes: np.ndarray) -> np.ndarray:

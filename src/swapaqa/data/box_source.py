@@ -1,10 +1,20 @@
 """What a box source is asked and what it answers; configuration group `boxes` names one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
+
+
+class BoxRow(NamedTuple):
+    """One box of a file."""
+
+    frame: int  # as the file counts
+    object_id: str | None  # None where the format has no ids
+    label: str
+    box: tuple[float, ...]  # x1 y1 x2 y2, inclusive pixels of the annotated frame
+    place: str  # the file, and the line where there are lines
 
 
 class BoxRequest(NamedTuple):
@@ -15,6 +25,7 @@ class BoxRequest(NamedTuple):
     frames: Sequence[int]  # zero-based indices of the frames in the window
     media: Path | None = None  # video file or image folder, for sources that look at the pixels
     span: Sequence[int] = ()  # the window before any shift was drawn: what a tracker follows, once; empty: `frames`
+    total: Callable[[], int] | None = None  # counts the frames of `media`; None where nobody can
 
 
 class BoxSource(Protocol):

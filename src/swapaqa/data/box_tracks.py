@@ -1,13 +1,13 @@
-"""From the boxes that a file holds, of one or several objects in some frames, to one box in every frame.
+"""Sources that read a box file a video: every reader of a format gives `BoxRow`s, and the rest is the same for all.
 
-Every reader of a format gives `BoxRow`s; what happens to them is the same for all: choose the object, interpolate
-between its boxes, hold the nearest outside, and scale where the annotated frames had another size.
+The objects that count are chosen, the frames are looked at, `box_objects` makes one box a frame of them, and that is
+scaled where the annotated frames had another size.
 """
 
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,24 +15,19 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from swapaqa.data.box_source import BoxRequest
+from swapaqa.data.box_archive import read_content
+from swapaqa.data.box_frames import check_request
+from swapaqa.data.box_objects import Several, boxes_of, names
+from swapaqa.data.box_source import BoxRequest, BoxRow
 from swapaqa.errors import InputError
 
-Several = Literal["error", "union"]
+FARTHEST = 1_000_000  # pixels: no frame reaches there, and float32 no longer tells neighbouring ones apart
+
+LONGEST_NUMBER = 18  # digits of a frame's number in a name
 MAKE_BOXES = (  # what those do who have none
     "make boxes for the whole data set with `python -m src.boxes make data=... source=tracker` (docs/boxes.md), or "
     "take the centred rectangle instead with boxes=fixed"
 )
-
-
-class BoxRow(NamedTuple):
-    """One box of a file."""
-
-    frame: int  # as the file counts
-    object_id: str | None  # None where the format has no ids
-    label: str
-    box: tuple[float, ...]  # x1 y1 x2 y2, inclusive pixels of the annotated frame
-    place: str  # the file, and the line where there are lines
 
 
 class BoxFile(NamedTuple):
@@ -40,14 +35,7 @@ class BoxFile(NamedTuple):
 
     rows: list[BoxRow]
     size: tuple[int, int] | None  # (H, W) of the annotated frames where the file says it
-
-
-def interpolate_keyframes(keyframes: np.ndarray, boxes: np.ndarray, frames: Sequence[int]) -> np.ndarray:
-    """Linear interpolation between keyframes, the nearest one held outside: (T, 4) for `frames`.
-
-    `keyframes` (K,) ascending frame indices, `boxes` (K, 4).
-    """
-    return np.stack([np.interp(frames, keyframes, boxes[:, side]) for side in range(4)], axis=1)
+    gone: Sequence[BoxRow] = ()  # rows that say that their object is not there from their frame on
 
 
 def checked_box(corners: tuple[float, float, float, float], place: str, given: str) -> tuple[float, ...]:
@@ -55,6 +43,8 @@ def checked_box(corners: tuple[float, float, float, float], place: str, given: s
     x1, y1, x2, y2 = corners
     if not all(math.isfinite(value) for value in corners) or x2 <= x1 - 1 or y2 <= y1 - 1:
         raise InputError(f"{place}: box {given} has no extent; correct or delete it")
+    if max(map(abs, corners)) > FARTHEST:
+        raise InputError(f"{place}: box {given} reaches beyond {FARTHEST:,} pixels; correct or delete it")
     return corners
 
 
@@ -67,24 +57,24 @@ def scale_to_stored(boxes: np.ndarray, annotated: tuple[int, int], stored: tuple
 def frame_number(name: str, place: str) -> int:
     """The last number in a file name: 12 for `img_00012`. InputError where there is none."""
     found = re.findall(r"\d+", Path(name).stem)
-    if not found:
-        raise InputError(f"{place}: the name '{name}' has no frame number in it; rename it like 00012")
+    if not found or len(found[-1]) > LONGEST_NUMBER:
+        raise InputError(f"{place}: the name '{name[:60]}' has no frame number in it; rename it like 00012")
     return int(found[-1])
 
 
 def parse_xml(path: Path) -> ElementTree.Element:
-    """The root of an XML file. InputError for one that is none, or that declares a DOCTYPE.
+    """The root of an XML file, or of the one in a zip. InputError for one that is none, or that declares a DOCTYPE.
 
     Entities can only be declared in a DOCTYPE, and no annotation tool writes one: without it nothing is ever expanded
     or fetched.
     """
-    text = path.read_bytes()
+    text = read_content(path, (".xml",))
     if b"<!DOCTYPE" in text.replace(b"\0", b""):  # whatever the encoding
         raise InputError(f"{path}: declares a DOCTYPE, which annotation files do not need; delete that line")
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"{path}: is not readable XML ({error}); export it again") from error
+        raise InputError(f"{path}: is not readable XML ({str(error)[:80]}); export it again") from error
 
 
 @dataclass(frozen=True)
@@ -94,8 +84,8 @@ class BoxFiles(ABC):
     Attributes:
         ratio, root: as in `BoxSource`.
         ids, labels: which objects count; all if empty.
-        several: what to do where more than one object is left: `union` takes the box around them (synchronised
-            diving), `error` asks.
+        several: what to do where more than one object is left: `union` takes the box around those that are there
+            (synchronised diving), `join` takes objects that are never there at once for one, `error` asks.
         frame_start: the number that the file gives to the first frame.
         annotated_size: [width, height] of the frames that were annotated where the stored ones have another size
             and the file does not say it; None where they have the same.
@@ -122,8 +112,13 @@ class BoxFiles(ABC):
         """What would be read for `file`, best first."""
 
     @abstractmethod
-    def parse(self, path: Path, size: tuple[int, int]) -> BoxFile:
-        """The boxes in `path`. `size` (H, W) is what normalised coordinates are shares of."""
+    def parse(self, path: Path, size: tuple[int, int], video: Sequence[str]) -> BoxFile:
+        """The boxes in `path`.
+
+        Args:
+            size: (H, W), what normalised coordinates are shares of.
+            video: what the video may be called, without a suffix, best first, for files about several.
+        """
 
     def find(self, files: Sequence[Path]) -> Path:
         """The first that exists."""
@@ -135,14 +130,36 @@ class BoxFiles(ABC):
         return found
 
     def read(self, request: BoxRequest) -> np.ndarray:
-        """(T, 4) in pixels of the stored frames."""
+        """(T, 4) in pixels of the stored frames. InputError also for boxes in frames that the video has not."""
+        path, found = self.chosen(request)
+        check_request(found.rows, self.frame_start, request, path)
+        frames = [frame + self.frame_start for frame in request.frames]
+        boxes = boxes_of(found.rows, frames, self.several, self.frame_start, found.gone)
+        return scale_to_stored(boxes, found.size or request.size, request.size)
+
+    def chosen(self, request: BoxRequest) -> tuple[Path, BoxFile]:
+        """The file of a video, and the rows of the objects that count; the size is that of the annotated frames."""
         path = self.find(request.files)
         size = (self.annotated_size[1], self.annotated_size[0]) if self.annotated_size else request.size
-        rows, own_size = self.parse(path, size)
-        chosen = choose_rows(rows, self.ids, self.labels, path)
-        frames = [frame + self.frame_start for frame in request.frames]
-        boxes = boxes_of(chosen, frames, self.several, self.frame_start)
-        return scale_to_stored(boxes, own_size or size, request.size)
+        found = self.parse(path, size, video_names(request))
+        rows = choose_rows(found.rows, self.ids, self.labels, path)
+        check_pixels(rows)
+        return path, BoxFile(rows, found.size or size, found.gone)
+
+
+def video_names(request: BoxRequest) -> list[str]:
+    """What the video may be called in a file about several: as its own file, or as its box file."""
+    media = [request.media.name if request.media.is_dir() else request.media.stem] if request.media else []
+    return [*media, *(file.name for file in request.files)]
+
+
+def check_pixels(rows: Sequence[BoxRow]) -> None:
+    """InputError where all boxes lie within the first two pixels: their numbers are shares of the frame."""
+    if max(abs(value) for row in rows for value in row.box) < 2:
+        raise InputError(
+            f"{rows[0].place}: all boxes of this video lie within two pixels of the corner, so the numbers are shares "
+            "of the frame; name them with boxes=darklabel boxes.data_fmt=[fn,id,nx1,ny1,nw,nh], or export pixels"
+        )
 
 
 def existing(paths: Sequence[Path]) -> Path | None:
@@ -159,59 +176,6 @@ def choose_rows(rows: Sequence[BoxRow], ids: Sequence[int | str], labels: Sequen
     if not chosen:
         raise InputError(
             f"{path}: no box of boxes.ids={list(ids)} and boxes.labels={list(labels)}; it has ids "
-            f"{_names(r.object_id for r in rows)} and labels {_names(r.label for r in rows)}"
+            f"{names(r.object_id for r in rows)} and labels {names(r.label for r in rows)}"
         )
     return chosen
-
-
-def boxes_of(rows: Sequence[BoxRow], frames: Sequence[int], several: Several, frame_start: int) -> np.ndarray:
-    """One box a frame, (T, 4), from the rows of one object, or around several objects, each interpolated by itself.
-
-    Objects are told apart by id, or by label in a format without ids. `frames` count as the file does.
-
-    Raises:
-        InputError: several objects with `error`, an object twice in one frame, a frame before the first.
-    """
-    objects = _by_object(rows, several, frame_start)
-    if len(objects) > 1 and several == "error":
-        first, second = (next(iter(found.values())) for found in list(objects.values())[:2])
-        raise InputError(
-            f"{second.place}: frame {second.frame} has another object than {first.place}; objects of this video: "
-            f"{_names(objects)}; choose with boxes.ids= or boxes.labels=, or take the box around all of them with "
-            "boxes.several=union"
-        )
-    tracks = np.stack([_interpolated(found, frames) for found in objects.values()])  # (objects, T, 4)
-    return np.concatenate([tracks[..., :2].min(axis=0), tracks[..., 2:].max(axis=0)], axis=1)
-
-
-def _by_object(rows: Sequence[BoxRow], several: Several, frame_start: int) -> dict[str, dict[int, BoxRow]]:
-    objects: dict[str, dict[int, BoxRow]] = {}
-    for row in rows:
-        if row.frame < frame_start:
-            raise InputError(
-                f"{row.place}: frame {row.frame}, but boxes.frame_start={frame_start}; correct one of them"
-            )
-        found = objects.setdefault(row.label if row.object_id is None else row.object_id, {})
-        first = found.setdefault(row.frame, row)
-        if several == "union":  # without ids they cannot be told apart: the box around those of each frame
-            found[row.frame] = _around(first, row)
-        elif first is not row:
-            raise InputError(
-                f"{row.place}: a second box of the same object in frame {row.frame} (the first: {first.place}); choose "
-                "with boxes.ids= or boxes.labels=, take the box around all with boxes.several=union, or delete one"
-            )
-    return objects
-
-
-def _interpolated(found: dict[int, BoxRow], frames: Sequence[int]) -> np.ndarray:
-    keyframes = sorted(found)
-    return interpolate_keyframes(np.array(keyframes), np.array([found[k].box for k in keyframes]), frames)
-
-
-def _around(first: BoxRow, second: BoxRow) -> BoxRow:
-    a, b = first.box, second.box
-    return second._replace(box=(min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])))
-
-
-def _names(values: Iterable[object]) -> str:
-    return ", ".join(sorted({str(value) for value in values}))

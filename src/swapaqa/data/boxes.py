@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from swapaqa.data.box_objects import interpolate_keyframes
 from swapaqa.data.box_source import BoxRequest, BoxSource
-from swapaqa.data.box_tracks import interpolate_keyframes
 from swapaqa.data.cvat import CVATBoxes, MOTBoxes
 from swapaqa.data.darklabel import DarkLabelBoxes, read_darklabel
 from swapaqa.data.tracker import track_boxes

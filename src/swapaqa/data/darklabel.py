@@ -8,6 +8,7 @@ an image, several below one root in a merged file, by whatever of DarkLabel's sp
 """
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,11 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from swapaqa.data.box_tracks import BoxFile, BoxFiles, BoxRow, boxes_of, choose_rows, parse_xml
+from swapaqa.data.box_archive import read_content
+from swapaqa.data.box_objects import boxes_of
+from swapaqa.data.box_source import BoxRow
+from swapaqa.data.box_text import whole_number
+from swapaqa.data.box_tracks import BoxFile, BoxFiles, choose_rows, parse_xml
 from swapaqa.data.darklabel_format import (
     COORDINATES,
     FRAMES,
@@ -63,6 +68,8 @@ def parse_darklabel(path: Path, form: DarkLabelFormat, size: tuple[int, int] | N
     for file in files:
         if form.gt_file_ext == "xml":
             found = _parse_xml_file(file, form, size)
+            if own_size and found.size and own_size != found.size:
+                raise _two_sizes(file)
             rows, own_size = rows + found.rows, own_size or found.size
         else:
             rows += _parse_text_file(file, form, size)
@@ -77,11 +84,14 @@ def _image_files(folder: Path, form: DarkLabelFormat) -> list[Path]:
 def _parse_text_file(path: Path, form: DarkLabelFormat, size: tuple[int, int] | None) -> list[BoxRow]:
     own_frame = None if form.gt_merged else path.stem
     rows = []
-    with open(path, newline="", encoding="utf-8-sig", errors="replace") as lines:
-        for number, row in enumerate(_split(lines, form), 1):
+    text = read_content(path, ()).decode("utf-8-sig", errors="replace")
+    try:
+        for number, row in enumerate(_split(io.StringIO(text, newline=""), form), 1):
             if any(value.strip() for value in row):
                 place = f"{path}, line {number}"
                 rows.append(row_of(_columns(row, form, place), form, size, own_frame, place))
+    except csv.Error as error:
+        raise InputError(f"{path}: is not text in columns ({error}); export it from DarkLabel again") from error
     return rows
 
 
@@ -106,6 +116,8 @@ def _parse_xml_file(path: Path, form: DarkLabelFormat, size: tuple[int, int] | N
         frame = _xml_values(image, FRAMES)
         found = image.find("size")
         if found is not None:
+            if own_size and own_size != _xml_size(found, path):
+                raise _two_sizes(path)
             own_size = _xml_size(found, path)
         for number, item in enumerate(image.findall("object"), 1):
             place = f"{path}, object {number} of {image.findtext('filename') or 'frame ' + image.get('fn', '?')}"
@@ -126,12 +138,16 @@ def _xml_values(element: Element, wanted: Sequence[str]) -> dict[str, str]:
 
 def _xml_size(element: Element, path: Path) -> tuple[int, int]:
     try:
-        height, width = int(element.findtext("height", "")), int(element.findtext("width", ""))
+        height, width = (whole_number(element.findtext(side, "")) for side in ("height", "width"))
     except ValueError:
         height, width = 0, 0
     if height < 1 or width < 1:
         raise InputError(f"{path}: <size> has no width and height in pixels; correct it")
     return height, width
+
+
+def _two_sizes(path: Path) -> InputError:
+    return InputError(f"{path}: its <size> is another than that of the images before; a video has one size")
 
 
 @dataclass(frozen=True)
@@ -178,5 +194,5 @@ class DarkLabelBoxes(BoxFiles):
         form = self.form
         return [file.parent / f"{file.name}.{form.gt_file_ext}"] if form.gt_merged else [file]
 
-    def parse(self, path: Path, size: tuple[int, int]) -> BoxFile:
+    def parse(self, path: Path, size: tuple[int, int], video: Sequence[str]) -> BoxFile:  # noqa: ARG002  one a file
         return parse_darklabel(path, self.form, size)

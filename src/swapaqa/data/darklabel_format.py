@@ -18,7 +18,10 @@ from typing import Literal, NamedTuple
 
 import yaml
 
-from swapaqa.data.box_tracks import BoxRow, checked_box, frame_number
+from swapaqa.data.box_archive import read_content
+from swapaqa.data.box_source import BoxRow
+from swapaqa.data.box_text import number, whole_number
+from swapaqa.data.box_tracks import checked_box, frame_number
 from swapaqa.errors import InputError
 
 AXES = (("x1", "x2", "cx", "w"), ("y1", "y2", "cy", "h"))
@@ -44,7 +47,9 @@ KEYFRAMES = DarkLabelFormat(("fn", "id", "x1", "y1", "w", "h", "cname"), "txt", 
 
 def check_format(form: DarkLabelFormat) -> None:
     """InputError for a specifier that does not exist, or columns that make no box in a frame."""
-    place = f"data_fmt [{', '.join(form.data_fmt)}]"
+    place = f"data_fmt [{', '.join(form.data_fmt)[:200]}]"
+    if len(form.delimiter) != 1:
+        raise InputError(f"{place}: delimiter '{form.delimiter[:20]}' is not one character, such as ',' or ' '")
     for name in form.data_fmt:
         if name not in (*COORDINATES, *FRAMES, *NAMES, "difficult") and not name.startswith("c="):
             raise InputError(
@@ -60,29 +65,38 @@ def check_format(form: DarkLabelFormat) -> None:
 @cache  # asked for every video
 def read_formats(path: Path) -> dict[int, DarkLabelFormat]:
     """The formats of a `darklabel.yml` by number. InputError for a file that is none."""
-    text = re.sub(r"\A\ufeff?%YAML.*\n", "", path.read_text(encoding="utf-8", errors="replace"))  # OpenCV's spelling
+    content = read_content(path, ()).decode("utf-8", errors="replace")
+    text = re.sub(r"\A\ufeff?%YAML.*\n", "", content)  # OpenCV's spelling
     try:
         settings = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not DarkLabel's settings file ({' '.join(str(error).split())})") from error
-    found = {key: value for key, value in (settings or {}).items() if re.fullmatch(r"format\d+", str(key))}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: is not DarkLabel's settings file ({problem})") from error
+    entries = settings.items() if isinstance(settings, dict) else ()
+    found = {str(key): value for key, value in entries if re.fullmatch(r"format\d{1,4}", str(key))}
     if not found:
         raise InputError(f"{path}: has no format0, format1, ...; it is not DarkLabel's settings file")
     return {int(key.removeprefix("format")): _format(settings, value, f"{path}, {key}") for key, value in found.items()}
 
 
-def _format(settings: dict, own: dict, place: str) -> DarkLabelFormat:
-    merged = {"gt_file_ext": "xml", "gt_merged": 0, "delimiter": ",", "classes_set": None} | settings | own
-    if "data_fmt" not in own:
+def _format(settings: dict, own: object, place: str) -> DarkLabelFormat:
+    names = own.get("data_fmt") if isinstance(own, dict) else None
+    if not isinstance(own, dict) or not isinstance(names, list) or not names:
         raise InputError(f"{place}: has no data_fmt; correct it")
+    merged = {"gt_file_ext": "xml", "gt_merged": 0, "delimiter": ",", "classes_set": None} | settings | own
     if merged["gt_file_ext"] not in ("txt", "csv", "xml"):
         raise InputError(f"{place}: gt_file_ext {merged['gt_file_ext']} is not txt, csv or xml; correct it")
+    if merged["gt_merged"] not in (0, 1):
+        raise InputError(f"{place}: gt_merged {merged['gt_merged']} is not 0 or 1; correct it")
+    classes = settings.get(str(merged["classes_set"]), [])
+    if not isinstance(classes, list):
+        raise InputError(f"{place}: its classes_set {merged['classes_set']} is no list of names; correct it")
     form = DarkLabelFormat(
-        data_fmt=tuple(str(name) for name in own["data_fmt"]),
+        data_fmt=tuple(str(name) for name in names),
         gt_file_ext=merged["gt_file_ext"],
         gt_merged=bool(merged["gt_merged"]),
-        delimiter=merged["delimiter"],
-        classes=tuple(settings.get(merged["classes_set"], ())),
+        delimiter=str(merged["delimiter"]),
+        classes=tuple(str(name) for name in classes),
     )
     check_format(form)
     return form
@@ -109,9 +123,9 @@ def row_of(
 
 def _integer(columns: dict[str, str], name: str, place: str) -> int:
     try:
-        return int(columns[name])
+        return whole_number(columns[name])
     except ValueError:
-        problem = f" ({READABLE.get(name, name)} is '{columns[name]}')"
+        problem = f" ({READABLE.get(name, name)} is '{brief(columns[name])}')"
         raise unlike(columns.values(), columns, place, problem) from None
 
 
@@ -120,7 +134,7 @@ def _corners(columns: dict[str, str], size: tuple[int, int] | None, place: str) 
     (x1, x2), (y1, y2) = (
         _span(columns, axis, extent, place) for axis, extent in zip(AXES, (width, height), strict=True)
     )
-    given = [f"{READABLE.get(name, name)}={value}" for name, value in columns.items() if name in COORDINATES]
+    given = [f"{READABLE.get(name, name)}={brief(value)}" for name, value in columns.items() if name in COORDINATES]
     return checked_box((x1, y1, x2, y2), place, " ".join(given))
 
 
@@ -144,16 +158,21 @@ def _span(columns: dict[str, str], axis: tuple[str, ...], extent: int, place: st
 
 def _number(columns: dict[str, str], name: str, place: str) -> float:
     try:
-        return float(columns[name])
+        return number(columns[name])
     except ValueError:
-        problem = f" ({READABLE.get(name, name)} is '{columns[name]}')"
+        problem = f" ({READABLE.get(name, name)} is '{brief(columns[name])}')"
         raise unlike(columns.values(), columns, place, problem) from None
+
+
+def brief(text: str) -> str:
+    """A part of a file for a message: short, and on one line."""
+    return " ".join(text.split())[:80]
 
 
 def unlike(values: Iterable[str], names: Iterable[str], place: str, problem: str = "") -> InputError:
     """The error for columns that do not hold what their specifiers say."""
-    wanted = ",".join(READABLE.get(name, name) for name in names)
+    wanted, found = ",".join(READABLE.get(name, name) for name in names), brief(",".join(values))
     return InputError(
-        f"{place}: '{','.join(values)}' is not '{wanted}'{problem}; name the file's columns with boxes.data_fmt=, or "
+        f"{place}: '{found}' is not '{wanted}'{problem}; name the file's columns with boxes.data_fmt=, or "
         "export it from DarkLabel again"
     )

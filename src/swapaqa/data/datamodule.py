@@ -18,6 +18,7 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
 
 from swapaqa.batch import TrainingLabels
+from swapaqa.data.box_ledger import warn_of_changed
 from swapaqa.data.boxes import BoxSource
 from swapaqa.data.dataset import EvaluationVideos, Item, SampleReader, TrainingPairs, TrainingVideos
 from swapaqa.data.exemplars import ExemplarBank
@@ -176,6 +177,8 @@ class VideoData(AugmentedData):
         self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
         for split, chosen in records.items():
             self.items[split] = self._items(chosen)
+        files = (self.boxes.find(item.box_files) for items in self.items.values() for item in items)
+        warn_of_changed(path for path in files if path is not None)
         self.bank = self._open_bank() if self.voters else None
         store.fill([self.reader.want(item) for items in self.items.values() for item in items])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from swapaqa.data.frame_store import NOT_STORED, FrameStore, Want
 from swapaqa.data.geometry import Geometry, Placement, Window, draw_shift
 from swapaqa.data.records import Label, Record
 from swapaqa.data.sampler import Key
+from swapaqa.data.video import frame_count
 from swapaqa.seeds import keyed_generator
 
 
@@ -84,7 +86,9 @@ class SampleReader:
         if self.boxes.frame == "input":  # already on the grid of what the network sees
             size = (self.geometry.crop, self.geometry.crop)
         span = item.window.indices(self.frames, 0)
-        return self.boxes.read(BoxRequest(item.box_files, size, indices, item.media, span))
+        return self.boxes.read(
+            BoxRequest(item.box_files, size, indices, item.media, span, partial(frame_count, item.media))
+        )
 
 
 class TrainingVideos(Dataset[Sample]):

@@ -7,8 +7,9 @@ file that is there is read and never written again. Frames without a line are in
 
 import hashlib
 import logging
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkstemp
@@ -16,17 +17,31 @@ from typing import Literal
 
 import numpy as np
 
-from swapaqa.data.box_source import BoxRequest
-from swapaqa.data.box_tracks import MAKE_BOXES, existing, interpolate_keyframes
+from swapaqa.data.box_archive import read_content
+from swapaqa.data.box_frames import check_request
+from swapaqa.data.box_ledger import Ledger, is_changed
+from swapaqa.data.box_objects import boxes_of, interpolate_keyframes
+from swapaqa.data.box_source import BoxRequest, BoxRow
+from swapaqa.data.box_text import number, split_cells
+from swapaqa.data.box_tracks import MAKE_BOXES, check_pixels, checked_box, choose_rows, existing
 from swapaqa.data.cache import cache_root
-from swapaqa.data.darklabel import read_darklabel
+from swapaqa.data.darklabel import parse_darklabel
+from swapaqa.data.darklabel_format import KEYFRAMES
+from swapaqa.data.mot import looks_like_polygons
 from swapaqa.data.motion import find_first_box
+from swapaqa.data.shots import follow_shots, shot_starts
 from swapaqa.data.tracker import Method, Tracked, make_tracker, track_boxes
 from swapaqa.data.video import read_frames
 from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
-VERSION = 1  # raised whenever the same settings give other boxes, so that no old file is served
+VERSION = 2  # raised whenever the same settings give other boxes, so that no old file is served
+CHANGED = (
+    "%s: is not as the tracker's boxes were written; if nobody corrected it, it is damaged: delete it, and the video "
+    "is tracked anew"
+)
+Drawn = Mapping[int, np.ndarray]  # boxes (4,) by frame of the video, ascending
+_looked_at: set[tuple[Path, int]] = set()  # files of the cache and their times, in this process
 
 
 @dataclass(frozen=True)
@@ -74,38 +89,76 @@ class TrackerBoxes:
             raise InputError("boxes=tracker: this data set does not say where a video's file is (BoxRequest.media)")
         window = request.span or request.frames
         span = range(min(window), max(window) + 1)
-        drawn = self.find(request.files)
-        given = None if drawn is None else read_darklabel(drawn, [span[0]])[0]
-        path = self.cached(request.media, span, given)
+        drawn = self._drawn(request)
+        path = self.cached(request.media, span, drawn)
         if not path.is_file():
-            self._track(request.media, span, given, path)
-        return read_darklabel(path, request.frames)
+            self._track(request.media, span, drawn, path)
+        seen = (path, path.stat().st_mtime_ns)
+        if seen not in _looked_at and is_changed(path):
+            log.warning(CHANGED, path)
+        _looked_at.add(seen)
+        rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
+        check_request(rows, 0, request, path)
+        return boxes_of(rows, request.frames, "error", 0)
 
-    def cached(self, media: Path, span: range, given: np.ndarray | None) -> Path:
+    def _drawn(self, request: BoxRequest) -> Drawn:
+        """The boxes of the file with first boxes, by frame; none where motion gives them."""
+        path = self.find(request.files)
+        if path is None:
+            return {}
+        rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
+        check_request(rows, 0, request, path)
+        boxes_of(rows, request.frames, "error", 0)  # refuses two athletes
+        return {row.frame: np.array(row.box) for row in sorted(rows, key=lambda row: row.frame)}
+
+    def cached(self, media: Path, span: range, drawn: Drawn) -> Path:
         """Where the boxes of a video are kept: by the file's identity and all that decides about them."""
-        first = None if given is None else given.round(2).tolist()
+        given = [(frame, *box.round(2).tolist()) for frame, box in drawn.items()]
         weights = [_identity(Path(weight).expanduser()) for weight in self.weights]
-        settings = (VERSION, _identity(media), span[0], span[-1], first, self.method, weights)
+        settings = (VERSION, _identity(media), span[0], span[-1], given, self.first_box, self.method, weights)
         key = hashlib.sha256(repr((*settings, self.lost_below, self.max_lost)).encode()).hexdigest()[:12]
         return cache_root() / "boxes" / f"{media.parent.name}-{media.stem}-{self.method}-{key}.txt"
 
-    def _track(self, media: Path, span: range, given: np.ndarray | None, path: Path) -> None:
+    def _track(self, media: Path, span: range, drawn: Drawn, path: Path) -> None:
         frames = read_frames(media, span)
+        starts = shot_starts(frames)
+
+        def follow(shot: slice) -> Tracked:
+            box = first_of_shot(drawn, span, shot)
+            if box is None and self.first_box == "given":
+                raise InputError("no box is drawn in it; draw one, or say boxes.first_box=either")
+            first = find_first_box(frames[shot]) if box is None else box
+            return track_boxes(frames[shot], first, self.method, self.weights)
+
         try:
-            first = find_first_box(frames) if given is None else given
-            tracked = track_boxes(frames, first, self.method, self.weights)
+            tracked = follow_shots(frames, self.lost_below, follow, starts)
         except InputError as error:
             raise InputError(f"{media}: {error}") from error
         found = tracked.confidence >= self.lost_below
         lost = len(found) - int(found.sum())
+        cuts = "".join(f", a cut before frame {span[start]}" for start in starts[1:])
         if lost > self.max_lost * len(found):
             raise InputError(
-                f"{media}: {self.method} lost the athlete in {lost} of {len(found)} frames, more than boxes.max_lost="
-                f"{self.max_lost:g}; write its boxes as DarkLabel keyframes into {path}, try another boxes.method, or "
-                "use boxes=fixed"
+                f"{media}: {self.method} lost the athlete in {lost} of {len(found)} frames{cuts}, more than boxes."
+                f"max_lost={self.max_lost:g}; write its boxes as DarkLabel keyframes into {path}, try another "
+                "boxes.method, or use boxes=fixed"
             )
         write_track(path, tracked, found, span, self.method)
-        log.log(logging.WARNING if lost else logging.INFO, describe(media, self.method, lost, len(found), path))
+        message = describe(media, self.method, lost, len(found), path) + cuts
+        log.log(logging.WARNING if lost or cuts else logging.INFO, message)
+
+
+def first_of_shot(drawn: Drawn, span: range, shot: slice) -> np.ndarray | None:
+    """The box (4,) of a shot's first frame by the `drawn` ones of that shot, interpolated; None without any.
+
+    `shot`: positions in `span`. Boxes before the window count to its first shot, those behind it to its last.
+    """
+    first = -1 if shot.start == 0 else span[shot.start]
+    last = max(drawn, default=0) if shot.stop == len(span) else span[shot.stop - 1]
+    own = [frame for frame in drawn if first <= frame <= last]
+    if not own:
+        return None
+    return interpolate_keyframes(np.array(own), np.stack([drawn[frame] for frame in own]), [span[shot.start]])[0]
 
 
 def describe(media: Path, method: str, lost: int, frames: int, path: Path) -> str:
@@ -125,8 +178,9 @@ def write_track(path: Path, tracked: Tracked, found: np.ndarray, span: range, la
         file.writelines(lines)
     if path.exists():  # another process was first, and somebody may have corrected its file
         os.unlink(unfinished)
-    else:
-        os.replace(unfinished, path)
+        return
+    os.replace(unfinished, path)
+    Ledger(path.parent.parent).add(path, hashlib.sha256("".join(lines).encode()).hexdigest(), label)
 
 
 def _identity(media: Path) -> tuple[str, int, int]:
@@ -159,52 +213,57 @@ class TrackerResults:
         return found
 
     def read(self, request: BoxRequest) -> np.ndarray:
-        frames = [frame - self.frame_start for frame in request.frames]
-        return read_tracker_results(self.find(request.files), frames)
+        path = self.find(request.files)
+        rows = result_rows(path)
+        check_request([row._replace(frame=row.frame + self.frame_start) for row in rows], 0, request, path)
+        return boxes_of(rows, [frame - self.frame_start for frame in request.frames], "error", 0)
 
 
-def read_tracker_results(path: Path, frames: Sequence[int]) -> np.ndarray:
-    """Read a tracker's result file and interpolate where it has nothing: (T, 4) for `frames`, the first line being 0.
-
-    Raises:
-        InputError: as `result_rows`.
-    """
-    rows = result_rows(path)
-    return interpolate_keyframes(np.array(list(rows)), np.array(list(rows.values())), frames)
-
-
-def result_rows(path: Path) -> dict[int, np.ndarray]:
-    """The boxes (4,) of a tracker's result file by line, counted from 0, without the lines that say lost.
+def result_rows(path: Path) -> list[BoxRow]:
+    """The boxes of a tracker's result file by line, the first one being 0, without the lines that say lost.
 
     A line holds `x,y,w,h` or the four corners of a polygon (8 numbers, its enclosing box is taken), separated by
     commas, tabs or spaces, in pixels counted from 0. A line of one number is a code of the VOT toolkit (1 start, 2
-    lost), and one of NaN or without extent says lost: these frames are left out.
+    lost), and one of NaN or of no extent says lost: these frames are left out.
 
     Raises:
-        InputError: naming the file and line.
+        InputError: naming the file and line: other numbers, an infinite box, one of negative extent; a file of MOT.
     """
-    rows = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
-        box = _result_box(line, f"{path}, line {number}")
+    rows = []
+    lines = read_content(path, ()).decode("utf-8-sig", errors="replace").splitlines()
+    values = [_numbers(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    full = [row for row in values if len(row) == 8 and np.isfinite(row).all()]
+    if full and not looks_like_polygons(full):
+        raise InputError(f"{path}: its lines are MOT's 'frame,id,x,y,w,h,confidence,class'; read it with boxes=mot")
+    for line, row in enumerate(values):
+        place = f"{path}, line {line + 1}"
+        box = _result_box(row, place)
         if box is not None:
-            rows[number - 1] = box
+            rows.append(BoxRow(line, "0", "tracker", box, place))
     if not rows:
         raise InputError(f"{path}: no box in it; run the tracker again, or use boxes=fixed")
+    check_pixels(rows)
     return rows
 
 
-def _result_box(line: str, place: str) -> np.ndarray | None:
+def _numbers(line: str, place: str) -> list[float]:
     try:
-        values = np.array([float(value) for value in line.replace(",", " ").split()])
+        values = [number(cell) for cell in split_cells(line)]
     except ValueError:
-        values = np.empty(0)
+        values = []
     if len(values) not in (1, 4, 8):
-        raise InputError(f"{place}: '{line}' is neither 'x,y,w,h' nor the 8 numbers of a polygon; correct it")
-    if len(values) == 1 or not np.isfinite(values).all():
+        raise InputError(f"{place}: '{line[:80]}' is neither 'x,y,w,h' nor the 8 numbers of a polygon; correct it")
+    return values
+
+
+def _result_box(values: Sequence[float], place: str) -> tuple[float, ...] | None:
+    if len(values) == 1 or any(math.isnan(value) for value in values):
         return None
     if len(values) == 4:
         x, y, w, h = values
-        return np.array([x, y, x + w - 1, y + h - 1]) if w > 0 and h > 0 else None
-    corners = values.reshape(4, 2)
-    low, high = corners.min(axis=0), corners.max(axis=0)  # edges, so the last pixel is one less
-    return np.concatenate([low, high - 1]) if (high > low).all() else None
+        corners = (x, y, x + w - 1, y + h - 1)
+    else:  # edges, so the last pixel is one less
+        corners = (min(values[::2]), min(values[1::2]), max(values[::2]) - 1, max(values[1::2]) - 1)
+    if corners[2] == corners[0] - 1 or corners[3] == corners[1] - 1:
+        return None
+    return checked_box(corners, place, " ".join(f"{value:g}" for value in values))

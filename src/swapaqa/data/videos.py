@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 REQUIRED = ("video", "score")
 OPTIONAL = ("split", "group", "action", "difficulty", "judges", "first_frame", "last_frame", "boxes")
 MAY_BE_EMPTY = ("first_frame", "last_frame", "boxes")
-BOX_SUFFIXES = (".txt", ".csv", ".xml")
+BOX_SUFFIXES = (".txt", ".csv", ".xml", ".zip")
 ONE_ACTION = "video"  # the action's name where the table has none
 
 LAYOUT = (
