@@ -22,7 +22,7 @@ from swapaqa.annotate.suspicion import (
 from swapaqa.data.box_source import BoxRequest, BoxSource
 from swapaqa.data.box_tracks import BoxFiles
 from swapaqa.data.motion import camera_motion
-from swapaqa.data.video import read_frames
+from swapaqa.data.video import Decoding, read_frames
 from swapaqa.errors import InputError
 
 SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
@@ -41,6 +41,7 @@ class Question(NamedTuple):
     frames: Sequence[int]  # zero-based
     files: list[Path]
     source: BoxSource
+    decoding: Decoding = Decoding()
 
 
 class Examined(NamedTuple):
@@ -71,9 +72,10 @@ def examine(question: Question) -> Examined:
         frames = list(question.frames)
         early, late = pairs_of(frames)
         shown = sorted({*early, *late})
-        pictures = dict(zip(shown, read_frames(question.media, shown), strict=True))
+        pictures = dict(zip(shown, read_frames(question.media, shown, *question.decoding), strict=True))
         size = pictures[shown[0]].shape[:2]
-        boxes = question.source.read(BoxRequest(question.files, size, frames, question.media, frames))
+        request = BoxRequest(question.files, size, frames, question.media, frames, question.decoding)
+        boxes = question.source.read(request)
         boxed = boxed_frames(question.source, path, size) or frames
         found = suspicions(measures(pictures, frames, boxes, boxed))
     except InputError as error:

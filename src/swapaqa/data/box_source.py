@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from swapaqa.data.video import Decoding
+
 
 class BoxRequest(NamedTuple):
     """What a source may ask of the video whose boxes are wanted."""
@@ -15,6 +17,7 @@ class BoxRequest(NamedTuple):
     frames: Sequence[int]  # zero-based indices of the frames in the window
     media: Path | None = None  # video file or image folder, for sources that look at the pixels
     span: Sequence[int] = ()  # the window before any shift was drawn: what a tracker follows, once; empty: `frames`
+    decoding: Decoding = Decoding()  # how `media` is read, if it is a video file
 
 
 class BoxSource(Protocol):

@@ -84,7 +84,7 @@ class SampleReader:
         if self.boxes.frame == "input":  # already on the grid of what the network sees
             size = (self.geometry.crop, self.geometry.crop)
         span = item.window.indices(self.frames, 0)
-        return self.boxes.read(BoxRequest(item.box_files, size, indices, item.media, span))
+        return self.boxes.read(BoxRequest(item.box_files, size, indices, item.media, span, self.store.decoding))
 
 
 class TrainingVideos(Dataset[Sample]):

@@ -26,12 +26,13 @@ import numpy as np
 from rich.progress import track
 
 from swapaqa.data.cache import cache_root
-from swapaqa.data.video import Frames, LazyFrames, Reader, decode, read_frames
+from swapaqa.data.video import Decoding, Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
 
 Kind = Literal["none", "packed", "bytes"]
+VERSION = 2  # raised whenever the same source gives other frames, so that no old file is served
 JPEG_QUALITY = 95
 SUFFIX = {"packed": ".zip", "bytes": ".npy"}
 SHAPE_NAME = "source_shape"  # entry of a packed file: height and width of the source frames
@@ -53,11 +54,20 @@ class Want(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameStore:
-    """Reads frames through the cache folder. `size` (H, W) is what frames are resized to before they are kept."""
+    """Reads frames through the cache folder. `size` (H, W) is what frames are resized to before they are kept.
+
+    `reader` and `accept_incomplete` as in `swapaqa.data.video`.
+    """
 
     kind: Kind
     size: tuple[int, int]
-    reader: Reader = "decord"
+    reader: Reader = "pyav"
+    accept_incomplete: bool = False
+
+    @property
+    def decoding(self) -> Decoding:
+        """How video files are read."""
+        return Decoding(self.reader, self.accept_incomplete)
 
     @cached_property
     def folder(self) -> Path:
@@ -72,7 +82,7 @@ class FrameStore:
             InputError: as `read_frames`.
         """
         if self.kind == "none":
-            lazy = decode(want.media, indices, self.reader)
+            lazy = decode(want.media, indices, *self.decoding)
             return Stored(lazy, lazy.size)
         path = self.path(want)
         if not path.exists():
@@ -82,12 +92,14 @@ class FrameStore:
 
     def path(self, want: Want) -> Path:
         """The file of a video in the store."""
-        made_from = (str(want.media.resolve()), _state(want.media), want.indices, self.size, self.kind, self.reader)
+        made_from = (
+            VERSION, str(want.media.resolve()), _state(want.media), want.indices, self.size, self.kind, *self.decoding
+        )  # fmt: skip
         return self.folder / f"{hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]}{SUFFIX[self.kind]}"
 
     def write(self, want: Want) -> None:
         """Decode and resize the wanted frames of one video and keep them."""
-        frames = read_frames(want.media, want.indices, self.reader)
+        frames = read_frames(want.media, want.indices, *self.decoding)
         height, width = self.size
         resized = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in frames]
         self.folder.mkdir(parents=True, exist_ok=True)

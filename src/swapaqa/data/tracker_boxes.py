@@ -22,11 +22,11 @@ from swapaqa.data.cache import cache_root
 from swapaqa.data.darklabel import read_darklabel
 from swapaqa.data.motion import find_first_box
 from swapaqa.data.tracker import Method, Tracked, make_tracker, track_boxes
-from swapaqa.data.video import read_frames
+from swapaqa.data.video import BY_DEFAULT, Decoding, read_frames
 from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
-VERSION = 1  # raised whenever the same settings give other boxes, so that no old file is served
+VERSION = 2  # raised whenever the same settings give other boxes, so that no old file is served
 
 
 @dataclass(frozen=True)
@@ -76,21 +76,21 @@ class TrackerBoxes:
         span = range(min(window), max(window) + 1)
         drawn = self.find(request.files)
         given = None if drawn is None else read_darklabel(drawn, [span[0]])[0]
-        path = self.cached(request.media, span, given)
+        path = self.cached(request.media, span, given, request.decoding)
         if not path.is_file():
-            self._track(request.media, span, given, path)
+            self._track(request.media, span, given, path, request.decoding)
         return read_darklabel(path, request.frames)
 
-    def cached(self, media: Path, span: range, given: np.ndarray | None) -> Path:
+    def cached(self, media: Path, span: range, given: np.ndarray | None, decoding: Decoding = BY_DEFAULT) -> Path:
         """Where the boxes of a video are kept: by the file's identity and all that decides about them."""
         first = None if given is None else given.round(2).tolist()
         weights = [_identity(Path(weight).expanduser()) for weight in self.weights]
-        settings = (VERSION, _identity(media), span[0], span[-1], first, self.method, weights)
+        settings = (VERSION, _identity(media), span[0], span[-1], first, self.method, weights, *decoding)
         key = hashlib.sha256(repr((*settings, self.lost_below, self.max_lost)).encode()).hexdigest()[:12]
         return cache_root() / "boxes" / f"{media.parent.name}-{media.stem}-{self.method}-{key}.txt"
 
-    def _track(self, media: Path, span: range, given: np.ndarray | None, path: Path) -> None:
-        frames = read_frames(media, span)
+    def _track(self, media: Path, span: range, given: np.ndarray | None, path: Path, decoding: Decoding) -> None:
+        frames = read_frames(media, span, *decoding)
         try:
             first = find_first_box(frames) if given is None else given
             tracked = track_boxes(frames, first, self.method, self.weights)
