@@ -1,6 +1,6 @@
 """Videos whose every frame shows its own number, written with PyAV's encoders: which frame was read can be read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 
 SIZE = (96, 128)  # (H, W)
 FIELD = SIZE[1] // 8
+INTERLACED = 0x40000 | 0x20000000  # FFmpeg's AV_CODEC_FLAG_INTERLACED_DCT and _INTERLACED_ME
 
 
 def drawn(number: int) -> np.ndarray:
@@ -33,35 +34,37 @@ def numbers_of(frames: Sequence[np.ndarray] | np.ndarray) -> list[int]:
     return [number_of(frame) for frame in frames]
 
 
-def write(
+def write(  # noqa: PLR0913  an encoder has many settings
     path: Path,
     codec: str,
     numbers: Sequence[int] = range(60),
     pixels: str = "yuv420p",
     options: Mapping[str, str] | None = None,
     container: Mapping[str, str] | None = None,
-    rate: int = 25,
     stamps: Sequence[int] | None = None,
-    prepare: Callable[[av.VideoStream], None] = lambda stream: None,
+    b_frames: int = 0,
+    interlaced: bool = False,
+    turned: int = 0,
 ) -> Path:
-    """Encode the pictures of `numbers` into `path`.
+    """Encode the pictures of `numbers` into `path`, with a key frame every 12 frames.
 
     Args:
-        stamps: time stamps in milliseconds instead of a constant rate.
-        prepare: sets what else the stream needs.
+        stamps: time stamps in milliseconds instead of 25 frames a second.
+        turned: degrees by which the file says its pictures are to be turned.
     """
+    base = Fraction(1, 25) if stamps is None else Fraction(1, 1000)
     with av.open(str(path), "w", options=dict(container or {})) as out:
-        stream = out.add_stream(codec, rate=rate, options=dict(options or {}))
+        stream = out.add_stream(codec, rate=25, options=dict(options or {}))
+        context = stream.codec_context
         stream.height, stream.width, stream.pix_fmt = *SIZE, pixels
-        stream.bit_rate = 2_000_000
-        stream.codec_context.gop_size = 12
-        if stamps is not None:
-            stream.codec_context.time_base = Fraction(1, 1000)
-        prepare(stream)
+        stream.bit_rate, context.gop_size, context.max_b_frames, context.time_base = 2_000_000, 12, b_frames, base
+        if interlaced:
+            context.flags |= INTERLACED
+        if turned:
+            stream.set_display_rotation(turned)
         for position, number in enumerate(numbers):
             frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24").reformat(format=pixels)
-            frame.pts = position if stamps is None else stamps[position]
-            frame.time_base = Fraction(1, rate) if stamps is None else Fraction(1, 1000)
+            frame.pts, frame.time_base = (position if stamps is None else stamps[position]), base
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path

@@ -10,6 +10,7 @@ matrix says. Decoders run on one thread, so that the same file gives the same by
 that what they cannot decode is an error and not a picture made up from its neighbours.
 """
 
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -141,13 +142,23 @@ def _open(media: Path) -> tuple[av.container.InputContainer, av.VideoStream]:
         or int(stream.disposition) & ATTACHED_PICTURE
         or stream.codec_context is None
     ):
-        kind = "a codec that this FFmpeg does not know" if container.streams.video else "no video stream"
+        codec = _codecs_of(container)
         container.close()
-        raise InputError(f"{media}: cannot be opened as a video (it has {kind}); convert it: {CONVERT}")
+        problem = f"FFmpeg has no decoder for its codec, {codec}" if codec else "no video stream is in it"
+        raise InputError(f"{media}: cannot be opened as a video ({problem}); convert it: {CONVERT}")
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"
     stream.codec_context.options = {"err_detect": "explode"}
     return container, stream
+
+
+def _codecs_of(container: av.container.InputContainer) -> str:
+    """What the container calls the codecs of its video streams; PyAV names those alone that have a decoder."""
+    av.logging.set_level(av.logging.INFO)
+    described = container.dumps_format()  # type: ignore[attr-defined]  # its stub leaves it out
+    av.logging.set_level(av.logging.PANIC)
+    covers = r"(?!.*attached pic)"
+    return ", ".join(re.findall(rf"Video: ([^,\n]+){covers}", described))
 
 
 def _words(error: Exception) -> str:

@@ -46,6 +46,7 @@ def _problem(index: VideoIndex) -> str:
 
 
 def _decord_problem(media: Path, index: VideoIndex) -> str:
+    import_decord()
     if index.container not in INDEXED:
         return f"decord starts elsewhere than at the first frame of {index.container}"
     try:
@@ -62,8 +63,10 @@ def _opencv_problem(media: Path, index: VideoIndex) -> str:
         capture = _open_opencv(media)
     except InputError:
         return "OpenCV cannot open it"
-    count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    count, starts = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.grab()
     capture.release()
+    if not starts:
+        return "OpenCV decodes no frame of it"
     return "" if count == len(index) else f"OpenCV counts {count} frames of {len(index)}"
 
 

@@ -147,9 +147,9 @@ def incomplete(media: Path) -> str:
     else:
         found = f"is damaged after {len(index)} frames"
     return (
-        f"{media}: {found}{f' ({index.fault})' if index.fault else ''}: it was cut off or has a hole; download or convert "
-        "it again, or train with the frames that are there: data.accept_incomplete=true (data.skip_unreadable=true: "
-        "without the video)"
+        f"{media}: {found}{f' ({index.fault})' if index.fault else ''}: it was cut off or has a hole; download or "
+        "convert it again, or go on with the frames that are there: data.accept_incomplete=true (or without the video: "
+        "data.skip_unreadable=true)"
     )
 
 

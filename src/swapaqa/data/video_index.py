@@ -199,7 +199,7 @@ def index_of(media: Path) -> VideoIndex:
 
 
 def index_files(files: Iterable[Path]) -> None:
-    """Make the indices of video files that have none, with a progress bar; what is wrong with one is said when it is read."""
+    """Make the indices of video files that have none, with a progress bar. Faults are said where a file is read."""
     missing = [media for media in dict.fromkeys(files) if not cached_path(*identity(media)).is_file()]
     if not missing:
         return
