@@ -117,8 +117,8 @@ def make(given: argparse.Namespace, words: list[str]) -> None:
             failed.append((video.record.video_id, str(error)))
             continue
         keep = ledger.state(video.path) != "tracker"
-        job = Job(video.record.video_id, media, frames, video.path, settings_of(source), source.first_box, keep)
-        jobs.append(job)
+        start = (settings_of(source), source.first_box, keep)
+        jobs.append(Job(video.record.video_id, media, frames, video.path, *start, opened.data.decoding))
     lost = run_jobs(jobs, given.processes, ledger, source.method, failed) if jobs else []
     for video_id, problem in failed[:SHOWN]:
         console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
@@ -202,7 +202,8 @@ def questions_about(data: VideoData, listed: list[Listed]) -> tuple[list[Questio
             missing.append(Examined(record.video_id, record.split, record.action, str(error), [], b""))
             continue
         files = data.box_files(record)
-        questions.append(Question(record.video_id, record.split, record.action, media, frames, files, data.boxes))
+        about = (record.video_id, record.split, record.action, media, frames, files)
+        questions.append(Question(*about, data.boxes, data.decoding))
     return questions, missing
 
 
@@ -235,8 +236,9 @@ def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
             try:
                 video = listed[match_video(Path(name), list(listed))]
                 media, frames = wanted_frames(opened.data, video.record)
-                stored = decode(media, frames[:1]).size
-                count, own = frame_count(media), [Path(name).stem, media.stem]
+                stored = decode(media, frames[:1], *opened.data.decoding).size
+                count = frame_count(media, opened.data.accept_incomplete)
+                own = [Path(name).stem, media.stem]
                 imported = import_file(source, video.path, reading, stored, count, given.replace, own)
                 ledger.add(imported.path, imported.digest, "import")
                 table.add_row(*import_row(imported, frames[0], frames[-1]))

@@ -32,7 +32,7 @@ from swapaqa.console import open_console
 from swapaqa.data.boxes import BoxRequest, BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
-from swapaqa.data.video import frame_count, read_frames
+from swapaqa.data.video import Decoding, frame_count, read_frames
 from swapaqa.errors import InputError
 from swapaqa.report.figures import Augmented, swap_strip, swap_video
 from swapaqa.result import RESULT_FILE
@@ -165,18 +165,20 @@ def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
     Boxes of a source with files are looked for in `boxes.root`, else beside the video, under the video's name.
     """
     boxes: BoxSource = instantiate(cfg.boxes)
+    decoding = Decoding(cfg.data.video_reader, cfg.data.accept_incomplete)
     videos, placed = [], []
     for file in files:
         if not file.exists():
             raise InputError(f"--video {file}: no such file")
-        window = np.linspace(0, frame_count(file) - 1, FILM_FRAMES).round().astype(int).tolist()
-        frames = read_frames(file, window)
+        last = frame_count(file, decoding.accept_incomplete) - 1
+        window = np.linspace(0, last, FILM_FRAMES).round().astype(int).tolist()
+        frames = read_frames(file, window, *decoding)
         height, width = frames.shape[1:3]
         scale = FILM_SIZE / min(height, width)
         geometry = Geometry(round(height * scale), round(width * scale), FILM_SIZE, random_crop=False, flip=0.0)
         videos.append(geometry.place_frames(frames, geometry.centre()))
         named = [Path(cfg.boxes.root) / file.stem if cfg.boxes.get("root") else file.with_suffix("")]
-        found = boxes.read(BoxRequest(named, (height, width), window))
+        found = boxes.read(BoxRequest(named, (height, width), window, file, decoding=decoding))
         on_input = boxes.frame == "input"
         placed.append(found if on_input else geometry.place_boxes(found, (height, width), geometry.centre()))
         if on_input:

@@ -26,8 +26,9 @@ from swapaqa.console import open_console
 from swapaqa.data.box_ledger import is_changed
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
+from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Label, Record
-from swapaqa.data.video import frame_count, read_frames
+from swapaqa.data.video import frame_count, incomplete, read_frames
 from swapaqa.errors import InputError
 
 REPORT_FILE = "doctor.json"
@@ -48,8 +49,8 @@ class Problem:
 
 
 KINDS = (
-    "list", "missing video", "unreadable", "too short", "boxes missing", "boxes unreadable", "boxes outside",
-    "boxes changed", "score scale", "duplicate",
+    "list", "missing video", "unreadable", "incomplete", "too short", "boxes missing", "boxes unreadable",
+    "boxes outside", "boxes changed", "score scale", "duplicate",
 )  # fmt: skip
 
 
@@ -72,7 +73,7 @@ class Examination(Dataset[Finding]):
     def __init__(self, data: VideoData, records: Sequence[Record]) -> None:
         self.data = data
         self.records = records
-        self.reader = SampleReader(data.frames, data.geometry, data.boxes)
+        self.reader = SampleReader(data.frames, data.geometry, data.boxes, FrameStore("none", (0, 0), *data.decoding))
 
     def __len__(self) -> int:
         return len(self.records)
@@ -109,12 +110,15 @@ class Examination(Dataset[Finding]):
             finding.add("boxes missing", error)
 
     def _frames(self, finding: Finding) -> tuple[Path, int] | None:
-        """The file or folder, and how many frames it announces."""
+        """The file or folder, and how many frames it has; None where a training would refuse it."""
         kind = "missing video"
         try:
             media = self.data.media(finding.record)
             kind = "unreadable"
-            return media, frame_count(media)
+            count, problem = frame_count(media, accept_incomplete=True), incomplete(media)
+            if problem:
+                finding.add("incomplete", problem, blocks=not self.data.accept_incomplete)
+            return None if problem and not self.data.accept_incomplete else (media, count)
         except InputError as error:
             finding.add(kind, error)
             return None
@@ -129,7 +133,7 @@ class Examination(Dataset[Finding]):
             window = self.data.window(record, media)
             indices = window.indices(self.data.frames, self.data.shift_range[1])
             kind = "unreadable" if announced > max(indices) else kind
-            frames = read_frames(media, indices)
+            frames = read_frames(media, indices, *self.data.decoding)
         except InputError as error:
             finding.add(kind, error)
             return None

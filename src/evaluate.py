@@ -36,7 +36,7 @@ from swapaqa.batch import Sample
 from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
 from swapaqa.console import quieten, show, show_floors, show_probe
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dataset import Item, SampleReader
+from swapaqa.data.dataset import Item
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
@@ -213,30 +213,55 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protoco
 def score_video(cfg: DictConfig, model: Scorer, data: VideoData) -> Predicted:
     """Score and standard deviation of the video `cfg.video`, in points, as tensors of one element."""
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    reader = SampleReader(data.frames, data.geometry, data.boxes)
     item = new_item(cfg, model, data)
     exemplars, voters = voting(model, data, item.record)
-    sample = reader.read(item, 0, data.geometry.centre(), voters=voters)
+    data.open_reader([])
+    sample = data.reader.read(item, 0, data.geometry.centre(), voters=voters)
     videos = encode(model, [sample])
     return in_points(model.score(videos, exemplars), videos)
 
 
 def new_item(cfg: DictConfig, model: Scorer, data: VideoData) -> Item:
-    """A video that is in no data set, as an item to read. InputError where something has to be said about it."""
+    """The video as an item to read: as the checkpoint's data set reads it, whether it lists it or not.
+
+    InputError where something has to be said about it.
+    """
     path = Path(cfg.video)
     if not path.exists():
         raise InputError(f"video={cfg.video}: no such file or folder")
+    listed = data.record_of(path)
+    own = data.window(listed, path) if listed else data.window_of_unlisted(path)
+    record = replace(listed or new_record(cfg, data, path), **given_facts(cfg))
+    if record.difficulty is None and (model.needs_difficulty or data.target == "completeness"):
+        raise InputError("difficulty: the score is a multiple of it in this checkpoint's method; say difficulty=3.2")
+    window = given_window(cfg, data, path, own)
+    return Item(record, path, window, [], data.label(record), data.actions.index(record.action))
+
+
+def given_facts(cfg: DictConfig) -> dict[str, Any]:
+    """What the command line says of the video."""
+    return {key: cfg[key] for key in ("action", "difficulty") if cfg[key] is not None}
+
+
+def given_window(cfg: DictConfig, data: VideoData, path: Path, own: Window) -> Window:
+    """The data set's `own` window, with what `first_frame` and `spread` say instead."""
+    if cfg.spread not in ("trained", True, False):
+        raise InputError(f"spread={cfg.spread}: trained, true or false")
+    if cfg.first_frame is not None and not (isinstance(cfg.first_frame, int) and cfg.first_frame > 0):
+        raise InputError(f"first_frame={cfg.first_frame}: a whole number from 1 on")
+    start = own.start if cfg.first_frame is None else cfg.first_frame - 1
+    spread = own.stop is not None if cfg.spread == "trained" else cfg.spread
+    return Window(start, (own.stop or frame_count(path, data.accept_incomplete)) if spread else None)
+
+
+def new_record(cfg: DictConfig, data: VideoData, path: Path) -> Record:
+    """A record of a video that no list has."""
     if cfg.action is None and len(data.actions) > 1:
         raise InputError(f"action: say which of {', '.join(data.actions)} the video shows")
     action = data.actions[0] if cfg.action is None else cfg.action
     if action not in data.actions:
         raise InputError(f"action={action}: the checkpoint knows {', '.join(data.actions)}")
-    if cfg.difficulty is None and (model.needs_difficulty or data.target == "completeness"):
-        raise InputError("difficulty: the score is a multiple of it in this checkpoint's method; say difficulty=3.2")
-    start = cfg.first_frame - 1
-    window = Window(start, frame_count(path) if cfg.spread else None)
-    record = Record(path.stem, action, score=0.0, split="video", difficulty=cfg.difficulty)
-    return Item(record, path, window, [], data.label(record), data.actions.index(action))
+    return Record(path.stem, action, score=0.0, split="video")
 
 
 def voting(model: Scorer, data: VideoData, record: Record) -> tuple[Encoded | None, list[int]]:

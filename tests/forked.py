@@ -18,7 +18,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 LIBRARIES = (
-    "cv2", "decord", "hydra", "jinja2", "matplotlib.figure", "pydantic", "pytorch_lightning", "rich.progress",
+    "av", "cv2", "hydra", "jinja2", "matplotlib.figure", "pydantic", "pytorch_lightning", "rich.progress",
     "scipy.stats", "torch.distributed.elastic.multiprocessing.api", "torch.distributed.launcher.api", "torchmetrics",
 )  # fmt: skip  # not wandb: it makes a folder when it is imported and removes it at the end of a process
 warm = multiprocessing.get_context("forkserver")

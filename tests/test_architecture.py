@@ -109,6 +109,41 @@ def test_wandb_is_known_in_one_place() -> None:
     assert knowing == {"tracking.py"}
 
 
+def test_video_files_are_opened_in_one_place() -> None:
+    """Else a count, a check and a training would see different frames; decord is imported where it is used."""
+    decoders = {
+        "av": {"pyav_reader.py", "video_index.py"},
+        "decord": {"sequential_readers.py"},
+        "torchvision": set(),
+        "torchcodec": set(),
+        "imageio": set(),
+    }
+    for module, rooms in decoders.items():
+        knowing = {path.name for path in FILES if any(name.split(".")[0] == module for name in imported(path))}
+        assert knowing == rooms, module
+    captures = {path.name for path in FILES if "VideoCapture" in attributes(path, "cv2")}
+    assert captures == {"sequential_readers.py"}
+    top = {
+        alias.name
+        for node in tree(LIBRARY / "data" / "sequential_readers.py").body
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert "decord" not in top
+
+
+def test_whoever_reads_a_data_set_hands_on_its_reader() -> None:
+    """Every call outside the folder `data` says how: a call without it would read with the default."""
+    readers = {"read_frames": 3, "decode": 3, "frame_count": 2}  # arguments, the unpacked `decoding` being one
+    without_a_data_set = {"strip.py", "loader.py"}
+    for path in FILES:
+        if path.parent.name == "data" or path.name in without_a_data_set:
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in readers:
+                assert len(node.args) + len(node.keywords) >= readers[node.func.id], f"{path.name}: {node.lineno}"
+
+
 def test_triton_is_optional() -> None:
     """At the top of a file only where nothing else lives, so that no other import needs it."""
     for path in FILES:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import runpy
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ import cv2
 import numpy as np
 import pytest
 from scipy.io import savemat
+
+from tests.numbered import write
 
 REPOSITORY = Path(__file__).parents[1]
 SMALL = ["data.frames=16", "data.geometry.height=40", "data.geometry.width=64", "data.geometry.crop=32"]
@@ -127,6 +130,36 @@ def test_a_wrong_scale_in_one_list_leaves_the_other_examined(
     assert done.returncode == 1
     assert [problem["kind"] for problem in report(tmp_path)["problems"]] == ["list", "missing video"]
     assert "points x 100" in report(tmp_path)["problems"][0]["message"]
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_video_that_was_cut_off_is_said_with_both_numbers(
+    accepted: bool, tmp_path: Path, doctor: Callable[..., Any]
+) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path / f"{name}.avi", "mpeg4", b_frames=2)
+    content = (tmp_path / "b.avi").read_bytes()
+    (tmp_path / "b.avi").write_bytes(content[: int(0.6 * len(content))])
+    (tmp_path / "videos.csv").write_text("video,split,score\na,train,3\nb,train,5\nc,test,4\n")
+    words = ["data=videos", f"data.root={tmp_path}", "data.workers=0", f"data.accept_incomplete={accepted}"]
+    done = doctor(*words)
+    found = report(tmp_path)
+    assert done.returncode == (0 if accepted else 1)
+    about = [problem for problem in found["problems"] if problem["kind"] != "duplicate"]
+    assert [(problem["video_id"], problem["kind"], problem["blocks"]) for problem in about] == [
+        ("b", "incomplete", not accepted)
+    ]
+    assert re.search(r"b\.avi: announces 60 frames, of which \d\d can be decoded", about[0]["message"])
+    assert doctor(*words, "data.skip_unreadable=true").returncode == 0
+
+
+def test_it_reads_with_the_reader_of_the_training(tmp_path: Path, doctor: Callable[..., Any]) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path / f"{name}.avi", "mpeg4", interlaced=True)
+    (tmp_path / "videos.csv").write_text("video,split,score\na,train,3\nb,train,5\nc,test,4\n")
+    words = ["data=videos", f"data.root={tmp_path}", "data.workers=0", "data.video_reader=opencv"]
+    assert doctor(*words).returncode == 0
+    assert (tmp_path / "run" / "doctor.log").read_text().count("read with pyav and not data.video_reader=opencv") == 3
 
 
 def test_ones_own_videos_and_their_scale(

@@ -153,7 +153,8 @@ def test_a_single_video_has_the_score_and_deviation_of_the_data_set(
     trained: Callable[..., Path], evaluate: Run, tmp_path: Path, demo_root: Path
 ) -> None:
     run = trained("musdl")
-    checkpoint, video = run / "checkpoints" / "last.ckpt", demo_root / "diving-out" / "013.avi"
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    video = shutil.copy(demo_root / "diving-out" / "013.avi", tmp_path / "13.avi")  # in no list
     refused = evaluate(tmp_path / "out", f"checkpoint={checkpoint}", f"video={video}")
     assert refused.returncode == 2
     assert "error: difficulty: " in refused.stderr
@@ -164,6 +165,8 @@ def test_a_single_video_has_the_score_and_deviation_of_the_data_set(
         row = next(row for row in csv.DictReader(lines) if row["video_id"] == "diving/013")
     expected = f"{float(row['last']):.2f} points, standard deviation {float(row['last_std']):.2f}"
     assert expected in done.stdout
+    listed = demo_root / "diving-out" / "013.avi"  # whose difficulty is known
+    assert expected in evaluate(tmp_path / "out", f"checkpoint={checkpoint}", f"video={listed}").stdout
 
 
 def test_a_single_video_needs_no_training_videos_with_stored_features(

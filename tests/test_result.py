@@ -99,7 +99,7 @@ def test_result_file_is_what_was_returned(tmp_path: Path) -> None:
     assert found["seed"] == 3
     assert found["timing"]["wall_s"] >= 0
     assert found["timing"]["step_median_s"] == pytest.approx(0.2)
-    assert set(found["versions"]) >= {"python", "torch", "decord"}
+    assert set(found["versions"]) >= {"python", "torch", "av", "decord"}
 
 
 def test_undefined_numbers_are_valid_json(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +45,7 @@ PACKAGES = (
     "hydra-core",
     "omegaconf",
     "wandb",
+    "av",
     "decord",
     "numpy",
 )
@@ -305,13 +306,21 @@ def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -
         "predictions": recorder.write_predictions(folder),
         "timing": recorder.timing(),
         "git_commit": git_commit(),
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": {name: installed_version(name) for name in PACKAGES} | {"python": platform.python_version()},
     }
 
 
 def epoch_in(file: Mapping[str, Any], epoch: int) -> int:
     """An epoch that a `result.json` or `attention.json` names, counted from 1 whatever its format."""
     return epoch if file.get("format", 1) >= FORMAT else epoch + 1
+
+
+def installed_version(package: str) -> str | None:
+    """None where it is not installed: decord is on some platforms only."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def save_result(folder: Path, result: Mapping[str, Any]) -> None:

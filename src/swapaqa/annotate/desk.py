@@ -158,7 +158,7 @@ class Desk:
             if not set(keyframes) <= set(want.indices):
                 raise ForbiddenError(f"{video_id}: keyframes outside of the window")
             drawn = {frame: np.array(box) for frame, box in keyframes.items()}
-            followed = follow_athlete(want.media, want.indices, drawn, self.settings)
+            followed = follow_athlete(want.media, want.indices, drawn, self.settings, self.data.decoding)
             lost += int((~followed.found).sum())
             for frame, box, found in zip(*followed, strict=True):
                 if found and frame not in drawn:
@@ -177,7 +177,7 @@ class Desk:
             if video_id not in self.opened:
                 want = wanted_frames(self.data, self._known(video_id).record)
                 self.check_place(want.media)
-                frames = decode(want.media, want.indices)
+                frames = decode(want.media, want.indices, *self.data.decoding)
                 self.opened[video_id] = Opened(want, frames.size, [jpeg(frame) for frame in frames])
                 while len(self.opened) > OPEN_VIDEOS:
                     self.opened.popitem(last=False)

@@ -25,7 +25,7 @@ from swapaqa.data.box_source import BoxRequest, BoxSource
 from swapaqa.data.box_tracks import BoxFiles
 from swapaqa.data.motion import camera_motion
 from swapaqa.data.shots import shot_starts
-from swapaqa.data.video import decode, frame_count
+from swapaqa.data.video import Decoding, decode, frame_count
 from swapaqa.errors import InputError
 
 SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
@@ -44,6 +44,7 @@ class Question(NamedTuple):
     frames: Sequence[int]  # zero-based
     files: list[Path]
     source: BoxSource
+    decoding: Decoding = Decoding()
 
 
 class Examined(NamedTuple):
@@ -72,10 +73,10 @@ def examine(question: Question) -> Examined:
     try:
         question.source.find(question.files)
         frames = list(question.frames)
-        pictures, cuts = look_through(question.media, frames)
+        pictures, cuts = look_through(question.media, frames, question.decoding)
         size = next(iter(pictures.values())).shape[:2]
-        total = partial(frame_count, question.media)
-        request = BoxRequest(question.files, size, frames, question.media, frames, total)
+        total = partial(frame_count, question.media, question.decoding.accept_incomplete)
+        request = BoxRequest(question.files, size, frames, question.media, frames, total, question.decoding)
         boxes = question.source.read(request)
         boxed = boxed_frames(question.source, request) or frames
         values, places = measures(pictures, frames, boxes, boxed, cuts)
@@ -88,13 +89,13 @@ def examine(question: Question) -> Examined:
     return Examined(question.video_id, question.split, question.action, "", found, strip)
 
 
-def look_through(media: Path, frames: Sequence[int]) -> tuple[dict[int, np.ndarray], list[int]]:
+def look_through(media: Path, frames: Sequence[int], decoding: Decoding) -> tuple[dict[int, np.ndarray], list[int]]:
     """The pictures (H, W, 3) of `pairs_of(frames)` by frame, and the positions in `frames` before which a cut lies."""
     early, late = pairs_of(frames)
     pictures: dict[int, np.ndarray] = {}
 
     def seen() -> Iterator[np.ndarray]:
-        for frame, picture in zip(frames, decode(media, frames), strict=True):
+        for frame, picture in zip(frames, decode(media, frames, *decoding), strict=True):
             if frame in early or frame in late:
                 pictures[frame] = picture
             yield picture

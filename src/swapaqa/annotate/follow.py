@@ -15,7 +15,7 @@ from swapaqa.data.motion import find_first_box
 from swapaqa.data.shots import follow_shots
 from swapaqa.data.tracker import Method, Tracked, track_boxes
 from swapaqa.data.tracker_boxes import TrackerBoxes
-from swapaqa.data.video import decode
+from swapaqa.data.video import BY_DEFAULT, Decoding, decode
 
 LONGEST = 600  # frames that are followed: of a longer window, as many spread over it
 SHORT_SIDE = 360  # pixels: larger frames are made smaller for the tracker
@@ -46,14 +46,16 @@ class Followed(NamedTuple):
     found: np.ndarray  # (T,) bool: False where the athlete counts as lost
 
 
-def follow_athlete(media: Path, wanted: Sequence[int], keyframes: Keyframes, settings: Settings) -> Followed:
+def follow_athlete(
+    media: Path, wanted: Sequence[int], keyframes: Keyframes, settings: Settings, decoding: Decoding = BY_DEFAULT
+) -> Followed:
     """The athlete of `keyframes` in the `wanted` frames of a video and in the keyframes themselves.
 
     Raises:
         InputError: the video cannot be read, nothing moves in it, a keyframe lies outside of the frame.
     """
     frames = followed_frames([*wanted, *keyframes])
-    pictures, scale = read_small(media, frames)
+    pictures, scale = read_small(media, frames, decoding)
     anchors = {frames.index(frame): shrink(box, scale) for frame, box in keyframes.items()}
     tracked = follow_between(pictures, anchors, settings.method, settings.weights, settings.lost_below)
     boxes = (tracked.boxes + 0.5) / scale - 0.5
@@ -74,15 +76,15 @@ def followed_frames(asked: Sequence[int]) -> list[int]:
     return sorted({*spread, *asked})
 
 
-def read_small(media: Path, frames: Sequence[int]) -> tuple[np.ndarray, float]:
+def read_small(media: Path, frames: Sequence[int], decoding: Decoding = BY_DEFAULT) -> tuple[np.ndarray, float]:
     """Frames (T, H, W, 3) uint8 RGB, of which the short side has at most SHORT_SIDE pixels, and their scale."""
-    height, width = decode(media, frames[:1]).size
+    height, width = decode(media, frames[:1], *decoding).size
     scale = min(1.0, SHORT_SIDE / min(height, width))
     size = (round(width * scale), round(height * scale))
     chunk = max(1, BUDGET // (height * width * 3))
     pictures = np.empty((len(frames), size[1], size[0], 3), np.uint8)
     for start in range(0, len(frames), chunk):
-        for position, frame in enumerate(decode(media, frames[start : start + chunk]), start):
+        for position, frame in enumerate(decode(media, frames[start : start + chunk], *decoding), start):
             pictures[position] = frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     return pictures, scale
 

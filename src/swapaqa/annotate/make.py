@@ -23,6 +23,7 @@ from swapaqa.annotate.box_file import (
 from swapaqa.annotate.follow import Followed, Settings, follow_athlete
 from swapaqa.data.box_ledger import State, content_digest
 from swapaqa.data.box_source import BoxRow
+from swapaqa.data.video import Decoding
 from swapaqa.errors import InputError
 
 FirstBox = Literal["given", "motion", "either"]
@@ -38,6 +39,7 @@ class Job(NamedTuple):
     settings: Settings
     first_box: FirstBox
     keep_hand: bool  # rows drawn by hand are anchors and stay; else the file is written anew
+    decoding: Decoding = Decoding()
 
 
 class Made(NamedTuple):
@@ -94,7 +96,7 @@ def followed_text(job: Job, drawn: Sequence[BoxRow]) -> tuple[str, int, int]:
     lost = count = 0
     for name, rows in (athletes or {"0": []}).items():
         keyframes = {row.frame: np.array(row.box) for row in rows}
-        followed = follow_athlete(job.media, job.frames, keyframes, job.settings)
+        followed = follow_athlete(job.media, job.frames, keyframes, job.settings, job.decoding)
         check_lost(job, followed)
         lost, count = lost + int((~followed.found).sum()), count + len(followed.frames)
         lines += [(row.frame, format_row(row.frame, name, row.box, row.label)) for row in rows]

@@ -1,7 +1,8 @@
 """The loader beside the published form: `python -m src.bench loader`.
 
 A sample is 103 frames, resized to 455x256 and cropped to 224x224, on one thread. The frames are those of a real video
-given by --video, scaled to 640x360 and written as JPEG (quality 95) and as an mp4, as AQA-7 is kept.
+given by --video, scaled to 640x360 and written as JPEG (quality 95) and, ten times over, as an mp4. Every reader loads
+from it the first 103 frames, the last 103, and 103 spread over all 1,030; its index is made beforehand and timed apart.
 """
 
 import argparse
@@ -24,10 +25,20 @@ from swapaqa.console import open_console
 from swapaqa.data.frame_store import FrameStore, Kind, Want
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.video import Reader, read_frames
+from swapaqa.data.video_index import make_index
 from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD
 
-FRAMES, SOURCE_SIZE = 103, (360, 640)
+FRAMES, SOURCE_SIZE, LENGTH = 103, (360, 640), 1030
+READERS: tuple[Reader, ...] = ("pyav", "decord", "opencv")
+WINDOWS = {
+    "the first": range(FRAMES),
+    "the last": range(LENGTH - FRAMES, LENGTH),
+    "spread": np.linspace(0, LENGTH - 1, FRAMES).round().astype(int).tolist(),
+}
+INDEX = "index of the mp4, once a file (1,030 frames)"
 GEOMETRY = Geometry(height=256, width=455, crop=224, random_crop=False, flip=0.0)
+RESIZED = (GEOMETRY.height, GEOMETRY.width)
+LINEAR = "resize=linear"
 REFERENCE = "published form: PIL to normalised float32"
 
 
@@ -52,23 +63,26 @@ def bench_loader(arguments: argparse.Namespace) -> None:
     for name, times in seconds.items():
         median = statistics.median(times)
         ratio = median_ratio(seconds[REFERENCE], times)
-        table.add_row(name, f"{median * 1e3:.1f}", f"{FRAMES / median:.0f}", f"{ratio:.1f}", f"{sizes[name] / 1e6:.2f}")
+        frames = LENGTH if name == INDEX else FRAMES
+        table.add_row(name, f"{median * 1e3:.1f}", f"{frames / median:.0f}", f"{ratio:.1f}", f"{sizes[name] / 1e6:.2f}")
     console = open_console()
     console.print(f"{arguments.video.name}, grain {arguments.grain:g}; {describe(torch.device('cpu'))}", soft_wrap=True)
     console.print(table)
 
 
 def write_sources(video: Path, room: Path, grain: float) -> tuple[Path, Path]:
-    """The frames of `video` as a folder of JPEGs and as an mp4."""
+    """The first frames of `video` as a folder of JPEGs and, again and again, as an mp4."""
     rng = np.random.default_rng(0)
     height, width = SOURCE_SIZE
     images, film = room / "images", room / "film.mp4"
     images.mkdir()
     writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"mp4v"), 25, (width, height))
-    for number, frame in enumerate(read_frames(video, range(FRAMES)), 1):
-        scaled = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC)
+    frames = read_frames(video, range(FRAMES))
+    for number in range(LENGTH):
+        scaled = cv2.resize(frames[number % FRAMES], (width, height), interpolation=cv2.INTER_CUBIC)
         noisy = np.clip(scaled + rng.normal(0, grain, scaled.shape), 0, 255).astype(np.uint8)[..., ::-1]
-        cv2.imwrite(str(images / f"img_{number:05d}.jpg"), noisy, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        if number < FRAMES:
+            cv2.imwrite(str(images / f"img_{number + 1:05d}.jpg"), noisy, [cv2.IMWRITE_JPEG_QUALITY, 95])
         writer.write(np.ascontiguousarray(noisy))
     writer.release()
     return images, film
@@ -76,24 +90,26 @@ def write_sources(video: Path, room: Path, grain: float) -> tuple[Path, Path]:
 
 def loader_candidates(images: Path, film: Path) -> tuple[dict[str, int], dict[str, Callable[[], object]]]:
     """Bytes on disk and the loading itself, by name."""
-    stores: dict[str, tuple[Kind, Path]] = {
-        "images, data.cache=none": ("none", images),
-        "mp4, data.video_reader=decord": ("none", film),
-        "mp4, data.video_reader=opencv": ("none", film),
-        "images, data.geometry.resize=linear": ("none", images),
-        "mp4, decord, data.geometry.resize=linear": ("none", film),
-        "data.cache=packed": ("packed", images),
-        "data.cache=bytes": ("bytes", images),
-    }
-    sizes = {REFERENCE: _size(images)}
     candidates: dict[str, Callable[[], object]] = {REFERENCE: lambda: published_form(images)}
-    for name, (kind, media) in stores.items():
-        reader: Reader = "opencv" if "opencv" in name else "decord"
-        geometry = replace(GEOMETRY, resize="linear") if "linear" in name else GEOMETRY
-        store, want = FrameStore(kind, (GEOMETRY.height, GEOMETRY.width), reader), Want(media, tuple(range(FRAMES)))
+    sizes = {REFERENCE: _size(images)}
+    kinds: tuple[Kind, ...] = ("none", "packed", "bytes")
+    ways = [(f"images, data.cache={kind}", FrameStore(kind, RESIZED), images, WINDOWS["the first"]) for kind in kinds]
+    ways += [
+        (f"mp4, {place} 103, data.video_reader={reader}", FrameStore("none", RESIZED, reader), film, window)
+        for place, window in WINDOWS.items()
+        for reader in READERS
+    ]
+    ways += [
+        (f"{kind}, the first 103, data.geometry.{LINEAR}", FrameStore("none", RESIZED), media, WINDOWS["the first"])
+        for kind, media in (("images", images), ("mp4", film))
+    ]
+    for name, store, media, window in ways:
+        want = Want(media, tuple(window))
         store.fill([want])
-        sizes[name] = _size(media if kind == "none" else store.path(want))
+        sizes[name] = _size(media if store.kind == "none" else store.path(want))
+        geometry = replace(GEOMETRY, resize="linear") if LINEAR in name else GEOMETRY
         candidates[name] = partial(load, store, want, geometry)
+    candidates[INDEX], sizes[INDEX] = lambda: make_index(film), _size(film)
     return sizes, candidates
 
 

@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from swapaqa.data.video import Decoding
+
 
 class BoxRow(NamedTuple):
     """One box of a file."""
@@ -26,6 +28,7 @@ class BoxRequest(NamedTuple):
     media: Path | None = None  # video file or image folder, for sources that look at the pixels
     span: Sequence[int] = ()  # the window before any shift was drawn: what a tracker follows, once; empty: `frames`
     total: Callable[[], int] | None = None  # counts the frames of `media`; None where nobody can
+    decoding: Decoding = Decoding()  # how `media` is read, if it is a video file
 
 
 class BoxSource(Protocol):

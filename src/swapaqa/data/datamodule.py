@@ -27,7 +27,8 @@ from swapaqa.data.geometry import Geometry, Window
 from swapaqa.data.pooling import Augmentation, AugmentedData, Preview, channels_first, describe_shares, joined
 from swapaqa.data.records import Label, Record
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
-from swapaqa.data.video import Reader
+from swapaqa.data.video import Decoding, Reader, frame_count
+from swapaqa.data.video_index import index_files
 from swapaqa.errors import InputError
 from swapaqa.seeds import keyed_generator
 
@@ -56,7 +57,8 @@ class VideoData(AugmentedData):
         val_fraction: share of train that is cut off as `val`, for a choice of epoch that does not look at test.
         cache: keep decoded frames: `none`, `packed` (JPEG, less disk than the source) or `bytes` (memory-mapped, 36 MB
             for 103 frames of 455x256); see `swapaqa.data.frame_store`.
-        video_reader: of video files, `decord` or `opencv`; they may disagree about the last frame of a file.
+        video_reader: of video files: `pyav`, `decord` or `opencv`; see `swapaqa.data.video`.
+        accept_incomplete: read video files that were cut off or have a hole, by the frames that can be decoded.
         skip_unreadable: decode everything once before training and leave out, with a warning, what is missing or
             cannot be read.
     """
@@ -74,7 +76,8 @@ class VideoData(AugmentedData):
     val_fraction: float
     skip_unreadable: bool
     cache: Kind = "none"
-    video_reader: Reader = "decord"
+    video_reader: Reader = "pyav"
+    accept_incomplete: bool = False
     items: dict[str, list[Item]] = field(init=False, default_factory=dict)
     skipped: list[str] = field(init=False, default_factory=list)
 
@@ -117,6 +120,10 @@ class VideoData(AugmentedData):
 
     def window(self, record: Record, media: Path) -> Window:  # noqa: ARG002  others look at the file
         """Which frames of the file are the record's window: from its first one on."""
+        return Window(0)
+
+    def window_of_unlisted(self, media: Path) -> Window:  # noqa: ARG002  others look at the file
+        """The window of a video that no list has, as a video of this data set that is cut already would be read."""
         return Window(0)
 
     @property
@@ -172,15 +179,40 @@ class VideoData(AugmentedData):
         train, val = self._cut(self.read_split("train"))
         records = {"train": train} | ({"val": val} if val else {})
         records |= {split: self.read_split(split) for split in self.test_splits}
-        size = (self.geometry.height, self.geometry.width)
-        store = FrameStore(self.cache, size, self.video_reader, self.geometry.resize)
-        self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
+        self.open_reader([record for chosen in records.values() for record in chosen])
         for split, chosen in records.items():
             self.items[split] = self._items(chosen)
         files = (self.boxes.find(item.box_files) for items in self.items.values() for item in items)
         warn_of_changed(path for path in files if path is not None)
         self.bank = self._open_bank() if self.voters else None
-        store.fill([self.reader.want(item) for items in self.items.values() for item in items])
+        self.reader.store.fill([self.reader.want(item) for items in self.items.values() for item in items])
+
+    @property
+    def decoding(self) -> Decoding:
+        """How video files are read, by whatever looks at them."""
+        return Decoding(self.video_reader, self.accept_incomplete)
+
+    def open_reader(self, records: Sequence[Record]) -> None:
+        """Make `reader`, and the index of each video file of `records` that has none yet."""
+        size = (self.geometry.height, self.geometry.width)
+        store = FrameStore(self.cache, size, *self.decoding, self.geometry.resize)
+        self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
+        index_files(media for media in map(self._media_or_none, records) if media is not None and media.is_file())
+
+    def record_of(self, media: Path) -> Record | None:
+        """The record whose file or folder this is; None where the lists are not there or name none or several."""
+        try:
+            records = [record for split in ("train", *self.test_splits) for record in self.read_split(split)]
+        except InputError:
+            return None
+        found = [r for r in records if (own := self._media_or_none(r)) is not None and own.resolve() == media.resolve()]
+        return found[0] if len(found) == 1 else None
+
+    def _media_or_none(self, record: Record) -> Path | None:
+        try:
+            return self.media(record)
+        except InputError:  # said by `item`
+            return None
 
     def _open_bank(self) -> ExemplarBank:
         train = [item.record for item in self.items["train"]]
@@ -214,6 +246,8 @@ class VideoData(AugmentedData):
         """The record with its files, its window and its label. InputError naming the file that is missing."""
         files, media = self.box_files(record), self.media(record)
         self.boxes.find(files)
+        if media.is_file():
+            frame_count(media, self.accept_incomplete)  # an incomplete one is refused before anything starts
         window = self.window(record, media)
         return Item(record, media, window, files, self.label(record), self.actions.index(record.action))
 

@@ -86,9 +86,8 @@ class SampleReader:
         if self.boxes.frame == "input":  # already on the grid of what the network sees
             size = (self.geometry.crop, self.geometry.crop)
         span = item.window.indices(self.frames, 0)
-        return self.boxes.read(
-            BoxRequest(item.box_files, size, indices, item.media, span, partial(frame_count, item.media))
-        )
+        total = partial(frame_count, item.media, self.store.accept_incomplete)
+        return self.boxes.read(BoxRequest(item.box_files, size, indices, item.media, span, total, self.store.decoding))
 
 
 class TrainingVideos(Dataset[Sample]):

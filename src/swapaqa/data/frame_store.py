@@ -28,12 +28,13 @@ from rich.progress import track
 
 from swapaqa.data.cache import cache_root
 from swapaqa.data.geometry import Resize, resize_frame
-from swapaqa.data.video import Frames, LazyFrames, Reader, decode, read_frames
+from swapaqa.data.video import Decoding, Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
 
 Kind = Literal["none", "packed", "bytes"]
+VERSION = 2  # raised whenever the same source gives other frames, so that no old file is served
 JPEG_QUALITY = 95
 SUFFIX = {"packed": ".zip", "bytes": ".npy"}
 SHAPE_NAME = "source_shape"  # entry of a packed file: height and width of the source frames
@@ -55,12 +56,21 @@ class Want(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameStore:
-    """Reads frames through the cache folder. `size` (H, W), `resize`: how frames are resized before they are kept."""
+    """Reads frames through the cache folder. `size` (H, W), `resize`: how frames are resized before they are kept.
+
+    `reader` and `accept_incomplete` as in `swapaqa.data.video`.
+    """
 
     kind: Kind
     size: tuple[int, int]
-    reader: Reader = "decord"
+    reader: Reader = "pyav"
+    accept_incomplete: bool = False
     resize: Resize = "antialias"
+
+    @property
+    def decoding(self) -> Decoding:
+        """How video files are read."""
+        return Decoding(self.reader, self.accept_incomplete)
 
     @cached_property
     def folder(self) -> Path:
@@ -75,7 +85,7 @@ class FrameStore:
             InputError: as `read_frames`.
         """
         if self.kind == "none":
-            lazy = decode(want.media, indices, self.reader)
+            lazy = decode(want.media, indices, *self.decoding)
             return Stored(lazy, lazy.size)
         path = self.path(want)
         if not path.exists():
@@ -85,13 +95,13 @@ class FrameStore:
 
     def path(self, want: Want) -> Path:
         """The file of a video in the store."""
-        source = (str(want.media.resolve()), _state(want.media), want.indices)
-        made_from = (*source, self.size, self.resize, self.kind, self.reader)
+        source = (VERSION, str(want.media.resolve()), _state(want.media), want.indices)
+        made_from = (*source, self.size, self.resize, self.kind, *self.decoding)
         return self.folder / f"{hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]}{SUFFIX[self.kind]}"
 
     def write(self, want: Want) -> None:
         """Decode and resize the wanted frames of one video and keep them."""
-        frames = read_frames(want.media, want.indices, self.reader)
+        frames = read_frames(want.media, want.indices, *self.decoding)
         resized = [resize_frame(frame, self.size, self.resize) for frame in frames]
         self.folder.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=self.folder, prefix="unfinished-", delete=False) as file:

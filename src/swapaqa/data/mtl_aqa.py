@@ -329,6 +329,9 @@ class MTLAQA(VideoData):
             )
         return Window(start)
 
+    def window_of_unlisted(self, media: Path) -> Window:  # noqa: ARG002
+        return Window(-min(self.shift_range[0], 0))
+
     def _frames_of(self, folder: Path) -> int:
         if folder not in self._counted:
             self._counted[folder] = count_frames(folder)

@@ -31,7 +31,7 @@ from swapaqa.data.mot import looks_like_polygons
 from swapaqa.data.motion import find_first_box
 from swapaqa.data.shots import follow_shots, shot_starts
 from swapaqa.data.tracker import Method, Tracked, make_tracker, track_boxes
-from swapaqa.data.video import read_frames
+from swapaqa.data.video import BY_DEFAULT, Decoding, read_frames
 from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -90,9 +90,9 @@ class TrackerBoxes:
         window = request.span or request.frames
         span = range(min(window), max(window) + 1)
         drawn = self._drawn(request)
-        path = self.cached(request.media, span, drawn)
+        path = self.cached(request.media, span, drawn, request.decoding)
         if not path.is_file():
-            self._track(request.media, span, drawn, path)
+            self._track(request.media, span, drawn, path, request.decoding)
         seen = (path, path.stat().st_mtime_ns)
         if seen not in _looked_at and is_changed(path):
             log.warning(CHANGED, path)
@@ -111,16 +111,17 @@ class TrackerBoxes:
         boxes_of(rows, request.frames, "error", 0)  # refuses two athletes
         return {row.frame: np.array(row.box) for row in sorted(rows, key=lambda row: row.frame)}
 
-    def cached(self, media: Path, span: range, drawn: Drawn) -> Path:
+    def cached(self, media: Path, span: range, drawn: Drawn, decoding: Decoding = BY_DEFAULT) -> Path:
         """Where the boxes of a video are kept: by the file's identity and all that decides about them."""
         given = [(frame, *box.round(2).tolist()) for frame, box in drawn.items()]
         weights = [_identity(Path(weight).expanduser()) for weight in self.weights]
-        settings = (VERSION, _identity(media), span[0], span[-1], given, self.first_box, self.method, weights)
-        key = hashlib.sha256(repr((*settings, self.lost_below, self.max_lost)).encode()).hexdigest()[:12]
+        source = (VERSION, _identity(media), *decoding, span[0], span[-1], given, self.first_box)
+        settings = (self.method, weights, self.lost_below, self.max_lost)
+        key = hashlib.sha256(repr((*source, *settings)).encode()).hexdigest()[:12]
         return cache_root() / "boxes" / f"{media.parent.name}-{media.stem}-{self.method}-{key}.txt"
 
-    def _track(self, media: Path, span: range, drawn: Drawn, path: Path) -> None:
-        frames = read_frames(media, span)
+    def _track(self, media: Path, span: range, drawn: Drawn, path: Path, decoding: Decoding) -> None:
+        frames = read_frames(media, span, *decoding)
         starts = shot_starts(frames)
 
         def follow(shot: slice) -> Tracked:

@@ -1,8 +1,13 @@
-"""Decoding: a video file or a folder of images to the bytes of the frames asked for.
+"""Frames of a video file or of a folder of images: how many there are, and those asked for. The only door to pixels.
 
-decord reads video files, OpenCV reads images and what decord cannot open (GIF). A reader is opened in the process
-that uses it and closed before the function returns: decord's readers cannot be shared between processes. A file can
-open, announce its frames and fail at a later one, so what was read is compared with what was asked for.
+Whatever counts, checks, trains, scores or draws comes through here, with the reader that `data.video_reader` names:
+
+    pyav      FFmpeg, default: seeks, and proves every frame by the file's index (`swapaqa.data.pyav_reader`)
+    decord, opencv    decode from the start, where they are right (`swapaqa.data.sequential_readers`); else pyav does
+
+A frame's number is its place among the frames that a player shows: those hidden by an edit list have none, pictures are
+turned as the file says. A file's index is made once, by decoding it from the start (`swapaqa.data.video_index`). A file
+is opened in the process that uses it and closed when the last frame is read.
 """
 
 import os
@@ -11,21 +16,35 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import cv2
-import decord
 import numpy as np
 
+from swapaqa.data.pyav_reader import read_pyav
+from swapaqa.data.sequential_readers import read_in_order, suits
+from swapaqa.data.video_index import VideoIndex, index_of
 from swapaqa.errors import InputError
 
-VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".gif")
+VIDEO_SUFFIXES = (
+    ".avi", ".mp4", ".mkv", ".mov", ".webm", ".gif", ".m4v", ".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts", ".wmv",
+    ".asf", ".flv", ".3gp", ".ogv", ".mxf", ".dv",
+)  # fmt: skip
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
-Reader = Literal["decord", "opencv"]
+Reader = Literal["pyav", "decord", "opencv"]
+
+
+class Decoding(NamedTuple):
+    """How a data set's video files are read, to be handed on as `read_frames(media, indices, *decoding)`."""
+
+    reader: Reader = "pyav"
+    accept_incomplete: bool = False  # files that were cut off or have a hole, by the frames that can be decoded
+
+
+BY_DEFAULT = Decoding()
 
 cv2.setNumThreads(0)  # loader workers are the parallelism; threads inside them fight for the same cores
-decord.logging.set_level(decord.logging.FATAL)
 
 
 def find_media(folder: Path, names: Sequence[str]) -> Path:
@@ -75,36 +94,63 @@ class LazyFrames:
         return self.first.shape[0], self.first.shape[1]
 
 
-def read_frames(media: Path, indices: Sequence[int], reader: Reader = "decord") -> np.ndarray:
+def read_frames(
+    media: Path, indices: Sequence[int], reader: Reader = "pyav", accept_incomplete: bool = False
+) -> np.ndarray:
     """Decode frames `indices` (zero-based, ascending) of `media`: (T, H, W, 3) uint8, RGB.
 
     Raises:
-        InputError: the video is shorter than asked for, cannot be opened or fails while decoding.
+        InputError: the video is shorter than asked for, cannot be opened, fails while decoding or is incomplete.
     """
-    return np.stack(list(decode(media, indices, reader)))
+    return np.stack(list(decode(media, indices, reader, accept_incomplete)))
 
 
-def decode(media: Path, indices: Sequence[int], reader: Reader = "decord") -> LazyFrames:
-    """As `read_frames`, one frame after the other and to be looked at once.
-
-    `reader` is for video files. OpenCV decodes from the start of the file, so a window late in a long one costs more.
-    """
+def decode(media: Path, indices: Sequence[int], reader: Reader = "pyav", accept_incomplete: bool = False) -> LazyFrames:
+    """As `read_frames`, one frame after the other and to be looked at once."""
     if media.is_dir():
-        frames = _read_images(media, indices)
-    elif reader == "opencv" or media.suffix.lower() == ".gif":
-        frames = _read_opencv(media, indices)
+        return LazyFrames(len(indices), _read_images(media, indices))
+    return LazyFrames(len(indices), _read_video(media, indices, reader, accept_incomplete))
+
+
+def _read_video(media: Path, indices: Sequence[int], reader: Reader, accept_incomplete: bool) -> Iterator[np.ndarray]:
+    index = _complete(media, accept_incomplete)
+    _check_length(media, len(index), indices)
+    if reader != "pyav" and suits(media, reader):
+        return read_in_order(media, indices, reader)
+    return read_pyav(media, index, indices)
+
+
+def frame_count(media: Path, accept_incomplete: bool = False) -> int:
+    """The number of frames of `media`, the same whichever reader is asked for them.
+
+    Raises:
+        InputError: not a video, or an incomplete one.
+    """
+    return len(_images(media)) if media.is_dir() else len(_complete(media, accept_incomplete))
+
+
+def _complete(media: Path, accept_incomplete: bool) -> VideoIndex:
+    index = index_of(media)
+    problem = "" if accept_incomplete else incomplete(media)
+    if problem:
+        raise InputError(problem)
+    return index
+
+
+def incomplete(media: Path) -> str:
+    """What is missing in a video file, as an error line with both numbers; empty where nothing is known to be."""
+    index = None if media.is_dir() else index_of(media)
+    if index is None or not index.incomplete:
+        return ""
+    if index.announced > len(index):
+        found = f"announces {index.announced} frames, of which {len(index)} can be decoded"
     else:
-        frames = iter(_read_decord(media, indices))
-    return LazyFrames(len(indices), frames)
-
-
-def frame_count(media: Path) -> int:
-    """The number of frames that `media` announces; for GIF files they are counted."""
-    if media.is_dir():
-        return len(_images(media))
-    if media.suffix.lower() == ".gif":
-        return _count_opencv(media)
-    return len(_open_decord(media))
+        found = f"is damaged after {len(index)} frames"
+    return (
+        f"{media}: {found}{f' ({index.fault})' if index.fault else ''}: it was cut off or has a hole; download or "
+        "convert it again, or go on with the frames that are there: data.accept_incomplete=true (or without the video: "
+        "data.skip_unreadable=true)"
+    )
 
 
 def _images(folder: Path) -> list[Path]:
@@ -134,52 +180,6 @@ def _read_images(folder: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
                 f"has {size[1]}x{size[0]}; all images of a video need one size"
             )
         yield frame
-
-
-def _open_decord(media: Path) -> decord.VideoReader:
-    try:
-        return decord.VideoReader(str(media), num_threads=1)
-    except (decord.DECORDError, RuntimeError) as error:
-        raise InputError(f"{media}: cannot be opened as a video; download or convert it again") from error
-
-
-def _read_decord(media: Path, indices: Sequence[int]) -> np.ndarray:
-    reader = _open_decord(media)
-    _check_length(media, len(reader), indices)
-    try:
-        return reader.get_batch(list(indices)).asnumpy()
-    except (decord.DECORDError, RuntimeError) as error:
-        raise InputError(
-            f"{media}: opens and announces {len(reader)} frames, but fails while decoding frames "
-            f"{indices[0]} to {indices[-1]}: the file is damaged; download or convert it again, "
-            "or set data.skip_unreadable=true to train without it"
-        ) from error
-
-
-def _read_opencv(media: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    """OpenCV stops in silence where a file is damaged or ends: every frame that was asked for must have come."""
-    capture, wanted = cv2.VideoCapture(str(media)), list(indices)
-    if not capture.isOpened():
-        raise InputError(f"{media}: cannot be opened as a video; download or convert it again")
-    try:
-        for index in range(wanted[-1] + 1):
-            if not capture.grab():
-                _check_length(media, index, indices)
-            while wanted and wanted[0] == index:
-                yield cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB)
-                del wanted[0]
-    finally:
-        capture.release()
-
-
-def _count_opencv(media: Path) -> int:
-    capture, frames = cv2.VideoCapture(str(media)), 0
-    while capture.grab():
-        frames += 1
-    capture.release()
-    if not frames:
-        raise InputError(f"{media}: cannot be opened as a video; download or convert it again")
-    return frames
 
 
 def _check_length(media: Path, frames: int, indices: Sequence[int]) -> None:

@@ -269,11 +269,14 @@ class Videos(VideoData):
 
     def window(self, record: Record, media: Path) -> Window:
         assert isinstance(record, Clip)
-        frames = frame_count(media)
+        frames = frame_count(media, self.accept_incomplete)
         first, last = record.first_frame or 1, record.last_frame or frames
         if not first <= last <= frames:
             raise InputError(f"{record.place}: frames {first} to {last} are asked for, and {media} has {frames}")
         return Window(first - 1, last)
+
+    def window_of_unlisted(self, media: Path) -> Window:
+        return Window(0, frame_count(media, self.accept_incomplete))
 
     def box_files(self, record: Record) -> list[Path]:
         assert isinstance(record, Clip)

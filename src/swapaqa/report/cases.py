@@ -17,7 +17,6 @@ from torch import Tensor
 
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dataset import SampleReader
 from swapaqa.errors import InputError
 from swapaqa.report.arms import Member, find_arms
 from swapaqa.report.drawing import Drawing
@@ -151,8 +150,8 @@ def read_strips(run: Run, video_ids: Sequence[str], open_data: OpenData) -> list
             raise InputError(f"data.root={data.root}: the test list there has no {video_id}")
     others = [video_id for video_id in records if video_id not in video_ids]
     shown = [*video_ids, *(others[:1] if len(video_ids) == 1 else [])]
-    reader = SampleReader(data.frames, data.geometry, data.boxes)
-    samples = [reader.read(data.item(records[name]), 0, data.geometry.centre()) for name in shown]
+    data.open_reader([records[name] for name in shown])
+    samples = [data.reader.read(data.item(records[name]), 0, data.geometry.centre()) for name in shown]
     video = torch.stack([sample.video for sample in samples]).movedim(-1, 1)  # (B, 3, T, H, W)
     boxes = torch.stack([sample.boxes for sample in samples])
     plan = data.augment.draw(len(video), keyed_generator(0, "cases"))

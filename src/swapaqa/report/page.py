@@ -300,8 +300,8 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     ]
 
 
-def version_words(versions: Mapping[str, str]) -> str | None:
-    return ", ".join(f"{name} {version}" for name, version in versions.items()) or None
+def version_words(versions: Mapping[str, str | None]) -> str | None:
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if version) or None
 
 
 def several(values: Iterable[str | None]) -> str:

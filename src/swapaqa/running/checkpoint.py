@@ -11,9 +11,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dataset import SampleReader
 from swapaqa.data.exemplars import ExemplarBank
-from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.models import published
@@ -152,10 +150,9 @@ def prepare(data: VideoData, exemplars: Encoded | None) -> None:
     if data.voters and exemplars is None:
         data.setup()
         return
-    size = (data.geometry.height, data.geometry.width)
-    store = FrameStore(data.cache, size, data.video_reader, data.geometry.resize)
-    data.reader = SampleReader(data.frames, data.geometry, data.boxes, store, data.shift_range)
-    data.items = {split: [data.item(record) for record in data.read_split(split)] for split in data.test_splits}
+    records = {split: data.read_split(split) for split in data.test_splits}
+    data.open_reader([record for chosen in records.values() for record in chosen])
+    data.items = {split: [data.item(record) for record in chosen] for split, chosen in records.items()}
     data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None
 
 

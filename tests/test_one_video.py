@@ -1,0 +1,119 @@
+"""`src.evaluate video=`: one video has the score that the evaluation of its data set gives it."""
+
+import csv
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from swapaqa.data.geometry import Window
+from tests.numbered import write
+
+Run = Callable[..., "CompletedProcess[str]"]
+VIDEOS = 12
+TINY = [
+    "backbone=tiny", "trainer=demo", "data.frames=16", "data.batch_size=4", "data.workers=0", "trainer.max_epochs=3",
+    "trainer.check_val_every_n_epoch=3", "logger=csv",
+    *(f"data.geometry.{side}=64" for side in ("height", "width", "crop")),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def own_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos of different numbers, of which each 16 first frames are others than 16 spread ones."""
+    root = tmp_path_factory.mktemp("own")
+    lines = ["video,score,split,first_frame"]
+    for number in range(VIDEOS):
+        write(root / f"v{number}.mp4", "mpeg4", range(20 * number, 20 * number + 50 + number))
+        lines.append(f"v{number},{number * 1.5},{'test' if number % 3 == 0 else 'train'},{'' if number % 2 else 11}")
+    (root / "videos.csv").write_text("\n".join(lines))
+    return root
+
+
+def score(done: "CompletedProcess[str]") -> float:
+    found = re.search(r": (-?\d+\.\d\d) points", done.stdout)
+    assert found, done.stdout + done.stderr
+    return float(found.group(1))
+
+
+def predicted(run: Path) -> dict[str, float]:
+    with open(run / "predictions_test.csv", newline="") as lines:
+        return {row["video_id"]: float(row["last"]) for row in csv.DictReader(lines)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "method",
+    [
+        ["core", "model.voters=2"],
+        ["core", "model.voters=2", "model.store_exemplars=true"],
+        ["dae", "model.learning_rate=0.02"],
+    ],
+)
+@pytest.mark.parametrize("data", ["videos", "demo"])
+def test_both_ways_to_score_a_video_agree(
+    data: str,
+    method: list[str],
+    own_videos: Path,
+    train_inside: Run,
+    recipe_inside: Run,
+    small_demo: list[str],
+    tmp_path: Path,
+    demo_cache: Path,
+) -> None:
+    words = [f"model={method[0]}", *method[1:], f"data={data}", *TINY]
+    words += [f"data.root={own_videos}"] if data == "videos" else small_demo[:3]
+    trained = train_inside(tmp_path, *words)
+    assert trained.returncode == 0, trained.stderr
+    run = tmp_path / "run"
+    expected = predicted(run)
+    assert len({round(value, 2) for value in expected.values()}) > 2
+    folder = own_videos if data == "videos" else demo_folder(demo_cache, 24)
+    checkpoint = f"checkpoint={run / 'checkpoints' / 'last.ckpt'}"
+    for video_id, value in list(expected.items())[:3]:
+        media = folder / f"{video_id}.mp4" if data == "videos" else folder / "diving-out" / f"{video_id[-3:]}.avi"
+        done = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={media}")
+        assert score(done) == pytest.approx(value, abs=0.006)
+    if data == "videos":
+        elsewhere = shutil.copy(own_videos / "v3.mp4", tmp_path / "v3.mp4")  # the whole of it, in no list
+        done = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={elsewhere}")
+        assert score(done) == pytest.approx(expected["v3"], abs=0.006)
+    if data == "videos" and method[0] == "dae":  # whose answers differ enough after three epochs
+        first = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={elsewhere}", "spread=false")
+        assert abs(score(first) - score(done)) > 0.005
+
+
+def demo_folder(cache: Path, videos: int) -> Path:
+    """The demo data of so many videos in a cache that other tests share."""
+    return next(path for path in cache.glob("demo-*") if len(list((path / "diving-out").glob("*.avi"))) == videos)
+
+
+def test_the_window_is_that_of_the_training_unless_another_is_named(own_videos: Path, evaluate_module: Any) -> None:
+    media = own_videos / "v0.mp4"  # 50 frames
+    data = SimpleNamespace(accept_incomplete=False)
+    for first_frame, spread, own, expected in (
+        (None, "trained", Window(10, 50), Window(10, 50)),
+        (None, "trained", Window(3), Window(3)),
+        (5, "trained", Window(0, 50), Window(4, 50)),
+        (5, "trained", Window(3), Window(4)),
+        (None, False, Window(0, 50), Window(0)),
+        (None, True, Window(0), Window(0, 50)),
+    ):
+        cfg = SimpleNamespace(first_frame=first_frame, spread=spread)
+        assert evaluate_module.given_window(cfg, data, media, own) == expected
+    for first_frame, spread in ((0, "trained"), ("x", True), (None, "wide")):
+        cfg = SimpleNamespace(first_frame=first_frame, spread=spread)
+        with pytest.raises(evaluate_module.InputError, match=r"first_frame=|spread="):
+            evaluate_module.given_window(cfg, data, media, Window(0))
+
+
+@pytest.fixture
+def evaluate_module() -> Any:
+    from src import evaluate
+
+    return evaluate
