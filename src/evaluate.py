@@ -47,7 +47,16 @@ from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
 from swapaqa.result import Recorder, device_name, git_commit, write_json, write_result
-from swapaqa.running.checkpoint import NO_BOXES, as_trained, boxes_of, build, prepare, read_checkpoint, stored_bank
+from swapaqa.running.checkpoint import (
+    NO_BOXES,
+    as_trained,
+    boxes_of,
+    build,
+    make,
+    prepare,
+    read_checkpoint,
+    stored_bank,
+)
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.training import more_memory
 
@@ -63,7 +72,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.baseline is not None:
         show_baseline(cfg)
         return
-    checkpoint, given = read_checkpoint(cfg.checkpoint), HydraConfig.get().overrides.task
+    checkpoint, given = read_checkpoint(cfg.checkpoint, cfg.trust), HydraConfig.get().overrides.task
     if cfg.probe is not None:
         ask_probe(cfg, checkpoint[CONFIG_KEY], given)
     cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
@@ -71,7 +80,7 @@ def main(cfg: DictConfig) -> None:
     refuse_half_on_cpu(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
-    data: VideoData = hydra.utils.instantiate(cfg.data)
+    data: VideoData = make(cfg.data, cfg.checkpoint)
     if cfg.video is not None:
         show_score(cfg.video, score_video(cfg, model, data))
         return
@@ -161,7 +170,7 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, trained
     `trained`: the name of the run that the checkpoint is of.
     """
     prepare(data, model.exemplars)
-    layouts = lay_out(data, hydra.utils.instantiate(cfg.boxes), float(cfg.probe_ratio), cfg.probe_backgrounds)
+    layouts = lay_out(data, make(cfg.boxes, cfg.checkpoint), float(cfg.probe_ratio), cfg.probe_backgrounds)
     trainer = make_trainer(cfg, folder, [])
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.validate(model, datamodule=data, verbose=False)

@@ -23,10 +23,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import SchemaError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import LINE, one_line
 from swapaqa.running import processes, resolvers
 from swapaqa.running.interruption import NO_ROOM
 
@@ -104,7 +107,7 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
 def fail(message: str, status: int = 2) -> None:
     """Print `error: ...` and leave with a status, 2 for a user's error."""
     # An error of a loader process arrives with that process's traceback in front of the message.
-    message = message.rsplit("InputError: ", 1)[-1].strip()
+    message = one_line(message.rsplit("InputError: ", 1)[-1], LINE)
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {message}", markup=False)
     sys.exit(status)
 
@@ -149,7 +152,7 @@ def check(cfg: DictConfig) -> None:
         raise InputError(" ".join(str(error).split())) from error
     assert isinstance(tree, dict)
     _check_top(tree)
-    _check_node(tree, "")
+    check_objects(tree)
 
 
 def _check_top(tree: dict) -> None:
@@ -163,15 +166,16 @@ def _check_top(tree: dict) -> None:
         raise InputError(f"seed={tree['seed']}: a whole number from 0 on is needed")
 
 
-def _check_node(node: Any, path: str) -> None:
+def check_objects(node: Any, path: str = "") -> None:
+    """Compare every `_target_` in and below a node with its signature; InputError as `check`."""
     if isinstance(node, list):
         for position, value in enumerate(node):
-            _check_node(value, f"{path}[{position}]")
+            check_objects(value, f"{path}[{position}]")
     elif isinstance(node, dict):
         if "_target_" in node:
             _check_target(node, path)
         for key, value in node.items():
-            _check_node(value, f"{path}.{key}" if path else str(key))
+            check_objects(value, f"{path}.{key}" if path else str(key))
 
 
 def _check_target(node: dict, path: str) -> None:
@@ -198,10 +202,12 @@ def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
     hints = typing.get_type_hints(source)
     for key in sorted(given):
         value = node[key]
-        if isinstance(value, dict) or key not in hints:
+        if (isinstance(value, dict) and "_target_" in value) or key not in hints:
             continue  # an object of its own, checked by itself
         try:
             TypeAdapter(hints[key], config=ANY_CLASS).validate_python(value, strict=True)
+        except (SchemaError, PydanticUserError) as error:  # of a class or a protocol
+            raise InputError(f"{path}.{key}={value}: an object with a _target_ is needed") from error
         except ValidationError as error:
             problem = error.errors()[0]
             raise InputError(

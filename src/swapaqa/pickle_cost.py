@@ -7,7 +7,7 @@ nothing in it were shared. Whatever is hashed, copied or written out costs at mo
 import io
 import pickle
 import pickletools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +29,16 @@ class _Value:
 MARK = _Value(0)
 
 
-def check_cost(content: bytes, start: int = 0) -> int:
+def check_cost(content: bytes, start: int = 0, refused: Callable[[str], bool] | None = None) -> int:
     """Refuse a pickle that costs much more than its size; returns where it ends.
 
     Args:
         content: what holds the pickle.
         start: where it begins.
+        refused: whether a name, `module name`, may not be in it.
 
     Raises:
-        UnpicklingError: too costly, or it changes a function or class of its reader.
+        UnpicklingError: too costly, it names what is refused, or it changes a function or class of its reader.
         ValueError, LookupError, EOFError: no whole pickle.
     """
     stack: list[_Value] = []
@@ -57,6 +58,8 @@ def check_cost(content: bytes, start: int = 0) -> int:
             stack.append(memo[argument])
         elif name == "DUP":
             stack.append(stack[-1])
+        elif name == "GLOBAL" and refused is not None and refused(argument):
+            raise pickle.UnpicklingError(f"it names {argument.replace(' ', '.')}")
         elif not opcode.stack_before and opcode.stack_after and name != "MARK":  # the most frequent: a constant
             stack.append(_Value(_size(argument), name in NAMED))
         else:
@@ -113,26 +116,29 @@ def _size(argument: Any) -> int:
     return 1 + (argument.bit_length() // 8 if isinstance(argument, int) else 0)
 
 
-def check_tree(value: Any, most: int) -> None:
+def check_tree(value: Any, most: int, check_leaf: Callable[[Any], None] | None = None) -> None:
     """Refuse nested lists, tuples, sets and dictionaries that have too many elements, levels, or contain themselves.
 
     Args:
         value: as a file held it; what is in it twice counts twice, as for everybody who walks through it.
         most: elements.
+        check_leaf: called with whatever else is in it, and raises where that is wrong.
 
     Raises:
         ValueError: saying which.
     """
-    if _elements(value, DEEPEST, {}) > most:
+    if _elements(value, DEEPEST, {}, check_leaf) > most:
         raise ValueError("a few values that stand for a giant one")
 
 
-def _elements(value: Any, levels: int, known: dict[int, int]) -> int:
+def _elements(value: Any, levels: int, known: dict[int, int], check_leaf: Callable[[Any], None] | None) -> int:
     if not isinstance(value, dict | list | tuple | set | frozenset):
+        if check_leaf is not None:
+            check_leaf(value)
         return 1
     if id(value) not in known:
         if not levels:
             raise ValueError(f"values within values, over {DEEPEST} levels or without end")
         parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_elements(part, levels - 1, known) for part in parts)
+        known[id(value)] = 1 + sum(_elements(part, levels - 1, known, check_leaf) for part in parts)
     return known[id(value)]

@@ -184,7 +184,8 @@ def _judges(path: Path, key: Key, judges: list[float]) -> tuple[float, ...]:
         judges[judges.index(45.0)] = 4.5
         log.info("%s: record %s has a judge's score of 45.0, corrected to 4.5", path, key)
     if not all(0 <= judge <= 10 for judge in judges):
-        raise InputError(f"{path}: record {key} has judges' scores {shown(judges)}; expected are 0 to 10; correct the file")
+        scores = shown(judges)
+        raise InputError(f"{path}: record {key} has judges' scores {scores}; expected are 0 to 10; correct the file")
     return tuple(judges)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from swapaqa.errors import InputError
+from swapaqa.tensor_file import load_tensors
 
 # From our (hassony2's) key to piergiaj's.
 PIERGIAJ_NAMES = (
@@ -53,11 +54,11 @@ def _piergiaj_name(key: str) -> str:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The file's tensors by key, without the wrappings of a training script or of DataParallel."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name an I3D checkpoint") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a PyTorch file of plain tensors; name an I3D checkpoint") from error
+        content = load_tensors(path)
+    except InputError as error:
+        raise InputError(f"{error}; name an I3D checkpoint") from error
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{path}: not a PyTorch file of plain tensors, {error}; name an I3D checkpoint") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):

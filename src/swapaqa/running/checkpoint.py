@@ -3,10 +3,11 @@
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
-import torch
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.data.datamodule import VideoData
@@ -15,8 +16,11 @@ from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import LINE, one_line, reason
 from swapaqa.models.scorer import CONFIG_KEY, Encoded, Scorer
 from swapaqa.running.precision import precision_here
+from swapaqa.running.registry import admit
+from swapaqa.tensor_file import load_tensors
 
 TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
@@ -26,23 +30,42 @@ GONE_FROM_BACKBONE = ("channels_last", "compile")  # keys that once were, and ch
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
-def read_checkpoint(path: str | None) -> dict[str, Any]:
+def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[str, Any]:
     """The content of a checkpoint that training wrote. Only tensors and plain values are admitted.
 
+    Its configuration names classes that are registered in their places (`swapaqa.running.registry`), or are of the
+    packages in `trust`.
+
     Raises:
-        InputError: no such file, or not one of ours.
+        InputError: no such file, not one of ours, or one that names anything else.
     """
     if path is None:
         raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"checkpoint={path}: cannot be read ({error.strerror})") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"checkpoint={path}: not a checkpoint; name one that src.train wrote") from error
+        content = load_tensors(Path(path))
+    except InputError as error:
+        raise InputError(f"checkpoint={error}") from error
+    except pickle.UnpicklingError as error:
+        raise InputError(f"checkpoint={path}: not a checkpoint: {error}; name one that src.train wrote") from error
     if not isinstance(content, dict) or not content.get(CONFIG_KEY):
         raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
+    packages = [trust] if isinstance(trust, str) else list(trust)
+    content[CONFIG_KEY] = admit(content[CONFIG_KEY], f"checkpoint={path}", packages)
+    _refuse_incomplete(content, f"checkpoint={path}")
     return content
+
+
+def _refuse_incomplete(content: Mapping[str, Any], source: str) -> None:
+    """InputError where something is missing or of another kind that every checkpoint of ours has."""
+    trained = content[CONFIG_KEY]
+    missing = [key for key in (*TRAINED_WITH, "data", "aug", "trainer") if key not in trained]
+    of_data = trained.get("data") if isinstance(trained.get("data"), dict) else {}
+    objects = [trained.get(key) for key in ("model", "backbone", "aug", "data")] + [of_data.get("boxes")]
+    if missing or not all(isinstance(one, dict) and "_target_" in one for one in objects):
+        words = f"{', '.join(missing)} missing" if missing else "model, backbone, aug, data and boxes name no class"
+        raise InputError(f"{source}: its configuration is not that of a run ({words}); name one that src.train wrote")
+    if not isinstance(content.get("epoch"), int) or not isinstance(content.get("state_dict"), dict):
+        raise InputError(f"{source}: has no epoch or no weights; name one that src.train wrote")
 
 
 def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
@@ -106,15 +129,26 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     """The model of the checkpoint, ready to score."""
     models = logging.getLogger("swapaqa.models")
     models.setLevel(logging.ERROR)  # that it starts from nothing is not so
-    model: Scorer = hydra.utils.instantiate(cfg.model)
+    model: Scorer = make(cfg.model, cfg.checkpoint)
     models.setLevel(logging.NOTSET)
     try:
         model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        problem = " ".join(str(error).split())
+        model.on_load_checkpoint(checkpoint)
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        problem = one_line(str(error), LINE)
         raise InputError(f"checkpoint={cfg.checkpoint}: weights of another model: {problem}") from error
-    model.on_load_checkpoint(checkpoint)
     return model.eval()
+
+
+def make(node: Any, path: str) -> Any:
+    """What a part of a checkpoint's configuration describes. InputError where its values describe nothing."""
+    try:
+        return hydra.utils.instantiate(node)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from error
+        why = reason(error.__cause__ or error)
+        raise InputError(f"checkpoint={path}: its configuration describes no {node._target_} ({why})") from error
 
 
 def prepare(data: VideoData, exemplars: Encoded | None) -> None:
