@@ -4,6 +4,7 @@ Every reader of such a file opens it here, or has it looked at here before a lib
 """
 
 import json
+import math
 import reprlib
 import stat
 from collections.abc import Callable
@@ -75,7 +76,7 @@ def read_json(path: Path, remedy: str) -> Any:
     Raises:
         InputError: not JSON, or nested too deeply to be any file of ours.
     """
-    return _parsed(path, "JSON", remedy, lambda text: json.loads(text, parse_constant=_no_number))
+    return _parsed(path, "JSON", remedy, lambda text: json.loads(text, parse_constant=_no_number, parse_float=_finite))
 
 
 def read_yaml(path: Path, remedy: str) -> Any:
@@ -103,6 +104,11 @@ def _parsed(path: Path, form: str, remedy: str, parse: Callable[[str], Any]) -> 
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name}, which JSON does not have")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_number(digits)
 
 
 def unreadable(wanted: str, content: bytes, error: BaseException) -> str:

@@ -16,6 +16,7 @@ DEEPEST = 64  # levels of values within values; annotations have four
 CHANGES = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}  # opcodes whose first operand stays
 PUTS, GETS = {"PUT", "BINPUT", "LONG_BINPUT"}, {"GET", "BINGET", "LONG_BINGET"}
 NAMED = {"GLOBAL", "STACK_GLOBAL"}
+OPCODES = {opcode.code.encode("latin1"): opcode for opcode in pickletools.opcodes}
 
 
 @dataclass(eq=False, slots=True)
@@ -72,7 +73,7 @@ def check_cost(content: bytes, start: int = 0, refused: Callable[[str], bool] | 
 def _opcodes(file: io.BytesIO) -> Iterator[tuple[Any, Any]]:
     """As `pickletools.genops`, which takes the strings of Python 2 for ASCII and fails."""
     while code := file.read(1):
-        opcode = pickletools.code2op[code.decode("latin1")]
+        opcode = OPCODES[code]
         if opcode.name == "STRING":
             yield opcode, file.readline()
         else:

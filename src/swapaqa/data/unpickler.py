@@ -90,7 +90,7 @@ def _text(*arguments: str | bytes) -> str:
     """Not of any value: `str` writes out whatever it is given."""
     if not all(isinstance(argument, str | bytes) for argument in arguments):
         raise pickle.UnpicklingError("a string of another value")
-    return str(*arguments)  # type: ignore[arg-type]
+    return str(*arguments)
 
 
 def _bytes(*arguments: Any) -> bytes:

@@ -46,6 +46,7 @@ class State(Enum):
     FAILED = "failed"
     UNFINISHED = "unfinished"
     NOT_STARTED = "not started"
+    DAMAGED = "damaged"  # of a report, which reads the files
 
 
 def state(folder: Path) -> State:
