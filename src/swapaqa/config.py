@@ -6,8 +6,10 @@ have the annotated type.
 """
 
 import difflib
+import errno
 import functools
 import inspect
+import io
 import os
 import signal
 import sys
@@ -28,8 +30,8 @@ from pydantic_core import SchemaError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from swapaqa.errors import InputError
-from swapaqa.foreign_file import LINE, one_line
+from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.foreign_file import reason
 from swapaqa.running import processes, resolvers
 from swapaqa.running.interruption import NO_ROOM
 
@@ -40,6 +42,7 @@ TOP_LEVEL = (
 SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn")
 CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
 resolvers.register()
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols
 
@@ -53,6 +56,7 @@ def run_recipe(main: Callable[[], None]) -> None:
         if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
             main()
         return
+    write_any_text()
     processes.ignore_allocation()
     os.environ |= {"HYDRA_FULL_ERROR": "1", SHORT_ERRORS: "1"}  # Hydra's own short form would hide the error from us
     try:
@@ -69,11 +73,21 @@ def run_recipe(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C", 128 + signal.SIGINT)
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in (*NO_ROOM, *NO_PLACE):
             raise
+        if error.errno in NO_PLACE:
+            remedy = "name a folder of your own with hydra.run.dir=, hydra.sweep.dir=, --out or SWAPAQA_CACHE"
+            fail(f"{error.filename or 'a file'}: cannot be written or read ({reason(error)}); {remedy}")
         fail(f"{error.filename or 'a file'}: no space left on the disk; free some and give the command again")
     except MisconfigurationException as error:  # an accelerator that is not there, options that exclude each other
         fail(f"trainer: {' '.join(str(error).split())}")
+
+
+def write_any_text() -> None:
+    """Let a terminal or a log that knows ASCII only have a question mark for what it does not know."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def in_sweep(arguments: Sequence[str]) -> bool:
@@ -106,9 +120,8 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
 
 def fail(message: str, status: int = 2) -> None:
     """Print `error: ...` and leave with a status, 2 for a user's error."""
-    # An error of a loader process arrives with that process's traceback in front of the message.
-    message = one_line(message.rsplit("InputError: ", 1)[-1], LINE)
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {message}", markup=False)
+    line = f"error: {one_line(message, LINE)}"
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
     sys.exit(status)
 
 

@@ -13,12 +13,10 @@ from typing import Any
 
 import yaml
 
-from swapaqa.errors import InputError
+from swapaqa.errors import InputError, one_line
 
 MIB = 2**20
 MOST = 256 * MIB  # bytes of an annotation, a run's result, a settings file: the largest in circulation has one
-SHOWN = 200  # characters of a value or a reason in a message
-LINE = 2000  # characters of a whole message
 HEAD = 1024
 GIT_LFS = b"version https://git-lfs.github.com/spec/"
 WEB_PAGE = (b"<!doctype html", b"<html", b"<head", b"<script")
@@ -138,13 +136,6 @@ def reason(error: BaseException) -> str:
     """Why something failed, in a few words: the system's, or the error's own."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return one_line(words) or type(error).__name__
-
-
-def one_line(text: str, most: int = SHOWN) -> str:
-    """Text of a stranger for a terminal: one line of at most `most` characters, without what moves the cursor."""
-    words = " ".join(text[: 4 * most].split())
-    shown = "".join(sign if sign.isprintable() else "?" for sign in words)
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def shown(value: object) -> str:

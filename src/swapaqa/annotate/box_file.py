@@ -18,6 +18,7 @@ from swapaqa.data.box_tracks import BoxRow
 from swapaqa.data.darklabel import parse_darklabel
 from swapaqa.data.darklabel_format import KEYFRAMES
 from swapaqa.data.tracker import WEIGHTS
+from swapaqa.spreadsheet import guarded, unguarded
 
 LEDGER = "boxes_ledger.csv"
 HAND = "hand"
@@ -93,7 +94,7 @@ class Ledger:
             with open(self.path, newline="", encoding="utf-8") as lines:
                 for row in csv.reader(lines):
                     if len(row) == len(Entry._fields):
-                        self.entries[row[0], row[1]] = row[2]
+                        self.entries[unguarded(row[0]), row[1]] = row[2]
 
     def add(self, path: Path, digest: str, by: str) -> None:
         """Remember that the content `digest` of `path` is `by`."""
@@ -101,7 +102,7 @@ class Ledger:
         self.entries[entry.file, digest] = by
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(entry)
+            csv.writer(file).writerow(entry._replace(file=guarded(entry.file)))
 
     def state(self, path: Path) -> State:
         """What is known of the file as it is now."""

@@ -4,10 +4,12 @@ Every reader of a format gives `BoxRow`s; what happens to them is the same for a
 between its boxes, hold the nearest outside, and scale where the annotated frames had another size.
 """
 
+import csv
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -17,7 +19,9 @@ import numpy as np
 
 from swapaqa.data.box_source import BoxRequest
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_bytes, unreadable
 
+LAST_FRAME = 10**8  # 40 days of video
 Several = Literal["error", "union"]
 MAKE_BOXES = (  # what those do who have none
     "make boxes for the whole data set with `python -m src.boxes make data=... source=tracker` (docs/boxes.md), or "
@@ -78,13 +82,22 @@ def parse_xml(path: Path) -> ElementTree.Element:
     Entities can only be declared in a DOCTYPE, and no annotation tool writes one: without it nothing is ever expanded
     or fetched.
     """
-    text = path.read_bytes()
+    text = read_bytes(path)
     if b"<!DOCTYPE" in text.replace(b"\0", b""):  # whatever the encoding
         raise InputError(f"{path}: declares a DOCTYPE, which annotation files do not need; delete that line")
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"{path}: is not readable XML ({error}); export it again") from error
+        raise InputError(f"{path}: {unreadable('XML', text, error)}; export it again") from error
+
+
+@contextmanager
+def errors_of_a_table(path: Path) -> Iterator[None]:
+    """Turn what Python's CSV reader says of a file that is no table (an endless field) into an InputError."""
+    try:
+        yield
+    except csv.Error as error:
+        raise InputError(f"{path}: not a readable table ({error}); export it again") from error
 
 
 @dataclass(frozen=True)
@@ -147,7 +160,7 @@ class BoxFiles(ABC):
 
 def existing(paths: Sequence[Path]) -> Path | None:
     """The first of `paths` that exists."""
-    return next((path for path in paths if path.exists()), None)
+    return next((path for path in paths if path.is_file() or path.is_dir()), None)  # not a pipe
 
 
 def choose_rows(rows: Sequence[BoxRow], ids: Sequence[int | str], labels: Sequence[str], path: Path) -> list[BoxRow]:
@@ -187,6 +200,8 @@ def boxes_of(rows: Sequence[BoxRow], frames: Sequence[int], several: Several, fr
 def _by_object(rows: Sequence[BoxRow], several: Several, frame_start: int) -> dict[str, dict[int, BoxRow]]:
     objects: dict[str, dict[int, BoxRow]] = {}
     for row in rows:
+        if row.frame > LAST_FRAME:
+            raise InputError(f"{row.place}: frame {row.frame}, which no video has; correct it")
         if row.frame < frame_start:
             raise InputError(
                 f"{row.place}: frame {row.frame}, but boxes.frame_start={frame_start}; correct one of them"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from swapaqa.data.box_tracks import BoxFile, BoxFiles, BoxRow, checked_box, parse_xml
+from swapaqa.data.box_tracks import BoxFile, BoxFiles, BoxRow, checked_box, errors_of_a_table, parse_xml
 from swapaqa.errors import InputError
 
 
@@ -71,7 +71,7 @@ def read_mot(path: Path) -> BoxFile:
         InputError: naming the file and line.
     """
     rows = []
-    with open(path, newline="", encoding="utf-8-sig", errors="replace") as lines:
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as lines, errors_of_a_table(path):
         for number, row in enumerate(csv.reader(lines, skipinitialspace=True), 1):
             if row:
                 found = _mot_row(row, f"{path}, line {number}")

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from swapaqa.data.box_tracks import BoxFile, BoxFiles, BoxRow, boxes_of, choose_rows, parse_xml
+from swapaqa.data.box_tracks import BoxFile, BoxFiles, BoxRow, boxes_of, choose_rows, errors_of_a_table, parse_xml
 from swapaqa.data.darklabel_format import (
     COORDINATES,
     FRAMES,
@@ -77,7 +77,7 @@ def _image_files(folder: Path, form: DarkLabelFormat) -> list[Path]:
 def _parse_text_file(path: Path, form: DarkLabelFormat, size: tuple[int, int] | None) -> list[BoxRow]:
     own_frame = None if form.gt_merged else path.stem
     rows = []
-    with open(path, newline="", encoding="utf-8-sig", errors="replace") as lines:
+    with open(path, newline="", encoding="utf-8-sig", errors="replace") as lines, errors_of_a_table(path):
         for number, row in enumerate(_split(lines, form), 1):
             if any(value.strip() for value in row):
                 place = f"{path}, line {number}"

@@ -14,12 +14,13 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
 from swapaqa.data.box_tracks import BoxRow, checked_box, frame_number
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import MIB, parse_yaml, read_bytes, shown, unreadable
 
 AXES = (("x1", "x2", "cx", "w"), ("y1", "y2", "cy", "h"))
 COORDINATES = [prefix + name for prefix in ("", "n") for axis in AXES for name in axis]
@@ -60,29 +61,41 @@ def check_format(form: DarkLabelFormat) -> None:
 @cache  # asked for every video
 def read_formats(path: Path) -> dict[int, DarkLabelFormat]:
     """The formats of a `darklabel.yml` by number. InputError for a file that is none."""
-    text = re.sub(r"\A\ufeff?%YAML.*\n", "", path.read_text(encoding="utf-8", errors="replace"))  # OpenCV's spelling
+    content = read_bytes(path, MIB)
+    text = re.sub(r"\A\ufeff?%YAML.*\n", "", content.decode("utf-8", errors="replace"))  # OpenCV's spelling
     try:
-        settings = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not DarkLabel's settings file ({' '.join(str(error).split())})") from error
-    found = {key: value for key, value in (settings or {}).items() if re.fullmatch(r"format\d+", str(key))}
+        settings = parse_yaml(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        why = unreadable("YAML", content, error)
+        raise InputError(f"{path}: is not DarkLabel's settings file: {why}; take it from DarkLabel's folder") from error
+    settings = settings if isinstance(settings, dict) else {}
+    found = {key: value for key, value in settings.items() if re.fullmatch(r"format\d{1,4}", str(key))}
     if not found:
         raise InputError(f"{path}: has no format0, format1, ...; it is not DarkLabel's settings file")
     return {int(key.removeprefix("format")): _format(settings, value, f"{path}, {key}") for key, value in found.items()}
 
 
-def _format(settings: dict, own: dict, place: str) -> DarkLabelFormat:
+def _format(settings: dict, own: Any, place: str) -> DarkLabelFormat:
+    if not isinstance(own, dict):
+        raise InputError(f"{place}: is {shown(own)} and no format; correct it")
     merged = {"gt_file_ext": "xml", "gt_merged": 0, "delimiter": ",", "classes_set": None} | settings | own
     if "data_fmt" not in own:
         raise InputError(f"{place}: has no data_fmt; correct it")
     if merged["gt_file_ext"] not in ("txt", "csv", "xml"):
-        raise InputError(f"{place}: gt_file_ext {merged['gt_file_ext']} is not txt, csv or xml; correct it")
+        raise InputError(f"{place}: gt_file_ext {shown(merged['gt_file_ext'])} is not txt, csv or xml; correct it")
+    named = merged["classes_set"]
+    classes = settings.get(named, []) if isinstance(named, str) else []
+    for key, value in (("data_fmt", own["data_fmt"]), (f"classes_set {shown(named)}", classes)):
+        if not isinstance(value, list) or not all(isinstance(part, str | int | float) for part in value):
+            raise InputError(f"{place}: {key} is {shown(value)} and no list of names; correct it")
+    if not isinstance(merged["delimiter"], str) or len(merged["delimiter"]) != 1:
+        raise InputError(f"{place}: delimiter {shown(merged['delimiter'])} is not one character; correct it")
     form = DarkLabelFormat(
         data_fmt=tuple(str(name) for name in own["data_fmt"]),
         gt_file_ext=merged["gt_file_ext"],
         gt_merged=bool(merged["gt_merged"]),
         delimiter=merged["delimiter"],
-        classes=tuple(settings.get(merged["classes_set"], ())),
+        classes=tuple(str(name) for name in classes),
     )
     check_format(form)
     return form

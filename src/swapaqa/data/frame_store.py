@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from swapaqa.data.cache import cache_root
+from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.video import Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
 
@@ -114,7 +114,7 @@ class FrameStore:
         missing = [want for want in dict.fromkeys(wants) if not self.path(want).exists()]
         if not missing:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self._announce(missing)
         with ThreadPoolExecutor() as pool:  # decoding and JPEG release the interpreter's lock
             written = pool.map(self.write, missing)

@@ -18,7 +18,7 @@ import numpy as np
 
 from swapaqa.data.box_source import BoxRequest
 from swapaqa.data.box_tracks import MAKE_BOXES, existing, interpolate_keyframes
-from swapaqa.data.cache import cache_root
+from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.darklabel import read_darklabel
 from swapaqa.data.motion import find_first_box
 from swapaqa.data.tracker import Method, Tracked, make_tracker, track_boxes
@@ -119,7 +119,7 @@ def write_track(path: Path, tracked: Tracked, found: np.ndarray, span: range, la
     sizes = tracked.boxes[:, 2:] - tracked.boxes[:, :2] + 1
     rows = zip(span, tracked.boxes[:, :2], sizes, found, strict=True)
     lines = [f"{t},0,{x:.2f},{y:.2f},{w:.2f},{h:.2f},{label}\n" for t, (x, y), (w, h), kept in rows if kept]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, unfinished = mkstemp(prefix="unfinished-", dir=path.parent, text=True)
     with os.fdopen(handle, "w") as file:
         file.writelines(lines)

@@ -18,6 +18,7 @@ import decord
 import numpy as np
 
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import check_regular
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".gif")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -89,6 +90,8 @@ def decode(media: Path, indices: Sequence[int], reader: Reader = "decord") -> La
 
     `reader` is for video files. OpenCV decodes from the start of the file, so a window late in a long one costs more.
     """
+    if not media.is_dir():
+        check_regular(media)
     if media.is_dir():
         frames = _read_images(media, indices)
     elif reader == "opencv" or media.suffix.lower() == ".gif":
@@ -102,6 +105,7 @@ def frame_count(media: Path) -> int:
     """The number of frames that `media` announces; for GIF files they are counted."""
     if media.is_dir():
         return len(_images(media))
+    check_regular(media)
     if media.suffix.lower() == ".gif":
         return _count_opencv(media)
     return len(_open_decord(media))
@@ -115,7 +119,11 @@ def _images(folder: Path) -> list[Path]:
 @lru_cache(maxsize=32)
 def _image_names(folder: Path, changed: int) -> list[str]:  # noqa: ARG001  a folder that changed is listed again
     """Listed once: a competition of MTL-AQA is one folder of up to 290,000 images, asked for by every dive."""
-    names = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
+    entries = [entry for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
+    for entry in entries:
+        if not entry.is_file():  # known from the listing: no further look at the disk
+            check_regular(folder / entry.name)
+    names = [entry.name for entry in entries]
     return sorted(names, key=lambda name: [int(w) if w.isdecimal() else w for w in re.split(r"(\d+)", name)])
 
 

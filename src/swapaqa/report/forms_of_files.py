@@ -12,7 +12,7 @@ from typing import (
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from swapaqa.foreign_file import one_line
+from swapaqa.errors import one_line
 
 Pair = tuple[float, float]
 Scores = dict[str, float | None]

@@ -15,8 +15,8 @@ from swapaqa.data.dataset import SampleReader
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Record
-from swapaqa.errors import InputError
-from swapaqa.foreign_file import LINE, one_line, reason
+from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.foreign_file import reason
 from swapaqa.models.scorer import CONFIG_KEY, Encoded, Scorer
 from swapaqa.running.precision import precision_here
 from swapaqa.running.registry import admit

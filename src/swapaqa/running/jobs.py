@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from swapaqa.errors import InputError
-from swapaqa.foreign_file import LINE, one_line, parse_yaml, read_bytes, read_json, reason
+from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.foreign_file import parse_yaml, read_bytes, read_json, reason
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.interruption import STOPPED, stop_request
 from swapaqa.whole_file import write_whole
@@ -219,8 +219,7 @@ def recorded(folder: Path) -> Iterator[None]:
             raise SystemExit(STOPPED) from error
         cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
         line = str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_failure(folder, " ".join(line.rsplit("InputError: ", 1)[-1].split()), traceback.format_exc())
+        write_failure(folder, one_line(line, LINE), traceback.format_exc())
         raise
 
 
@@ -229,9 +228,10 @@ def write_failure(folder: Path, line: str, details: str = "") -> None:
     if state(folder) is State.DONE:
         return
     try:
-        with open(folder / FAILURE_FILE, "x") as file:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / FAILURE_FILE, "x", encoding="utf-8", errors="replace") as file:
             file.write(f"{line}\n\n{details}")
-    except OSError:  # it is there, or there is no room for it
+    except OSError:  # it is there, or there is no room for it, or the folder cannot be written
         return
 
 
