@@ -97,7 +97,10 @@ def _format(settings: dict, own: Any, place: str) -> DarkLabelFormat:
         delimiter=merged["delimiter"],
         classes=tuple(str(name) for name in classes),
     )
-    check_format(form)
+    try:
+        check_format(form)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
     return form
 
 

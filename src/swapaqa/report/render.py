@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$",
     "[": "{[}", "*": "{*}",  # both mean something behind the end of a row
-    "-": "{-}", "`": r"\`{}", "\"": "{''}",  # of several signs one would be made
+    "`": r"\`{}", '"': "{''}",  # with their neighbours they would make another sign
 }  # fmt: skip
 MARKDOWN = str.maketrans({"|": r"\|", "*": r"\*", "<": "&lt;", "\n": " ", "\r": " "})
 
@@ -156,7 +157,8 @@ def _latex_head(name: str, width: int, aligned: str) -> str:
 def latex_text(text: str) -> str:
     """Escaped; a character that LaTeX does not know without a package becomes a question mark."""
     known = (LATEX.get(sign, sign) for sign in text)
-    return "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in known)
+    plain = "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in known)
+    return re.sub(r"-(?=-)", "-{}", plain)  # two would be a dash
 
 
 FORMATS: dict[str, tuple[str, Callable[[Table], str]]] = {
