@@ -17,7 +17,8 @@ class InputError(Exception):
 
 
 def one_line(text: str, most: int = SHOWN) -> str:
-    """Text of a stranger for a terminal: one line of at most `most` characters, without what moves the cursor."""
-    words = " ".join(text[: 4 * most].split())
+    """Text of a stranger for a terminal: one line, without what moves the cursor; a longer one loses its middle."""
+    kept = text if len(text) <= 4 * most else text[: 2 * most] + text[-2 * most :]
+    words = " ".join(kept.split())
     shown = "".join(sign if sign.isprintable() else "?" for sign in words)
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    return shown if len(shown) <= most else f"{shown[: most // 2]}…{shown[most // 2 + 1 - most :]}"

@@ -17,6 +17,8 @@ from swapaqa.errors import InputError, one_line
 
 MIB = 2**20
 MOST = 256 * MIB  # bytes of an annotation, a run's result, a settings file: the largest in circulation has one
+MOST_YAML = MIB  # whose reader is slow
+DEEPEST = 64  # levels of values within values
 HEAD = 1024
 GIT_LFS = b"version https://git-lfs.github.com/spec/"
 WEB_PAGE = (b"<!doctype html", b"<html", b"<head", b"<script")
@@ -74,7 +76,9 @@ def read_json(path: Path, remedy: str) -> Any:
     Raises:
         InputError: not JSON, or nested too deeply to be any file of ours.
     """
-    return _parsed(path, "JSON", remedy, lambda text: json.loads(text, parse_constant=_no_number, parse_float=_finite))
+    return _parsed(
+        path, MOST, "JSON", remedy, lambda text: json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    )
 
 
 def read_yaml(path: Path, remedy: str) -> Any:
@@ -82,18 +86,23 @@ def read_yaml(path: Path, remedy: str) -> Any:
 
     Aliases are refused because nothing writes them here, and a few lines of them are a billion values.
     """
-    return _parsed(path, "YAML", remedy, parse_yaml)
+    return _parsed(path, MOST_YAML, "YAML", remedy, parse_yaml)
 
 
 def parse_yaml(text: str) -> Any:
-    """Plain values. YAMLError for anything else, and for aliases."""
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-        raise yaml.YAMLError("aliases (*name), which such a file does not need")
+    """Plain values. YAMLError for anything else, for aliases, and for values within values without end."""
+    levels = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if levels > DEEPEST:
+            raise yaml.YAMLError(f"values within values, over {DEEPEST} levels")
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name), which such a file does not need")
     return yaml.safe_load(text)
 
 
-def _parsed(path: Path, form: str, remedy: str, parse: Callable[[str], Any]) -> Any:
-    content = read_bytes(path)
+def _parsed(path: Path, most: int, form: str, remedy: str, parse: Callable[[str], Any]) -> Any:
+    content = read_bytes(path, most)
     try:
         return parse(content.decode("utf-8-sig"))
     except (ValueError, RecursionError, yaml.YAMLError) as error:

@@ -1,4 +1,4 @@
-"""Malformed files from a valid one, as (name, content) and by a seed: what disks, downloads and strangers make of it."""
+"""Malformed files from a valid one, as (name, content) and by a seed: what disks, downloads and strangers make."""
 
 import json
 import random
@@ -18,7 +18,8 @@ IMPOSTORS = {
     "no encoding": bytes(range(256)),
 }
 ODD_VALUES: list[Any] = [
-    None, True, 0, -1, 10**30, 1e308, "", "x", "${oc.env:HOME}", "\x1b[31m", [], [[]], {}, {"_target_": "os.system"}, "a" * 5000,
+    None, True, 0, -1, 10**30, 1e308, "", "x", "${oc.env:HOME}", "\x1b[31m", "a" * 5000, [], [[]], {},
+    {"_target_": "os.system"},
 ]  # fmt: skip
 
 

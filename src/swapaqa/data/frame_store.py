@@ -28,6 +28,7 @@ from rich.progress import track
 from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.video import Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import reason
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,10 @@ class FrameStore:
         if not path.exists():
             self.write(want)
         positions = np.searchsorted(want.indices, indices)
-        return self._read_packed(path, positions) if self.kind == "packed" else self._read_bytes(path, positions)
+        try:
+            return self._read_packed(path, positions) if self.kind == "packed" else self._read_bytes(path, positions)
+        except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: damaged ({reason(error)}); delete it, and it is made again") from error
 
     def path(self, want: Want) -> Path:
         """The file of a video in the store."""

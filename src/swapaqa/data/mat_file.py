@@ -53,14 +53,13 @@ def read_matrices(content: bytes, most: int) -> dict[str, np.ndarray | None]:
 def _elements(content: bytes, position: int, order: str, padded: bool = True) -> Iterator[Element]:
     while position < len(content):
         kind, size = struct.unpack_from(f"{order}II", content, position)
-        first = position + TAG
+        first, end = position + TAG, position + TAG + size + (-size % TAG if padded else 0)
         if kind >> 16:  # a small element: size and kind in one word, and four bytes behind it
-            kind, size, first = kind & 0xFFFF, kind >> 16, position + TAG // 2
-        if size > len(content) - first or (first < position + TAG and size > TAG // 2):
+            kind, size, first, end = kind & 0xFFFF, kind >> 16, position + TAG // 2, position + TAG
+        if first + size > min(end, len(content)):
             raise ValueError(f"cut off: {size} bytes are announced at {first} and {len(content) - first} are there")
         yield Element(kind, content[first : first + size])
-        end = first + size
-        position = max(position + TAG, end + (-size % TAG if padded else 0))
+        position = end
 
 
 def _inflated(content: bytes, most: int) -> bytes:

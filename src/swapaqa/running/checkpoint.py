@@ -19,7 +19,7 @@ from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.foreign_file import reason
 from swapaqa.models.scorer import CONFIG_KEY, Encoded, Scorer
 from swapaqa.running.precision import precision_here
-from swapaqa.running.registry import admit
+from swapaqa.running.registry import PRECISION, admit
 from swapaqa.tensor_file import load_tensors
 
 TRAINED_WITH = ("model", "backbone", "schedule", "seed")
@@ -61,8 +61,13 @@ def _refuse_incomplete(content: Mapping[str, Any], source: str) -> None:
     missing = [key for key in (*TRAINED_WITH, "data", "aug", "trainer") if key not in trained]
     of_data = trained.get("data") if isinstance(trained.get("data"), dict) else {}
     objects = [trained.get(key) for key in ("model", "backbone", "aug", "data")] + [of_data.get("boxes")]
+    if isinstance(trained.get("model"), dict) and "encoder" in trained["model"]:
+        objects.append(trained["model"]["encoder"])
+    if PRECISION not in trained.get("trainer", {}):
+        missing.append(f"trainer.{PRECISION}")
     if missing or not all(isinstance(one, dict) and "_target_" in one for one in objects):
-        words = f"{', '.join(missing)} missing" if missing else "model, backbone, aug, data and boxes name no class"
+        no_object = "one of model, model.encoder, backbone, aug, data and data.boxes is no object"
+        words = f"{', '.join(missing)} missing" if missing else no_object
         raise InputError(f"{source}: its configuration is not that of a run ({words}); name one that src.train wrote")
     if not isinstance(content.get("epoch"), int) or not isinstance(content.get("state_dict"), dict):
         raise InputError(f"{source}: has no epoch or no weights; name one that src.train wrote")

@@ -19,7 +19,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.errors import LINE, InputError, one_line
-from swapaqa.foreign_file import parse_yaml, read_bytes, read_json, reason
+from swapaqa.foreign_file import MOST_YAML, parse_yaml, read_bytes, read_json, reason
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.interruption import STOPPED, stop_request
 from swapaqa.whole_file import write_whole
@@ -101,7 +101,7 @@ def stored_identity(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        tree = parse_yaml(read_bytes(path).decode())
+        tree = parse_yaml(read_bytes(path, MOST_YAML).decode())
     except (ValueError, RecursionError, yaml.YAMLError):
         tree = None
     if not isinstance(tree, dict):

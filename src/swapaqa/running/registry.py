@@ -118,12 +118,12 @@ class _Reading:
             return [self.plain(value, f"{path}[{position}]", levels - 1) for position, value in enumerate(node)]
         if type(node) is not dict:
             return self.value(node, path)
+        if TARGET in node:
+            self.check_target(node[TARGET], path)
         for key in node:
             if type(key) is not str or (key.startswith("_") and key != TARGET):
                 where = path or "the top"
                 raise InputError(f"{self.source}: key {shown(key)} at {where}, which no file's configuration has")
-        if TARGET in node:
-            self.check_target(node[TARGET], path)
         return {key: self.plain(value, f"{path}.{key}" if path else key, levels - 1) for key, value in node.items()}
 
     def value(self, value: Any, path: str) -> Any:
