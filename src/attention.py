@@ -27,7 +27,7 @@ from rich.table import Table
 from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap, scale_boxes
-from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
+from swapaqa.config import TOP_LEVEL, check, check_objects, one_line_errors, run_recipe
 from swapaqa.console import open_console, quieten
 from swapaqa.data.boxes import BoxSource
 from swapaqa.data.datamodule import VideoData
@@ -50,6 +50,7 @@ from swapaqa.running.checkpoint import (
     as_trained,
     boxes_of,
     build,
+    make,
     prepare,
     protocol_of,
     read_checkpoint,
@@ -80,17 +81,20 @@ def main(cfg: DictConfig) -> None:
     quieten()
     given, folder = HydraConfig.get().overrides.task, Path(HydraConfig.get().runtime.output_dir)
     paths = [cfg.checkpoint, *([cfg.also] if cfg.also else [])]
-    contents = [with_configuration(path, read_checkpoint(path), cfg, given) for path in paths]
+    contents = [with_configuration(path, read_checkpoint(path, cfg.trust), cfg, given) for path in paths]
     for path, content in zip(paths, contents, strict=True):
         protocol_of(path, content)  # warns of what is under a wrong name
     trained = [content[CONFIG_KEY] for content in contents]
+    for one in trained:
+        check_objects({"aug": one["aug"], "boxes": one["data"]["boxes"]})
     cfg.boxes = choose_boxes(cfg, trained, given)
-    ratio = choose_ratio(cfg, trained)
-    titles = name_arms(trained)
+    swaps = [make(one["aug"], path) for one, path in zip(trained, paths, strict=True)]
+    ratio = choose_ratio(cfg, swaps)
+    titles = name_arms(swaps)
     arms = [open_arm(cfg, *one, given) for one in zip(paths, titles, contents, strict=True)]
     check_same_videos(arms)
     chosen = choose_videos(arms[0].data, cfg.videos)
-    boxes: BoxSource = hydra.utils.instantiate(cfg.boxes)
+    boxes: BoxSource = make(cfg.boxes, cfg.checkpoint)
     found = [look(arm, boxes, ratio, chosen) for arm in arms]
     pictures = [draw(key, titles, [kept[key] for _, kept in found], ratio, folder) for key in chosen]
     result = {
@@ -117,21 +121,19 @@ def choose_boxes(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: S
     return chosen
 
 
-def choose_ratio(cfg: DictConfig, trained: Sequence[Mapping[str, Any]]) -> float:
-    """`cfg.ratio`, or that of the first swap that a checkpoint was trained with, or that of the boxes."""
+def choose_ratio(cfg: DictConfig, swaps: Sequence[Any]) -> float:
+    """`cfg.ratio`, or that of the first swap among the augmentations of training, or that of the boxes."""
     if cfg.ratio is None:
-        swaps = [hydra.utils.instantiate(one["aug"]) for one in trained]
         return float(next((s.ratio for s in swaps if isinstance(s, ScaledBackgroundSwap)), cfg.boxes.ratio))
     if isinstance(cfg.ratio, bool) or not isinstance(cfg.ratio, int | float) or not 0 < cfg.ratio < math.inf:
         raise InputError(f"ratio={cfg.ratio}: a number above 0 is needed, such as 2.0")
     return float(cfg.ratio)
 
 
-def name_arms(trained: Sequence[Mapping[str, Any]]) -> list[str]:
+def name_arms(augments: Sequence[Any]) -> list[str]:
     """What tells the checkpoints apart: the augmentation they were trained with."""
     titles = []
-    for one in trained:
-        augment = hydra.utils.instantiate(one["aug"])
+    for augment in augments:
         if isinstance(augment, ScaledBackgroundSwap):
             titles.append(f"with the swap, ratio {augment.ratio:g}")
         else:
@@ -150,7 +152,7 @@ def open_arm(cfg: DictConfig, path: str, title: str, content: dict[str, Any], gi
     own = as_trained(own, content[CONFIG_KEY], given)
     check(OmegaConf.masked_copy(own, [key for key in own if key in TOP_LEVEL]))
     model = build(own, content).requires_grad_(False)  # no graph is kept of the layers before the one looked at
-    data: VideoData = hydra.utils.instantiate(own.data)
+    data: VideoData = make(own.data, path)
     prepare(data, model.exemplars)
     return Arm(title, path, content["epoch"], own.seed, model, data)
 

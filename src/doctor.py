@@ -29,7 +29,7 @@ from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Label, Record
 from swapaqa.data.video import frame_count, incomplete, read_frames
-from swapaqa.errors import InputError
+from swapaqa.errors import LINE, InputError, one_line
 
 REPORT_FILE = "doctor.json"
 SHOWN = 20  # problems on the screen; all are in the file
@@ -240,7 +240,9 @@ def show(counts: dict[str, int], problems: Sequence[Problem], verdict: bool, pat
     console.print(table)
     for problem in problems[:SHOWN]:
         word = "problem" if problem.blocks else "warning"
-        console.print(f"{word}, {problem.kind}: {problem.message}", markup=False, highlight=False, soft_wrap=True)
+        console.print(
+            f"{word}, {problem.kind}: {one_line(problem.message, LINE)}", markup=False, highlight=False, soft_wrap=True
+        )
     if len(problems) > SHOWN:
         console.print(f"and {len(problems) - SHOWN} more")
     console.print(f"{'can' if verdict else 'cannot'} train; everything is in {path}", soft_wrap=True)

@@ -52,6 +52,7 @@ from swapaqa.running.checkpoint import (
     as_trained,
     boxes_of,
     build,
+    make,
     prepare,
     protocol_of,
     read_checkpoint,
@@ -75,7 +76,7 @@ def main(cfg: DictConfig) -> None:
         show_baseline(cfg)
         return
     given = HydraConfig.get().overrides.task
-    checkpoint = with_configuration(cfg.checkpoint, read_checkpoint(cfg.checkpoint), cfg, given)
+    checkpoint = with_configuration(cfg.checkpoint, read_checkpoint(cfg.checkpoint, cfg.trust), cfg, given)
     protocol = protocol_of(cfg.checkpoint, checkpoint)
     if cfg.probe is not None:
         ask_probe(cfg, checkpoint[CONFIG_KEY], given)
@@ -84,7 +85,7 @@ def main(cfg: DictConfig) -> None:
     refuse_half_on_cpu(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
-    data: VideoData = hydra.utils.instantiate(cfg.data)
+    data: VideoData = make(cfg.data, cfg.checkpoint)
     if cfg.video is not None:
         show_score(cfg.video, score_video(cfg, model, data))
         return
@@ -179,7 +180,7 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protoco
     `protocol`: of the checkpoint; `trained`: the name of the run that it is of.
     """
     prepare(data, model.exemplars)
-    layouts = lay_out(data, hydra.utils.instantiate(cfg.boxes), float(cfg.probe_ratio), cfg.probe_backgrounds)
+    layouts = lay_out(data, make(cfg.boxes, cfg.checkpoint), float(cfg.probe_ratio), cfg.probe_backgrounds)
     trainer = make_trainer(cfg, folder, [])
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.validate(model, datamodule=data, verbose=False)

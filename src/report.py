@@ -10,6 +10,7 @@ figures and one page with everything into `<first path>/report`. `wandb` builds 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from swapaqa.config import run_recipe
+from swapaqa.config import check_objects, run_recipe
 from swapaqa.console import open_console
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import reason
 from swapaqa.report.captions import PROTOCOLS
 from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.page import write_page
@@ -29,22 +31,26 @@ from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS, print_table, write_tables
 from swapaqa.report.runs import holds_runs, read_sweeps
 from swapaqa.report.tables import build_tables
+from swapaqa.running.registry import admit
 from swapaqa.statistics import METRICS
 
 TERMINAL = "terminal"
 
 
-def show(paths: list[Path], out: Path | None, form: str, project: str | None) -> None:
+def show(paths: list[Path], out: Path | None, form: str, project: str | None, trust: Sequence[str]) -> None:
     """Print the tables of all runs below `paths` in one form, and write them in every form with the page.
 
-    `project`: of wandb, to log the figures there too, in the group of the first sweep.
+    `project`: of wandb, to log the figures there too, in the group of the first sweep. `trust`: see `open_data`.
     """
     probes = find_probes(paths)
     sweeps = read_sweeps([path for path in paths if holds_runs(path) or not find_probes([path])])
     tables, probed = build_tables(sweeps), probe_tables(probes)
     folder = out or paths[0] / "report"
     make_folder(folder)
-    written = [*write_tables([*tables, *probed], folder), *write_page(sweeps, tables, folder, open_data, probes)]
+    written = [
+        *write_tables([*tables, *probed], folder),
+        *write_page(sweeps, tables, folder, partial(open_data, trust=trust), probes),
+    ]
     console = open_console()
     for table in (*tables, *probed):
         if form == TERMINAL:
@@ -68,12 +74,18 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another with --out") from error
 
 
-def open_data(config: Mapping[str, Any]) -> VideoData:
-    """The data set of a run, from its configuration; InputError where it is not on this machine."""
+def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> VideoData:
+    """The data set of a run, from its configuration.
+
+    Raises:
+        InputError: it is not on this machine, or names a class that is neither registered nor of a package in `trust`.
+    """
+    tree = {"data": admit({"data": config.get("data")}, "result.json", trust)["data"]}
+    check_objects(tree)
     try:
-        return hydra.utils.instantiate(OmegaConf.create(dict(config))["data"])
+        return hydra.utils.instantiate(OmegaConf.create(tree)).data
     except InstantiationException as error:
-        raise InputError(" ".join(str(error.__cause__ or error).split())) from error
+        raise InputError(reason(error.__cause__ or error)) from error
 
 
 def dashboards(words: list[str]) -> None:
@@ -108,7 +120,8 @@ def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: report/ in the first path")
     parser.add_argument("--format", choices=(TERMINAL, *FORMATS), default=TERMINAL, help="of what is printed")
     parser.add_argument("--wandb", metavar="PROJECT", help="log the figures in this wandb project too")
-    parser.set_defaults(run=lambda given: show(given.paths, given.out, given.format, given.wandb))
+    parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="whose classes runs may name")
+    parser.set_defaults(run=lambda given: show(given.paths, given.out, given.format, given.wandb, given.trust))
 
 
 def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -19,7 +19,7 @@ from swapaqa.console import quieten
 from swapaqa.errors import InputError
 from swapaqa.running import processes
 from swapaqa.running.interruption import STOPPED
-from swapaqa.running.jobs import FAILURE_FILE, Start, State, claim, failure, recorded, state
+from swapaqa.running.jobs import FAILURE_FILE, Start, State, claim, failure, recorded, state, written
 from swapaqa.running.training import run_here
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
         return 0
     count = processes.wanted(cfg.trainer)
     if place is None and (in_sweep or count > 1):
-        status = processes.run_job(folder, count)
+        status = processes.run_job(folder, written(cfg), count)
         if status == STOPPED or (status and not in_sweep):
             sys.exit(status)
         return status

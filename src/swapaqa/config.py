@@ -6,8 +6,10 @@ have the annotated type.
 """
 
 import difflib
+import errno
 import functools
 import inspect
+import io
 import os
 import signal
 import sys
@@ -23,10 +25,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from pydantic_core import SchemaError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from swapaqa.errors import InputError
+from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.foreign_file import reason
 from swapaqa.running import orphans, processes, resolvers
 from swapaqa.running.interruption import NO_ROOM
 
@@ -37,6 +42,7 @@ TOP_LEVEL = (
 SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn")
 CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
 resolvers.register()
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols
 
@@ -52,6 +58,7 @@ def run_recipe(main: Callable[[], None]) -> None:
         if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
             main()
         return
+    write_any_text()
     processes.ignore_allocation()
     os.environ |= {"HYDRA_FULL_ERROR": "1", SHORT_ERRORS: "1"}  # Hydra's own short form would hide the error from us
     try:
@@ -68,11 +75,21 @@ def run_recipe(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C", 128 + signal.SIGINT)
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in (*NO_ROOM, *NO_PLACE):
             raise
+        if error.errno in NO_PLACE:
+            remedy = "name a folder of your own with hydra.run.dir=, hydra.sweep.dir=, --out or SWAPAQA_CACHE"
+            fail(f"{error.filename or 'a file'}: cannot be written or read ({reason(error)}); {remedy}")
         fail(f"{error.filename or 'a file'}: no space left on the disk; free some and give the command again")
     except MisconfigurationException as error:  # an accelerator that is not there, options that exclude each other
         fail(f"trainer: {' '.join(str(error).split())}")
+
+
+def write_any_text() -> None:
+    """Let a terminal or a log that knows ASCII only have a question mark for what it does not know."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def in_sweep(arguments: Sequence[str]) -> bool:
@@ -105,9 +122,8 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
 
 def fail(message: str, status: int = 2) -> None:
     """Print `error: ...` and leave with a status, 2 for a user's error."""
-    # An error of a loader process arrives with that process's traceback in front of the message.
-    message = message.rsplit("InputError: ", 1)[-1].strip()
-    Console(stderr=True, soft_wrap=True, highlight=False).print(f"error: {message}", markup=False)
+    line = f"error: {one_line(message, LINE)}"
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
     sys.exit(status)
 
 
@@ -151,7 +167,7 @@ def check(cfg: DictConfig) -> None:
         raise InputError(" ".join(str(error).split())) from error
     assert isinstance(tree, dict)
     _check_top(tree)
-    _check_node(tree, "")
+    check_objects(tree)
 
 
 def _check_top(tree: dict) -> None:
@@ -165,15 +181,16 @@ def _check_top(tree: dict) -> None:
         raise InputError(f"seed={tree['seed']}: a whole number from 0 on is needed")
 
 
-def _check_node(node: Any, path: str) -> None:
+def check_objects(node: Any, path: str = "") -> None:
+    """Compare every `_target_` in and below a node with its signature; InputError as `check`."""
     if isinstance(node, list):
         for position, value in enumerate(node):
-            _check_node(value, f"{path}[{position}]")
+            check_objects(value, f"{path}[{position}]")
     elif isinstance(node, dict):
         if "_target_" in node:
             _check_target(node, path)
         for key, value in node.items():
-            _check_node(value, f"{path}.{key}" if path else str(key))
+            check_objects(value, f"{path}.{key}" if path else str(key))
 
 
 def _check_target(node: dict, path: str) -> None:
@@ -200,10 +217,12 @@ def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
     hints = typing.get_type_hints(source)
     for key in sorted(given):
         value = node[key]
-        if isinstance(value, dict) or key not in hints:
+        if (isinstance(value, dict) and "_target_" in value) or key not in hints:
             continue  # an object of its own, checked by itself
         try:
             TypeAdapter(hints[key], config=ANY_CLASS).validate_python(value, strict=True)
+        except (SchemaError, PydanticUserError) as error:  # of a class or a protocol
+            raise InputError(f"{path}.{key}={value}: an object with a _target_ is needed") from error
         except ValidationError as error:
             problem = error.errors()[0]
             raise InputError(

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from swapaqa.spreadsheet import unguarded
+
 EPOCH_METRICS = ("spearman", "relative_l2_x100")
 AVERAGE = "average"  # over the actions: rho by Fisher's z, the others plainly
 SWEPT = "swept"
@@ -107,6 +109,6 @@ def _defined(numbers: Mapping[str, Any]) -> dict[str, float]:
 
 def prediction_table(path: Path) -> tuple[list[str], list[list[str | float]]]:
     """Columns and rows of a run's `predictions_<split>.csv`: video_id and action as text, the rest as numbers."""
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         columns, *rows = csv.reader(file)
-    return columns, [[*row[:2], *map(float, row[2:])] for row in rows]
+    return columns, [[*map(unguarded, row[:2]), *map(float, row[2:])] for row in rows]

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import torch
 
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import reason
 
+LOADER = "DataLoader worker"  # of torch, about a process that did not end by itself
 WORDS = ("out of memory", "can't allocate memory")  # of CUDA's libraries, and of the CPU's allocator
 
 
@@ -19,10 +21,15 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def explained(advice: str) -> Iterator[None]:
-    """Turn "out of memory" into an InputError: how much was asked for, and `advice`."""
+    """Turn "out of memory" into an InputError: how much was asked for, and `advice`; and a loader's killed process."""
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if LOADER in str(error):
+            raise InputError(
+                f"{reason(error)} The system ends a process so when memory runs out: lower data.workers, or see "
+                "what else is running"
+            ) from error
         if not is_out_of_memory(error):
             raise
         said = " ".join(str(error).split()).split(". ")

@@ -31,6 +31,7 @@ from swapaqa.metrics import (
     why_undefined,
 )
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
+from swapaqa.spreadsheet import guarded
 from swapaqa.whole_file import write_whole
 
 log = logging.getLogger(__name__)
@@ -273,16 +274,18 @@ class Recorder(Callback):
         index, _, true = next(iter(found.values())).tables[split]
         uncertain = {name: e.stds[split] for name, e in found.items() if e.calibration(split)}
         rows = {}
-        with open(folder / f"predictions_{split}.csv", "w", newline="") as table:
+        with open(folder / f"predictions_{split}.csv", "w", newline="", encoding="utf-8") as table:
             writer = csv.writer(table)
-            writer.writerow(["video_id", "action", "true", *found, *(f"{name}_std" for name in uncertain)])
+            writer.writerow(
+                ["video_id", "action", "true", *map(guarded, found), *(f"{name}_std" for name in uncertain)]
+            )
             for row, position in enumerate(index.tolist()):
                 record = self.records[split][position]
                 values = [float(evaluation.tables[split][1][row]) for evaluation in found.values()]
                 stds = [float(std[row]) for std in uncertain.values()]
                 rows[record.video_id] = [float(true[row]), *values]
                 numbers = [f"{true[row]:.4f}", *(f"{v:.6f}" for v in values + stds)]
-                writer.writerow([record.video_id, record.action, *numbers])
+                writer.writerow([guarded(record.video_id), guarded(record.action), *numbers])
         return rows
 
 

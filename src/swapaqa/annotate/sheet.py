@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swapaqa.annotate.examine import Examined
 from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE, Suspicion
+from swapaqa.spreadsheet import guarded, unguarded
 
 TABLE = "check.csv"
 COLUMNS = ("video", "split", "action", "severity", *LIMITS, "file", "problem")
@@ -45,8 +46,8 @@ def write_table(found: Sequence[Examined], path: Path) -> None:
         for video in sorted_by_severity(found):
             values = {suspicion.measure: f"{suspicion.value:.3f}" for suspicion in video.found}
             measures = [values.get(measure, "") for measure in LIMITS]
-            row = [video.video_id, video.split, video.action, f"{video.severity:.2f}", *measures]
-            writer.writerow([*row, video.state, video.problem])
+            row = [*map(guarded, (video.video_id, video.split, video.action)), f"{video.severity:.2f}", *measures]
+            writer.writerow([*row, video.state, guarded(video.problem)])
 
 
 def read_severities(path: Path) -> dict[str, float]:
@@ -54,7 +55,7 @@ def read_severities(path: Path) -> dict[str, float]:
     if not path.is_file():
         return {}
     with open(path, newline="", encoding="utf-8") as file:
-        return {row["video"]: float(row["severity"]) for row in csv.DictReader(file)}
+        return {unguarded(row["video"]): float(row["severity"]) for row in csv.DictReader(file)}
 
 
 def write_sheets(found: Sequence[Examined], folder: Path) -> list[Path]:

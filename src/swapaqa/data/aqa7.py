@@ -13,18 +13,20 @@ are the extremes over train and test together, as published by CoRe, TSA-Net and
 """
 
 import logging
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from swapaqa.data.datamodule import VideoData
+from swapaqa.data.mat_file import read_matrices
 from swapaqa.data.records import Label, Record, scaled_label
 from swapaqa.data.video import find_media
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import MIB, read_bytes, shown, unreadable
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ SCORE_RANGES: dict[str, tuple[float, float]] = {  # points; in the order of the 
     "sync_diving_3m": (46.2, 104.88),
     "sync_diving_10m": (49.8, 99.36),
 }
+MOST_BYTES = 64 * MIB  # of a list, which has 0.02
 TRAMPOLINE = 7  # the paper leaves it out "due to the lengthy video content"
 
 LAYOUT = (
@@ -81,19 +84,25 @@ def _find_list(root: Path, split: str) -> Path:
 
 
 def _read_list(path: Path, variable: str) -> np.ndarray:
+    raw = read_bytes(path, MOST_BYTES)
     try:
-        content = loadmat(path)
-    except (MatReadError, ValueError, NotImplementedError, OSError) as error:
-        raise InputError(f"{path}: not a readable MATLAB file; download it again ({error})") from error
+        content = read_matrices(raw, MOST_BYTES)
+    except (ValueError, struct.error, zlib.error) as error:
+        raise InputError(f"{path}: {unreadable('MATLAB file', raw, error)}; download it again") from error
     if variable not in content:
-        found = [name for name in content if not name.startswith("__")]
-        raise InputError(f"{path}: has no variable '{variable}' but {found}; it is not an AQA-7 split list")
+        raise InputError(
+            f"{path}: has no variable '{variable}' but {shown(list(content))}; it is not an AQA-7 split list"
+        )
     rows = content[variable]
+    if rows is None:
+        raise InputError(f"{path}: '{variable}' is no matrix of numbers; rows of class, index, score are expected")
     if rows.ndim != 2 or rows.shape[1] != 3 or len(rows) == 0 or rows.dtype.kind not in "iuf":
         raise InputError(
             f"{path}: '{variable}' is {rows.shape} {rows.dtype}; rows of numbers (class, index, score) are expected"
         )
     rows = rows.astype(np.float64)
+    if not np.isfinite(rows[:, :2]).all():
+        raise InputError(f"{path}: a class or index is no number; download it again")
     if (rows[:, 0] == TRAMPOLINE).any():
         raise InputError(
             f"{path}: has trampoline (class 7), which the paper leaves out for the length of its videos; "

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import check_regular, read_bytes
 
 LARGEST = 256 * 2**20  # bytes of a file, unpacked: a project of a thousand videos in CVAT's XML has about 60 MB
 MOST_MEMBERS = 200_000  # CVAT packs the images of a video beside its annotations
@@ -21,13 +22,10 @@ def read_content(path: Path, endings: Sequence[str]) -> bytes:
     Raises:
         InputError: no regular file, one beyond LARGEST, a damaged archive, no such member or several.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: is no file; name the annotation file itself")
     if path.suffix.lower() == ".zip":
+        check_regular(path)
         return _read_member(path, endings)
-    if path.stat().st_size > LARGEST:
-        raise InputError(f"{path}: is larger than {LARGEST // 2**20} MiB; export the boxes of one video alone")
-    return path.read_bytes()
+    return read_bytes(path, LARGEST)
 
 
 def format_of_archive(path: Path) -> str:

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 from swapaqa.data.tracker import WEIGHTS
 from swapaqa.errors import InputError
+from swapaqa.spreadsheet import guarded, unguarded
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def read_ledger(path: Path) -> Entries:
             with open(path, newline="", encoding="utf-8", errors="replace") as lines:
                 for row in csv.reader(lines):
                     if len(row) == len(Entry._fields):
-                        found.setdefault(row[0], {})[row[1]] = row[2]
+                        found.setdefault(unguarded(row[0]), {})[row[1]] = row[2]
         except csv.Error as error:
             raise InputError(f"{path}: is damaged ({error}); delete it: it only tells who wrote which boxes") from error
     return found
@@ -93,7 +94,7 @@ class Ledger:
         self.entries.setdefault(entry.file, {})[digest] = by
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(entry)
+            csv.writer(file).writerow(entry._replace(file=guarded(entry.file)))
 
     def note(self, path: Path, digest: str, by: str) -> None:
         """As `add`, but what is known of this content stays: an undo brings back what was a tracker's or accepted."""

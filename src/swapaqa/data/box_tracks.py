@@ -20,6 +20,7 @@ from swapaqa.data.box_frames import check_request
 from swapaqa.data.box_objects import Several, boxes_of, names
 from swapaqa.data.box_source import BoxRequest, BoxRow
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import unreadable
 
 FARTHEST = 1_000_000  # pixels: no frame reaches there, and float32 no longer tells neighbouring ones apart
 
@@ -74,7 +75,7 @@ def parse_xml(path: Path) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"{path}: is not readable XML ({str(error)[:80]}); export it again") from error
+        raise InputError(f"{path}: {unreadable('XML', text, error)}; export it again") from error
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def check_pixels(rows: Sequence[BoxRow]) -> None:
 
 def existing(paths: Sequence[Path]) -> Path | None:
     """The first of `paths` that exists."""
-    return next((path for path in paths if path.exists()), None)
+    return next((path for path in paths if path.is_file() or path.is_dir()), None)  # not a pipe
 
 
 def choose_rows(rows: Sequence[BoxRow], ids: Sequence[int | str], labels: Sequence[str], path: Path) -> list[BoxRow]:

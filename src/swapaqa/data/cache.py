@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+from swapaqa.errors import InputError
+from swapaqa.foreign_file import reason
+
 
 def cache_root() -> Path:
     """`SWAPAQA_CACHE`, else the user's cache folder (`XDG_CACHE_HOME` or `~/.cache`) with `swapaqa` in it."""
@@ -10,3 +13,13 @@ def cache_root() -> Path:
     if own:
         return Path(own).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swapaqa"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache. InputError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({reason(error)}); name a folder of your own with SWAPAQA_CACHE"
+        ) from error

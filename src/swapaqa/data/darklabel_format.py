@@ -14,15 +14,15 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from swapaqa.data.box_archive import read_content
 from swapaqa.data.box_source import BoxRow
 from swapaqa.data.box_text import number, whole_number
 from swapaqa.data.box_tracks import checked_box, frame_number
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import MIB, parse_yaml, read_bytes, shown, unreadable
 
 AXES = (("x1", "x2", "cx", "w"), ("y1", "y2", "cy", "h"))
 COORDINATES = [prefix + name for prefix in ("", "n") for axis in AXES for name in axis]
@@ -65,40 +65,48 @@ def check_format(form: DarkLabelFormat) -> None:
 @cache  # asked for every video
 def read_formats(path: Path) -> dict[int, DarkLabelFormat]:
     """The formats of a `darklabel.yml` by number. InputError for a file that is none."""
-    content = read_content(path, ()).decode("utf-8", errors="replace")
-    text = re.sub(r"\A\ufeff?%YAML.*\n", "", content)  # OpenCV's spelling
+    content = read_bytes(path, MIB)
+    text = re.sub(r"\A\ufeff?%YAML.*\n", "", content.decode("utf-8", errors="replace"))  # OpenCV's spelling
     try:
-        settings = yaml.safe_load(text)
+        settings = parse_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: is not DarkLabel's settings file ({problem})") from error
-    entries = settings.items() if isinstance(settings, dict) else ()
-    found = {str(key): value for key, value in entries if re.fullmatch(r"format\d{1,4}", str(key))}
+        why = unreadable("YAML", content, error)
+        raise InputError(f"{path}: is not DarkLabel's settings file: {why}; take it from DarkLabel's folder") from error
+    settings = settings if isinstance(settings, dict) else {}
+    found = {key: value for key, value in settings.items() if re.fullmatch(r"format\d{1,4}", str(key))}
     if not found:
         raise InputError(f"{path}: has no format0, format1, ...; it is not DarkLabel's settings file")
     return {int(key.removeprefix("format")): _format(settings, value, f"{path}, {key}") for key, value in found.items()}
 
 
-def _format(settings: dict, own: object, place: str) -> DarkLabelFormat:
-    names = own.get("data_fmt") if isinstance(own, dict) else None
-    if not isinstance(own, dict) or not isinstance(names, list) or not names:
+def _format(settings: dict, own: Any, place: str) -> DarkLabelFormat:
+    if not isinstance(own, dict):
+        raise InputError(f"{place}: is {shown(own)} and no format; correct it")
+    if "data_fmt" not in own:
         raise InputError(f"{place}: has no data_fmt; correct it")
     merged = {"gt_file_ext": "xml", "gt_merged": 0, "delimiter": ",", "classes_set": None} | settings | own
     if merged["gt_file_ext"] not in ("txt", "csv", "xml"):
-        raise InputError(f"{place}: gt_file_ext {merged['gt_file_ext']} is not txt, csv or xml; correct it")
+        raise InputError(f"{place}: gt_file_ext {shown(merged['gt_file_ext'])} is not txt, csv or xml; correct it")
     if merged["gt_merged"] not in (0, 1):
-        raise InputError(f"{place}: gt_merged {merged['gt_merged']} is not 0 or 1; correct it")
-    classes = settings.get(str(merged["classes_set"]), [])
-    if not isinstance(classes, list):
-        raise InputError(f"{place}: its classes_set {merged['classes_set']} is no list of names; correct it")
+        raise InputError(f"{place}: gt_merged {shown(merged['gt_merged'])} is not 0 or 1; correct it")
+    names, named = own["data_fmt"], merged["classes_set"]
+    classes = settings.get(named, []) if isinstance(named, str) else []
+    for key, value in (("data_fmt", names), (f"classes_set {shown(named)}", classes)):
+        if not isinstance(value, list) or not all(isinstance(part, str | int | float) for part in value):
+            raise InputError(f"{place}: {key} is {shown(value)} and no list of names; correct it")
+    if not isinstance(merged["delimiter"], str) or len(merged["delimiter"]) != 1:
+        raise InputError(f"{place}: delimiter {shown(merged['delimiter'])} is not one character; correct it")
     form = DarkLabelFormat(
         data_fmt=tuple(str(name) for name in names),
         gt_file_ext=merged["gt_file_ext"],
         gt_merged=bool(merged["gt_merged"]),
-        delimiter=str(merged["delimiter"]),
+        delimiter=merged["delimiter"],
         classes=tuple(str(name) for name in classes),
     )
-    check_format(form)
+    try:
+        check_format(form)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
     return form
 
 

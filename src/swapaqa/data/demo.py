@@ -30,7 +30,7 @@ from rich.progress import track
 from scipy.io import savemat
 
 from swapaqa.data.aqa7 import AQA7, SCORE_RANGES
-from swapaqa.data.cache import cache_root
+from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
@@ -116,7 +116,7 @@ def demo_root(settings: DemoSettings) -> Path:
     root = cache_root() / f"demo-{key}"
     if root.exists():
         return root
-    root.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(root.parent)
     unfinished = Path(mkdtemp(prefix="demo-unfinished-", dir=root.parent))
     try:
         write_demo(unfinished, settings)

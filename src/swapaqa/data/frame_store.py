@@ -26,10 +26,11 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from swapaqa.data.cache import cache_root
+from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.geometry import Resize, resize_frame
 from swapaqa.data.video import Decoding, Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import reason
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,10 @@ class FrameStore:
         if not path.exists():
             self.write(want)
         positions = np.searchsorted(want.indices, indices)
-        return self._read_packed(path, positions) if self.kind == "packed" else self._read_bytes(path, positions)
+        try:
+            return self._read_packed(path, positions) if self.kind == "packed" else self._read_bytes(path, positions)
+        except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: damaged ({reason(error)}); delete it, and it is made again") from error
 
     def path(self, want: Want) -> Path:
         """The file of a video in the store."""
@@ -127,7 +131,7 @@ class FrameStore:
         missing = [want for want in dict.fromkeys(wants) if not self.path(want).exists()]
         if not missing:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self._announce(missing)
         with ThreadPoolExecutor() as pool:  # decoding and JPEG release the interpreter's lock
             written = pool.map(self.write, missing)

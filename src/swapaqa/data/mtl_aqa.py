@@ -33,6 +33,7 @@ is not difficulty x the middle three judges (penalties); scores are kept as they
 
 import logging
 import math
+import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -47,6 +48,7 @@ from swapaqa.data.records import Label, Record
 from swapaqa.data.unpickler import load_pickle
 from swapaqa.data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import shown
 
 log = logging.getLogger(__name__)
 
@@ -147,14 +149,14 @@ def _find(root: Path, names: Sequence[str]) -> Path:
 
 def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str) -> Dive:
     try:
-        found, (competition, dive) = annotations[key], key
+        found, (competition, dive) = annotations[key], map(operator.index, key)
         score, difficulty = float(found["final_score"]), float(found["difficulty"])
         judges = _judges(path, key, [float(judge) for judge in found["judge_scores"]])
         first, last = int(found["start_frame"]), int(found["end_frame"])
         number = str(found["dive_number"]) if "dive_number" in found else dive_number(found)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(
-            f"{keys_path}: record {key} is not annotated as expected in {path} ({error!r}); "
+            f"{keys_path}: record {shown(key)} is not annotated as expected in {path} ({shown(error)}); "
             "take both files from one release"
         ) from None
     if not (0 <= score <= MAX_SCORE and 0 < difficulty < math.inf):  # a NaN fails as well
@@ -182,7 +184,8 @@ def _judges(path: Path, key: Key, judges: list[float]) -> tuple[float, ...]:
         judges[judges.index(45.0)] = 4.5
         log.info("%s: record %s has a judge's score of 45.0, corrected to 4.5", path, key)
     if not all(0 <= judge <= 10 for judge in judges):
-        raise InputError(f"{path}: record {key} has judges' scores {judges}; expected are 0 to 10; correct the file")
+        scores = shown(judges)
+        raise InputError(f"{path}: record {key} has judges' scores {scores}; expected are 0 to 10; correct the file")
     return tuple(judges)
 
 

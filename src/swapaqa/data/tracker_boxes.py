@@ -24,7 +24,7 @@ from swapaqa.data.box_objects import boxes_of, interpolate_keyframes
 from swapaqa.data.box_source import BoxRequest, BoxRow
 from swapaqa.data.box_text import number, split_cells
 from swapaqa.data.box_tracks import MAKE_BOXES, check_pixels, checked_box, choose_rows, existing
-from swapaqa.data.cache import cache_root
+from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.darklabel import parse_darklabel
 from swapaqa.data.darklabel_format import KEYFRAMES
 from swapaqa.data.mot import looks_like_polygons
@@ -173,7 +173,7 @@ def write_track(path: Path, tracked: Tracked, found: np.ndarray, span: range, la
     sizes = tracked.boxes[:, 2:] - tracked.boxes[:, :2] + 1
     rows = zip(span, tracked.boxes[:, :2], sizes, found, strict=True)
     lines = [f"{t},0,{x:.2f},{y:.2f},{w:.2f},{h:.2f},{label}\n" for t, (x, y), (w, h), kept in rows if kept]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, unfinished = mkstemp(prefix="unfinished-", dir=path.parent, text=True)
     with os.fdopen(handle, "w") as file:
         file.writelines(lines)

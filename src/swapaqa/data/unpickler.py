@@ -3,8 +3,12 @@
 A pickle is a program: it may name any function and call it. This reader looks every name up in the table below, so
 that nothing else can be named, and what stands there for NumPy are functions of this file that check their arguments
 (NumPy's own would let a pickle describe memory that it does not own). Python 2 and NumPy 1 pickles load too.
+
+What a pickle costs is bounded by its size: its opcodes are weighed before (`swapaqa.pickle_cost`), nothing is made of
+a length alone, and what came out is no giant of shared parts for whoever walks through it.
 """
 
+import io
 import pickle
 import re
 from collections.abc import Callable
@@ -14,8 +18,12 @@ from typing import Any
 import numpy as np
 
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import MIB, read_bytes, shown, unreadable
+from swapaqa.pickle_cost import check_cost, check_tree
 
-PLAIN_DTYPE = re.compile(r"[<>|=]?([bB?]|[biufcSU]\d+)")  # booleans, numbers, strings; never O: it holds pointers
+PLAIN_DTYPE = re.compile(r"[<>|=]?([bB?]|[biufcSU][1-9]\d*)")  # booleans, numbers, strings; never O: it holds pointers
+MOST_BYTES, MOST_ELEMENTS = 64 * MIB, 2_000_000  # those of MTL-AQA have 0.3 MiB and 60,000
+LONGEST_EMPTY = 10_000  # axis of an array without content
 
 
 class _DType:
@@ -24,7 +32,7 @@ class _DType:
     def __init__(self, code: str | bytes, align: bool = False, copy: bool = False) -> None:  # noqa: ARG002  NumPy's
         text = code.decode("latin1") if isinstance(code, bytes) else code
         if not isinstance(text, str) or not PLAIN_DTYPE.fullmatch(text):
-            raise pickle.UnpicklingError(f"an array of {text!r}, which is neither numbers nor strings")
+            raise pickle.UnpicklingError(f"an array of {shown(text)}, which is neither numbers nor strings")
         self.dtype = np.dtype(text)
 
     def __setstate__(self, state: tuple) -> None:
@@ -41,6 +49,13 @@ class _Array(np.ndarray):
         shape, kind, fortran, raw = state[-4:]  # the version in front is missing in the oldest pickles
         data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)  # Python 2 wrote bytes as a string
         super().__setstate__((1, tuple(shape), _plain(kind), bool(fortran), data))  # type: ignore[arg-type]
+        _check_axes(self)
+
+
+def _check_axes(array: np.ndarray) -> None:
+    """An array without content has any shape, and loops over it would not end."""
+    if not array.size and max(array.shape) > LONGEST_EMPTY:
+        raise pickle.UnpicklingError(f"an array of shape {array.shape} and no content")
 
 
 def _plain(kind: object) -> np.dtype:
@@ -59,7 +74,9 @@ def _scalar(kind: _DType, raw: str | bytes) -> np.generic:
 
 
 def _from_buffer(raw: bytes | bytearray, kind: _DType, shape: tuple, order: str) -> np.ndarray:
-    return np.frombuffer(bytes(raw), _plain(kind)).reshape(tuple(shape), order="F" if order == "F" else "C")
+    array = np.frombuffer(bytes(raw), _plain(kind)).reshape(tuple(shape), order="F" if order == "F" else "C")
+    _check_axes(array)
+    return array
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -69,9 +86,27 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _text(*arguments: str | bytes) -> str:
+    """Not of any value: `str` writes out whatever it is given."""
+    if not all(isinstance(argument, str | bytes) for argument in arguments):
+        raise pickle.UnpicklingError("a string of another value")
+    return str(*arguments)
+
+
+def _bytes(*arguments: Any) -> bytes:
+    return bytes(_bytearray(*arguments))
+
+
+def _bytearray(*arguments: Any) -> bytearray:
+    """Not of a number, which is a length."""
+    if not all(isinstance(argument, str | bytes | bytearray | list | tuple) for argument in arguments):
+        raise pickle.UnpicklingError("bytes by their number instead of their values")
+    return bytearray(*arguments)
+
+
 BUILTINS: dict[str, Any] = {
     "int": int, "long": int, "float": float, "complex": complex, "bool": bool,
-    "str": str, "unicode": str, "bytes": bytes, "bytearray": bytearray,
+    "str": _text, "unicode": _text, "bytes": _bytes, "bytearray": _bytearray,
     "list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset,
 }  # fmt: skip
 NUMPY: dict[str, Any] = {"dtype": _DType, "ndarray": "ndarray"}  # the array's class is only ever an argument
@@ -107,16 +142,19 @@ def load_pickle(path: Path) -> Any:
     Strings of Python 2 are decoded as latin1.
 
     Raises:
-        InputError: the pickle names anything else (with that name; nothing of it has run), or is no whole pickle.
+        InputError: the pickle names anything else (with that name; nothing of it has run), is no whole pickle, or
+            stands for more than a file of its size can hold.
     """
+    content = read_bytes(path, MOST_BYTES)
     try:
-        with open(path, "rb") as file:
-            return _PlainUnpickler(file, encoding="latin1").load()
+        check_cost(content)
+        value = _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
+        check_tree(value, MOST_ELEMENTS)
     except _RefusedError as refused:
         raise InputError(
-            f"{path}: names {refused}, and an annotation file holds plain values and NumPy arrays only; "
-            "it was not run; take the file from its authors' release"
+            f"{path}: names {shown(str(refused))[1:-1]}, and an annotation file holds plain values and NumPy arrays "
+            "only; it was not run; take the file from its authors' release"
         ) from None
     except Exception as error:  # damaged bytes raise whatever they happen to spell
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: not a readable pickle ({reason}); download it again") from error
+        raise InputError(f"{path}: {unreadable('pickle', content, error)}; download it again") from error
+    return value

@@ -25,6 +25,7 @@ from swapaqa.data.pyav_reader import read_pyav
 from swapaqa.data.sequential_readers import read_in_order, suits
 from swapaqa.data.video_index import VideoIndex, index_of
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import check_regular
 
 VIDEO_SUFFIXES = (
     ".avi", ".mp4", ".mkv", ".mov", ".webm", ".gif", ".m4v", ".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts", ".wmv",
@@ -161,7 +162,11 @@ def _images(folder: Path) -> list[Path]:
 @lru_cache(maxsize=32)
 def _image_names(folder: Path, changed: int) -> list[str]:  # noqa: ARG001  a folder that changed is listed again
     """Listed once: a competition of MTL-AQA is one folder of up to 290,000 images, asked for by every dive."""
-    names = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
+    entries = [entry for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
+    for entry in entries:
+        if not entry.is_file():  # known from the listing: no further look at the disk
+            check_regular(folder / entry.name)
+    names = [entry.name for entry in entries]
     return sorted(names, key=lambda name: [int(w) if w.isdecimal() else w for w in re.split(r"(\d+)", name)])
 
 

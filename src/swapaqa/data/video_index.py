@@ -26,6 +26,7 @@ from rich.progress import Progress
 from swapaqa.data.cache import cache_root
 from swapaqa.data.pyav_reader import CONVERT, DamagedError, OpenVideo, checksum, displayed_size
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import check_regular
 from swapaqa.whole_file import write_whole
 
 log = logging.getLogger(__name__)
@@ -227,10 +228,8 @@ def index_files(files: Iterable[Path]) -> None:
 
 def identity(media: Path) -> tuple[Path, int, int]:
     """A file, its size and its time of change. InputError where there is none."""
-    try:
-        found = media.stat()
-    except OSError as error:
-        raise InputError(f"{media}: cannot be opened as a video ({error.strerror})") from error
+    check_regular(media)
+    found = media.stat()
     return media, found.st_size, found.st_mtime_ns
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from swapaqa.errors import InputError
 from swapaqa.models import published
+from swapaqa.tensor_file import load_tensors
 
 # From our (hassony2's) key to piergiaj's.
 PIERGIAJ_NAMES = (
@@ -61,11 +62,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The file's tensors by key, without the wrappings of a training script or of DataParallel."""
     try:
         with published.numpy_scalars():
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name an I3D checkpoint") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a PyTorch file of plain tensors; name an I3D checkpoint") from error
+            content = load_tensors(path)
+    except InputError as error:
+        raise InputError(f"{error}; name an I3D checkpoint") from error
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{path}: not a PyTorch file of plain tensors, {error}; name an I3D checkpoint") from error
     system = published.system_of(content)
     if system:
         content = published.i3d_weights(content, system)

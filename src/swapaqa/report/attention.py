@@ -1,6 +1,5 @@
 """What `src.attention` found, as numbers: means over the test videos, their table, and the file they are kept in."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,8 @@ import numpy as np
 
 from swapaqa.attention import Inside, Look
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_json, shown
+from swapaqa.report.forms_of_files import Attention, first_fault
 from swapaqa.statistics import interval_of_mean
 
 ATTENTION_FILE = "attention.json"
@@ -89,12 +90,22 @@ def percent(value: float | None, form: str = ".1f") -> str:
 
 def read_attention(path: Path) -> Mapping[str, Any]:
     """The content of an `attention.json`. InputError where it is not one."""
-    try:
-        found = json.loads(path.read_text())
-        rows(found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read ({error!r}); remove it, or run src.attention again") from error
+    remedy = "remove it, or run src.attention again"
+    found = read_json(path, remedy)
+    fault = first_fault(Attention, found) or _wrong_names(found)
+    if fault:
+        raise InputError(f"{path}: not what src.attention wrote ({fault}); {remedy}")
     return found
+
+
+def _wrong_names(found: Mapping[str, Any]) -> str | None:
+    names = [picture[key] for picture in found["pictures"] for key in ("strip", "film")]
+    outside = [name for name in names if name != Path(name).name]
+    if outside:
+        return f"the picture {shown(outside[0])} is not in its folder"
+    if any(len(measured["checkpoints"]) != len(found["checkpoints"]) for measured in found["splits"].values()):
+        return "a split has not as many checkpoints as there are"
+    return None
 
 
 def find_attention(folders: Sequence[Path]) -> list[Path]:

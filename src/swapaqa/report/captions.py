@@ -63,12 +63,12 @@ def _floor_words(found: Mapping[str, Any]) -> str:
 
 
 def missing_notes(sweeps: Sequence[Sweep], runs: Iterable[Run]) -> tuple[str, ...]:
-    """A line for every failed job with its reason, one for all unfinished and one for all that were not started."""
+    """A line for every damaged or failed job with its reason, one for all unfinished, one for all not started."""
     wanted = {id(run) for run in runs}
     notes = []
     for sweep in sweeps:
         chosen = [run for run in sweep.runs if id(run) in wanted]
-        for state in (State.FAILED, State.UNFINISHED, State.NOT_STARTED):
+        for state in (State.DAMAGED, State.FAILED, State.UNFINISHED, State.NOT_STARTED):
             found = [run for run in chosen if run.state is state]
             said = [run for run in found if run.failure]
             quiet = [_job_words(sweep, run) for run in found if not run.failure]

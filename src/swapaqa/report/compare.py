@@ -8,6 +8,7 @@ difference of the means.
 """
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +17,15 @@ from typing import NamedTuple
 
 from swapaqa import statistics
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_bytes, shown
 from swapaqa.report.arms import estimate, find_arms, label
 from swapaqa.report.cells import DECIMALS, METRIC_WORDS
 from swapaqa.report.duplicates import merged
 from swapaqa.report.factors import factors, is_list_of_cells
 from swapaqa.report.intervals import scores
 from swapaqa.report.runs import Run, Sweep, read_sweep
+from swapaqa.running.jobs import State
+from swapaqa.spreadsheet import unguarded
 
 SIGNIFICANT = 0.05
 Videos = dict[str, dict[str, tuple[float, float]]]  # (true, predicted) in points by action and video id
@@ -90,7 +94,10 @@ def read_side(text: str, protocol: Protocol) -> Side:
     for member in members:
         if member.run.result is not None:
             videos.setdefault(member.facts.seed or 0, {}).update(_videos(member.run, protocol))
+    damaged = [run.failure for run in chosen if run.state is State.DAMAGED]
     if not videos:
+        if damaged:
+            raise InputError(str(damaged[0]))
         raise InputError(f"{text}: no finished run; see python -m src.report show {path}")
     return Side(text, label(arm), videos)
 
@@ -132,8 +139,12 @@ def _videos(run: Run, protocol: Protocol) -> Videos:
     path = run.folder / f"predictions_{protocol.split}.csv"
     if not path.is_file():
         raise InputError(f"{path}: no such file, and it says which of the {len(actions)} actions a video shows")
-    with open(path, newline="") as lines:
-        action_of = {row["video_id"]: row["action"] for row in csv.DictReader(lines)}
+    text = read_bytes(path).decode(errors="replace")
+    rows = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        action_of = {unguarded(row["video_id"]): unguarded(row["action"]) for row in rows}
+    except (csv.Error, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a table of predictions ({shown(error)}); run again") from error
     return {action: {video: found[video] for video in found if action_of.get(video) == action} for action in actions}
 
 

@@ -229,7 +229,10 @@ def _figure6(arm: Arm, actions: Sequence[str], paper: PaperNumbers) -> PrintedSh
     return PrintedShares(printed.close_baseline / 100, printed.close_ours / 100, printed.better_than_baseline / 100)
 
 
+LONGEST_NAME = 150  # of a file, which every system takes
+
+
 def about(drawing: Drawing, protocol: str, *facts: str) -> Drawing:
     """The drawing with its facts in the title and in the names of its files."""
-    name = re.sub(r"[^\w.]+", "_", "_".join([drawing.name, *facts, protocol])).strip("_")
+    name = re.sub(r"[^\w.]+", "_", "_".join([drawing.name, *facts, protocol])).strip("_")[:LONGEST_NAME]
     return drawing._replace(name=name, title=f"{drawing.title}: {', '.join(facts)}")

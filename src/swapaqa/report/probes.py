@@ -1,19 +1,20 @@
 """The bias probes of a report: what `python -m src.evaluate probe=background` left, and their table."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_json
 from swapaqa.probing.conditions import WORDS
 from swapaqa.probing.outcome import CONDITIONS, PICTURE, PROBE_FILE, said
 from swapaqa.probing.variance import Components
 from swapaqa.report.cells import DECIMALS, Cell, Table, Value
+from swapaqa.report.forms_of_files import Probe as ProbeFile
+from swapaqa.report.forms_of_files import first_fault
 
 SHARES = {"background": "background, %", "athlete": "athlete, %", "rest": "both together, %"}
-NEEDED = ("trained", "checkpoint", "ratio", "boxes", "splits")
 
 
 class Probe(NamedTuple):
@@ -54,13 +55,14 @@ def find_probes(paths: Sequence[Path]) -> list[Probe]:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(file.read_text())
-    except (ValueError, OSError) as error:
-        raise InputError(f"{file}: cannot be read ({error}); remove it and probe again") from error
-    missing = [key for key in NEEDED if not isinstance(content, Mapping) or key not in content]
-    if missing:
-        raise InputError(f"{file}: not the outcome of a probe ({', '.join(missing)} missing); probe again")
+    content = read_json(file, "remove it and probe again")
+    fault = first_fault(ProbeFile, content)
+    if fault is None:
+        parts = [*CONDITIONS, *Components._fields]
+        known = [{*outcome["conditions"], *outcome["shares"]} for outcome in content["splits"].values()]
+        fault = next((f"{part} is missing" for part in parts for names in known if part not in names), None)
+    if fault:
+        raise InputError(f"{file}: not the outcome of a probe ({fault}); remove it and probe again")
     return content
 
 

@@ -3,7 +3,6 @@
 A sweep's `jobs.json`, written when it starts, names its jobs; without it the runs are the folders that are there.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_json, read_yaml, shown
 from swapaqa.report.attention import ATTENTION_FILE
+from swapaqa.report.forms_of_files import Configuration, Result, first_fault
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
 
 HYDRA = ".hydra"  # of every program with a configuration; it looks like a run
-NEEDED = ("metrics", "predictions", "prediction_columns", "config")
+REMEDY = "remove it and run again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +31,7 @@ class Run:
         overrides: of the command line, with those of the sweep.
         choices: the options of the configuration's groups, like model: core; empty where Hydra left none.
         config: resolved; None until the run has written it.
-        result: the content of result.json; None unless `state` is DONE.
+        result: the content of result.json; None unless `state` is DONE. A damaged one is no result: State.DAMAGED.
         failure: why there is no result, in one line; None where nothing is known.
     """
 
@@ -193,27 +192,46 @@ def _is_run(folder: Path) -> bool:
 
 def _by_number(folder: Path) -> list[tuple[int, str]]:
     """10 comes after 9."""
-    return [(int(part) if part.isdigit() else -1, part) for part in re.split(r"(\d+)", folder.name)]
+    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", folder.name)]
 
 
 def _planned(path: Path) -> Sweep:
-    plan = _read_json(path / JOBS_FILE)
+    plan = read_json(path / JOBS_FILE, "start the sweep again")
     try:
         jobs = [(str(job["job"]), tuple(str(override) for override in job["overrides"])) for job in plan["jobs"]]
         name, command = str(plan["sweep"]), str(plan["command"])
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path / JOBS_FILE}: not the plan of a sweep ({error!r}); start the sweep again") from error
+        if any(job != Path(job).name for job, _ in jobs):
+            raise ValueError("a job outside of the folder")
+    except (LookupError, TypeError, ValueError) as error:
+        words = f"not the plan of a sweep ({shown(error)}); start the sweep again"
+        raise InputError(f"{path / JOBS_FILE}: {words}") from error
     return Sweep(name, path, command, tuple(_read_run(path / job, job, overrides) for job, overrides in jobs))
 
 
 def _read_run(folder: Path, job: str, planned: tuple[str, ...] | None) -> Run:
-    """`planned`: the overrides that jobs.json names; None: those that Hydra wrote."""
+    """`planned`: the overrides that jobs.json names; None: those that Hydra wrote.
+
+    A run with a damaged file is shown as such, so that the others are reported.
+    """
+    try:
+        return _whole_run(folder, job, planned)
+    except InputError as error:
+        return Run(folder, job, planned or (), State.DAMAGED, {}, None, None, str(error))
+
+
+def _whole_run(folder: Path, job: str, planned: tuple[str, ...] | None) -> Run:
+    """As `_read_run`; InputError where one of its files is damaged."""
     written = _read_yaml(folder / HYDRA / "overrides.yaml") or []
     hydra = _read_yaml(folder / HYDRA / "hydra.yaml") or {}
-    choices = {key: str(value) for key, value in _inside(hydra, "hydra", "runtime", "choices").items()}
+    if not isinstance(written, list):
+        raise InputError(f"{folder / HYDRA / 'overrides.yaml'}: holds no list of overrides; {REMEDY}")
+    choices = {str(key): str(value) for key, value in _inside(hydra, "hydra", "runtime", "choices").items()}
     found = state(folder)
     result = _read_result(folder / RESULT_FILE) if found is State.DONE else None
     config = result["config"] if result else _read_yaml(folder / CONFIG_FILE)
+    fault = None if config is None or result else first_fault(Configuration, config)
+    if fault:
+        raise InputError(f"{folder / CONFIG_FILE}: not the configuration of a run ({fault}); {REMEDY}")
     overrides = tuple(str(override) for override in written) if planned is None else planned
     why = failure(folder) if found is State.FAILED else None
     run = Run(folder, job, overrides, found, choices, config, result, why)
@@ -244,26 +262,22 @@ def _inside(tree: Any, *keys: str) -> Mapping[str, Any]:
 
 
 def _read_result(path: Path) -> Mapping[str, Any]:
-    result = _read_json(path)
-    missing = [key for key in NEEDED if not isinstance(result, Mapping) or key not in result]
-    if missing:
-        raise InputError(f"{path}: not the result of a run ({', '.join(missing)} missing); remove it and run again")
+    result = read_json(path, REMEDY)
+    fault = first_fault(Result, result) or _wrong_columns(result)
+    if fault:
+        raise InputError(f"{path}: not the result of a run ({fault}); {REMEDY}")
     return result
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); remove it and run again") from error
+def _wrong_columns(result: Mapping[str, Any]) -> str | None:
+    columns = result["prediction_columns"]
+    if columns[:1] != ["true"] or any(
+        len(row) != len(columns) for rows in result["predictions"].values() for row in rows.values()
+    ):
+        return "the predictions are not a table with the columns 'true' and the protocols"
+    return None
 
 
 def _read_yaml(path: Path) -> Any:
     """Values as written: interpolations stay text. None without the file."""
-    if not path.is_file():
-        return None
-    try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read ({reason}); remove the folder and run again") from error
+    return read_yaml(path, REMEDY) if path.exists() else None

@@ -4,6 +4,7 @@ Runs are pooled over all sweeps given, so that a baseline may come from a folder
 row with its protocol; averages over actions are by Fisher's z for rho and plain for R-l2, as the paper's.
 """
 
+import re
 from collections.abc import Sequence
 
 from swapaqa.report.arms import (
@@ -35,6 +36,9 @@ from swapaqa.report.forms import (
 from swapaqa.report.intervals import interval
 from swapaqa.report.runs import Sweep
 from swapaqa.report.scope import Scope
+
+NOT_IN_FILE_NAMES = re.compile(r"[^\w.-]+")
+LONGEST_KEY = 100
 
 
 def build_tables(sweeps: Sequence[Sweep]) -> list[Table]:
@@ -68,6 +72,7 @@ def _distinct(tables: Sequence[Table]) -> list[Table]:
     """The tables with a number behind a key that was there before."""
     found: dict[str, Table] = {}
     for table in tables:
+        table = table._replace(key=NOT_IN_FILE_NAMES.sub("_", table.key)[:LONGEST_KEY])
         same = sum(key == table.key or key.startswith(f"{table.key}-") for key in found)
         key = f"{table.key}-{same + 1}" if same else table.key
         found[key] = table._replace(key=key)

@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import torch
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
-from swapaqa.errors import InputError
+from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.foreign_file import reason
 from swapaqa.models import published
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Encoded, Scorer
 from swapaqa.running.precision import precision_here
 from swapaqa.running.published_checkpoint import as_ours
+from swapaqa.running.registry import LENGTH, PRECISION, admit
 from swapaqa.running.upgrade import upgrade
+from swapaqa.tensor_file import load_tensors
 
 log = logging.getLogger(__name__)
 
@@ -30,29 +33,55 @@ GONE_FROM_BACKBONE = ("channels_last", "compile")  # keys that once were, and ch
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
-def read_checkpoint(path: str | None) -> dict[str, Any]:
+def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[str, Any]:
     """The content of a checkpoint of ours, its configuration in today's words (`upgrade`), or of an author's program.
 
     Only tensors and plain values are admitted.
 
+    Its configuration names classes that are registered in their places (`swapaqa.running.registry`), or are of the
+    packages in `trust`.
+
     Raises:
-        InputError: no such file, neither of ours nor of `swapaqa.models.published`, or one of a later format.
+        InputError: no such file, neither of ours nor of `swapaqa.models.published`, one that names anything else, or
+            one of a later format.
     """
     if path is None:
         raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
     try:
         with published.numpy_scalars():
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"checkpoint={path}: cannot be read ({error.strerror})") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"checkpoint={path}: not a checkpoint; name one that src.train wrote") from error
+            content = load_tensors(Path(path))
+    except InputError as error:
+        raise InputError(f"checkpoint={error}") from error
+    except pickle.UnpicklingError as error:
+        raise InputError(f"checkpoint={path}: not a checkpoint: {error}; name one that src.train wrote") from error
     if published.system_of(content):
         return content
     if not isinstance(content, dict) or not content.get(CONFIG_KEY):
         raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
+    packages = [trust] if isinstance(trust, str) else list(trust)
+    content[CONFIG_KEY] = admit(content[CONFIG_KEY], f"checkpoint={path}", packages)
+    _refuse_incomplete(content, f"checkpoint={path}")
     content[CONFIG_KEY] = upgrade(content[CONFIG_KEY], content.get(FORMAT_KEY, 1))
     return content
+
+
+def _refuse_incomplete(content: Mapping[str, Any], source: str) -> None:
+    """InputError where something is missing or of another kind that every checkpoint of ours has."""
+    trained = content[CONFIG_KEY]
+    missing = [key for key in (*TRAINED_WITH, "data", "aug", "trainer") if key not in trained]
+    of_data = trained.get("data") if isinstance(trained.get("data"), dict) else {}
+    objects = [trained.get(key) for key in ("model", "backbone", "aug", "data")] + [of_data.get("boxes")]
+    if isinstance(trained.get("model"), dict) and "encoder" in trained["model"]:
+        objects.append(trained["model"]["encoder"])
+    if PRECISION not in trained.get("trainer", {}):
+        missing.append(f"trainer.{PRECISION}")
+    if missing or not all(isinstance(one, dict) and "_target_" in one for one in objects):
+        no_object = "one of model, model.encoder, backbone, aug, data and data.boxes is no object"
+        words = f"{', '.join(missing)} missing" if missing else no_object
+        raise InputError(f"{source}: its configuration is not that of a run ({words}); name one that src.train wrote")
+    numbers = (content.get("epoch"), content.get(FORMAT_KEY, 1))
+    if not all(isinstance(number, int) for number in numbers) or not isinstance(content.get("state_dict"), dict):
+        raise InputError(f"{source}: has no epoch, no format or no weights; name one that src.train wrote")
 
 
 def protocol_of(path: str, content: Mapping[str, Any]) -> str:
@@ -60,8 +89,8 @@ def protocol_of(path: str, content: Mapping[str, Any]) -> str:
 
     The first version wrote that name whenever an epoch was the best on test so far, and only then.
     """
-    name, epochs = Path(path).stem, content[CONFIG_KEY]["trainer"]["max_epochs"]
-    if name != "last" or FORMAT_KEY in content or content["epoch"] + 1 >= (epochs or 0):
+    name, epochs = Path(path).stem, content[CONFIG_KEY]["trainer"].get(LENGTH)
+    if name != "last" or FORMAT_KEY in content or not isinstance(epochs, int) or content["epoch"] + 1 >= epochs:
         return name
     log.warning(
         "checkpoint=%s: of the first version, whose last.ckpt holds the best epoch on test (%d of %d): it counts as "
@@ -131,18 +160,29 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     """The model of the checkpoint, ready to score. `checkpoint`: as `with_configuration` gives it."""
     models = logging.getLogger("swapaqa.models")
     models.setLevel(logging.ERROR)  # that it starts from nothing is not so
-    model: Scorer = hydra.utils.instantiate(cfg.model)
+    model: Scorer = make(cfg.model, cfg.checkpoint)
     models.setLevel(logging.NOTSET)
     system = published.system_of(checkpoint)
     if system:
         checkpoint = as_ours(cfg, checkpoint, system, model)
     try:
         model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        problem = " ".join(str(error).split())
+        model.on_load_checkpoint(checkpoint)
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        problem = one_line(str(error), LINE)
         raise InputError(f"checkpoint={cfg.checkpoint}: weights of another model: {problem}") from error
-    model.on_load_checkpoint(checkpoint)
     return model.eval()
+
+
+def make(node: Any, path: str) -> Any:
+    """What a part of a checkpoint's configuration describes. InputError where its values describe nothing."""
+    try:
+        return hydra.utils.instantiate(node)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from error
+        why = reason(error.__cause__ or error)
+        raise InputError(f"checkpoint={path}: its configuration describes no {node._target_} ({why})") from error
 
 
 def prepare(data: VideoData, exemplars: Encoded | None) -> None:

@@ -4,7 +4,9 @@ Nothing that a run wrote is overwritten in silence: a finished run is left alone
 """
 
 import fcntl
+import hashlib
 import json
+import os
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -16,13 +18,15 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from swapaqa.errors import InputError
+from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.foreign_file import MOST_YAML, parse_yaml, read_bytes, read_json, reason
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.interruption import STOPPED, stop_request
 from swapaqa.whole_file import write_whole
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 LOCK_FILE = ".lock"
+TRUSTED = "SWAPAQA_CONFIG"  # in the environment of a run's processes: the digest of the configuration they may run
 RESUME_FILE = Path("checkpoints", "resume.ckpt")
 NOT_IDENTITY = ("logger", "resume", "plan", "save_every", "hydra")  # a run with others of these is the same run
 
@@ -42,6 +46,7 @@ class State(Enum):
     FAILED = "failed"
     UNFINISHED = "unfinished"
     NOT_STARTED = "not started"
+    DAMAGED = "damaged"  # of a report, which reads the files
 
 
 def state(folder: Path) -> State:
@@ -76,14 +81,41 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     return OmegaConf.to_container(chosen, resolve=True)  # type: ignore[return-value]
 
 
+def written(cfg: DictConfig) -> bytes:
+    """The content of a run's `config.yaml`, without interpolations."""
+    return OmegaConf.to_yaml(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))).encode()
+
+
+def vouched(content: bytes) -> dict[str, str]:
+    """The environment of a process that is to trust this content of a `config.yaml`, which this one composed."""
+    return os.environ | {TRUSTED: hashlib.sha256(content).hexdigest()}
+
+
+def trusted_config(folder: Path) -> DictConfig:
+    """The configuration in a folder, for a process of a run. It may name any class, so another hand's is refused.
+
+    Raises:
+        InputError: it is not what the process that started this one composed.
+    """
+    path = folder / CONFIG_FILE
+    content = read_bytes(path)
+    if hashlib.sha256(content).hexdigest() != os.environ.get(TRUSTED):
+        raise InputError(
+            f"{path}: is not the configuration that this process was started for; start a run with python -m src.train"
+        )
+    cfg = OmegaConf.create(content.decode())
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
 def stored_identity(folder: Path) -> dict[str, Any] | None:
     """The identity of the run in a folder; None if there is no run. InputError where its file is damaged."""
     path = folder / CONFIG_FILE
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except OSError:
+    if not path.exists():
         return None
-    except (ValueError, yaml.YAMLError):
+    try:
+        tree = parse_yaml(read_bytes(path, MOST_YAML).decode())
+    except (ValueError, RecursionError, yaml.YAMLError):
         tree = None
     if not isinstance(tree, dict):
         raise InputError(f"{path}: damaged, so the run cannot be continued; remove the folder or choose another")
@@ -156,8 +188,7 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
             for stale in ("wandb_id.txt", RESULT_FILE):  # a result here has no metrics
                 (folder / stale).unlink(missing_ok=True)
         (folder / FAILURE_FILE).unlink(missing_ok=True)
-        text = OmegaConf.to_yaml(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True)))
-        write_whole(folder / CONFIG_FILE, text.encode())
+        write_whole(folder / CONFIG_FILE, written(cfg))
     return Start.CONTINUE if continues else Start.FRESH
 
 
@@ -202,8 +233,7 @@ def recorded(folder: Path) -> Iterator[None]:
             raise SystemExit(STOPPED) from error
         cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
         line = str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
-        folder.mkdir(parents=True, exist_ok=True)
-        write_failure(folder, " ".join(line.rsplit("InputError: ", 1)[-1].split()), traceback.format_exc())
+        write_failure(folder, one_line(line, LINE), traceback.format_exc())
         raise
 
 
@@ -212,18 +242,19 @@ def write_failure(folder: Path, line: str, details: str = "") -> None:
     if state(folder) is State.DONE:
         return
     try:
-        with open(folder / FAILURE_FILE, "x") as file:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / FAILURE_FILE, "x", encoding="utf-8", errors="replace") as file:
             file.write(f"{line}\n\n{details}")
-    except OSError:  # it is there, or there is no room for it
+    except OSError:  # it is there, or there is no room for it, or the folder cannot be written
         return
 
 
 def failure(folder: Path) -> str | None:
     """The line that says why the run in `folder` failed; None if it did not."""
-    try:
-        return (folder / FAILURE_FILE).read_text().partition("\n")[0]
-    except OSError:
+    path = folder / FAILURE_FILE
+    if not path.is_file():
         return None
+    return one_line(read_bytes(path).decode(errors="replace").partition("\n")[0], LINE)
 
 
 def write_jobs(sweep: Path, name: str, command: str, jobs: list[list[str]]) -> None:
@@ -243,10 +274,15 @@ def write_jobs(sweep: Path, name: str, command: str, jobs: list[list[str]]) -> N
 
 def refuse_another_list(sweep: Path, jobs: list[list[str]]) -> None:
     """Raises InputError where a finished job in `sweep` would get another number, and the report another list."""
-    try:
-        before = [job["overrides"] for job in json.loads((sweep / JOBS_FILE).read_text())["jobs"]]
-    except (OSError, ValueError, KeyError):
+    path = sweep / JOBS_FILE
+    if not path.is_file():
         return
+    remedy = "remove it, and it is written anew"
+    plan = read_json(path, remedy)
+    try:
+        before = [[str(word) for word in job["overrides"]] for job in plan["jobs"]]
+    except (LookupError, TypeError) as error:
+        raise InputError(f"{path}: not the plan of a sweep ({reason(error)}); {remedy}") from error
     for number, old in enumerate(before):
         was, now = (_deciding(words) for words in (old, jobs[number] if number < len(jobs) else []))
         if was != now and state(sweep / str(number)) is State.DONE:

@@ -21,7 +21,17 @@ from rich.table import Table
 from swapaqa.config import check
 from swapaqa.console import open_console
 from swapaqa.errors import InputError
-from swapaqa.running.jobs import CONFIG_FILE, NOT_IDENTITY, State, failure, identity, state, stored_identity
+from swapaqa.running.jobs import (
+    CONFIG_FILE,
+    NOT_IDENTITY,
+    State,
+    failure,
+    identity,
+    state,
+    stored_identity,
+    vouched,
+    written,
+)
 from swapaqa.running.probe import COST_FILE, STEPS, Cost
 
 GIB = 2**30
@@ -125,9 +135,10 @@ def measured(tree: dict[str, Any]) -> Cost | str:
     """The cost of a run from a probe in a process of its own; the reason where it cannot be had."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        OmegaConf.save(OmegaConf.create(tree), folder / CONFIG_FILE)
+        config = written(OmegaConf.create(tree))
+        (folder / CONFIG_FILE).write_bytes(config)
         command = [sys.executable, "-m", "swapaqa.running.probe", name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=vouched(config))
         if done.returncode:
             return failure(folder) or f"the probe ended with status {done.returncode}"
         return Cost(**json.loads((folder / COST_FILE).read_text()))

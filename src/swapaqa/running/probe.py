@@ -12,7 +12,7 @@ from statistics import median
 
 import hydra
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
 from swapaqa import out_of_memory
@@ -22,7 +22,7 @@ from swapaqa.data.datamodule import VideoData
 from swapaqa.data.pooling import channels_first
 from swapaqa.models.scorer import Scorer
 from swapaqa.result import Recorder
-from swapaqa.running.jobs import CONFIG_FILE, recorded
+from swapaqa.running.jobs import recorded, trusted_config
 from swapaqa.running.training import build, more_memory
 
 COST_FILE = "cost.json"
@@ -92,8 +92,7 @@ def evaluation_seconds(data: VideoData, model: Scorer, trainer: Trainer) -> floa
 def main() -> None:
     folder = Path(sys.argv[1])
     quieten()
-    cfg = OmegaConf.load(folder / CONFIG_FILE)
-    assert isinstance(cfg, DictConfig)
+    cfg = trusted_config(folder)
     with recorded(folder):
         (folder / COST_FILE).write_text(json.dumps(asdict(probe(cfg, folder))))
 

@@ -24,7 +24,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from swapaqa.errors import InputError
 from swapaqa.running import orphans
 from swapaqa.running.interruption import STOPPED, handle_sigterm
-from swapaqa.running.jobs import failure, write_failure
+from swapaqa.running.jobs import failure, vouched, write_failure
 
 BY_SIGTERM = (STOPPED, -signal.SIGTERM)  # saved and left, or still at its start
 FROM_OUTSIDE = ("TORCHELASTIC_", "SLURM_", "TORCHRUN_")
@@ -111,13 +111,16 @@ def _length(devices: Any) -> int:
     return 1 if isinstance(devices, str | int) else len(devices)
 
 
-def run_job(folder: Path, count: int) -> int:
+def run_job(folder: Path, config: bytes, count: int) -> int:
     """Train the run whose configuration lies in `folder` in `count` processes of its own; the exit status.
+
+    `config`: what was composed for it, and the only content of the folder's `config.yaml` that they accept.
 
     SIGTERM is passed on and waited for. A status that no process explained is explained in `failed.txt`.
     """
     command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
-    job = subprocess.Popen(command, preexec_fn=orphans.end_with_parent, env=os.environ | orphans.environment())
+    environment = vouched(config) | orphans.environment()
+    job = subprocess.Popen(command, preexec_fn=orphans.end_with_parent, env=environment)
 
     passed_on = []
 

@@ -48,7 +48,8 @@ def swept() -> DictConfig:
     except (OSError, ValueError, KeyError):
         return OmegaConf.create({})
     number = str(HydraConfig.get().job.num)
-    return OmegaConf.create(next((job["swept"] for job in jobs if job["job"] == number), {}))
+    own: dict[str, str] = next((job["swept"] for job in jobs if job["job"] == number), {})
+    return OmegaConf.create({key: str(value).replace("${", r"\${") for key, value in own.items()})  # words, to be read
 
 
 def register() -> None:

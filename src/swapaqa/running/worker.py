@@ -1,6 +1,7 @@
 """A job's process: `python -m swapaqa.running.worker FOLDER [COUNT]` trains the run whose `config.yaml` lies in FOLDER.
 
-With COUNT above 1 it starts that many processes of itself and waits for them. Started by `src.train`, not by hand.
+With COUNT above 1 it starts that many processes of itself and waits for them. Started by `src.train`, not by hand: the
+environment vouches for the configuration.
 """
 
 import logging
@@ -8,12 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from swapaqa.config import run_recipe
 from swapaqa.console import quieten
 from swapaqa.running import processes
-from swapaqa.running.jobs import CONFIG_FILE
+from swapaqa.running.jobs import trusted_config
 from swapaqa.running.training import run_here
 
 LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"  # Hydra's
@@ -27,9 +26,7 @@ def main() -> None:
     quieten()
     if count > 1:
         sys.exit(processes.run_group(folder, count))
-    cfg = OmegaConf.load(folder / CONFIG_FILE)
-    assert isinstance(cfg, DictConfig)
-    run_here(cfg, folder)
+    run_here(trusted_config(folder), folder)
 
 
 if __name__ == "__main__":
