@@ -308,7 +308,7 @@ def test_frames_may_lie_in_several_folders(folder: str, mtl_tree: Callable[..., 
         (lambda root: shutil.rmtree(root / "new" / "new_total_frames_256s" / "26"), {}, ["26_005", "MTL_AQA_ROOT"]),
         (
             lambda root: (root / "new" / "new_total_frames_256s" / "26" / "00000007.jpg").unlink(),
-            {}, ["26: the images are not numbered"],
+            {}, ["26: 00000007.jpg is missing between 00000006.jpg and 00000008.jpg"],
         ),
         (lambda root: (root / "info" / "test_split_0.pkl").unlink(), {}, ["test_split_0.pkl", "no such file"]),
         (

@@ -23,6 +23,7 @@ from swapaqa.data.dataset import EvaluationVideos, Item, SampleReader, TrainingP
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
+from swapaqa.data.image_folder import open_folder
 from swapaqa.data.pooling import Augmentation, AugmentedData, Preview, channels_first, describe_shares, joined
 from swapaqa.data.records import Label, Record
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
@@ -209,6 +210,8 @@ class VideoData(AugmentedData):
     def item(self, record: Record) -> Item:
         """The record with its files, its window and its label. InputError naming the file that is missing."""
         files, media = self.box_files(record), self.media(record)
+        if media.is_dir():
+            open_folder(media).refuse_a_gap()
         self.boxes.find(files)
         window = self.window(record, media)
         return Item(record, media, window, files, self.label(record), self.actions.index(record.action))

@@ -5,10 +5,10 @@ that uses it and closed before the function returns: decord's readers cannot be 
 open, announce its frames and fail at a later one, so what was read is compared with what was asked for.
 """
 
+import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,10 +17,13 @@ import cv2
 import decord
 import numpy as np
 
+from swapaqa.data.image_folder import open_folder as _images
+from swapaqa.data.image_folder import read_images
 from swapaqa.errors import InputError
 
+log = logging.getLogger(__name__)
+
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".gif")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 Reader = Literal["decord", "opencv"]
 
@@ -31,20 +34,40 @@ decord.logging.set_level(decord.logging.FATAL)
 def find_media(folder: Path, names: Sequence[str]) -> Path:
     """The image folder or video file in `folder` that is called by one of `names` (without a suffix).
 
+    A folder wins over a file, which is said once.
+
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is neither a folder nor a regular file.
     """
-    for name in names:
-        if (folder / name).is_dir():
-            return folder / name
-        for suffix in VIDEO_SUFFIXES:
-            for candidate in (folder / f"{name}{suffix}", folder / f"{name}{suffix.upper()}"):
-                if candidate.is_file():
-                    return candidate
-    raise InputError(
-        f"{folder / names[0]}: no such folder of images and no video file of that name "
-        f"({', '.join(VIDEO_SUFFIXES)}); complete the data set or take the video out of its split list"
-    )
+    there = entries(folder) if folder.is_dir() else frozenset()
+    endings = ("", *(ending for suffix in VIDEO_SUFFIXES for ending in (suffix, suffix.upper())))
+    found = [folder / f"{name}{ending}" for name in names for ending in endings if f"{name}{ending}" in there]
+    usable = [path for path in found if path.is_dir() or (path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())]
+    if not usable:
+        problem = f"{found[0]}: neither a folder of images nor a video file (a broken link?)" if found else (
+            f"{folder / names[0]}: no such folder of images and no video file of that name "
+            f"({', '.join(VIDEO_SUFFIXES)})"
+        )  # fmt: skip
+        raise InputError(f"{problem}; complete the data set or take the video out of its split list")
+    if len(usable) > 1 and usable[0].is_dir():
+        say_which_is_read(usable[0], usable[1])
+    return usable[0]
+
+
+def entries(folder: Path) -> frozenset[str]:
+    """The names in a folder, listed once as long as it does not change."""
+    return _entries(folder, folder.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _entries(folder: Path, changed: int) -> frozenset[str]:  # noqa: ARG001  a folder that changed is listed again
+    return frozenset(os.listdir(folder))
+
+
+@cache
+def say_which_is_read(chosen: Path, other: Path) -> None:
+    """Warn, once in a process, that of two that hold one video only the first is read."""
+    log.warning("%s is read, and not %s: both are called by the name of one video; remove one of them", chosen, other)
 
 
 class Frames(Protocol):
@@ -90,7 +113,9 @@ def decode(media: Path, indices: Sequence[int], reader: Reader = "decord") -> La
     `reader` is for video files. OpenCV decodes from the start of the file, so a window late in a long one costs more.
     """
     if media.is_dir():
-        frames = _read_images(media, indices)
+        images = _images(media)
+        _check_length(media, len(images), indices)
+        frames = read_images(images, indices)
     elif reader == "opencv" or media.suffix.lower() == ".gif":
         frames = _read_opencv(media, indices)
     else:
@@ -99,41 +124,12 @@ def decode(media: Path, indices: Sequence[int], reader: Reader = "decord") -> La
 
 
 def frame_count(media: Path) -> int:
-    """The number of frames that `media` announces; for GIF files they are counted."""
+    """The number of frames that `media` announces, a folder by the numbers of its images; GIF files are counted."""
     if media.is_dir():
         return len(_images(media))
     if media.suffix.lower() == ".gif":
         return _count_opencv(media)
     return len(_open_decord(media))
-
-
-def _images(folder: Path) -> list[Path]:
-    """The images in the order of the numbers in their names: 2.jpg before 10.jpg."""
-    return [folder / name for name in _image_names(folder, folder.stat().st_mtime_ns)]
-
-
-@lru_cache(maxsize=32)
-def _image_names(folder: Path, changed: int) -> list[str]:  # noqa: ARG001  a folder that changed is listed again
-    """Listed once: a competition of MTL-AQA is one folder of up to 290,000 images, asked for by every dive."""
-    names = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
-    return sorted(names, key=lambda name: [int(w) if w.isdecimal() else w for w in re.split(r"(\d+)", name)])
-
-
-def _read_images(folder: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    files = _images(folder)
-    _check_length(folder, len(files), indices)
-    size = None
-    for index in indices:
-        frame = cv2.imread(str(files[index]), cv2.IMREAD_COLOR_RGB)
-        if frame is None:
-            raise InputError(f"{files[index]}: not a readable image; extract or download it again")
-        size = size or frame.shape
-        if frame.shape != size:
-            raise InputError(
-                f"{files[index]}: {frame.shape[1]}x{frame.shape[0]} pixels, but {files[indices[0]].name} beside it "
-                f"has {size[1]}x{size[0]}; all images of a video need one size"
-            )
-        yield frame
 
 
 def _open_decord(media: Path) -> decord.VideoReader:
