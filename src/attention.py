@@ -28,7 +28,7 @@ from rich.table import Table
 from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap, scale_boxes
-from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
+from swapaqa.config import TOP_LEVEL, check, one_line_errors, require_text, run_recipe
 from swapaqa.console import quieten
 from swapaqa.data.boxes import BoxSource
 from swapaqa.data.datamodule import VideoData
@@ -71,6 +71,7 @@ Key = tuple[str, str]  # split, video id
 def main(cfg: DictConfig) -> None:
     quieten()
     given, folder = HydraConfig.get().overrides.task, Path(HydraConfig.get().runtime.output_dir)
+    require_text(cfg, "checkpoint", "also")
     paths = [cfg.checkpoint, *([cfg.also] if cfg.also else [])]
     contents = [read_checkpoint(path) for path in paths]
     trained = [content[CONFIG_KEY] for content in contents]

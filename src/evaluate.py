@@ -33,7 +33,7 @@ from torch.utils.data import default_collate
 
 from swapaqa import baselines, out_of_memory
 from swapaqa.batch import Sample
-from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
+from swapaqa.config import TOP_LEVEL, check, one_line_errors, require_text, run_recipe
 from swapaqa.console import quieten, show, show_floors, show_probe
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
@@ -63,6 +63,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.baseline is not None:
         show_baseline(cfg)
         return
+    require_text(cfg, "checkpoint", "video")
     checkpoint, given = read_checkpoint(cfg.checkpoint), HydraConfig.get().overrides.task
     if cfg.probe is not None:
         ask_probe(cfg, checkpoint[CONFIG_KEY], given)

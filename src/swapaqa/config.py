@@ -5,7 +5,6 @@ exist, every key must be one of its parameters, every parameter without a defaul
 have the annotated type.
 """
 
-import difflib
 import functools
 import inspect
 import os
@@ -18,7 +17,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -27,6 +26,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from swapaqa.errors import InputError
+from swapaqa.overrides import explain_override, suggestion
 from swapaqa.running import processes, resolvers
 from swapaqa.running.interruption import NO_ROOM
 
@@ -109,23 +109,6 @@ def fail(message: str, status: int = 2) -> None:
     sys.exit(status)
 
 
-def explain_override(error: HydraException) -> str:
-    """One line for what Hydra says about a wrong override, with the nearest key or option that exists."""
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
-        known = [str(key) for key in cause.parent_node or []]
-        return f"{cause.full_key}: no such key{_suggestion(str(cause.key), known)}"
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: no such option; there are {', '.join(error.options or ['none'])}"
-    return " ".join(str(error).split())
-
-
-def _suggestion(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
-
-
 def compose_quietly(folder: Path, overrides: Sequence[str], name: str) -> DictConfig:
     """The configuration of `src.train` for a program that trains nothing: no wandb, no run folder. Not checked.
 
@@ -155,10 +138,10 @@ def check(cfg: DictConfig) -> None:
 def _check_top(tree: dict) -> None:
     for key in tree:
         if key not in TOP_LEVEL:
-            raise InputError(f"{key}: no such key{_suggestion(str(key), TOP_LEVEL)}")
+            raise InputError(f"{key}: no such key{suggestion(str(key), str(key), TOP_LEVEL)}")
     for key in tree.get("schedule", {}):
         if key not in SCHEDULE:
-            raise InputError(f"schedule.{key}: no such key{_suggestion(str(key), SCHEDULE)}")
+            raise InputError(f"schedule.{key}: no such key{suggestion(f'schedule.{key}', str(key), SCHEDULE)}")
     if isinstance(tree["seed"], bool) or not isinstance(tree["seed"], int) or tree["seed"] < 0:
         raise InputError(f"seed={tree['seed']}: a whole number from 0 on is needed")
 
@@ -180,11 +163,15 @@ def _check_target(node: dict, path: str) -> None:
         target = hydra.utils.get_object(name)
     except Exception as error:
         raise InputError(f"{path}._target_={name}: cannot be imported ({error})") from error
-    signature = inspect.signature(target)
+    try:
+        signature = inspect.signature(target)
+    except ValueError:  # compiled code does not say what it takes
+        return
     given = {key for key in node if key not in ("_target_", "_partial_", "_recursive_", "_convert_")}
     known = [p.name for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    for key in sorted(given - set(known)):
-        raise InputError(f"{path}.{key}: no such key of {name}{_suggestion(key, known)}")
+    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):  # **kwargs take any key
+        for key in sorted(given - set(known)):
+            raise InputError(f"{path}.{key}: no such key of {name}{suggestion(f'{path}.{key}', key, known)}")
     if not node.get("_partial_"):
         for parameter in signature.parameters.values():
             if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given:
@@ -204,9 +191,22 @@ def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
             TypeAdapter(hints[key], config=ANY_CLASS).validate_python(value, strict=True)
         except ValidationError as error:
             problem = error.errors()[0]
+            remedy = f"; a text is written '{path}.{key}=\"...\"'" if _takes_text(hints[key]) else ""
             raise InputError(
-                f"{path}.{key}={value}: {problem['msg'][0].lower()}{problem['msg'][1:]} ({_written(hints[key])})"
+                f"{path}.{key}={value}: {problem['msg'][0].lower()}{problem['msg'][1:]} "
+                f"({_written(hints[key])}){remedy}"
             ) from None
+
+
+def _takes_text(hint: Any) -> bool:
+    return hint is str or str in typing.get_args(hint)
+
+
+def require_text(cfg: DictConfig, *keys: str) -> None:
+    """Raises InputError where one of the top-level `keys`, paths that may be null, is something else than a text."""
+    for key in keys:
+        if cfg[key] is not None and not isinstance(cfg[key], str):
+            raise InputError(f"{key}={cfg[key]}: a path is needed; a text is written '{key}=\"...\"'")
 
 
 def _written(hint: Any) -> str:
