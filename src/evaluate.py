@@ -90,7 +90,7 @@ def show_baseline(cfg: DictConfig) -> None:
         raise InputError(f"baseline={cfg.baseline}: choose one of {', '.join(names)}")
     check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
     data: VideoData = hydra.utils.instantiate(cfg.data)
-    records = {split: data.read_split(split) for split in ("train", *data.test_splits)}
+    records = data.read_splits()
     chosen = baselines.BASELINES if cfg.baseline == "all" else [cfg.baseline]
     show_floors(baselines.floors(records, data.event, chosen), {split: len(found) for split, found in records.items()})
 

@@ -25,10 +25,10 @@ from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
 from swapaqa.data.image_folder import open_folder
 from swapaqa.data.pooling import Augmentation, AugmentedData, Preview, channels_first, describe_shares, joined
-from swapaqa.data.records import Label, Record
+from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
 from swapaqa.data.video import Reader
-from swapaqa.errors import InputError
+from swapaqa.errors import InputError, for_each, refuse
 from swapaqa.seeds import keyed_generator
 
 __all__ = ["Preview", "VideoData", "describe_shares"]
@@ -97,6 +97,17 @@ class VideoData(AugmentedData):
     @abstractmethod
     def read_split(self, split: str) -> list[Record]:
         """The records of a split, in the order of the data set's list."""
+
+    def read_splits(self) -> dict[str, list[Record]]:
+        """The records by split, train first. InputError where they do not go together, see `records.faults`."""
+        records = {split: self.read_split(split) for split in ("train", *self.test_splits)}
+        everything = [record for found in records.values() for record in found]
+        refuse(f"{self.folder}: {fault}" for fault in faults(everything, self.shown))
+        return records
+
+    def shown(self, record: Record) -> Hashable:
+        """What a record shows: two records that show the same are one video under two names, and refused."""
+        return record.video_id
 
     @abstractmethod
     def media(self, record: Record) -> Path:
@@ -169,9 +180,9 @@ class VideoData(AugmentedData):
         """Read the lists and find every file, once; nothing is decoded but what `cache` keeps."""
         if self.items:
             return
-        train, val = self._cut(self.read_split("train"))
-        records = {"train": train} | ({"val": val} if val else {})
-        records |= {split: self.read_split(split) for split in self.test_splits}
+        tests = self.read_splits()
+        train, val = self._cut(tests.pop("train"))
+        records = {"train": train} | ({"val": val} if val else {}) | tests
         store = FrameStore(self.cache, (self.geometry.height, self.geometry.width), self.video_reader)
         self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
         for split, chosen in records.items():
@@ -218,7 +229,7 @@ class VideoData(AugmentedData):
 
     def _items(self, records: list[Record]) -> list[Item]:
         if not self.skip_unreadable:
-            return [self.item(record) for record in records]
+            return for_each(self.item, records)
         kept = []
         for record in track(records, description="reading every video once", transient=True):
             try:

@@ -148,7 +148,7 @@ def _find(root: Path, names: Sequence[str]) -> Path:
 
 def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str) -> Dive:
     try:
-        found, (competition, dive) = annotations[key], key
+        found, (competition, dive) = annotations[key], (int(number) for number in key)
         score, difficulty = float(found["final_score"]), float(found["difficulty"])
         judges = _judges(path, key, [float(judge) for judge in found["judge_scores"]])
         first, last = int(found["start_frame"]), int(found["end_frame"])
@@ -276,6 +276,10 @@ class MTLAQA(VideoData):
     def event(self, record: Record) -> str | None:
         return f"{record.competition:02d}" if isinstance(record, Dive) else None
 
+    def shown(self, record: Record) -> Hashable:
+        """The end of the dive in its competition: annotated twice, under two numbers, it is one dive."""
+        return self.event(record), record.last_frame
+
     def score_label(self, record: Record) -> Label:
         return Label(record.score, offset=0.0, factor=1.0)
 
@@ -311,7 +315,8 @@ class MTLAQA(VideoData):
         raise InputError(
             f"{self.folder}: no frames of dive {record.video_id}: neither a folder or video file "
             f"{competition:02d} of the whole competition nor {record.video_id} of the dive in "
-            f"{', '.join(name or 'the root' for name in MEDIA_FOLDERS)}. {LAYOUT}"
+            f"{', '.join(name or 'the root' for name in MEDIA_FOLDERS)}; complete the folder that MTL_AQA_ROOT or "
+            "data.root= names, or take the dive out of its split"
         )
 
     def window(self, record: Record, media: Path) -> Window:
