@@ -34,7 +34,7 @@ TOP_LEVEL = (
     "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep",
     "save_every", "resume", "plan",
 )  # fmt: skip
-SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn")
+SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "rate_scale")
 CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
 resolvers.register()
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more

@@ -271,6 +271,11 @@ class VideoData(AugmentedData):
         rank, world = self.place()
         order = KeyedPermutation(len(self.items["train"]), self.seed)
         least = 2 if self.augment.replaces_pixels and self.augment.pool == "local" else 1
+        if world > 1 and least == 2 and self.batch_size == world and not self.bank:
+            raise InputError(
+                f"data.batch_size={self.batch_size}: one video for each of {world} processes, which has nobody to "
+                "exchange backgrounds with; say aug.pool=global, or raise data.batch_size"
+            )
         sampler = WholeBatches(order, self.batch_size, rank, world, self.done, least)
         return DataLoader(self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
 

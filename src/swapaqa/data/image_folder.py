@@ -117,7 +117,8 @@ def _refuse_other_images(folder: Path, names: Sequence[str]) -> None:
     """Refuse a folder without images by what is in it, and one with images that are not read beside those that are."""
     kinds = Counter(os.path.splitext(name)[1].lower() or "nameless kind" for name in names)
     expected = " ".join(IMAGE_SUFFIXES)
-    unread = next((name for name in names if name.lower().endswith(OTHER_IMAGES) and re.search(r"\d", os.path.splitext(name)[0])), None)
+    numbered = [name for name in names if re.search(r"\d", os.path.splitext(name)[0])]
+    unread = next((name for name in numbered if name.lower().endswith(OTHER_IMAGES)), None)
     if unread is not None:
         raise InputError(f"{folder}: {unread} is an image of a kind that is not read; convert it to one of {expected}")
     if any(kinds[suffix] for suffix in IMAGE_SUFFIXES):

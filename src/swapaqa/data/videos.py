@@ -93,8 +93,10 @@ def read_table(path: Path, root: Path | None = None, outside_root: bool = False)
     folder = Path(os.path.abspath(root or path.parent))
     lines = [Line(row, decimal_comma, folder, outside_root) for row in table.rows]
     clips = [line.clip() for line in lines]
-    faults = table.faults + [fault for line in lines for fault in line.faults]
-    refuse(sorted([*faults, *_table_faults(clips)], key=_line_number) or ([] if clips else [f"{path}: no videos in it"]))
+    faults = [*table.faults, *(fault for line in lines for fault in line.faults), *_table_faults(clips)]
+    refuse(sorted(faults, key=_line_number))
+    if not clips:
+        raise InputError(f"{path}: no videos in it. {LAYOUT}")
     return clips
 
 
@@ -137,9 +139,11 @@ class Line:
         return Clip(
             video_id=_without_suffix(media),
             action=cells.get("action", ONE_ACTION),
-            score=self._number("score", cells["score"], float) if cells["score"] else math.nan,
+            score=self._number("score", cells["score"], float),
             split=split,
-            difficulty=self._number("difficulty", cells["difficulty"], float, 1e-9) if cells.get("difficulty") else None,
+            difficulty=self._number("difficulty", cells["difficulty"], float, 1e-9)
+            if cells.get("difficulty")
+            else None,
             judge_scores=tuple(self._number("judges", word, float) for word in cells.get("judges", "").split()),
             first_frame=self._frame("first_frame"),
             last_frame=self._frame("last_frame"),
@@ -157,6 +161,8 @@ class Line:
         return self._number(column, cell, int, 1) if cell else None
 
     def _number(self, column: str, word: str, kind: type[int] | type[float], least: float = -math.inf) -> Any:
+        if not word:
+            return math.nan  # said already
         try:
             value = kind(word.replace(",", ".") if self.decimal_comma else word)
         except ValueError:

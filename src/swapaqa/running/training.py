@@ -25,7 +25,7 @@ from swapaqa.report.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, compose_result, device_name, save_result
 from swapaqa.running import processes
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk, left_on_sigterm
-from swapaqa.running.jobs import RESUME_FILE, occupied, recorded
+from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, occupied, recorded
 from swapaqa.running.precision import refuse_half_on_cpu
 
 log = logging.getLogger(__name__)
@@ -74,13 +74,19 @@ def train(cfg: DictConfig, folder: Path) -> None:
         num_sanity_val_steps=0,  # an evaluation needs every exemplar: half of one means nothing
         use_distributed_sampler=False,  # the DataModule shards whole batches itself
     )
+    scale = OmegaConf.select(cfg, "schedule.rate_scale") or 1
+    if scale != 1:
+        log.info(
+            "batch=scaled: %g times the published videos of a step, and learning rates as many times as high", scale
+        )
     if resumed:
         log.info("continuing from %s", resumed)
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.fit(model, datamodule=data, ckpt_path=resumed, weights_only=True)
     if trainer.is_global_zero:
         finish(cfg, folder, data, recorder, trainer, shares)
-        checkpoint.unlink(missing_ok=True)  # the result is there: nothing is left to continue
+        for left in (checkpoint, folder / FAILURE_FILE):  # the result is there: nothing to continue, nothing failed
+            left.unlink(missing_ok=True)
 
 
 def more_memory(cfg: DictConfig, model: Scorer) -> str:
