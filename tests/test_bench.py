@@ -76,3 +76,14 @@ def test_candidates_take_turns(bench):
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios(bench):
     assert bench.median_ratio([2.0, 90.0, 8.0], [1.0, 30.0, 2.0]) == 3.0
+
+
+def test_a_read_in_a_large_folder_asks_for_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWAPAQA_CACHE", str(tmp_path / "cache"))
+    folder = importlib.import_module("swapaqa.bench.folder")
+    made = folder.make_folder(tmp_path / "18", folder.FRAMES + 1)
+    candidates = folder.folder_candidates(made)
+    assert candidates[folder.REFERENCE]().shape == (folder.FRAMES, *folder.SIZE, 3)
+    for kind in ("packed", "bytes"):
+        assert candidates[f"data.cache={kind}, its file looked up"]().is_file()
+        assert len(candidates[f"data.cache={kind}, read"]()) == folder.FRAMES
