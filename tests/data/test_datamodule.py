@@ -347,5 +347,5 @@ def test_a_process_with_a_single_video_has_nobody_to_swap_with(
     monkeypatch.setattr(data, "place", lambda: (0, 2))
     assert len(data.train_dataloader()) == 1
     monkeypatch.setattr(data, "place", lambda: (0, 4))
-    data.augment.pool = "global"
-    assert len(data.train_dataloader()) == 2
+    monkeypatch.setattr(Recording, "pool", "global")
+    assert len(data.train_dataloader()) == 1

@@ -331,7 +331,8 @@ def test_all_actions_are_written_side_by_side(tmp_path: Path) -> None:
     assert len(scores(tmp_path, "train")) == 3  # indices are counted by action
 
 
-def test_both_actions_make_one_batch(cache: Path, config: Callable[..., DictConfig]) -> None:
+@pytest.mark.usefixtures("cache")
+def test_both_actions_make_one_batch(config: Callable[..., DictConfig]) -> None:
     """Dives have judges and vaults have none: in one model nobody has, as a batch needs as many of each."""
     sizes = [f"data.settings.{split}={count}" for split, count in (("train", 8), ("test", 2), ("shifted", 2))]
     data = instantiate(config("data=demo", "data.action=all", *sizes).data)
