@@ -26,9 +26,9 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from swapaqa.errors import InputError
-from swapaqa.overrides import explain_override, suggestion
 from swapaqa.running import processes, resolvers
 from swapaqa.running.interruption import NO_ROOM
+from swapaqa.running.overrides import explain_override, suggestion
 
 TOP_LEVEL = (
     "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep",

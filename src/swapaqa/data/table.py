@@ -56,35 +56,36 @@ def read_cells(path: Path) -> Table:
     first = next((line for line in text.splitlines() if line.strip()), "")
     named = SEPARATOR_LINE.fullmatch(first)
     separator = named[1] if named and named[1] in SEPARATORS else max(SEPARATORS, key=first.count)
+    lines = _split(path, text, separator)[1 if named else 0 :]
+    if not lines:
+        raise InputError(f"{path}: nothing in it; a line of column names is expected, and a line for every video")
+    (_, header), *rest = lines
+    columns = [name.lower() for name in header[: max(i for i, name in enumerate(header, 1) if name)]]
+    rows, faults = [], []
+    for number, cells in rest:
+        place = f"{path}, line {number}"
+        if separator != ",":  # spreadsheets leave empty cells at the end out; with commas, one could be a decimal's
+            cells = cells + [""] * (len(columns) - len(cells))
+        if len(columns) <= len(cells) <= len(header) and not any(cells[len(columns) :]):
+            rows.append(Row(place, dict(zip(columns, cells, strict=False))))
+        else:
+            faults.append(
+                f"{place}: {len(cells)} cells for {len(columns)} columns; quote texts that contain a separator, and "
+                "write numbers with a decimal point"
+            )
+    return Table(columns, rows, faults, separator, encoding)
+
+
+def _split(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """The cells of every line that has any, with its number."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    lines: list[tuple[int, list[str]]] = []
     try:
-        for row in reader:
-            lines.append((reader.line_num, [cell.strip() for cell in row]))
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv.Error as error:
         raise InputError(
             f"{path}, line {reader.line_num}: {error}; a quote inside of a quoted cell is written twice"
         ) from error
-    filled = [(number, row) for number, row in lines if any(row)]
-    filled = filled[1:] if named else filled
-    if not filled:
-        raise InputError(f"{path}: nothing in it; a line of column names is expected, and a line for every video")
-    (_, header), *rest = filled
-    width = max(i for i, name in enumerate(header, 1) if name)
-    columns = [name.lower() for name in header[:width]]
-    rows, faults = [], []
-    for number, row in rest:
-        place = f"{path}, line {number}"
-        if len(row) < len(columns) and separator != ",":  # spreadsheets leave empty cells at the end out
-            row = row + [""] * (len(columns) - len(row))
-        if len(row) < width or len(row) > len(header) or any(row[width:]):
-            faults.append(
-                f"{place}: {len(row)} cells for {width} columns; quote texts that contain a separator, and write "
-                "numbers with a decimal point"
-            )
-        else:
-            rows.append(Row(place, dict(zip(columns, row, strict=False))))
-    return Table(columns, rows, faults, separator, encoding)
+    return [(number, cells) for number, cells in lines if any(cells)]
 
 
 def _decoded(path: Path) -> tuple[str, str]:

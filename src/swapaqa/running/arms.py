@@ -15,7 +15,7 @@ from swapaqa.config import check, compose_quietly
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
-from swapaqa.overrides import explain_override
+from swapaqa.running.overrides import explain_override
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.training import build_model
 
