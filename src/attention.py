@@ -27,7 +27,7 @@ from rich.table import Table
 from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap, scale_boxes
-from swapaqa.config import TOP_LEVEL, check, check_objects, one_line_errors, run_recipe
+from swapaqa.config import TOP_LEVEL, check, check_objects, one_line_errors, require_text, run_recipe
 from swapaqa.console import open_console, quieten
 from swapaqa.data.boxes import BoxSource
 from swapaqa.data.datamodule import VideoData
@@ -80,6 +80,7 @@ Key = tuple[str, str]  # split, video id
 def main(cfg: DictConfig) -> None:
     quieten()
     given, folder = HydraConfig.get().overrides.task, Path(HydraConfig.get().runtime.output_dir)
+    require_text(cfg, "checkpoint", "also")
     paths = [cfg.checkpoint, *([cfg.also] if cfg.also else [])]
     contents = [with_configuration(path, read_checkpoint(path, cfg.trust), cfg, given) for path in paths]
     for path, content in zip(paths, contents, strict=True):

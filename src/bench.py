@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swapaqa.bench.augment import add_augment
 from swapaqa.bench.evaluation import add_evaluation
+from swapaqa.bench.folder import add_folder
 from swapaqa.bench.loader import add_loader
 from swapaqa.bench.pairs import add_pairs
 from swapaqa.bench.step import add_step
@@ -23,7 +24,7 @@ def main() -> None:
         prog="python -m src.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="what")
-    for add in (add_augment, add_loader, add_pairs, add_step, add_evaluation):
+    for add in (add_augment, add_loader, add_folder, add_pairs, add_step, add_evaluation):
         add(commands)
     given, words = parser.parse_known_args()  # what is left are overrides, wherever they stand
     for word in words:

@@ -27,7 +27,7 @@ from swapaqa.data.box_ledger import is_changed
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.frame_store import FrameStore
-from swapaqa.data.records import Label, Record
+from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.video import frame_count, incomplete, read_frames
 from swapaqa.errors import LINE, InputError, one_line
 
@@ -178,10 +178,12 @@ def examine(data: VideoData) -> tuple[dict[str, int], list[Problem]]:
         try:
             chosen = data.read_split(split)
         except InputError as error:
-            problems.append(Problem("list", split, "", str(error)))
+            if not any(problem.message == str(error) for problem in problems):  # one table holds several splits
+                problems.append(Problem("list", split, "", str(error)))
             chosen = []
         counts[split] = len(chosen)
         records += chosen
+    problems += [Problem("list", "", "", fault) for fault in faults(records, data.shown)]
     loader = DataLoader(Examination(data, records), batch_size=None, num_workers=data.workers)
     findings = list(track(loader, description="reading every video", total=len(records)))
     problems += [problem for finding in findings for problem in finding.problems]

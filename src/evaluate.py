@@ -33,7 +33,7 @@ from torch.utils.data import default_collate
 
 from swapaqa import baselines, out_of_memory
 from swapaqa.batch import Sample
-from swapaqa.config import TOP_LEVEL, check, one_line_errors, run_recipe
+from swapaqa.config import TOP_LEVEL, check, one_line_errors, require_text, run_recipe
 from swapaqa.console import quieten, show, show_floors, show_probe
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item
@@ -75,6 +75,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.baseline is not None:
         show_baseline(cfg)
         return
+    require_text(cfg, "checkpoint", "video")
     given = HydraConfig.get().overrides.task
     checkpoint = with_configuration(cfg.checkpoint, read_checkpoint(cfg.checkpoint, cfg.trust), cfg, given)
     protocol = protocol_of(cfg.checkpoint, checkpoint)
@@ -103,7 +104,7 @@ def show_baseline(cfg: DictConfig) -> None:
         raise InputError(f"baseline={cfg.baseline}: choose one of {', '.join(names)}")
     check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
     data: VideoData = hydra.utils.instantiate(cfg.data)
-    records = {split: data.read_split(split) for split in ("train", *data.test_splits)}
+    records = data.read_splits()
     chosen = baselines.BASELINES if cfg.baseline == "all" else [cfg.baseline]
     show_floors(baselines.floors(records, data.event, chosen), {split: len(found) for split, found in records.items()})
 

@@ -86,3 +86,14 @@ def test_pairs_are_timed_by_name(capsys):
     printed = capsys.readouterr().out
     for name in pairs.candidates(20):
         assert name in printed
+
+
+def test_a_read_in_a_large_folder_asks_for_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWAPAQA_CACHE", str(tmp_path / "cache"))
+    folder = importlib.import_module("swapaqa.bench.folder")
+    made = folder.make_folder(tmp_path / "18", folder.FRAMES + 1)
+    candidates = folder.folder_candidates(made)
+    assert candidates[folder.REFERENCE]().shape == (folder.FRAMES, *folder.SIZE, 3)
+    for kind in ("packed", "bytes"):
+        assert candidates[f"data.cache={kind}, its file looked up"]().is_file()
+        assert len(candidates[f"data.cache={kind}, read"]()) == folder.FRAMES

@@ -101,6 +101,34 @@ def test_every_fault_is_found_in_one_pass(
         assert problem["blocks"] == (problem["kind"] not in ("boxes outside", "duplicate"))
 
 
+def test_a_copy_in_train_and_test_is_found_whatever_its_path(
+    tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    root = aqa7_tree() / "diving-out"
+    (root / "deep" / "er").mkdir(parents=True)
+    shutil.copy(root / "001.avi", root / "deep" / "er" / "dive.avi")
+    lines = [f"{i:03d},{i},{'test' if i > 7 else 'train'}" for i in range(1, 11)]
+    (root / "videos.csv").write_text("\n".join(["video,score,split", *lines, "deep/er/dive,3,test"]) + "\n")
+    command = ["data=videos", f"data.root={root}", "data.workers=0", "boxes=none"]
+    assert doctor(*command).returncode == 0
+    assert kinds(report(tmp_path)) == {"deep/er/dive": "duplicate"}
+    assert "shows what 001 of train shows" in report(tmp_path)["problems"][0]["message"]
+    (root / "deep" / "er" / "dive.avi").unlink()
+    (root / "deep" / "er" / "dive.avi").symlink_to(root / "001.avi")  # the file itself: no training starts
+    assert doctor(*command).returncode == 1
+    assert "001 and deep/er/dive: one video in train and test" in report(tmp_path)["problems"][0]["message"]
+
+
+def test_a_gap_in_an_image_folder_is_found(
+    tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    root = aqa7_tree(frames=18)
+    (root / "diving-out" / "002" / "img_00006.jpg").unlink()
+    assert doctor("data=aqa7", f"data.root={root}", "data.workers=0").returncode == 1
+    assert kinds(report(tmp_path)) == {"diving/002": "unreadable"}
+    assert "002: img_00006.jpg is missing" in report(tmp_path)["problems"][0]["message"]
+
+
 def copied(source: Path, target: Path) -> None:
     """The same video once more, in another size and quality."""
     target.mkdir()

@@ -240,3 +240,13 @@ def test_a_sweep_of_one_job_has_nothing_that_differs(tmp_path: Path) -> None:
 )
 def test_the_first_difference_is_named_by_its_key(one: dict, other: dict, found: str | None) -> None:
     assert first_difference(one, other) == found
+
+
+def test_a_failure_does_not_outlive_a_success(tmp_path: Path) -> None:
+    unfinished(tmp_path, composed())
+    write_failure(tmp_path, "another process could not start")
+    (tmp_path / "result.json").write_text("{}")
+    assert claim(tmp_path, composed("resume=true"), in_sweep=False, write=False) is Start.DONE
+    assert failure(tmp_path) is not None  # another process of the run writes nothing
+    assert claim(tmp_path, composed("resume=true"), in_sweep=False) is Start.DONE
+    assert failure(tmp_path) is None

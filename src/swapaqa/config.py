@@ -5,7 +5,6 @@ exist, every key must be one of its parameters, every parameter without a defaul
 have the annotated type.
 """
 
-import difflib
 import errno
 import functools
 import inspect
@@ -20,7 +19,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -30,16 +29,17 @@ from pydantic_core import SchemaError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.errors import InputError, for_a_terminal
 from swapaqa.foreign_file import reason
 from swapaqa.running import orphans, processes, resolvers
 from swapaqa.running.interruption import NO_ROOM
+from swapaqa.running.overrides import explain_override, suggestion
 
 TOP_LEVEL = (
     "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep",
     "save_every", "resume", "plan",
 )  # fmt: skip
-SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn")
+SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "rate_scale")
 CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
 resolvers.register()
 NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
@@ -122,26 +122,9 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
 
 def fail(message: str, status: int = 2) -> None:
     """Print `error: ...` and leave with a status, 2 for a user's error."""
-    line = f"error: {one_line(message, LINE)}"
+    line = f"error: {for_a_terminal(message)}"
     Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
     sys.exit(status)
-
-
-def explain_override(error: HydraException) -> str:
-    """One line for what Hydra says about a wrong override, with the nearest key or option that exists."""
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
-        known = [str(key) for key in cause.parent_node or []]
-        return f"{cause.full_key}: no such key{_suggestion(str(cause.key), known)}"
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: no such option; there are {', '.join(error.options or ['none'])}"
-    return " ".join(str(error).split())
-
-
-def _suggestion(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
 
 
 def compose_quietly(folder: Path, overrides: Sequence[str], name: str) -> DictConfig:
@@ -173,10 +156,10 @@ def check(cfg: DictConfig) -> None:
 def _check_top(tree: dict) -> None:
     for key in tree:
         if key not in TOP_LEVEL:
-            raise InputError(f"{key}: no such key{_suggestion(str(key), TOP_LEVEL)}")
+            raise InputError(f"{key}: no such key{suggestion(str(key), str(key), TOP_LEVEL)}")
     for key in tree.get("schedule", {}):
         if key not in SCHEDULE:
-            raise InputError(f"schedule.{key}: no such key{_suggestion(str(key), SCHEDULE)}")
+            raise InputError(f"schedule.{key}: no such key{suggestion(f'schedule.{key}', str(key), SCHEDULE)}")
     if isinstance(tree["seed"], bool) or not isinstance(tree["seed"], int) or tree["seed"] < 0:
         raise InputError(f"seed={tree['seed']}: a whole number from 0 on is needed")
 
@@ -199,11 +182,15 @@ def _check_target(node: dict, path: str) -> None:
         target = hydra.utils.get_object(name)
     except Exception as error:
         raise InputError(f"{path}._target_={name}: cannot be imported ({error})") from error
-    signature = inspect.signature(target)
+    try:
+        signature = inspect.signature(target)
+    except ValueError:  # compiled code does not say what it takes
+        return
     given = {key for key in node if key not in ("_target_", "_partial_", "_recursive_", "_convert_")}
     known = [p.name for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    for key in sorted(given - set(known)):
-        raise InputError(f"{path}.{key}: no such key of {name}{_suggestion(key, known)}")
+    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):  # **kwargs take any key
+        for key in sorted(given - set(known)):
+            raise InputError(f"{path}.{key}: no such key of {name}{suggestion(f'{path}.{key}', key, known)}")
     if not node.get("_partial_"):
         for parameter in signature.parameters.values():
             if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given:
@@ -225,9 +212,22 @@ def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
             raise InputError(f"{path}.{key}={value}: an object with a _target_ is needed") from error
         except ValidationError as error:
             problem = error.errors()[0]
+            remedy = f"; a text is written '{path}.{key}=\"...\"'" if _takes_text(hints[key]) else ""
             raise InputError(
-                f"{path}.{key}={value}: {problem['msg'][0].lower()}{problem['msg'][1:]} ({_written(hints[key])})"
+                f"{path}.{key}={value}: {problem['msg'][0].lower()}{problem['msg'][1:]} "
+                f"({_written(hints[key])}){remedy}"
             ) from None
+
+
+def _takes_text(hint: Any) -> bool:
+    return hint is str or str in typing.get_args(hint)
+
+
+def require_text(cfg: DictConfig, *keys: str) -> None:
+    """Raises InputError where one of the top-level `keys`, paths that may be null, is something else than a text."""
+    for key in keys:
+        if cfg[key] is not None and not isinstance(cfg[key], str):
+            raise InputError(f"{key}={cfg[key]}: a path is needed; a text is written '{key}=\"...\"'")
 
 
 def _written(hint: Any) -> str:

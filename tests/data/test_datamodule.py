@@ -366,3 +366,17 @@ def test_missing_files_are_found_before_anything_is_decoded(aqa7_tree: Tree, ope
     shutil.rmtree(root / "diving-out" / "010")
     with pytest.raises(InputError, match="diving-out/010"):
         ready(open_data(root, boxes=FixedBoxes(1.0, 0.8, "input")))
+
+
+def test_a_process_with_a_single_video_has_nobody_to_swap_with(
+    aqa7_tree: Tree, open_data: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = ready(open_data(aqa7_tree(), augment=Recording(), voters=0, batch_size=4))
+    monkeypatch.setattr(data, "place", lambda: (0, 4))
+    with pytest.raises(InputError, match=r"data\.batch_size=4: one video for each of 4 processes.*aug\.pool=global"):
+        data.train_dataloader()
+    monkeypatch.setattr(data, "place", lambda: (0, 2))
+    assert len(data.train_dataloader()) == 1
+    monkeypatch.setattr(data, "place", lambda: (0, 4))
+    monkeypatch.setattr(Recording, "pool", "global")
+    assert len(data.train_dataloader()) == 1

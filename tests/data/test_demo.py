@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
 from scipy.io import loadmat
 from scipy.stats import spearmanr
 
 from swapaqa.augment.swap import scale_boxes
+from swapaqa.batch import Pair
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.data.demo import DemoSettings, Judged, demo_root, draw, read_judges, write_demo
 from swapaqa.data.video import frame_count, read_frames
@@ -326,3 +329,17 @@ def test_all_actions_are_written_side_by_side(tmp_path: Path) -> None:
     for path in (tmp_path / "alone" / "diving-out").iterdir():
         assert path.read_bytes() == (tmp_path / "diving-out" / path.name).read_bytes()
     assert len(scores(tmp_path, "train")) == 3  # indices are counted by action
+
+
+@pytest.mark.usefixtures("cache")
+def test_both_actions_make_one_batch(config: Callable[..., DictConfig]) -> None:
+    """Dives have judges and vaults have none: in one model nobody has, as a batch needs as many of each."""
+    sizes = [f"data.settings.{split}={count}" for split, count in (("train", 8), ("test", 2), ("shifted", 2))]
+    data = instantiate(config("data=demo", "data.action=all", *sizes).data)
+    data.setup()
+    for loader in (data.train_dataloader(), *data.val_dataloader()):
+        batches = [batch.query if isinstance(batch, Pair) else batch for batch in loader]
+        assert {int(action) for batch in batches for action in batch.action} == {0, 1}
+        assert all(batch.judges.shape[1] == 0 for batch in batches)
+    alone = instantiate(config("data=demo", *sizes).data)
+    assert all(len(record.judge_scores) == 7 for record in alone.read_split("train"))

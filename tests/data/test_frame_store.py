@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,13 +69,13 @@ def test_without_a_cache_the_source_is_read_and_nothing_is_written(want: Want, c
 
 
 def test_frames_of_another_source_size_or_kind_are_never_served(want: Want) -> None:
+    before = FrameStore("bytes", SIZE).path(want)
     store = FrameStore("bytes", SIZE)
-    before = store.path(want)
     assert before == store.path(want)
     picture = want.media / "img_00004.png"
     os.utime(picture, ns=(1, picture.stat().st_mtime_ns + 1_000_000))
     others = [
-        store.path(want),  # touched
+        FrameStore("bytes", SIZE).path(want),  # touched
         FrameStore("bytes", (24, 41)).path(want),
         FrameStore("packed", SIZE).path(want),
         FrameStore("bytes", SIZE, resize="linear").path(want),
@@ -151,3 +152,22 @@ def test_the_store_holds_what_every_shift_may_ask_for() -> None:
     spread = Item(None, Path("film.mp4"), Window(0, 9), [], None, 0)
     reader = SampleReader(3, reader.geometry, None, reader.store)
     assert reader.want(spread).indices == (0, 4, 8)
+
+
+@pytest.mark.parametrize("kind", ["packed", "bytes"])
+def test_a_read_looks_at_no_source_file(want: Want, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A competition's folder has tens of thousands of images: what `fill` found out is not asked again."""
+    store = FrameStore(kind, SIZE)
+    store.fill([want])
+    monkeypatch.setattr(frame_store, "_state", None)
+    assert len(list(store.read(want, [3, 4]).frames)) == 2
+    copy = pickle.loads(pickle.dumps(store))  # as it reaches loader processes that are not forked
+    assert len(list(copy.read(want, [3, 4]).frames)) == 2
+
+
+def test_only_wanted_images_decide_about_the_file(want: Want) -> None:
+    before = FrameStore("bytes", SIZE).path(want)
+    os.utime(want.media / "img_00001.png", ns=(1, 1))  # frame 0, which is not wanted
+    assert FrameStore("bytes", SIZE).path(want) == before
+    os.utime(want.media / "img_00003.png", ns=(1, 1))
+    assert FrameStore("bytes", SIZE).path(want) != before

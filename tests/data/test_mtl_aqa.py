@@ -308,7 +308,7 @@ def test_frames_may_lie_in_several_folders(folder: str, mtl_tree: Callable[..., 
         (lambda root: shutil.rmtree(root / "new" / "new_total_frames_256s" / "26"), {}, ["26_005", "MTL_AQA_ROOT"]),
         (
             lambda root: (root / "new" / "new_total_frames_256s" / "26" / "00000007.jpg").unlink(),
-            {}, ["26: the images are not numbered"],
+            {}, ["26: 00000007.jpg is missing between 00000006.jpg and 00000008.jpg"],
         ),
         (lambda root: (root / "info" / "test_split_0.pkl").unlink(), {}, ["test_split_0.pkl", "no such file"]),
         (
@@ -327,7 +327,40 @@ def test_wrong_trees_are_one_line(
     with pytest.raises(InputError) as error:
         open_mtl(root, **changes)
     assert all(word in str(error.value) for word in words), error.value
-    assert "\n" not in str(error.value)
+    assert str(error.value).count("\n") < len(TEST)  # a line for every dive that is missing
+
+
+def test_a_dive_that_is_there_twice_is_refused(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree()
+    again = DIVES[1, 2]
+    cases: list[tuple[list, list, dict, str]] = [
+        ([*TRAIN, (1, 2)], TEST, DIVES, "01_002: one video twice in train"),
+        ([*TRAIN, [1, 2.0]], TEST, DIVES, "01_002"),
+        (TRAIN, [*TEST, (1, 2)], DIVES, "01_002: one video in train and test"),
+        (TRAIN, [*TEST, (1, 9)], DIVES | {(1, 9): again}, "01_002 and 01_009: one video in train and test"),
+    ]
+    for train, test, dives, words in cases:
+        annotations = {key: annotation(*values) for key, values in dives.items()}
+        for name, content in ((COPIES[0], annotations), ("train_split_0.pkl", train), ("test_split_0.pkl", test)):
+            (root / "info" / name).write_bytes(pickle.dumps(content))
+        with pytest.raises(InputError) as error:
+            open_mtl(root)
+        assert words in str(error.value).replace("[1, 2.0]", "01_002")
+        assert "\n" not in str(error.value)
+
+
+def test_real_annotations_have_no_dive_twice(real_data: Path) -> None:
+    dives = [dive for split in ("train", "test") for dive in read_records(real_data / "mtl_aqa", split)]
+    assert len({(dive.competition, dive.last_frame) for dive in dives}) == len(dives) == 1412
+
+
+def test_as_many_judges_of_every_dive_are_needed(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    root = mtl_tree()
+    annotations = {key: annotation(*values) for key, values in DIVES.items()}
+    annotations[1, 3]["judge_scores"] = [8.0, 8.5, 7.5, 8.0, 8.0]
+    (root / "info" / COPIES[0]).write_bytes(pickle.dumps(annotations))
+    with pytest.raises(InputError, match="01_003 has 5 judges' scores, and 01_001 has 7"):
+        open_mtl(root)
 
 
 def test_a_short_pre_cut_folder_is_named_with_what_it_needs(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:

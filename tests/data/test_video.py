@@ -113,10 +113,9 @@ def test_unreadable_image_is_refused(tmp_path: Path) -> None:
         read_frames(folder, range(3))
 
 
-@pytest.mark.parametrize("count", [0, 2])
-def test_folder_with_too_few_images_is_refused(count: int, tmp_path: Path) -> None:
-    folder = images(tmp_path / "007", [(0, 0, 0)] * count)
-    with pytest.raises(InputError, match=f"has {count} frames, and the window needs 3") as error:
+def test_folder_with_too_few_images_is_refused(tmp_path: Path) -> None:
+    folder = images(tmp_path / "007", [(0, 0, 0)] * 2)
+    with pytest.raises(InputError, match="has 2 frames, and the window needs 3") as error:
         read_frames(folder, range(3))
     assert str(folder) in str(error.value)
 

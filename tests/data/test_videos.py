@@ -1,5 +1,8 @@
 """One's own videos by a table, and a data set in the user's own package: neither touches a file here."""
 
+import logging
+import os
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable
@@ -221,6 +224,168 @@ def test_training_on_ones_own_videos(tmp_path: Path, train_inside: Callable[...,
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "run" / "predictions_test.csv").read_text().splitlines()) == 3
     assert (tmp_path / "run" / "predictions_val.csv").is_file()
+
+
+def saved(text: str, form: str) -> bytes:
+    """A table as a spreadsheet saves it."""
+    with_commas = re.sub(r"(\d)\.(\d)", r"\1,\2", text.replace(",", ";"))
+    return {
+        "plain": text.encode(),
+        "mark": b"\xef\xbb\xbf" + text.encode(),
+        "crlf": text.replace("\n", "\r\n").encode(),
+        "mac": text.replace("\n", "\r").encode(),
+        "semicolon": text.replace(",", ";").encode(),
+        "tab": text.replace(",", "\t").encode(),
+        "german": with_commas.encode("cp1252"),
+        "sep": ("sep=;\r\n" + with_commas).encode("cp1252"),
+        "utf-16": text.replace(",", "\t").encode("utf-16"),
+        "utf-16-le": text.replace(",", "\t").encode("utf-16-le"),
+        "utf-16-be": text.encode("utf-16-be"),
+        "quoted": "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in text.splitlines()).encode(),
+        "empty columns": "\n".join(line + ",," for line in text.splitlines()).encode(),
+        "empty lines": ("\n\n" + text + ",,,\n,,,\n").encode(),
+        "short lines": with_commas.replace(";\n", "\n").encode(),
+    }[form]
+
+
+FORMS = {  # and what is said about each
+    "plain": None, "mark": None, "crlf": None, "mac": None, "quoted": None, "empty columns": None, "empty lines": None,
+    "semicolon": "semicolons between the cells", "tab": "tabs between the cells",
+    "german": "cp1252 (Western European), semicolons between the cells, decimal commas",
+    "sep": "cp1252 (Western European), semicolons between the cells, decimal commas",
+    "utf-16": "UTF-16, tabs between the cells", "utf-16-le": "UTF-16, tabs between the cells", "utf-16-be": "UTF-16",
+    "short lines": "semicolons between the cells, decimal commas",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "said"), FORMS.items())
+def test_a_table_is_read_as_spreadsheets_save_it(
+    form: str, said: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "Video,Score,judges,group,boxes\nMüller 1,87.5,8.5 9.0 7.5,Zoë,drawn/1.txt\nb.avi,60,8 8 8.5,Ann,\n"
+    path = tmp_path / "videos.csv"
+    path.write_bytes(saved(text, form))
+    with caplog.at_level(logging.INFO):
+        clips = read_table(path)
+    assert [(c.media, c.score, c.judge_scores, c.group, c.box_file) for c in clips] == [
+        ("Müller 1", 87.5, (8.5, 9.0, 7.5), "Zoë", "drawn/1.txt"),
+        ("b.avi", 60.0, (8.0, 8.0, 8.5), "Ann", ""),
+    ]
+    assert caplog.messages == ([] if said is None else [f"{path}: read as a table with {said}"])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('video,score\na,"9,5"\nb,8\n', ["line 2", "'score'", "'9,5'", "commas separate", "semicolons"]),
+        ("video,score\na,9,5\n", ["line 2", "3 cells for 2 columns", "decimal point"]),
+        ("video,score,first_frame\na,9,5,\n", ["line 2", "4 cells for 3 columns"]),  # not a score of 9 from frame 5 on
+        ("video;score\na;9,5\nb;9.5\n", ["line 2", "'9,5'", "line 3", "'9.5'"]),
+        ("video;score\na;1.234,5\n", ["line 2", "'1.234,5' is not a number"]),
+        ('video,score\n"a,9\nb,8\n', ["line 3", "unexpected end"]),
+        ("", ["nothing in it"]),
+        ("\n\n", ["nothing in it"]),
+        ("video,score\n", ["no videos in it"]),
+        ("<html><body>404</body></html>\n", ["line 1", "no column 'video'"]),
+        (b"PK\x03\x04 and so on", ["spreadsheet", "CSV"]),
+        (b"video,score\na\0b,9\n", ["not a readable text file"]),
+        (b"video,score\n\x81\x8d,9\n", ["not a readable text file"]),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(content: str | bytes, words: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "videos.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(InputError) as error:
+        read_table(path)
+    assert all(word in str(error.value) for word in (str(path), *words)), error.value
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_that_is_no_regular_file_is_not_opened(tmp_path: Path, open_videos: Open) -> None:
+    os.mkfifo(tmp_path / "videos.csv")
+    with pytest.raises(InputError, match=r"videos\.csv: no regular file"):
+        open_videos(tmp_path)
+
+
+def test_a_wrong_table_is_described_whole(folder: Path, open_videos: Open) -> None:
+    table(folder, "video,score,split,judges", "v0,high,dev,8 9", "v1,2,,8", "v2,nan,train,8 x", "v3,1", "v0,3,test,8 9")
+    with pytest.raises(InputError) as error:
+        open_videos(folder)
+    first, *more = str(error.value).splitlines()
+    found = [re.sub(r"^.*line (\d), column '(\w+)'.*|^.*line (\d):.*", r"\1\3 \2", line) for line in (first, *more)]
+    assert found == [
+        "2 split", "2 score", "3 split", "3 judges", "4 score", "4 judges", "5 ", "6 video",
+    ]  # fmt: skip
+    assert all(line.startswith("  ") for line in more)
+
+
+def test_of_very_many_faults_twenty_are_shown(folder: Path, open_videos: Open) -> None:
+    table(folder, "video,score", *(f"missing{i},{i}" for i in range(50)))
+    with pytest.raises(InputError) as error:
+        open_videos(folder)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 21
+    assert "missing0" in lines[0] + lines[1] + lines[2]
+    assert re.fullmatch(r"  and \d+ more", lines[-1])
+
+
+def test_several_faults_are_one_error_of_the_program(
+    folder: Path, tmp_path: Path, train_inside: Callable[..., Any]
+) -> None:
+    table(folder, "video,score", "v0,high", "v1,low")
+    done = train_inside(tmp_path, "data=videos", f"data.root={folder}", *TINY)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0].startswith(f"error: {folder}/videos.csv, line 2, column 'score'")
+    assert done.stderr.splitlines()[1].startswith(f"  {folder}/videos.csv, line 3, column 'score'")
+    assert done.stderr.count("error:") == 1
+
+
+@pytest.mark.parametrize("name", ["../own/../outside.avi", "../outside", "/etc/outside.avi", "x/../../outside.avi"])
+@pytest.mark.parametrize("column", ["video", "boxes"])
+def test_paths_that_leave_the_root_are_refused_unless_allowed(name: str, column: str, folder: Path) -> None:
+    cells = {"video": "v1", "boxes": ""} | {column: name}
+    table(folder, "video,score,boxes", f"{cells['video']},1,{cells['boxes']}")
+    with pytest.raises(InputError, match=rf"line 2, column '{column}'.*outside.*data\.outside_root=true"):
+        read_table(folder / "videos.csv")
+    (clip,) = read_table(folder / "videos.csv", outside_root=True)
+    found = clip.media if column == "video" else clip.box_file
+    assert os.path.normpath(folder / found) == os.path.normpath(folder / name)
+
+
+def test_a_video_outside_of_the_root_is_read_when_allowed(folder: Path, open_videos: Open) -> None:
+    write_video(folder.parent / "far.avi", 9)
+    numbered(folder, cells=lambda i: f"../far.avi,{i}" if i == 0 else f"v{i},{10 + i}")
+    data = open_videos(folder, outside_root=True)
+    found = {record.video_id for records in data.records().values() for record in records}
+    assert "../far" in found
+
+
+@pytest.mark.parametrize("name", ["x/../v1.avi", "./v1", "v1", "x//../v1.avi", "{root}/v1.avi"])
+def test_one_video_under_two_spellings_is_refused(name: str, folder: Path, open_videos: Open) -> None:
+    (folder / "x").mkdir()
+    lines = [f"v{i},{i},{'test' if i == 7 else 'train'}" for i in range(8)]
+    table(folder, "video,score,split", *lines, f"{name.format(root=folder)},5,test")
+    with pytest.raises(InputError, match=r"line 10, column 'video': v1.* is listed before, on .*line 3"):
+        open_videos(folder)
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard"])
+def test_one_file_under_two_names_is_refused(link: str, folder: Path, open_videos: Open) -> None:
+    if link == "hard":
+        (folder / "other.avi").hardlink_to(folder / "v1.avi")
+    else:
+        (folder / "other.avi").symlink_to(folder / "v1.avi")
+    lines = [f"v{i},{i},{'test' if i == 7 else 'train'}" for i in range(8)]
+    table(folder, "video,score,split", *lines, "other,5,test")
+    with pytest.raises(InputError, match="v1 and other: one video in train and test"):
+        open_videos(folder)
+
+
+def test_two_windows_of_one_file_are_two_videos(folder: Path, open_videos: Open) -> None:
+    (folder / "second.avi").symlink_to(folder / "v7.avi")
+    lines = [f"v{i},{i},{'1' if i == 7 else ''},{'20' if i == 7 else ''}" for i in range(8)]
+    table(folder, "video,score,first_frame,last_frame", *lines, "second,5,21,40")
+    assert sum(map(len, open_videos(folder).records().values())) == 9
 
 
 OWN_MODULE = '''

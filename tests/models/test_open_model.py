@@ -7,6 +7,14 @@ from subprocess import CompletedProcess
 from textwrap import dedent
 
 import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from swapaqa.batch import TrainingLabels
+from swapaqa.config import check
+from swapaqa.errors import InputError
+from swapaqa.running.training import build_model
 
 METHOD = """
     import torch
@@ -71,3 +79,50 @@ def test_a_method_of_ones_own_trains_in_a_sweep(
         assert "calibration" not in found["metrics"]["last"]["splits"]["test"]  # it says nothing of its uncertainty
         header = (tmp_path / "sweep" / job / "predictions_test.csv").read_text().splitlines()[0]
         assert header == "video_id,action,true,last,best_on_test"
+
+
+WITH_KEYWORDS = """
+    from swapaqa.data.demo import Demo
+    from swapaqa.models.core import CoRe
+    from swapaqa.models.tiny import TinyBackbone
+
+
+    class Mine(CoRe):
+        def __init__(self, margin: float, **kwargs):
+            super().__init__(**kwargs)
+            self.margin = margin
+
+
+    def network(**options):
+        return TinyBackbone(options["width"] * options["times"])
+
+
+    class MyDemo(Demo):
+        def __init__(self, note, **kwargs):
+            super().__init__(**kwargs)
+            self.note = note
+"""
+
+
+def test_constructors_with_keywords_take_what_they_hand_on(
+    tmp_path: Path, config: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "with_keywords.py").write_text(dedent(WITH_KEYWORDS))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    targets = ("model=with_keywords.Mine", "backbone.network=with_keywords.network", "data=with_keywords.MyDemo")
+    given = [target.replace("=", "._target_=") for target in targets]
+    composed = config(*given, "+backbone.network.times=2", "+data.note=hello", "name=mine", "logger.save_dir=x")
+    with pytest.raises(InputError, match=r"model\.margin: missing"):
+        check(composed)
+    composed = config(*given, "+backbone.network.times=2", "+data.note=hello", "name=mine", "logger.save_dir=x",
+                      "+model.margin=0.5", "model.voters=3")  # fmt: skip
+    check(composed)
+    labels, one = torch.linspace(0, 100, 20, dtype=torch.float64), torch.zeros(20, dtype=torch.int64)
+    model = build_model(composed, TrainingLabels(labels, one, one, 100.0))
+    assert (type(model).__name__, model.margin) == ("Mine", 0.5)
+    plain = config("backbone.network.width=32", "name=plain", "logger.save_dir=x")
+    assert (
+        model.encoder.feature_size == build_model(plain, TrainingLabels(labels, one, one, 100.0)).encoder.feature_size
+    )
+    data = instantiate(composed.data)
+    assert (data.note, data.voters) == ("hello", 3)

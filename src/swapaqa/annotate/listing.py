@@ -20,7 +20,7 @@ class Listed(NamedTuple):
 
 def list_videos(data: VideoData) -> list[Listed]:
     """Every record of every split, in the order of the data set's lists."""
-    records = [record for split in ("train", *data.test_splits) for record in data.read_split(split)]
+    records = [record for found in data.read_splits().values() for record in found]
     return [Listed(record, box_path(data.box_files(record))) for record in records]
 
 

@@ -24,12 +24,13 @@ from swapaqa.data.dataset import EvaluationVideos, Item, SampleReader, TrainingP
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
+from swapaqa.data.image_folder import open_folder
 from swapaqa.data.pooling import Augmentation, AugmentedData, Preview, channels_first, describe_shares, joined
-from swapaqa.data.records import Label, Record
+from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
 from swapaqa.data.video import Decoding, Reader, frame_count
 from swapaqa.data.video_index import index_files
-from swapaqa.errors import InputError
+from swapaqa.errors import InputError, for_each, refuse
 from swapaqa.seeds import keyed_generator
 
 __all__ = ["Preview", "VideoData", "describe_shares"]
@@ -100,6 +101,17 @@ class VideoData(AugmentedData):
     @abstractmethod
     def read_split(self, split: str) -> list[Record]:
         """The records of a split, in the order of the data set's list."""
+
+    def read_splits(self) -> dict[str, list[Record]]:
+        """The records by split, train first. InputError where they do not go together, see `records.faults`."""
+        records = {split: self.read_split(split) for split in ("train", *self.test_splits)}
+        everything = [record for found in records.values() for record in found]
+        refuse(f"{self.folder}: {fault}" for fault in faults(everything, self.shown))
+        return records
+
+    def shown(self, record: Record) -> Hashable:
+        """What a record shows: two records that show the same are one video under two names, and refused."""
+        return record.video_id
 
     @abstractmethod
     def media(self, record: Record) -> Path:
@@ -176,9 +188,9 @@ class VideoData(AugmentedData):
         """Read the lists and find every file, once; nothing is decoded but what `cache` keeps."""
         if self.items:
             return
-        train, val = self._cut(self.read_split("train"))
-        records = {"train": train} | ({"val": val} if val else {})
-        records |= {split: self.read_split(split) for split in self.test_splits}
+        tests = self.read_splits()
+        train, val = self._cut(tests.pop("train"))
+        records = {"train": train} | ({"val": val} if val else {}) | tests
         self.open_reader([record for chosen in records.values() for record in chosen])
         for split, chosen in records.items():
             self.items[split] = self._items(chosen)
@@ -245,6 +257,8 @@ class VideoData(AugmentedData):
     def item(self, record: Record) -> Item:
         """The record with its files, its window and its label. InputError naming the file that is missing."""
         files, media = self.box_files(record), self.media(record)
+        if media.is_dir():
+            open_folder(media).refuse_a_gap()
         self.boxes.find(files)
         if media.is_file():
             frame_count(media, self.accept_incomplete)  # an incomplete one is refused before anything starts
@@ -253,7 +267,7 @@ class VideoData(AugmentedData):
 
     def _items(self, records: list[Record]) -> list[Item]:
         if not self.skip_unreadable:
-            return [self.item(record) for record in records]
+            return for_each(self.item, records)
         kept = []
         for record in track(records, description="reading every video once", transient=True):
             try:
@@ -292,7 +306,14 @@ class VideoData(AugmentedData):
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def train_dataloader(self) -> DataLoader:
-        sampler = self._batches(*self.place(), self.done)
+        rank, world = self.place()
+        alone = world == self.batch_size > 1 and not self.bank  # a pair has two videos
+        if alone and self.augment.replaces_pixels and self.augment.pool == "local":
+            raise InputError(
+                f"data.batch_size={self.batch_size}: one video for each of {world} processes, which has nobody to "
+                "exchange backgrounds with; say aug.pool=global, or raise data.batch_size"
+            )
+        sampler = self._batches(rank, world, self.done)
         return DataLoader(self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
 
     def _batches(self, rank: int, world: int, done: tuple[int, int] = (0, 0)) -> WholeBatches:

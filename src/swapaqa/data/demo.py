@@ -254,8 +254,15 @@ class Demo(AQA7):
         return demo_root(self.settings) if self.root is None else super().folder
 
     def read_split(self, split: str) -> list[Record]:
+        """As AQA-7's, with what the judges' table says; of all actions in one model only dives would have judges.
+
+        A batch needs as many judges' scores of every video, so that there are none then.
+        """
+        records = super().read_split(split)
+        if self.action == "all":
+            return records
         judges = read_judges(self.folder / "Split_4" / "judges.csv")
-        return [replace(record, **judges.get(record.video_id, {})) for record in super().read_split(split)]
+        return [replace(record, **judges.get(record.video_id, {})) for record in records]
 
 
 def read_judges(path: Path) -> dict[str, dict]:

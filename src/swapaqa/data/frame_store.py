@@ -28,6 +28,7 @@ from rich.progress import track
 
 from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.geometry import Resize, resize_frame
+from swapaqa.data.image_folder import open_folder
 from swapaqa.data.video import Decoding, Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import reason
@@ -98,10 +99,17 @@ class FrameStore:
             raise InputError(f"{path}: damaged ({reason(error)}); delete it, and it is made again") from error
 
     def path(self, want: Want) -> Path:
-        """The file of a video in the store."""
-        source = (VERSION, str(want.media.resolve()), _state(want.media), want.indices)
-        made_from = (*source, self.size, self.resize, self.kind, *self.decoding)
-        return self.folder / f"{hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]}{SUFFIX[self.kind]}"
+        """The file of a video in the store, looked up once: loader processes inherit what `fill` found."""
+        if want not in self._paths:
+            source = (VERSION, str(want.media.resolve()), _state(want), want.indices)
+            made_from = (*source, self.size, self.resize, self.kind, *self.decoding)
+            digest = hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]
+            self._paths[want] = self.folder / f"{digest}{SUFFIX[self.kind]}"
+        return self._paths[want]
+
+    @cached_property
+    def _paths(self) -> dict[Want, Path]:
+        return {}
 
     def write(self, want: Want) -> None:
         """Decode and resize the wanted frames of one video and keep them."""
@@ -195,10 +203,12 @@ def _write_bytes(path: Path, frames: Sequence[np.ndarray], source_size: tuple[in
         np.save(file, record)
 
 
-def _state(media: Path) -> tuple[int, ...]:
-    """Changes whenever the media changes: sizes and times of the file, or of a folder and of its files together."""
-    if media.is_file():
-        found = media.stat()
-        return found.st_size, found.st_mtime_ns
-    stats = [entry.stat() for entry in media.iterdir()]
-    return len(stats), sum(s.st_size for s in stats), sum(s.st_mtime_ns for s in stats)
+def _state(want: Want) -> tuple[tuple[str, int, int], ...]:
+    """Changes whenever what is wanted changes: name, size and time of the file, or of the images that are wanted."""
+    if want.media.is_dir():
+        images = open_folder(want.media)
+        files = [images[index] for index in want.indices if index < len(images)]  # reading says what is too short
+    else:
+        files = [want.media]
+    found = [(file.name, file.stat()) for file in files]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)

@@ -44,9 +44,10 @@ from typing import Any, ClassVar, Literal, cast
 
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Window
+from swapaqa.data.image_folder import open_folder
 from swapaqa.data.records import Label, Record
 from swapaqa.data.unpickler import load_pickle
-from swapaqa.data.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from swapaqa.data.video import VIDEO_SUFFIXES, say_which_is_read
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import shown
 
@@ -278,6 +279,10 @@ class MTLAQA(VideoData):
     def event(self, record: Record) -> str | None:
         return f"{record.competition:02d}" if isinstance(record, Dive) else None
 
+    def shown(self, record: Record) -> Hashable:
+        """The end of the dive in its competition: annotated twice, under two numbers, it is one dive."""
+        return self.event(record), record.last_frame
+
     def score_label(self, record: Record) -> Label:
         return Label(record.score, offset=0.0, factor=1.0)
 
@@ -297,8 +302,10 @@ class MTLAQA(VideoData):
         for folder in (self.folder / name for name in MEDIA_FOLDERS):
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
                 name = re.fullmatch(r"(\d+)(?:_(\d+))?", path.stem)
-                if name and (path.suffix.lower() in VIDEO_SUFFIXES or path.is_dir()):
-                    found.setdefault(tuple(int(number) for number in name.groups() if number), path)
+                if name and (path.is_dir() or (path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())):
+                    key = tuple(int(number) for number in name.groups() if number)
+                    if found.setdefault(key, path) != path:
+                        say_which_is_read(found[key], path)
         whole: dict[tuple[int, ...], Path] = {key: path for key, path in found.items() if len(key) == 1}
         log.info("%s: %s", self.folder, "frames of whole competitions" if whole else "one folder or file a dive")
         return whole or found
@@ -311,7 +318,8 @@ class MTLAQA(VideoData):
         raise InputError(
             f"{self.folder}: no frames of dive {record.video_id}: neither a folder or video file "
             f"{competition:02d} of the whole competition nor {record.video_id} of the dive in "
-            f"{', '.join(name or 'the root' for name in MEDIA_FOLDERS)}. {LAYOUT}"
+            f"{', '.join(name or 'the root' for name in MEDIA_FOLDERS)}; complete the folder that MTL_AQA_ROOT or "
+            "data.root= names, or take the dive out of its split"
         )
 
     def window(self, record: Record, media: Path) -> Window:
@@ -349,14 +357,13 @@ def count_frames(folder: Path) -> int:
     """The number of images, whose names count on without a gap, from 1 on in the folder of a whole competition.
 
     Raises:
-        InputError: a gap, after which every frame would be taken for one before it.
+        InputError: a gap, after which every frame would be taken for one before it, and whatever else is wrong.
     """
-    stems = [path.stem for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    digits = [re.search(r"\d+$", stem) for stem in stems]
-    numbers = [int(found.group()) for found in digits if found]
-    first = min(numbers, default=1)
-    whole = "_" not in folder.name
-    if len(numbers) != len(stems) or (numbers and max(numbers) - first + 1 != len(numbers)) or (whole and first != 1):
-        expected = "1" if whole else "the first one"
-        raise InputError(f"{folder}: the images are not numbered from {expected} without a gap; extract them again")
-    return len(stems)
+    images = open_folder(folder)
+    images.refuse_a_gap()
+    if "_" not in folder.name and images.first != 1:
+        raise InputError(
+            f"{folder}: the images of a whole competition are numbered from 1, and the first one is {images[0].name}; "
+            "extract them again"
+        )
+    return len(images)

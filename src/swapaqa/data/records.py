@@ -1,5 +1,6 @@
 """One annotated video: what a data set's files say about it, before anything is decoded."""
 
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,3 +41,26 @@ def scaled_label(score: float, low: float, high: float) -> Label:
     and the last bit decides on which side.
     """
     return Label((score - low) / (high - low) * 100, offset=low, factor=(high - low) / 100)
+
+
+def faults(records: Sequence[Record], shown: Callable[[Record], Hashable]) -> Iterator[str]:
+    """What is wrong with the records of all splits together: videos that are there twice, judges' scores missing.
+
+    A video in two splits is tested on what it was trained on; a batch needs as many judges' scores of every video.
+
+    Args:
+        records: of all splits.
+        shown: what a record shows; two that show the same are one video under two names.
+    """
+    first: dict[Hashable, Record] = {}
+    for record in records:
+        twin = first.setdefault(shown(record), record)
+        if twin is not record:
+            names = record.video_id if twin.video_id == record.video_id else f"{twin.video_id} and {record.video_id}"
+            where = f"twice in {record.split}" if twin.split == record.split else f"in {twin.split} and {record.split}"
+            yield f"{names}: one video {where}; take it out of one of the lists"
+        if len(record.judge_scores) != len(records[0].judge_scores):
+            yield (
+                f"{record.video_id} has {len(record.judge_scores)} judges' scores, and {records[0].video_id} has "
+                f"{len(records[0].judge_scores)}; as many of every video are needed"
+            )

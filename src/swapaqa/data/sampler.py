@@ -54,7 +54,7 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
         if batch_size % world:
             raise InputError(
                 f"data.batch_size={batch_size} is the batch over all processes and does not divide by their number, "
-                f"{world}; {batch_size // world * world + world} would"
+                f"{world}; say batch=scaled (docs/cluster.md), or data.batch_size={batch_size // world * world + world}"
             )
         if len(sampler) < world:
             raise InputError(

@@ -31,7 +31,7 @@ from swapaqa.data.mot import looks_like_polygons
 from swapaqa.data.motion import find_first_box
 from swapaqa.data.shots import follow_shots, shot_starts
 from swapaqa.data.tracker import Method, Tracked, make_tracker, track_boxes
-from swapaqa.data.video import BY_DEFAULT, Decoding, read_frames
+from swapaqa.data.video import BY_DEFAULT, Decoding, entries, read_frames
 from swapaqa.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ def write_track(path: Path, tracked: Tracked, found: np.ndarray, span: range, la
 def _identity(media: Path) -> tuple[str, int, int]:
     """Path, size and time of a file, or of what a folder of images holds."""
     entry = media.stat()
-    size = sum(1 for _ in media.iterdir()) if media.is_dir() else entry.st_size
+    size = len(entries(media)) if media.is_dir() else entry.st_size
     return str(media.resolve()), size, entry.st_mtime_ns
 
 

@@ -10,10 +10,10 @@ turned as the file says. A file's index is made once, by decoding it from the st
 is opened in the process that uses it and closed when the last frame is read.
 """
 
+import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -21,17 +21,19 @@ from typing import Literal, NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from swapaqa.data.image_folder import open_folder as _images
+from swapaqa.data.image_folder import read_images
 from swapaqa.data.pyav_reader import read_pyav
 from swapaqa.data.sequential_readers import read_in_order, suits
 from swapaqa.data.video_index import VideoIndex, index_of
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import check_regular
+
+log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (
     ".avi", ".mp4", ".mkv", ".mov", ".webm", ".gif", ".m4v", ".mpg", ".mpeg", ".vob", ".ts", ".m2ts", ".mts", ".wmv",
     ".asf", ".flv", ".3gp", ".ogv", ".mxf", ".dv",
 )  # fmt: skip
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 Reader = Literal["pyav", "decord", "opencv"]
 
@@ -51,20 +53,40 @@ cv2.setNumThreads(0)  # loader workers are the parallelism; threads inside them 
 def find_media(folder: Path, names: Sequence[str]) -> Path:
     """The image folder or video file in `folder` that is called by one of `names` (without a suffix).
 
+    A folder wins over a file, which is said once.
+
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is neither a folder nor a regular file.
     """
-    for name in names:
-        if (folder / name).is_dir():
-            return folder / name
-        for suffix in VIDEO_SUFFIXES:
-            for candidate in (folder / f"{name}{suffix}", folder / f"{name}{suffix.upper()}"):
-                if candidate.is_file():
-                    return candidate
-    raise InputError(
-        f"{folder / names[0]}: no such folder of images and no video file of that name "
-        f"({', '.join(VIDEO_SUFFIXES)}); complete the data set or take the video out of its split list"
-    )
+    there = entries(folder) if folder.is_dir() else frozenset()
+    endings = ("", *(ending for suffix in VIDEO_SUFFIXES for ending in (suffix, suffix.upper())))
+    found = [folder / f"{name}{ending}" for name in names for ending in endings if f"{name}{ending}" in there]
+    usable = [path for path in found if path.is_dir() or (path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())]
+    if not usable:
+        problem = f"{found[0]}: neither a folder of images nor a video file (a broken link?)" if found else (
+            f"{folder / names[0]}: no such folder of images and no video file of that name "
+            f"({', '.join(VIDEO_SUFFIXES)})"
+        )  # fmt: skip
+        raise InputError(f"{problem}; complete the data set or take the video out of its split list")
+    if len(usable) > 1 and usable[0].is_dir():
+        say_which_is_read(usable[0], usable[1])
+    return usable[0]
+
+
+def entries(folder: Path) -> frozenset[str]:
+    """The names in a folder, listed once as long as it does not change."""
+    return _entries(folder, folder.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _entries(folder: Path, changed: int) -> frozenset[str]:  # noqa: ARG001  a folder that changed is listed again
+    return frozenset(os.listdir(folder))
+
+
+@cache
+def say_which_is_read(chosen: Path, other: Path) -> None:
+    """Warn, once in a process, that of two that hold one video only the first is read."""
+    log.warning("%s is read, and not %s: both are called by the name of one video; remove one of them", chosen, other)
 
 
 class Frames(Protocol):
@@ -109,7 +131,9 @@ def read_frames(
 def decode(media: Path, indices: Sequence[int], reader: Reader = "pyav", accept_incomplete: bool = False) -> LazyFrames:
     """As `read_frames`, one frame after the other and to be looked at once."""
     if media.is_dir():
-        return LazyFrames(len(indices), _read_images(media, indices))
+        images = _images(media)
+        _check_length(media, len(images), indices)
+        return LazyFrames(len(indices), read_images(images, indices))
     return LazyFrames(len(indices), _read_video(media, indices, reader, accept_incomplete))
 
 
@@ -122,7 +146,7 @@ def _read_video(media: Path, indices: Sequence[int], reader: Reader, accept_inco
 
 
 def frame_count(media: Path, accept_incomplete: bool = False) -> int:
-    """The number of frames of `media`, the same whichever reader is asked for them.
+    """The number of frames of `media`, the same whichever reader is asked for them; of a folder by its images' numbers.
 
     Raises:
         InputError: not a video, or an incomplete one.
@@ -152,39 +176,6 @@ def incomplete(media: Path) -> str:
         "convert it again, or go on with the frames that are there: data.accept_incomplete=true (or without the video: "
         "data.skip_unreadable=true)"
     )
-
-
-def _images(folder: Path) -> list[Path]:
-    """The images in the order of the numbers in their names: 2.jpg before 10.jpg."""
-    return [folder / name for name in _image_names(folder, folder.stat().st_mtime_ns)]
-
-
-@lru_cache(maxsize=32)
-def _image_names(folder: Path, changed: int) -> list[str]:  # noqa: ARG001  a folder that changed is listed again
-    """Listed once: a competition of MTL-AQA is one folder of up to 290,000 images, asked for by every dive."""
-    entries = [entry for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_SUFFIXES)]
-    for entry in entries:
-        if not entry.is_file():  # known from the listing: no further look at the disk
-            check_regular(folder / entry.name)
-    names = [entry.name for entry in entries]
-    return sorted(names, key=lambda name: [int(w) if w.isdecimal() else w for w in re.split(r"(\d+)", name)])
-
-
-def _read_images(folder: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    files = _images(folder)
-    _check_length(folder, len(files), indices)
-    size = None
-    for index in indices:
-        frame = cv2.imread(str(files[index]), cv2.IMREAD_COLOR_RGB)
-        if frame is None:
-            raise InputError(f"{files[index]}: not a readable image; extract or download it again")
-        size = size or frame.shape
-        if frame.shape != size:
-            raise InputError(
-                f"{files[index]}: {frame.shape[1]}x{frame.shape[0]} pixels, but {files[indices[0]].name} beside it "
-                f"has {size[1]}x{size[0]}; all images of a video need one size"
-            )
-        yield frame
 
 
 def _check_length(media: Path, frames: int, indices: Sequence[int]) -> None:

@@ -2,7 +2,8 @@
 
     python -m src.train data=videos data.root=my_videos data.table=videos.csv
 
-The table is CSV (comma, semicolon or tab; UTF-8) with a line of column names and one line a video:
+The table is CSV with a line of column names and one line a video, in any form that spreadsheets save
+(`swapaqa.data.table`):
 
     video         file or folder of images, relative to data.root; the suffix may be left out
     score         a number; higher is better
@@ -19,16 +20,17 @@ A column that is there is filled on every line, but for the last three. Rules:
 - The window's `data.frames` frames are spread evenly over the video, its first and last frame included; a shorter
   video repeats frames.
 - Labels are 0 to 100 from the lowest to the highest training score of the action. Test labels may lie outside.
+- Videos and box files lie below data.root, unless data.outside_root=true. One video under two names is refused.
 - Without `split`, groups are drawn in an order of `data.split_seed` and go to test while that brings its share closer
   to `data.test_fraction`. The run's seed does not matter, so that runs stay comparable.
 """
 
-import csv
-import io
 import logging
 import math
+import os
+import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,8 +41,9 @@ import torch
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record, scaled_label
+from swapaqa.data.table import Row, has_decimal_commas, read_cells
 from swapaqa.data.video import VIDEO_SUFFIXES, find_media, frame_count
-from swapaqa.errors import InputError
+from swapaqa.errors import InputError, refuse
 from swapaqa.seeds import keyed_generator
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ REQUIRED = ("video", "score")
 OPTIONAL = ("split", "group", "action", "difficulty", "judges", "first_frame", "last_frame", "boxes")
 MAY_BE_EMPTY = ("first_frame", "last_frame", "boxes")
 BOX_SUFFIXES = (".txt", ".csv", ".xml", ".zip")
+NUMBERS = ("score", "difficulty", "judges")  # which may have decimals
 ONE_ACTION = "video"  # the action's name where the table has none
 
 LAYOUT = (
@@ -67,64 +71,118 @@ class Clip(Record):
     place: str  # "videos.csv, line 7", for messages
 
 
-def read_table(path: Path) -> list[Clip]:
+def read_table(path: Path, root: Path | None = None, outside_root: bool = False) -> list[Clip]:
     """The lines of a table, in its order; `split` is empty where the table has none.
 
+    Args:
+        path: of the table.
+        root: what its paths are relative to; None: the folder of the table.
+        outside_root: whether they may lead out of it.
+
     Raises:
-        InputError: naming the file, the line and the column.
+        InputError: naming file, line and column of everything that is wrong, see `refuse`.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable text file in UTF-8 ({error}). {LAYOUT}") from error
-    first = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
-    columns = [name.strip().lower() for name in next(rows, [])]
-    _check_columns(path, columns)
-    clips = []
-    for row in rows:
-        if any(cell.strip() for cell in row):
-            clips.append(_parse(f"{path}, line {rows.line_num}", columns, [cell.strip() for cell in row]))
-    _check_table(path, clips)
+    table = read_cells(path)
+    problems = "; ".join(_column_faults(table.columns))
+    if problems:
+        raise InputError(f"{path}, line 1: {problems}. {LAYOUT}")
+    decimal_comma = has_decimal_commas(table, NUMBERS)
+    assumed = table.assumed(decimal_comma)
+    if assumed:
+        log.info("%s: read as a table with %s", path, assumed)
+    folder = Path(os.path.abspath(root or path.parent))
+    lines = [Line(row, decimal_comma, folder, outside_root) for row in table.rows]
+    clips = [line.clip() for line in lines]
+    faults = [*table.faults, *(fault for line in lines for fault in line.faults), *_table_faults(clips)]
+    refuse(sorted(faults, key=_line_number))
+    if not clips:
+        raise InputError(f"{path}: no videos in it. {LAYOUT}")
     return clips
 
 
-def _check_columns(path: Path, columns: list[str]) -> None:
+def _line_number(fault: str) -> int:
+    found = re.search(r", line (\d+)", fault)
+    return int(found[1]) if found else 0
+
+
+def _column_faults(columns: list[str]) -> Iterator[str]:
     for name in REQUIRED:
         if name not in columns:
-            raise InputError(f"{path}, line 1: no column '{name}' but {','.join(columns) or 'nothing'}. {LAYOUT}")
-    for name in columns:
-        if name not in REQUIRED + OPTIONAL or columns.count(name) > 1:
-            problem = "is there twice" if columns.count(name) > 1 else "is none that is known"
-            raise InputError(f"{path}, line 1: column '{name}' {problem}; rename or remove it. {LAYOUT}")
+            yield f"no column '{name}' but {','.join(columns)}"
+    for name in dict.fromkeys(columns):
+        if columns.count(name) > 1:
+            yield f"column '{name}' is there twice; remove one"
+        elif name not in REQUIRED + OPTIONAL:
+            yield f"column '{name}' is none that is known; rename or remove it"
 
 
-def _parse(place: str, columns: list[str], row: list[str]) -> Clip:
-    if len(row) != len(columns):
-        raise InputError(f"{place}: {len(row)} cells for {len(columns)} columns; quote texts that contain a separator")
-    cells = dict(zip(columns, row, strict=True))
-    for name, cell in cells.items():
-        if not cell and name not in MAY_BE_EMPTY:
-            raise InputError(f"{place}, column '{name}': empty; fill it on every line or remove the column")
-    split = cells.get("split", "").lower()
-    if split not in ("train", "test", ""):
-        raise InputError(f"{place}, column 'split': '{split}'; it is train or test (data.val_fraction cuts val)")
-    return Clip(
-        video_id=_without_suffix(cells["video"]),
-        action=cells.get("action", ONE_ACTION),
-        score=_number(place, cells, "score", float),
-        split=split,
-        difficulty=_number(place, cells, "difficulty", float, least=1e-9) if "difficulty" in cells else None,
-        judge_scores=tuple(
-            _number(place, {"judges": word}, "judges", float) for word in cells.get("judges", "").split()
-        ),
-        first_frame=_number(place, cells, "first_frame", int, least=1) if cells.get("first_frame") else None,
-        last_frame=_number(place, cells, "last_frame", int, least=1) if cells.get("last_frame") else None,
-        media=cells["video"],
-        group=cells.get("group", cells["video"]),
-        box_file=cells.get("boxes", ""),
-        place=place,
-    )
+class Line:
+    """A line of the table on its way to a `Clip`; `faults` says what is wrong with it."""
+
+    def __init__(self, row: Row, decimal_comma: bool, root: Path, outside_root: bool) -> None:
+        self.row = row
+        self.decimal_comma = decimal_comma
+        self.root = root
+        self.outside_root = outside_root
+        self.faults: list[str] = []
+
+    def clip(self) -> Clip:
+        """The clip, with NaN and nothing in the place of what is wrong."""
+        cells = self.row.cells
+        for name, cell in cells.items():
+            if not cell and name not in MAY_BE_EMPTY:
+                self._fault(name, "empty; fill it on every line or remove the column")
+        split = cells.get("split", "").lower()
+        if split not in ("train", "test", ""):
+            self._fault("split", f"'{split}'; it is train or test (data.val_fraction cuts val)")
+        media = self._path("video")
+        return Clip(
+            video_id=_without_suffix(media),
+            action=cells.get("action", ONE_ACTION),
+            score=self._number("score", cells["score"], float),
+            split=split,
+            difficulty=self._number("difficulty", cells["difficulty"], float, 1e-9)
+            if cells.get("difficulty")
+            else None,
+            judge_scores=tuple(self._number("judges", word, float) for word in cells.get("judges", "").split()),
+            first_frame=self._frame("first_frame"),
+            last_frame=self._frame("last_frame"),
+            media=media,
+            group=cells.get("group", media),
+            box_file=self._path("boxes"),
+            place=self.row.place,
+        )
+
+    def _fault(self, column: str, problem: str) -> None:
+        self.faults.append(f"{self.row.place}, column '{column}': {problem}")
+
+    def _frame(self, column: str) -> int | None:
+        cell = self.row.cells.get(column)
+        return self._number(column, cell, int, 1) if cell else None
+
+    def _number(self, column: str, word: str, kind: type[int] | type[float], least: float = -math.inf) -> Any:
+        if not word:
+            return math.nan  # said already
+        try:
+            value = kind(word.replace(",", ".") if self.decimal_comma else word)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value < least:
+            expected = "a whole number" if kind is int else "a number with a decimal point"
+            above = "" if least == -math.inf else " above 0"
+            self._fault(column, f"'{word}' is not {expected}{above}")
+            return None if kind is int else math.nan
+        return value
+
+    def _path(self, column: str) -> str:
+        """The path of a cell from the root on, without the detours in it; refused where it leads out of the root."""
+        written = self.row.cells.get(column, "")
+        whole = Path(os.path.normpath(self.root / written))
+        if written and not whole.is_relative_to(self.root):
+            if not self.outside_root:
+                self._fault(column, f"{written} leads out of {self.root}; move it there or say data.outside_root=true")
+            return str(whole) if os.path.isabs(written) else os.path.relpath(whole, self.root)
+        return str(whole.relative_to(self.root)) if written else ""
 
 
 def _without_suffix(video: str) -> str:
@@ -132,35 +190,20 @@ def _without_suffix(video: str) -> str:
     return str(path.with_suffix("") if path.suffix.lower() in VIDEO_SUFFIXES else path)
 
 
-def _number(
-    place: str, cells: dict[str, str], column: str, kind: type[int] | type[float], least: float = -math.inf
-) -> Any:
-    try:
-        value = kind(cells[column])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < least:
-        expected = "a whole number" if kind is int else "a number with a decimal point"
-        above = "" if least == -math.inf else " above 0"
-        raise InputError(f"{place}, column '{column}': '{cells[column]}' is not {expected}{above}")
-    return value
-
-
-def _check_table(path: Path, clips: list[Clip]) -> None:
-    if not clips:
-        raise InputError(f"{path}: no videos in it. {LAYOUT}")
+def _table_faults(clips: list[Clip]) -> Iterator[str]:
+    """What is wrong with lines beside others."""
     ids: dict[str, Clip] = {}
     for clip in clips:
         twin = ids.setdefault(clip.video_id, clip)
-        if twin is not clip:
-            raise InputError(f"{clip.place}, column 'video': {clip.media} is listed before, on {twin.place}")
+        if twin is not clip and clip.media:
+            yield f"{clip.place}, column 'video': {clip.media} is listed before, on {twin.place}"
         if len(clip.judge_scores) != len(clips[0].judge_scores):
-            raise InputError(
+            yield (
                 f"{clip.place}, column 'judges': {len(clip.judge_scores)} numbers, but the first video has "
                 f"{len(clips[0].judge_scores)}; as many on every line are needed"
             )
         if clip.last_frame is not None and clip.last_frame < (clip.first_frame or 1):
-            raise InputError(f"{clip.place}, column 'last_frame': {clip.last_frame} lies before the first frame")
+            yield f"{clip.place}, column 'last_frame': {clip.last_frame} lies before the first frame"
 
 
 def cut_test(clips: Sequence[Clip], test_fraction: float, seed: int) -> list[Clip]:
@@ -189,12 +232,14 @@ class Videos(VideoData):
     """Videos in a folder, scored by a table.
 
     Attributes beside those of `VideoData`: `table`, relative to the root or to the working directory;
-    `test_fraction` and `split_seed` of the cut for a table without a split.
+    `test_fraction` and `split_seed` of the cut for a table without a split; `outside_root`: whether the table may name
+    files that do not lie below the root.
     """
 
     table: str
     test_fraction: float
     split_seed: int
+    outside_root: bool = False
 
     layout: ClassVar[str] = LAYOUT
 
@@ -207,7 +252,10 @@ class Videos(VideoData):
     def clips(self) -> list[Clip]:
         """All lines of the table, with their split."""
         beside = self.folder / self.table
-        clips = read_table(beside if beside.is_file() else Path(self.table).expanduser())
+        table = beside if beside.exists() else Path(self.table).expanduser()
+        if not table.exists():
+            raise InputError(f"data.table={self.table}: no such file. {LAYOUT}")
+        clips = read_table(table, self.folder, self.outside_root)
         if not clips[0].split:
             clips = cut_test(clips, self.test_fraction, self.split_seed)
             tests = sum(clip.split == "test" for clip in clips)
@@ -260,12 +308,20 @@ class Videos(VideoData):
     def media(self, record: Record) -> Path:
         assert isinstance(record, Clip)
         path = self.folder / record.media
-        if path.exists():
+        if path.is_file():
             return path
         try:
             return find_media(path.parent, [path.name])
         except InputError as error:
             raise InputError(f"{record.place}, column 'video': {error}") from error
+
+    def shown(self, record: Record) -> Hashable:
+        """The file itself, whatever names lead to it, and the frames of it."""
+        try:
+            file = self.media(record).stat()
+        except (InputError, OSError):  # a missing video is said where it is looked for
+            return record.video_id
+        return file.st_dev, file.st_ino, record.first_frame, record.last_frame
 
     def window(self, record: Record, media: Path) -> Window:
         assert isinstance(record, Clip)

@@ -11,10 +11,11 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 
 from swapaqa.batch import TrainingLabels
-from swapaqa.config import check, compose_quietly, explain_override
+from swapaqa.config import check, compose_quietly
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
+from swapaqa.running.overrides import explain_override
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.training import build_model
 

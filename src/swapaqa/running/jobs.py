@@ -171,6 +171,8 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
         if difference or not (in_sweep or cfg.resume):
             was = f"a finished run of another configuration: {difference}" if difference else "a finished run"
             raise InputError(f"{folder}: holds {was}; {_elsewhere(in_sweep)}, or remove it")
+        if write:
+            (folder / FAILURE_FILE).unlink(missing_ok=True)  # of a start before the one that ended well
         return Start.DONE
     if before is None and any((folder / RESUME_FILE).parent.glob("*.ckpt")):
         raise InputError(f"{folder}: holds checkpoints and no {CONFIG_FILE} of ours; {_elsewhere(in_sweep)}")

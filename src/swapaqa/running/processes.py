@@ -98,6 +98,11 @@ def wanted(trainer: DictConfig) -> int:
         )
     if any(word in str(trainer.strategy) for word in ("spawn", "fork", "notebook")):
         return 1  # Lightning starts them from this process
+    return per_node(trainer)
+
+
+def per_node(trainer: DictConfig) -> int:
+    """How many devices the trainer's options name on each machine."""
     devices = trainer.devices
     if isinstance(devices, int) and devices > 0:
         return devices

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.distributed import TCPStore
 
 from swapaqa.running.jobs import JOBS_FILE, newest_unfinished
+from swapaqa.running.scaling import rate, scaled
 
 STARTED = "SWAPAQA_STARTED"  # the time that names a folder, one for all processes of a run
 
@@ -53,7 +54,9 @@ def swept() -> DictConfig:
 
 
 def register() -> None:
-    """Make `${run_folder:}`, `${started:}` and `${swept:}` known to OmegaConf."""
+    """Make `${run_folder:}`, `${started:}`, `${swept:}`, `${scaled:KEY}` and `${rate:VALUE}` known to OmegaConf."""
     OmegaConf.register_new_resolver("started", started, replace=True)
     OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
     OmegaConf.register_new_resolver("swept", swept, replace=True)
+    OmegaConf.register_new_resolver("scaled", scaled, replace=True)
+    OmegaConf.register_new_resolver("rate", rate, replace=True)

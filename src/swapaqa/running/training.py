@@ -28,7 +28,7 @@ from swapaqa.running import processes
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk, left_on_sigterm
-from swapaqa.running.jobs import RESUME_FILE, occupied, recorded
+from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, occupied, recorded
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.resuming import check_resumable
 
@@ -81,6 +81,11 @@ def train(cfg: DictConfig, folder: Path) -> None:
         use_distributed_sampler=False,  # the DataModule shards whole batches itself
     )
     refuse_partial_evaluation(trainer)
+    scale = OmegaConf.select(cfg, "schedule.rate_scale") or 1
+    if scale != 1:
+        log.info(
+            "batch=scaled: %g times the published videos of a step, and learning rates as many times as high", scale
+        )
     if resumed:
         log.info("continuing from %s", resumed)
     with out_of_memory.explained(more_memory(cfg, model)):
@@ -92,7 +97,8 @@ def train(cfg: DictConfig, folder: Path) -> None:
         )
     if trainer.is_global_zero:
         finish(cfg, folder, data, recorder, trainer, shares)
-        checkpoint.unlink(missing_ok=True)  # the result is there: nothing is left to continue
+        for left in (checkpoint, folder / FAILURE_FILE):  # the result is there: nothing to continue, nothing failed
+            left.unlink(missing_ok=True)
 
 
 def more_memory(cfg: DictConfig, model: Scorer) -> str:
