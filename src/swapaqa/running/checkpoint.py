@@ -3,6 +3,7 @@
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.models import published
+from swapaqa.models.published_model import as_ours
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Encoded, Scorer
 from swapaqa.running.precision import precision_here
-from swapaqa.running.published_checkpoint import as_ours
+from swapaqa.running.published_checkpoint import scale_labels
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +135,8 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     models.setLevel(logging.NOTSET)
     system = published.system_of(checkpoint)
     if system:
-        checkpoint = as_ours(cfg, checkpoint, system, model)
+        labels = partial(scale_labels, hydra.utils.instantiate(cfg.data), system, f"checkpoint={cfg.checkpoint}")
+        checkpoint = as_ours(cfg.checkpoint, checkpoint, model, labels, keep_eps=cfg.backbone.get("bn_eps") is not None)
     try:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
