@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,9 +21,9 @@ WAIT_WORTH_A_WORD = 0.1
 UNCUT = 10_000  # characters; wider than any table
 
 
-def open_console(**options: Any) -> Console:
+def open_console(soft_wrap: bool = False, highlight: bool = True) -> Console:
     """A console whose tables are whole in a pipe or a file, which rich takes for 80 characters wide."""
-    console = Console(**options)
+    console = Console(soft_wrap=soft_wrap, highlight=highlight)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNCUT
     return console
@@ -32,8 +33,8 @@ class ProgressBar(RichProgressBar):
     """Lightning's, with epochs counted from 1 as in tables and files."""
 
     def _get_train_description(self, current_epoch: int) -> str:
-        words = f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}"
-        return words.ljust(len(self.validation_description))  # of one width, so that the bars do not jump
+        counted_from_0 = super()._get_train_description(current_epoch)  # Epoch 0/24
+        return re.sub(r"\d+", lambda number: str(int(number[0]) + 1), counted_from_0)
 
 
 def show(result: dict[str, Any], folder: Path) -> None:

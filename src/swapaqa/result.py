@@ -30,6 +30,7 @@ from swapaqa.metrics import (
     spearman,
     why_undefined,
 )
+from swapaqa.models.clips import CANNOT_LEARN
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
 from swapaqa.spreadsheet import guarded
 from swapaqa.whole_file import write_whole
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 
 RESULT_FILE = "result.json"
 FORMAT = 2  # of result.json and attention.json; the first, which had no number, counted epochs from 0
-CANNOT_LEARN = "an I3D that starts from random weights under frozen BatchNorm cannot learn: see backbone.pretrained="
 PACKAGES = (
     "torch",
     "pytorch-lightning",

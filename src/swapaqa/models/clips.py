@@ -17,6 +17,8 @@ from swapaqa.models.recompute import features_by_parts, refuse_to_recompute
 
 Normalisation = Literal["imagenet", "pm1"]
 
+CANNOT_LEARN = "an I3D that starts from random weights under frozen BatchNorm cannot learn: see backbone.pretrained="
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of values in [0, 1]
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

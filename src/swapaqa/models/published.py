@@ -23,7 +23,8 @@ class System(NamedTuple):
     """What one program saves.
 
     `name`: of the system; `model`: what our `model=` calls it; `i3d`, `head`: entries of the file; `names`: patterns of
-    the head's keys, and what they are in our model.
+    the head's keys, and what they are in our model; `lacking`: what its scoring needs of the training labels and the
+    file has not.
     """
 
     name: str
@@ -31,6 +32,7 @@ class System(NamedTuple):
     i3d: str
     head: str
     names: tuple[tuple[str, str], ...]
+    lacking: str | None = None
 
 
 LAYERS = ((1, 0), (2, 2), (3, 4))  # the linear layers of MUSDL and USDL, from 1, and their places in our Sequential
@@ -40,7 +42,7 @@ SYSTEMS = (
         (r"feature_layers\.(\d+)\.0\.", r"tree.expand.\1."),
         (r"clf_layers\.(\d+)\.", r"tree.classify.\1."),
         (r"reg_layer\.", "tree.regress."),
-    )),
+    ), "group borders"),
     System("MUSDL", "musdl", "i3d", "evaluator", tuple(
         (rf"evaluator\.(\d+)\.layer{number}\.", rf"heads.judges.\1.layers.{place}.") for number, place in LAYERS
     )),

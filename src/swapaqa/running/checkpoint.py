@@ -3,6 +3,7 @@
 import logging
 import pickle
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from swapaqa.data.records import Record
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.foreign_file import reason
 from swapaqa.models import published
+from swapaqa.models.published_model import as_ours
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Encoded, Scorer
 from swapaqa.running.precision import precision_here
-from swapaqa.running.published_checkpoint import as_ours
+from swapaqa.running.published_checkpoint import scale_labels
 from swapaqa.running.registry import LENGTH, PRECISION, admit
 from swapaqa.running.upgrade import upgrade
 from swapaqa.tensor_file import load_tensors
@@ -164,7 +166,8 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     models.setLevel(logging.NOTSET)
     system = published.system_of(checkpoint)
     if system:
-        checkpoint = as_ours(cfg, checkpoint, system, model)
+        labels = partial(scale_labels, hydra.utils.instantiate(cfg.data), system, f"checkpoint={cfg.checkpoint}")
+        checkpoint = as_ours(cfg.checkpoint, checkpoint, model, labels, keep_eps=cfg.backbone.get("bn_eps") is not None)
     try:
         model.load_state_dict(checkpoint["state_dict"])
         model.on_load_checkpoint(checkpoint)

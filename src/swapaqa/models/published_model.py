@@ -1,0 +1,51 @@
+"""An author's checkpoint as one of a model of ours: its weights under our names, BatchNorm as its program ran it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from swapaqa.batch import TrainingLabels
+from swapaqa.errors import InputError
+from swapaqa.models import published
+from swapaqa.models.clips import batch_norm_settings
+from swapaqa.models.i3d import I3D
+from swapaqa.models.i3d_weights import batch_norm_of, is_piergiajs, renamed
+from swapaqa.models.scorer import BATCH_NORM_KEY, Scorer
+
+
+def as_ours(
+    path: str, content: Mapping[str, Any], model: Scorer, labels: Callable[[], TrainingLabels], keep_eps: bool
+) -> dict[str, Any]:
+    """What an author's program saved, as a checkpoint of `model`, which learns its scale.
+
+    Args:
+        path: of the file, for errors.
+        content: of the file.
+        model: of the same system, with whatever weights.
+        labels: gives what it learns its scale from.
+        keep_eps: keep the model's epsilon of BatchNorm, instead of the one that the file's layout was run with.
+
+    Raises:
+        InputError: the weights are of another system.
+    """
+    system = published.system_of(content)
+    assert system is not None
+    head, network = published.head_weights(content, system), model.encoder.network
+    if not isinstance(network, I3D) or head.keys() != head_names(model):
+        raise InputError(
+            f"checkpoint={path}: the weights of {system.name}, and not of this model; say model={system.model} "
+            f"backbone=i3d, or experiment={system.model}_as_published"
+        )
+    model.learn_scale(labels())
+    weights = published.i3d_weights(content, system)
+    piergiaj = is_piergiajs(weights)
+    backbone = renamed(Path(path), weights, network.state_dict(), piergiaj)
+    learnt = dict(model.named_buffers(recurse=False))
+    state = {f"encoder.network.{name}": value for name, value in backbone.items()} | head | learnt
+    norms = {name: list(batch_norm_of(piergiaj)) for name in batch_norm_settings(model.encoder)}
+    return {"state_dict": state, BATCH_NORM_KEY: {} if keep_eps else norms, "epoch": content["epoch"]}
+
+
+def head_names(model: Scorer) -> set[str]:
+    """The parameters of a model but for its encoder's."""
+    return {name for name, _ in model.named_parameters() if not name.startswith("encoder.")}
