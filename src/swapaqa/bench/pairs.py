@@ -1,4 +1,4 @@
-"""What CoRe does to pairs before a network sees one: group borders and draws, `python -m src.bench pairs`.
+"""Pairs of videos before a network sees one, group borders and exemplar draws: `python -m src.bench pairs`.
 
 Labels and groups are random, so any number of videos costs no files.
 """
@@ -23,7 +23,7 @@ DEPTH, MAX_LABEL, VOTERS, COMPETITIONS = 5, 100.0, 10, 50
 
 def add_pairs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the subcommand."""
-    pairs = commands.add_parser("pairs", help="CoRe's group borders, exemplar draws and voters of many videos")
+    pairs = commands.add_parser("pairs", help="group borders, exemplar draws and voters of many videos")
     pairs.add_argument("--videos", type=int, default=100_000)
     pairs.set_defaults(run=bench_pairs)
 
