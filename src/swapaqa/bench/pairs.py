@@ -15,8 +15,7 @@ from rich.table import Table
 from swapaqa.bench.timing import describe
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
-from swapaqa.models.core import build_groups
-from swapaqa.models.pair_differences import PairDifferences
+from swapaqa.models.core import build_groups_of_videos
 
 DEPTH, MAX_LABEL, VOTERS, COMPETITIONS = 5, 100.0, 10, 50
 
@@ -73,5 +72,4 @@ def candidates(videos: int) -> dict[str, Callable[[], object]]:
 
 def borders(label: torch.Tensor) -> torch.Tensor:
     """(K, 2) group borders of labels (N,) in one group."""
-    differences = PairDifferences(label, torch.zeros(len(label), dtype=torch.int64))
-    return build_groups(differences, DEPTH, MAX_LABEL)
+    return build_groups_of_videos(label, torch.zeros(len(label), dtype=torch.int64), DEPTH, MAX_LABEL)
