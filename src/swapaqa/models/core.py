@@ -73,7 +73,7 @@ def build_groups(deltas: Tensor | PairDifferences, depth: int, max_delta: float,
 def build_groups_of_videos(
     label: Tensor, group: Tensor, depth: int, max_delta: float, decimals: int | None = 4
 ) -> Tensor:
-    """`build_groups` of all pairs of videos, labels (N,), of one group (N,): O(N log N), and no pair is written down."""
+    """`build_groups` of all pairs of videos, labels (N,), of one group (N,): O(N log N), no pair is written down."""
     return build_groups(PairDifferences(label, group), depth, max_delta, decimals)
 
 
