@@ -23,7 +23,7 @@ from rich.table import Table
 from swapaqa.bench.timing import describe, median_ratio, time_rounds
 from swapaqa.console import open_console
 from swapaqa.data.frame_store import FrameStore, Kind, Want
-from swapaqa.data.geometry import Geometry
+from swapaqa.data.geometry import Geometry, Resize, resize_frame
 from swapaqa.data.video import Reader, read_frames
 from swapaqa.data.video_index import make_index
 from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD
@@ -68,6 +68,18 @@ def bench_loader(arguments: argparse.Namespace) -> None:
     console = open_console()
     console.print(f"{arguments.video.name}, grain {arguments.grain:g}; {describe(torch.device('cpu'))}", soft_wrap=True)
     console.print(table)
+    for height, width in ((GEOMETRY.height, GEOMETRY.width), (GEOMETRY.width, GEOMETRY.height)):
+        mean, most = resize_difference(arguments.video, (height, width))
+        said = f"resized to {width}x{height}, linear is {mean:.2f} grey levels from antialias, at most {most}"
+        console.print(f"{arguments.video.name} as it is, {said}", soft_wrap=True)
+
+
+def resize_difference(video: Path, size: tuple[int, int]) -> tuple[float, int]:
+    """Mean and greatest difference of the two kinds of resize, over the first frames of `video` in its own size."""
+    kinds: tuple[Resize, ...] = ("antialias", "linear")
+    frames = read_frames(video, range(FRAMES))
+    smooth, plain = (np.stack([resize_frame(frame, size, kind) for frame in frames]).astype(int) for kind in kinds)
+    return float(np.abs(smooth - plain).mean()), int(np.abs(smooth - plain).max())
 
 
 def write_sources(video: Path, room: Path, grain: float) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""What CoRe does to pairs before a network sees one: group borders and draws, `python -m src.bench pairs`.
+"""Pairs of videos before a network sees one, group borders and exemplar draws: `python -m src.bench pairs`.
 
 Labels and groups are random, so any number of videos costs no files.
 """
@@ -15,15 +15,14 @@ from rich.table import Table
 from swapaqa.bench.timing import describe
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
-from swapaqa.models.core import build_groups
-from swapaqa.models.pair_differences import PairDifferences
+from swapaqa.models.core import build_groups_of_videos
 
 DEPTH, MAX_LABEL, VOTERS, COMPETITIONS = 5, 100.0, 10, 50
 
 
 def add_pairs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the subcommand."""
-    pairs = commands.add_parser("pairs", help="CoRe's group borders, exemplar draws and voters of many videos")
+    pairs = commands.add_parser("pairs", help="group borders, exemplar draws and voters of many videos")
     pairs.add_argument("--videos", type=int, default=100_000)
     pairs.set_defaults(run=bench_pairs)
 
@@ -73,5 +72,4 @@ def candidates(videos: int) -> dict[str, Callable[[], object]]:
 
 def borders(label: torch.Tensor) -> torch.Tensor:
     """(K, 2) group borders of labels (N,) in one group."""
-    differences = PairDifferences(label, torch.zeros(len(label), dtype=torch.int64))
-    return build_groups(differences, DEPTH, MAX_LABEL)
+    return build_groups_of_videos(label, torch.zeros(len(label), dtype=torch.int64), DEPTH, MAX_LABEL)

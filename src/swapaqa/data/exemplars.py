@@ -23,7 +23,7 @@ class Candidates(Sequence[int]):
     def __len__(self) -> int:
         return len(self.members) - len(self.left_out)
 
-    def __getitem__(self, number):  # type: ignore[no-untyped-def]  # Sequence also wants slices
+    def __getitem__(self, number: int) -> int:  # type: ignore[override]  # no slices
         def kept_before(i: int) -> int:
             return self.left_out[i] - i
 

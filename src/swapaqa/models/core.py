@@ -70,6 +70,13 @@ def build_groups(deltas: Tensor | PairDifferences, depth: int, max_delta: float,
     return torch.cat([0 - positive.flip(0, 1), positive])  # (K, 2); 0 - x has no negative zero
 
 
+def build_groups_of_videos(
+    label: Tensor, group: Tensor, depth: int, max_delta: float, decimals: int | None = 4
+) -> Tensor:
+    """`build_groups` of all pairs of videos, labels (N,), of one group (N,): O(N log N), no pair is written down."""
+    return build_groups(PairDifferences(label, group), depth, max_delta, decimals)
+
+
 def assign_groups(
     delta: Tensor, groups: Tensor, edge: Edge = "closed", decimals: int | None = 4
 ) -> tuple[Tensor, Tensor]:
@@ -300,8 +307,8 @@ class CoRe(Scorer):
         borders = []
         for action in range(int(labels.action.max()) + 1):
             chosen = labels.action == action
-            deltas = PairDifferences(labels.label[chosen], labels.group[chosen])
-            borders.append(build_groups(deltas, self.depth, labels.max_label, self.decimals))
+            label, group = labels.label[chosen], labels.group[chosen]
+            borders.append(build_groups_of_videos(label, group, self.depth, labels.max_label, self.decimals))
         self.groups = torch.stack(borders)
 
     def losses(self, batch: Pair) -> dict[str, Tensor]:
