@@ -147,7 +147,7 @@ def incomplete(media: Path) -> str:
     else:
         found = f"is damaged after {len(index)} frames"
     return (
-        f"{media}: {found}{f' ({index.fault})' if index.fault else ''}: it was cut off or has a hole; download or "
+        f"{media}: {found}{f' ({index.fault})' if index.fault else ''}: it is damaged or was cut off; download or "
         "convert it again, or go on with the frames that are there: data.accept_incomplete=true (or without the video: "
         "data.skip_unreadable=true)"
     )
