@@ -155,7 +155,7 @@ def test_missing_video(tmp_path: Path, train_inside: Run, aqa7_tree: Tree) -> No
 @pytest.mark.parametrize("workers", [0, 1])
 def test_corrupted_video(workers: int, tmp_path: Path, train_inside: Run, aqa7_tree: Tree, real_data: Path) -> None:
     root = aqa7_tree(frames=32)
-    (root / "diving-out" / "007.avi").unlink()  # of test: the loader finds it, with its workers
+    (root / "diving-out" / "007.avi").unlink()  # of test: found before anything is trained
     shutil.copy(real_data / "video" / "corrupted.mp4", root / "diving-out" / "007.mp4")
     done = train_inside(tmp_path, *aqa7(root), "data.frames=32", f"data.workers={workers}")
     assert_refused(done, str(root / "diving-out" / "007.mp4"), "damaged", "data.skip_unreadable=true")

@@ -105,6 +105,7 @@ def test_many_are_made_beforehand(media: Path, made: list[Path], tmp_path: Path)
         (np.arange(60) * 3600 + 1800 * (np.arange(60) // 5), 0),  # a film on video: its rate varies
         (np.cumsum([33, 33, 50, 34, 33, 66, 41, 33] * 8), 0),  # a phone in low light
         (np.cumsum(([40] * 5 + [80]) * 10), 0),  # a screen recorder that leaves still frames out
+        (np.repeat(np.arange(8) * 40, 5), 0),  # most frames share their time stamp
         (np.array([0, 40, 4000]), 0),  # too few to know a rate
         (np.full(20, video_index.NO_STAMP), 0),
     ],

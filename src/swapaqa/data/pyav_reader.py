@@ -36,8 +36,6 @@ FORMATS = (  # containers of video; not those that name other files (playlists, 
 NEAR = 16  # frames: decoding so many costs about as much as a seek
 ATTACHED_PICTURE = 0x400  # FFmpeg's disposition of a cover
 
-av.logging.set_level(av.logging.PANIC)  # what a decoder says becomes our error line
-
 
 class DamagedError(Exception):
     """What the decoder says of the place at which a file cannot be decoded any further."""
@@ -154,9 +152,10 @@ def _open(media: Path) -> tuple[av.container.InputContainer, av.VideoStream]:
 
 def _codecs_of(container: av.container.InputContainer) -> str:
     """What the container calls the codecs of its video streams; PyAV names those alone that have a decoder."""
+    level = av.logging.get_level()
     av.logging.set_level(av.logging.INFO)
     described = container.dumps_format()  # type: ignore[attr-defined]  # its stub leaves it out
-    av.logging.set_level(av.logging.PANIC)
+    av.logging.set_level(level)
     covers = r"(?!.*attached pic)"
     return ", ".join(re.findall(rf"Video: ([^,\n]+){covers}", described))
 

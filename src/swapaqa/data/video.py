@@ -170,9 +170,9 @@ def incomplete(media: Path) -> str:
     if index.announced > len(index):
         found = f"announces {index.announced} frames, of which {len(index)} can be decoded"
     else:
-        found = f"is damaged after {len(index)} frames"
+        found = f"{len(index)} frames can be decoded, and then no more"
     return (
-        f"{media}: {found}{f' ({index.fault})' if index.fault else ''}: it was cut off or has a hole; download or "
+        f"{media}: {found}{f' ({index.fault})' if index.fault else ''}: it is damaged or was cut off; download or "
         "convert it again, or go on with the frames that are there: data.accept_incomplete=true (or without the video: "
         "data.skip_unreadable=true)"
     )

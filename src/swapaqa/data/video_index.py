@@ -185,7 +185,7 @@ def jumped_over(pts: np.ndarray) -> int:
     usual = np.median(steps)
     jumps = steps[steps > 1.5 * usual]
     constant = np.abs(steps - usual) <= max(1.0, 0.02 * usual)  # one tick is how time stamps round
-    if len(jumps) > max(2, 0.02 * len(steps)) or constant.sum() + len(jumps) < len(steps):
+    if usual <= 0 or len(jumps) > max(2, 0.02 * len(steps)) or constant.sum() + len(jumps) < len(steps):
         return 0
     return int((jumps / usual).round().sum()) - len(jumps)
 
