@@ -83,7 +83,7 @@ def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> VideoData
     tree = {"data": admit({"data": config.get("data")}, "result.json", trust)["data"]}
     check_objects(tree)
     try:
-        return hydra.utils.instantiate(OmegaConf.create(tree)).data
+        return hydra.utils.instantiate(OmegaConf.create(tree)["data"])
     except InstantiationException as error:
         raise InputError(reason(error.__cause__ or error)) from error
 

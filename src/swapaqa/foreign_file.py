@@ -141,6 +141,11 @@ def kind_of(content: bytes) -> str | None:
     return "a tar archive; unpack it" if found is None and content[257:262] == b"ustar" else found
 
 
+def is_name(text: str) -> bool:
+    """Whether a word names something in a folder, and nothing outside of it."""
+    return text == Path(text).name and text not in ("", "..") and "\0" not in text
+
+
 def reason(error: BaseException) -> str:
     """Why something failed, in a few words: the system's, or the error's own."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -87,8 +87,18 @@ def test_wrong_input_is_one_line_with_status_2(report, ratio_folder, tmp_path) -
         assert done.stderr.count("\n") == 1
 
 
-def test_a_broken_result_is_named(report, ratio_folder) -> None:
-    (ratio_folder / "0" / "result.json").write_text('{"metrics":')
+def test_a_damaged_result_is_named_and_the_others_are_reported(report, ratio_folder) -> None:
+    (ratio_folder / "1" / "failed.txt").unlink()
+    (ratio_folder / "1" / "result.json").write_text('{"metrics":')
     done = report("show", str(ratio_folder))
+    assert done.returncode == 0, done.stderr
+    broken = ratio_folder / "1" / "result.json"
+    said = "".join(done.stdout.split())  # a terminal breaks lines anywhere
+    assert f"damaged:ratiojob1(aug.ratio=2.0):{broken}:notareadableJSON" in said
+    assert "0.8750" in done.stdout
+    page = (ratio_folder / "report" / "index.html").read_text()
+    assert "1 done, 1 damaged" in page
+    (ratio_folder / "0" / "result.json").write_bytes(b"\0" * 100)
+    done = report("compare", f"{ratio_folder}:aug.ratio=1.0", f"{ratio_folder}:aug.ratio=2.0")
     assert done.returncode == 2
-    assert f"{ratio_folder / '0' / 'result.json'}: cannot be read" in done.stderr
+    assert "result.json" in done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 
 import pytest
@@ -101,10 +102,13 @@ def test_a_run_that_never_evaluated_is_not_done(ratio_sweep) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"metrics": {"last": {}}}', ""])
-def test_a_result_that_cannot_be_read_is_named(ratio_sweep, content) -> None:
+def test_a_run_with_a_damaged_result_is_shown_as_such(ratio_sweep, content) -> None:
     (ratio_sweep / "0" / "result.json").write_text(content)
-    with pytest.raises(InputError, match=r"ratio/0/result\.json: .*remove it and run again"):
-        read_sweep(ratio_sweep)
+    run, *others = read_sweep(ratio_sweep).runs
+    assert run.state is State.DAMAGED
+    assert re.search(r"ratio/0/result\.json: .*remove it and run again", run.failure)
+    assert run.result is None
+    assert [other.state for other in others] == [State.FAILED, State.UNFINISHED, State.NOT_STARTED]
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", json.dumps({"sweep": "x", "command": "y", "jobs": [{"job": "0"}]})])
@@ -114,10 +118,11 @@ def test_a_plan_that_cannot_be_read_is_named(ratio_sweep, content) -> None:
         read_sweep(ratio_sweep)
 
 
-def test_a_configuration_that_cannot_be_read_is_named(ratio_sweep) -> None:
+def test_a_run_with_a_damaged_configuration_is_shown_as_such(ratio_sweep) -> None:
     (ratio_sweep / "2" / "config.yaml").write_text("a: [")
-    with pytest.raises(InputError, match=r"ratio/2/config\.yaml: cannot be read"):
-        read_sweep(ratio_sweep)
+    run = read_sweep(ratio_sweep).runs[2]
+    assert run.state is State.DAMAGED
+    assert "ratio/2/config.yaml: not a readable YAML" in run.failure
 
 
 def test_folders_without_runs_are_refused(tmp_path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from swapaqa.attention import Inside, Look
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_json, shown
+from swapaqa.foreign_file import is_name, read_json, shown
 from swapaqa.report.forms_of_files import Attention, first_fault
 from swapaqa.statistics import interval_of_mean
 
@@ -100,7 +100,7 @@ def read_attention(path: Path) -> Mapping[str, Any]:
 
 def _wrong_names(found: Mapping[str, Any]) -> str | None:
     names = [picture[key] for picture in found["pictures"] for key in ("strip", "film")]
-    outside = [name for name in names if name != Path(name).name]
+    outside = [name for name in names if not is_name(name)]
     if outside:
         return f"the picture {shown(outside[0])} is not in its folder"
     if any(len(measured["checkpoints"]) != len(found["checkpoints"]) for measured in found["splits"].values()):

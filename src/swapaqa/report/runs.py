@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_json, read_yaml, shown
+from swapaqa.foreign_file import is_name, read_json, read_yaml, shown
 from swapaqa.report.attention import ATTENTION_FILE
 from swapaqa.report.forms_of_files import Configuration, Result, first_fault
 from swapaqa.result import RESULT_FILE
@@ -200,7 +200,7 @@ def _planned(path: Path) -> Sweep:
     try:
         jobs = [(str(job["job"]), tuple(str(override) for override in job["overrides"])) for job in plan["jobs"]]
         name, command = str(plan["sweep"]), str(plan["command"])
-        if any(job != Path(job).name for job, _ in jobs):
+        if not all(is_name(job) for job, _ in jobs):
             raise ValueError("a job outside of the folder")
     except (LookupError, TypeError, ValueError) as error:
         words = f"not the plan of a sweep ({shown(error)}); start the sweep again"
