@@ -1,0 +1,297 @@
+"""Inputs drawn by hypothesis, read in processes that may hang, die and take memory without harm to the rest."""
+
+import contextlib
+import hashlib
+import math
+import multiprocessing
+import os
+import re
+import resource
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from tests.attack.damage import Damage, damaged, lay, strangers
+from tests.attack.reading import RIGHT, Outcome, Reader, Value, Verdict, attempt, value_of
+
+MEMORY = 1 << 30  # bytes more than the valid input took: too much
+LIMIT = 3 << 30  # bytes more than at the start: the system says no
+SERVED = 200  # inputs, after which a process is replaced: libraries keep what they took
+SHRINKING = 10  # seconds for a fault
+HANGS = 2  # of one kind of damage, after which it is not tried again
+fork = multiprocessing.get_context("fork")  # a worker has all that this process has imported
+
+
+class Tried(NamedTuple):
+    """One input. `kept`: the smallest one with its fault, for faults only."""
+
+    reader: str
+    kind: str
+    outcome: Outcome
+    kept: str = ""
+
+
+@dataclass
+class Worker:
+    """A process that reads inputs one by one. A new one takes its place when it hangs or dies."""
+
+    reader: Reader
+    valid: Path
+    canary: Path
+    process: BaseProcess | None = None
+    pipe: Connection | None = None
+    served: int = 0
+
+    def ask(self, folder: Path, damage: Damage) -> Outcome:
+        """What becomes of the input in `folder`."""
+        if self.process is None or self.served >= SERVED:
+            self.start()
+        assert self.pipe is not None
+        self.served += 1
+        self.pipe.send((folder, damage))
+        if not self.pipe.poll(self.reader.seconds):
+            self.stop()
+            return Outcome(Verdict.HUNG, f"no answer after {self.reader.seconds:.0f} s", f"hang: {damage.kind}")
+        return self._answer(damage)
+
+    def _answer(self, damage: Damage) -> Outcome:
+        assert self.pipe is not None
+        assert self.process is not None
+        try:
+            outcome: Outcome = self.pipe.recv()
+        except EOFError:
+            self.process.join()
+            status = self.process.exitcode
+            self.stop()
+            return Outcome(Verdict.CRASHED, f"the process died with status {status}", f"died: {damage.kind}")
+        if outcome.verdict is Verdict.MEMORY:
+            self.stop()
+        return outcome
+
+    def start(self) -> None:
+        """Raises RuntimeError where the reader refuses the valid input."""
+        self.stop()
+        self.pipe, theirs = fork.Pipe()
+        self.process = fork.Process(target=serve, args=(self.reader, self.valid, self.canary, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.served = 0
+        try:
+            problem = self.pipe.recv()
+        except EOFError:
+            problem = "the process died"
+        if problem:
+            raise RuntimeError(f"{self.reader.name}: the valid input is not read: {problem}")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+        self.process = None
+
+
+def serve(reader: Reader, valid: Path, canary: Path, pipe: Connection) -> None:
+    """In the worker: read the valid input, then one damaged one after the other."""
+    torch.set_num_threads(1)
+    limit = address_space("VmSize") + LIMIT
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    try:
+        value, unsound = value_of(reader, valid)
+    except BaseException as error:
+        pipe.send(f"{type(error).__name__}: {error}")
+        return
+    pipe.send(unsound)
+    highest = address_space("VmPeak") + MEMORY
+    while True:
+        try:
+            folder, damage = pipe.recv()
+        except EOFError:
+            return
+        outcome = attempt(reader, folder, damage, value, canary)
+        if outcome.verdict in RIGHT and address_space("VmPeak") > highest:
+            detail = f"more than {MEMORY >> 20} MiB, then {outcome.verdict}"
+            outcome = Outcome(Verdict.MEMORY, detail, f"memory: {damage.kind}")
+        pipe.send(outcome)
+
+
+def address_space(name: str) -> int:
+    """VmSize or VmPeak of this process in bytes."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found
+    return int(found[1]) << 10
+
+
+class Task(NamedTuple):
+    """Inputs of one reader in one round. `reader`: its name."""
+
+    reader: str
+    seed: int
+    inputs: int
+    folder: Path  # of everything: inputs, and what is kept
+    deadline: float  # of the monotonic clock
+
+
+@dataclass
+class Attack:
+    """One task at work."""
+
+    reader: Reader
+    task: Task
+    tried: list[Tried] = field(default_factory=list)
+    hangs: Counter = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        reader, folder = self.reader, self.task.folder
+        own = re.sub(r"\W+", "-", reader.name)
+        self.inputs, self.kept = folder / "inputs" / f"{own}-{os.getpid()}", folder / "kept" / own
+        self.known = set(self.kept.glob("*"))  # of rounds before
+        shutil.rmtree(self.inputs, ignore_errors=True)
+        self.valid, self.canary = self.inputs / "valid", self.inputs / "canary"
+        self.valid.mkdir(parents=True)
+        reader.write(self.valid)
+        self.content = (self.valid / reader.file).read_bytes()
+        self.pristine = self.inputs / "pristine"  # reading may add caches to `valid`
+        shutil.copytree(self.valid, self.pristine)
+        self.worker = Worker(reader, self.valid, self.canary)
+
+    def run(self, others: dict[str, bytes]) -> list[Tried]:
+        """Try `task.inputs` inputs, then look for the smallest of every fault."""
+        strategy = damaged(self.content, strangers(self.canary, others), self.reader.edit, self.canary)
+        number = self.task.seed
+
+        @seed(number)
+        @settings(self.settings, phases=[Phase.generate])
+        @given(strategy)
+        def each(damage: Damage) -> None:
+            if time.monotonic() < self.task.deadline and self.hangs[damage.kind] < HANGS:
+                outcome = self.try_one(damage)
+                self.hangs[damage.kind] += outcome.verdict is Verdict.HUNG
+                kept = "" if outcome.verdict in RIGHT else self.keep(damage, outcome)
+                self.tried.append(Tried(self.reader.name, damage.kind.partition(":")[0], outcome, kept))
+
+        try:
+            each()
+            for fault in {t.kept: t for t in self.tried if t.kept}.values():
+                costly = self.reader.costly or fault.outcome.verdict in (Verdict.HUNG, Verdict.MEMORY)
+                if not costly and Path(fault.kept) not in self.known:
+                    self.shrink(strategy, number, fault.outcome)
+        finally:
+            self.worker.stop()
+            shutil.rmtree(self.inputs, ignore_errors=True)
+        return self.tried
+
+    @property
+    def settings(self) -> settings:
+        return settings(
+            max_examples=self.task.inputs, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+        )
+
+    def try_one(self, damage: Damage) -> Outcome:
+        """Lay out one input, have it read, and take it away."""
+        folder = self.inputs / "input"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.pristine, folder)
+        end = lay(damage, folder / self.reader.file)
+        # a name of its own: readers that remember a file by its path must not know this one
+        own = folder.rename(self.inputs / f"{len(self.tried)}-{time.monotonic_ns()}")
+        try:
+            return self.worker.ask(own, damage)
+        finally:
+            end()
+            shutil.rmtree(own, ignore_errors=True)
+
+    def shrink(self, strategy: object, number: int, fault: Outcome) -> None:
+        """Draw the same inputs again and let hypothesis make the one with this fault smaller."""
+        until = time.monotonic() + SHRINKING
+
+        class Again(Exception):
+            pass
+
+        @seed(number)
+        @settings(self.settings, phases=[Phase.generate, Phase.shrink], report_multiple_bugs=False)
+        @given(strategy)
+        def same(damage: Damage) -> None:
+            if time.monotonic() < until and self.hangs[damage.kind] < HANGS:
+                outcome = self.try_one(damage)
+                if outcome.signature == fault.signature:
+                    self.keep(damage, outcome)
+                    raise Again
+
+        with contextlib.suppress(BaseException):  # also "flaky", where the time was over
+            same()
+
+    def keep(self, damage: Damage, outcome: Outcome) -> str:
+        """Keep the smallest input of a fault, with what it did. Returns its folder."""
+        key = hashlib.sha256(outcome.signature.encode()).hexdigest()[:8]
+        folder = self.kept / f"{outcome.verdict.name.lower()}-{key}"
+        path = folder / Path(self.reader.file).name
+        size = -1 if damage.content is None else len(damage.content)
+        if folder.exists() and size >= (path.stat().st_size if path.is_file() else -1):
+            return str(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if damage.content is not None:
+            path.write_bytes(damage.content)
+        words = f"{self.reader.name}\n{damage.kind}\n{outcome.verdict}: {outcome.signature}\n\n{outcome.detail}\n"
+        (folder / "WHAT").write_text(words, errors="replace")
+        return str(folder)
+
+
+known: dict[str, Reader] = {}  # in a process of the pool: a reader holds functions, which do not travel
+others: dict[str, bytes] = {}
+
+
+def remember(readers: Sequence[Reader], contents: dict[str, bytes]) -> None:
+    known.update({reader.name: reader for reader in readers})
+    others.update(contents)
+
+
+def run_task(task: Task) -> list[Tried]:
+    strange = {name: content for name, content in others.items() if name != task.reader}
+    return Attack(known[task.reader], task).run(strange)
+
+
+def attack_readers(
+    readers: Sequence[Reader], folder: Path, number: int, inputs: int, seconds: float, processes: int
+) -> list[Tried]:
+    """Try `inputs` inputs of every reader (by its weight), and again with another seed until the seconds are over.
+
+    Raises:
+        RuntimeError: a reader refuses its valid input.
+    """
+    contents = {reader.name: content for reader in readers if (content := valid_content(reader, folder)) is not None}
+    end, tried = time.monotonic() + seconds, list[Tried]()
+    with ProcessPoolExecutor(processes, fork, remember, (readers, contents)) as pool:
+        for turn in count():
+            deadline = end if turn else math.inf  # the first round is a whole one
+            tasks = [
+                Task(reader.name, number + turn * len(readers) + n, max(1, round(inputs * reader.weight)), folder, deadline)
+                for n, reader in enumerate(readers)
+            ]
+            for found in pool.map(run_task, tasks):
+                tried += found
+            if time.monotonic() > end:
+                break
+    return tried
+
+
+def valid_content(reader: Reader, folder: Path) -> bytes | None:
+    """The valid file, for the others to find in the place of theirs; None for large ones."""
+    place = folder / "valid"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    reader.write(place)
+    content = (place / reader.file).read_bytes()
+    shutil.rmtree(place)
+    return content if len(content) < 500_000 else None
