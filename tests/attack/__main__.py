@@ -19,7 +19,7 @@ from tests.attack.counts import Counts, counted, faults
 from tests.attack.pool import Tried, attack_readers
 from tests.attack.reading import Reader
 
-console = Console(soft_wrap=True, highlight=False)
+console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 PARTS = ("readers", "programs", "kills", "disks")
 
 
@@ -63,7 +63,7 @@ def run_readers(given: argparse.Namespace, folder: Path) -> list[Counts]:
     from tests.attack.readers import READERS  # what it imports takes seconds
 
     readers = chosen(READERS, given.reader)
-    tried = attack_readers(readers, folder, given.seed, given.inputs, given.seconds, given.processes)
+    tried = attack_readers(readers, folder, given.seed, given.inputs, given.seconds, given.processes, True)
     return listed(tried, "Files")
 
 
@@ -71,14 +71,26 @@ def run_programs(given: argparse.Namespace, folder: Path) -> list[Counts]:
     from tests.attack.programs import PROGRAMS
 
     readers = chosen(PROGRAMS, given.reader)
-    tried = attack_readers(readers, folder, given.seed, given.program_inputs, 0, given.processes)
+    tried = attack_readers(readers, folder, given.seed, given.program_inputs, 0, given.processes, False)
     return listed(tried, "Files through the programs")
+
+
+def run_kills(given: argparse.Namespace, folder: Path) -> list[Counts]:
+    from tests.attack.kills import attack_trainings
+
+    return [attack_trainings(folder, given.seed, given.kills, given.processes)]
+
+
+def run_disks(given: argparse.Namespace, folder: Path) -> list[Counts]:  # noqa: ARG001
+    from tests.attack.disks import attack_disks
+
+    return [attack_disks(folder)]
 
 
 def listed(tried: Sequence[Tried], title: str) -> list[Counts]:
     """The tables of some inputs; a line for each fault is printed."""
     for line in faults(tried):
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     by_damage = counted(tried, f"{title}, by their damage", "kind")
     by_damage.wrong = 0  # counted by reader
     return [counted(tried, f"{title}, by their reader", "reader"), by_damage]
@@ -87,6 +99,8 @@ def listed(tried: Sequence[Tried], title: str) -> list[Counts]:
 RUN: dict[str, Callable[[argparse.Namespace, Path], list[Counts]]] = {
     "readers": run_readers,
     "programs": run_programs,
+    "kills": run_kills,
+    "disks": run_disks,
 }
 
 

@@ -49,4 +49,7 @@ def faults(tried: Sequence[Tried]) -> list[str]:
     """A line for each kind of fault: whose, what, how often, and where its smallest input is kept."""
     wrong = [one for one in tried if one.outcome.verdict not in RIGHT]
     times = Counter((one.reader, one.outcome.verdict.value, one.outcome.signature, one.kept) for one in wrong)
-    return [f"{reader}: {verdict}: {what} ({number}): {kept}" for (reader, verdict, what, kept), number in sorted(times.items())]
+    return [
+        f"{reader}: {verdict}: {what} ({number}): {kept}"
+        for (reader, verdict, what, kept), number in sorted(times.items())
+    ]

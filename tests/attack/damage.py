@@ -8,6 +8,7 @@ import pickle
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,9 @@ class Damage(NamedTuple):
     content: bytes | None
     place: str = ""
 
+    def __repr__(self) -> str:  # hypothesis prints what it draws
+        return f"{self.kind}: {'' if self.content is None else len(self.content)}"
+
 
 class Edit(NamedTuple):
     """How a file's content is read as plain values, and how values are written as such a file again."""
@@ -36,12 +40,12 @@ PLACES = (
 )  # fmt: skip
 WORDS = (
     "", " ", "nan", "inf", "-inf", "1e999", "-1", "0", "-0.0", "0.5", "3.0", "99999999999999999999", "1e308", "-1e30",
-    "0x10", "1_0", "١٢", "1,5", "None", "true", "=1+1", "é", "a b", '"', "..", "../../x", "/etc/passwd", "\t", "9" * 5000,
-    "x" * 100_000,
+    "0x10", "1_0", "١٢", "1,5", "None", "true", "=1+1", "é", "a b", '"', "..", "../../x", "/etc/passwd", "\t",
+    "9" * 5000, "x" * 100_000,
 )  # fmt: skip
 VALUES = (
-    None, True, False, "", "x", "nan", "é", "../../x", "x" * 100_000, 0, -1, 7, 0.5, -0.0, 10**30, -(10**30), 10**5000, 1e308,
-    float("nan"), float("inf"), float("-inf"), [], {}, [[]], {"x": 1}, [1, 2, 3],
+    None, True, False, "", "x", "nan", "é", "../../x", "x" * 100_000, 0, -1, 7, 0.5, -0.0, 10**30, -(10**30), 10**5000,
+    1e308, float("nan"), float("inf"), float("-inf"), [], {}, [[]], {"x": 1}, [1, 2, 3],
 )  # fmt: skip
 HTML = b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>\n"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a2146" * 8 + b"\nsize 12345\n"
@@ -64,9 +68,13 @@ def damaged(valid: bytes, strange: Mapping[str, bytes], edit: Edit | None, canar
         kinds += [values_changed(valid, edit), values_changed(valid, edit), structure_changed(valid, edit)]
         if targets_of(edit.load(valid)):
             kinds.append(target_exchanged(valid, edit, canary))
-    kinds.append(st.sampled_from(sorted(strange.items())).map(lambda item: Damage(*item)))
-    kinds.append(st.sampled_from(PLACES).map(lambda place: Damage(place, None, place)))
+    kinds.append(st.sampled_from(exchanged_files(strange)))
     return st.one_of(kinds)
+
+
+def exchanged_files(strange: Mapping[str, bytes]) -> list[Damage]:
+    """Something else under the file's name: a strange file, or what is no file."""
+    return [Damage(*item) for item in strange.items()] + [Damage(place, None, place) for place in PLACES]
 
 
 def is_text(content: bytes) -> bool:
@@ -274,7 +282,7 @@ def strangers(canary: Path, others: Mapping[str, bytes]) -> dict[str, bytes]:
         doubled = [doubled, doubled]
     names = "abcdefghi"
     laugh = ["a: &a [x,x,x,x,x,x,x,x,x]"]
-    laugh += [f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]" for a, b in zip(names, names[1:], strict=False)]
+    laugh += [f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]" for a, b in pairwise(names)]
     expanded = ["x" * 10] + [f"&e{n};" * 10 for n in range(9)]
     entities = "".join(f"<!ENTITY e{n} '{text}'>" for n, text in enumerate(expanded))
     return {

@@ -67,7 +67,13 @@ def write_images(folder: Path, suffix: str) -> None:
 
 
 def aqa7_rows(scale: float) -> list[list[float]]:
-    return [[1, 1, 54.0 * scale], [1, 2, 60.5 * scale], [1, 3, 81.6 * scale], [2, 1, 14.5 * scale], [6, 7, 77.4 * scale]]
+    return [
+        [1, 1, 54.0 * scale],
+        [1, 2, 60.5 * scale],
+        [1, 3, 81.6 * scale],
+        [2, 1, 14.5 * scale],
+        [6, 7, 77.4 * scale],
+    ]
 
 
 def aqa7_list(split: str) -> Edit:
@@ -152,7 +158,12 @@ format1:
 """
 LEDGER = "diving/001.txt,{digest},csrt\ndiving/002.txt,0000,accepted\n"
 SEVERITIES = "severity,video,split,why\n1.25,diving/001,train,jump\n0.10,diving/002,test,\n"
-PREDICTIONS = "video_id,action,true,last\na,diving,50.0000,51.000000\nb,diving,60.0000,58.000000\nc,vault,14.0000,13.5\nd,vault,15.0000,14.5\n"
+PREDICTIONS = """video_id,action,true,last
+a,diving,50.0000,51.000000
+b,diving,60.0000,58.000000
+c,vault,14.0000,13.500000
+d,vault,15.0000,14.500000
+"""
 
 
 def writes(texts: Mapping[str, str]) -> Callable[[Path], None]:
@@ -257,7 +268,7 @@ def probe() -> dict[str, Any]:
         "covers_nothing": ["a"],
         "covers_everything": [],
         "conditions": dict.fromkeys(("as_is", "exchanged", "removed", "alone"), scored),
-        "shares": dict.fromkeys(("background", "athlete", "rest"), {"value": 0.3, "interval": [0.2, 0.4]}),
+        "shares": {part: {"value": 0.3, "interval": [0.2, 0.4]} for part in ("background", "athlete", "rest")},
         "components": {"diving": {"background": 1.0, "athlete": 1.0, "rest": 1.0}},
         "follows": {"athlete_prediction": 0.5},
         "predictions": {},

@@ -22,13 +22,13 @@ from typing import NamedTuple
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.attack.damage import Damage, damaged, lay, strangers
-from tests.attack.reading import RIGHT, Outcome, Reader, Value, Verdict, attempt, value_of
+from tests.attack.damage import Damage, damaged, exchanged_files, lay, strangers
+from tests.attack.reading import RIGHT, Outcome, Reader, Verdict, attempt, value_of
 
 MEMORY = 1 << 30  # bytes more than the valid input took: too much
 LIMIT = 3 << 30  # bytes more than at the start: the system says no
 SERVED = 200  # inputs, after which a process is replaced: libraries keep what they took
-SHRINKING = 10  # seconds for a fault
+SHRINKING = 5  # seconds for a fault
 HANGS = 2  # of one kind of damage, after which it is not tried again
 fork = multiprocessing.get_context("fork")  # a worker has all that this process has imported
 
@@ -63,9 +63,9 @@ class Worker:
         if not self.pipe.poll(self.reader.seconds):
             self.stop()
             return Outcome(Verdict.HUNG, f"no answer after {self.reader.seconds:.0f} s", f"hang: {damage.kind}")
-        return self._answer(damage)
+        return self._answer()
 
-    def _answer(self, damage: Damage) -> Outcome:
+    def _answer(self) -> Outcome:
         assert self.pipe is not None
         assert self.process is not None
         try:
@@ -74,7 +74,7 @@ class Worker:
             self.process.join()
             status = self.process.exitcode
             self.stop()
-            return Outcome(Verdict.CRASHED, f"the process died with status {status}", f"died: {damage.kind}")
+            return Outcome(Verdict.CRASHED, f"the process died with status {status}", f"died with status {status}")
         if outcome.verdict is Verdict.MEMORY:
             self.stop()
         return outcome
@@ -104,6 +104,9 @@ class Worker:
 def serve(reader: Reader, valid: Path, canary: Path, pipe: Connection) -> None:
     """In the worker: read the valid input, then one damaged one after the other."""
     torch.set_num_threads(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # libraries complain about every damaged file
+        os.dup2(nowhere, stream)
     limit = address_space("VmSize") + LIMIT
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
@@ -140,6 +143,7 @@ class Task(NamedTuple):
     inputs: int
     folder: Path  # of everything: inputs, and what is kept
     deadline: float  # of the monotonic clock
+    every: bool  # first every strange file and place once
 
 
 @dataclass
@@ -174,13 +178,11 @@ class Attack:
         @settings(self.settings, phases=[Phase.generate])
         @given(strategy)
         def each(damage: Damage) -> None:
-            if time.monotonic() < self.task.deadline and self.hangs[damage.kind] < HANGS:
-                outcome = self.try_one(damage)
-                self.hangs[damage.kind] += outcome.verdict is Verdict.HUNG
-                kept = "" if outcome.verdict in RIGHT else self.keep(damage, outcome)
-                self.tried.append(Tried(self.reader.name, damage.kind.partition(":")[0], outcome, kept))
+            self.note(damage)
 
         try:
+            for damage in exchanged_files(strangers(self.canary, {})) if self.task.every else ():
+                self.note(damage)
             each()
             for fault in {t.kept: t for t in self.tried if t.kept}.values():
                 costly = self.reader.costly or fault.outcome.verdict in (Verdict.HUNG, Verdict.MEMORY)
@@ -190,6 +192,14 @@ class Attack:
             self.worker.stop()
             shutil.rmtree(self.inputs, ignore_errors=True)
         return self.tried
+
+    def note(self, damage: Damage) -> None:
+        """Try an input, unless the time is over or its kind hangs anyway, and keep what became of it."""
+        if time.monotonic() < self.task.deadline and self.hangs[damage.kind] < HANGS:
+            outcome = self.try_one(damage)
+            self.hangs[damage.kind] += outcome.verdict is Verdict.HUNG
+            kept = "" if outcome.verdict in RIGHT else self.keep(damage, outcome)
+            self.tried.append(Tried(self.reader.name, damage.kind.partition(":")[0], outcome, kept))
 
     @property
     def settings(self) -> settings:
@@ -215,9 +225,6 @@ class Attack:
         """Draw the same inputs again and let hypothesis make the one with this fault smaller."""
         until = time.monotonic() + SHRINKING
 
-        class Again(Exception):
-            pass
-
         @seed(number)
         @settings(self.settings, phases=[Phase.generate, Phase.shrink], report_multiple_bugs=False)
         @given(strategy)
@@ -226,7 +233,7 @@ class Attack:
                 outcome = self.try_one(damage)
                 if outcome.signature == fault.signature:
                     self.keep(damage, outcome)
-                    raise Again
+                    raise AssertionError(fault.signature)
 
         with contextlib.suppress(BaseException):  # also "flaky", where the time was over
             same()
@@ -263,9 +270,11 @@ def run_task(task: Task) -> list[Tried]:
 
 
 def attack_readers(
-    readers: Sequence[Reader], folder: Path, number: int, inputs: int, seconds: float, processes: int
+    readers: Sequence[Reader], folder: Path, number: int, inputs: int, seconds: float, processes: int, every: bool
 ) -> list[Tried]:
     """Try `inputs` inputs of every reader (by its weight), and again with another seed until the seconds are over.
+
+    `every`: first, every strange file and place once.
 
     Raises:
         RuntimeError: a reader refuses its valid input.
@@ -276,7 +285,14 @@ def attack_readers(
         for turn in count():
             deadline = end if turn else math.inf  # the first round is a whole one
             tasks = [
-                Task(reader.name, number + turn * len(readers) + n, max(1, round(inputs * reader.weight)), folder, deadline)
+                Task(
+                    reader.name,
+                    number + turn * len(readers) + n,
+                    share(reader, inputs),
+                    folder,
+                    deadline,
+                    every and not turn,
+                )
                 for n, reader in enumerate(readers)
             ]
             for found in pool.map(run_task, tasks):
@@ -284,6 +300,10 @@ def attack_readers(
             if time.monotonic() > end:
                 break
     return tried
+
+
+def share(reader: Reader, inputs: int) -> int:
+    return max(1, round(inputs * reader.weight))
 
 
 def valid_content(reader: Reader, folder: Path) -> bytes | None:

@@ -15,8 +15,9 @@ from scipy.io import savemat
 
 from swapaqa.errors import InputError
 from tests.attack import inputs
-from tests.attack.reading import ProgramFault, Reader
-from tests.attack.readers import CHECKPOINT, NO_DIGEST, PICTURES, TYPED, write_checkpoint
+from tests.attack.calls import write_checkpoint
+from tests.attack.readers import NO_DIGEST, PICTURES, TYPED
+from tests.attack.reading import ProgramError, Reader
 from tests.conftest import isolated
 from tests.forked import Forked, run_forked
 
@@ -26,7 +27,13 @@ SMALL = (
     *(f"data.settings.{split}=8" for split in ("train", "test", "shifted")), *TINY, "save_every=1",
     "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=1",
 )  # fmt: skip
-GEOMETRY = ("data.frames=12", "backbone.clip_frames=12", "data.geometry.height=40", "data.geometry.width=64", "data.geometry.crop=32")
+GEOMETRY = (
+    "data.frames=12",
+    "backbone.clip_frames=12",
+    "data.geometry.height=40",
+    "data.geometry.width=64",
+    "data.geometry.crop=32",
+)
 DIVING = ("data=aqa7", "data.action=diving", *GEOMETRY)
 LIST, BOX, VIDEO = "aqa7/Split_4/split_4_test_list.mat", "aqa7/boxes/diving/005.txt", "aqa7/diving-out/005.avi"
 
@@ -44,15 +51,15 @@ def run(folder: Path, module: str, words: Sequence[str], statuses: Sequence[int]
 
     Raises:
         InputError: with its `error:` line, if there is one and the status is 2.
-        ProgramFault: it ended in another way.
+        ProgramError: it ended in another way.
     """
     done = run_forked(f"src.{module}", words, isolated(folder, common_cache()) | {"COLUMNS": "400"}, SECONDS)
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     if "Traceback" in done.stdout + done.stderr or done.returncode not in (*statuses, 2):
-        raise ProgramFault(f"status {done.returncode}\n{done.stderr[-1500:]}")
+        raise ProgramError(f"status {done.returncode}\n{done.stderr[-1500:]}")
     if done.returncode == 2:
         if len(lines) != 1:
-            raise ProgramFault(f"{len(lines)} error lines\n{done.stderr[-1500:]}")
+            raise ProgramError(f"{len(lines)} error lines\n{done.stderr[-1500:]}")
         raise InputError(lines[0])
     return done
 
@@ -140,7 +147,7 @@ def unfinished_run() -> Path:
     process = Forked("src.train", words, isolated(folder, common_cache()))
     while not (folder / "run" / "checkpoints" / "resume.ckpt").exists():
         if process.poll() is not None:
-            raise ProgramFault(process.err.read_text())
+            raise ProgramError(process.err.read_text())
         time.sleep(0.01)
     process.kill()
     process.wait()
@@ -173,4 +180,3 @@ PROGRAMS = (
     program("report show: jobs.json", "sweep/jobs.json", inputs.write_sweep, reported, unknowable=NO_DIGEST,
             edit=inputs.json_edit, may_miss=True),
 )  # fmt: skip
-assert CHECKPOINT.is_file()

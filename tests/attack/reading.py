@@ -89,7 +89,7 @@ class Reader:
     costly: bool = False
 
 
-class ProgramFault(Exception):
+class ProgramError(Exception):
     """A program ended otherwise than with one `error:` line and its status."""
 
 
@@ -131,14 +131,21 @@ class Said(logging.Handler):
         self.lines.append(record.getMessage())
 
 
+class Heard(NamedTuple):
+    """What came with a value."""
+
+    warnings: Said
+    stderr: io.StringIO
+
+
 @contextlib.contextmanager
-def overheard() -> Iterator[tuple[Said, io.StringIO]]:
-    """The warnings and what is printed to stderr."""
-    said, stderr, root = Said(), io.StringIO(), logging.getLogger()
-    handlers, root.handlers[:] = root.handlers[:], [said]
+def overheard() -> Iterator[Heard]:
+    """What is logged and printed inside."""
+    heard, root = Heard(Said(), io.StringIO()), logging.getLogger()
+    handlers, root.handlers[:] = root.handlers[:], [heard.warnings]
     try:
-        with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()):
-            yield said, stderr
+        with contextlib.redirect_stderr(heard.stderr), contextlib.redirect_stdout(io.StringIO()):
+            yield heard
     finally:
         root.handlers[:] = handlers
 
@@ -160,9 +167,13 @@ def as_nobody(path: Path) -> Iterator[None]:
 
 def value_of(reader: Reader, folder: Path) -> tuple[Value, str]:
     """The value that a reader gives, and what is unsound about it."""
-    with overheard() as (said, _):
-        value = reader.read(folder)
-    return Value(digest(value), " | ".join(said.lines)), reader.sound(value)
+    with overheard() as heard:
+        return _read(reader, folder, heard)
+
+
+def _read(reader: Reader, folder: Path, heard: Heard) -> tuple[Value, str]:
+    value = reader.read(folder)
+    return Value(digest(value), " | ".join(heard.warnings.lines)), reader.sound(value)
 
 
 def attempt(reader: Reader, folder: Path, damage: Damage, valid: Value, canary: Path) -> Outcome:
@@ -182,20 +193,20 @@ def attempt(reader: Reader, folder: Path, damage: Damage, valid: Value, canary: 
 
 def _judged(reader: Reader, folder: Path, damage: Damage, valid: Value) -> Outcome:
     try:
-        with overheard() as (_, stderr):
-            found, unsound = value_of(reader, folder)
+        with overheard() as heard:
+            found, unsound = _read(reader, folder, heard)
     except InputError as error:
         return refusal(reader, folder, str(error))
     except SystemExit as left:
-        lines = [line for line in stderr.getvalue().splitlines() if line.startswith("error:")]
+        lines = [line for line in heard.stderr.getvalue().splitlines() if line.startswith("error:")]
         if left.code == 2 and len(lines) == 1:
             return refusal(reader, folder, lines[0])
-        return Outcome(Verdict.UNCLEAR, f"status {left.code}: {stderr.getvalue()[-300:]}", "status")
+        return Outcome(Verdict.UNCLEAR, f"status {left.code}: {heard.stderr.getvalue()[-300:]}", "status")
     except (MemoryError, RecursionError) as error:
         return Outcome(Verdict.MEMORY, repr(error)[:300], f"{type(error).__name__} {place_of(error)}")
     except TimeoutExpired as error:
         return Outcome(Verdict.HUNG, f"the program runs after {error.timeout:.0f} s", f"program {damage.kind}")
-    except ProgramFault as error:
+    except ProgramError as error:
         return Outcome(Verdict.CRASHED, str(error)[-1500:], str(error).strip().splitlines()[-1][:120])
     except Exception as error:
         detail = "".join(traceback.format_exception(error))[-1500:]

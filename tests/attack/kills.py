@@ -1,0 +1,198 @@
+"""Kill -9 at random moments of a training, then the same command with resume=true, and is it the same run?"""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from swapaqa.running.jobs import State, state
+from tests.attack.counts import Counts
+from tests.attack.programs import SMALL, common_cache
+from tests.conftest import isolated
+from tests.forked import Forked
+
+MARK = "SWAPAQA_ATTACK"  # in the environment of all processes of a run, to find those that are left
+PATIENCE = 60.0  # seconds until no process of a killed run is left
+ATTEMPTS = 3  # resumptions
+SECONDS = 300.0
+TWO = ("trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp")
+WEIGHTS = ("last.ckpt", "best_on_test.ckpt")
+SAME = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")  # the rest holds clocks and paths
+
+
+class Killed(NamedTuple):
+    """One kill. `victim`: of which process; `problem`: empty if the run ended as if nothing had happened."""
+
+    victim: str
+    after_s: float
+    found: str  # the state that it left the folder in
+    problem: str
+
+
+class Ended(NamedTuple):
+    """What a finished run says, as digests by file."""
+
+    files: dict[str, str]
+    seconds: float
+
+
+def attack_trainings(folder: Path, number: int, kills: int, at_once: int) -> Counts:
+    """Kill `kills` trainings, a quarter of them in two processes; `at_once` side by side."""
+    found: list[Killed] = []
+    for processes, share in ((1, kills - kills // 4), (2, kills // 4)):
+        if not share:
+            continue
+        words = [*SMALL, *(TWO if processes == 2 else ())]
+        whole = uninterrupted(folder / f"whole-{processes}", words)
+        with ThreadPoolExecutor(at_once) as pool:
+            places = [folder / f"{processes}-{turn}" for turn in range(share)]
+            draws = [random.Random(f"{number} {place.name}") for place in places]
+            own = [turn % 5 == 4 for turn in range(share)]  # also killed while the demo is written
+            found += pool.map(kill_one, places, [words] * share, [whole] * share, draws, own)
+    return as_counts(found, folder)
+
+
+def start(folder: Path, words: Sequence[str], cache: Path) -> Forked:
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = isolated(folder, cache) | {MARK: str(folder), "OMP_NUM_THREADS": "1"}
+    return Forked("src.train", [*words, f"hydra.run.dir={folder}/run"], environment)
+
+
+def uninterrupted(folder: Path, words: Sequence[str]) -> Ended:
+    """The run that every other one is compared with. Raises RuntimeError if it fails."""
+    start(folder / "first", words, common_cache()).wait(
+        SECONDS
+    )  # writes the demo, so that the next one is timed fairly
+    began = time.monotonic()
+    process = start(folder, words, common_cache())
+    if process.wait(SECONDS):
+        raise RuntimeError(process.err.read_text()[-2000:])
+    return Ended(digests(folder / "run"), time.monotonic() - began)
+
+
+def kill_one(folder: Path, words: Sequence[str], whole: Ended, drawn: random.Random, own_cache: bool) -> Killed:
+    """Start, kill, resume until done, compare."""
+    cache = folder / "cache" if own_cache else common_cache()
+    process, after = start(folder, words, cache), drawn.uniform(0, 0.95 * whole.seconds)
+    began = time.monotonic()
+    while process.poll() is None and time.monotonic() - began < after:
+        time.sleep(0.005)
+    victim = kill(process, drawn)
+    found, problem = state(folder / "run").value, left_over(folder)
+    problem = problem or result_problem(folder / "run")
+    for _ in range(ATTEMPTS):
+        if problem or (state(folder / "run") is State.DONE and process.returncode == 0):
+            break
+        process = start(folder, [*words, "resume=true"], cache)
+        process.wait(SECONDS)
+        if process.returncode:
+            problem = f"resume=true ended with {process.returncode}: {process.err.read_text()[-300:].strip()}"
+    problem = problem or left_over(folder) or difference(digests(folder / "run"), whole.files)
+    if not problem:
+        shutil.rmtree(folder)
+    return Killed(victim, after, found, problem)
+
+
+def kill(process: Forked, drawn: random.Random) -> str:
+    """Kill one of the run's processes: the one that was started, an agent or a rank; the others have to notice."""
+    tree = [process.pid, *descendants(process.pid)]
+    chosen = drawn.choice(tree)
+    names = ["program", "agent", *["rank"] * len(tree)]
+    try:
+        os.kill(chosen, signal.SIGKILL)
+    except ProcessLookupError:
+        return "none: it was done"
+    process.wait(SECONDS)
+    return names[tree.index(chosen)] if len(tree) > 1 else "program"
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below one, the nearest first."""
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [*children, *(below for child in children for below in descendants(child))]
+
+
+def left_over(folder: Path) -> str:
+    """The processes of a run that are still there after a while, which are then ended."""
+    end = time.monotonic() + PATIENCE
+    while (left := marked(folder)) and time.monotonic() < end:
+        time.sleep(0.1)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    return f"{len(left)} processes left after {PATIENCE:.0f} s" if left else ""
+
+
+def marked(folder: Path) -> list[int]:
+    """The running processes of the run in a folder."""
+    mark = f"{MARK}={folder}".encode()
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (place / "environ").read_bytes().split(b"\0"):
+                running = (place / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+                found += [int(place.name)] if running else []
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def result_problem(run: Path) -> str:
+    """A result that is there after a kill is a whole one."""
+    if state(run) is not State.DONE:
+        return ""
+    return "" if (run / "predictions_test.csv").is_file() else "a result without its predictions"
+
+
+def digests(run: Path) -> dict[str, str]:
+    """Of the weights, optimisers and counters of both checkpoints, and of the predictions."""
+    found = {}
+    for name in WEIGHTS:
+        path = run / "checkpoints" / name
+        content = torch.load(path, weights_only=True) if path.is_file() else {}
+        found |= {f"{name}: {key}": digest(content.get(key)) for key in SAME}
+    for split in ("test", "shifted"):
+        path = run / f"predictions_{split}.csv"
+        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "not there"
+    return found
+
+
+def digest(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return hashlib.sha256(value.numpy().tobytes()).hexdigest()
+    if isinstance(value, dict):
+        return hashlib.sha256(repr([(key, digest(part)) for key, part in value.items()]).encode()).hexdigest()
+    if isinstance(value, list | tuple):
+        return hashlib.sha256(repr([digest(part) for part in value]).encode()).hexdigest()
+    return repr(value)
+
+
+def difference(found: dict[str, str], wanted: dict[str, str]) -> str:
+    return ", ".join(f"{name} differs" for name in wanted if found[name] != wanted[name])
+
+
+def as_counts(found: Sequence[Killed], folder: Path) -> Counts:
+    """By victim and by what the kill left; the problems, each with its number."""
+    kinds = [(kill.victim, kill.found) for kill in found]
+    rows = [
+        (*kind, str(number), str(sum(not kill.problem for kill, own in zip(found, kinds, strict=True) if own == kind)))
+        for kind, number in sorted(Counter(kinds).items())
+    ]
+    right = sum(not kill.problem for kill in found)
+    rows.append(("all", "", str(len(found)), str(right)))
+    problems = Counter(kill.problem for kill in found if kill.problem)
+    title = f"Kills -9 of a training{''.join(f'; {n} x {text}' for text, n in problems.items())}"
+    if problems:
+        title += f"; folders in {folder}"
+    return Counts(title, ("process killed", "state left", "kills", "ended bit for bit"), rows, len(found) - right)
