@@ -48,7 +48,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--inputs", type=int, default=50, help="of every reader in one round")
     parser.add_argument("--program-inputs", type=int, default=8, help="of every program's file")
     parser.add_argument("--kills", type=int, default=40, help="of trainings, a quarter of them in two processes")
-    parser.add_argument("--reader", nargs="+", default=[], help="words of the names of readers to attack; all")
+    parser.add_argument(
+        "--reader", nargs="+", default=[], help="words of the names of readers, programs or places; all"
+    )
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)), help="repeats a run")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--folder", type=Path, help="of kept inputs and counts; a new one in the system's")
@@ -81,10 +83,10 @@ def run_kills(given: argparse.Namespace, folder: Path) -> list[Counts]:
     return [attack_trainings(folder, given.seed, given.kills, given.processes)]
 
 
-def run_disks(given: argparse.Namespace, folder: Path) -> list[Counts]:  # noqa: ARG001
+def run_disks(given: argparse.Namespace, folder: Path) -> list[Counts]:
     from tests.attack.disks import attack_disks
 
-    return [attack_disks(folder)]
+    return [attack_disks(folder, given.reader)]
 
 
 def listed(tried: Sequence[Tried], title: str) -> list[Counts]:

@@ -5,6 +5,7 @@ A small file system in memory is mounted for each; that needs a superuser on Lin
 
 import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from tests.attack.reading import LONGEST
 from tests.conftest import isolated
 from tests.forked import run_forked
 
-ROOMS = (0, 16, 64, 128, 256, 384, 512, 768)  # KiB; a run of SMALL takes about 700, its caches less
+ROOMS = (0, 32, 128, 256, 512, 768, 1024)  # KiB; a run of SMALL takes a little more, the caches and the rest less
+AMPLE = 64 * 1024  # KiB: here everything works
 PAGE = 4  # KiB: the smallest file
 KEPT = "kept-from-before"
 
@@ -73,22 +75,26 @@ PLACES = (
 )  # fmt: skip
 
 
-def attack_disks(folder: Path) -> Counts:
-    """Every place on disks of all sizes in ROOMS, on one without any write, and a data set on such a one."""
+def attack_disks(folder: Path, words: Sequence[str] = ()) -> Counts:
+    """Every place on disks of all sizes in ROOMS, on one without any write, and a data set on such a one.
+
+    `words`: of the names of places; all.
+    """
     columns = ("what is written to", "disk", "attempts", "worked", "one line, status 2", "wrong")
     problem = no_mounts(folder)
     if problem:
         return Counts(f"Full and read-only disks: left out, {problem}", columns, [], 0)
     rows, wrong = [], 0
-    for place in PLACES:
+    for place in [place for place in PLACES if not words or any(word in place.name for word in words)]:
         for read_only in (False, True):
-            rooms = (1024,) if read_only else ROOMS
-            verdicts = [attempt(place, folder / f"{place.name}-{room}-{read_only}", room, read_only) for room in rooms]
+            rooms = (AMPLE,) if read_only else (*ROOMS, AMPLE)
+            own = re.sub(r"\W+", "-", place.name) + "-read-only" * read_only
+            verdicts = [attempt(place, folder / f"{own}-{room}", room, read_only) for room in rooms]
             bad = [verdict for verdict in verdicts if verdict not in ("worked", "refused")]
             counts = [str(len(verdicts)), *(str(verdicts.count(word) or "") for word in ("worked", "refused"))]
             rows.append((place.name, "read-only" if read_only else "full", *counts, "; ".join(dict.fromkeys(bad))))
             wrong += len(bad)
-    verdict = read_only_data(folder / "data root")
+    verdict = read_only_data(folder / "data-root")
     right = verdict == "worked"
     rows.append(("nothing: the data set", "read-only", "1", "1" if right else "", "", "" if right else verdict))
     return Counts("Full and read-only disks", columns, rows, wrong + (not right))
@@ -133,6 +139,8 @@ def attempt(place: Place, folder: Path, room: int, read_only: bool) -> str:
         if read_only:
             lock(disk)
         verdict = judged(place, folder, disk, read_only)
+        if room == AMPLE and not read_only and verdict != "worked":
+            return f"does not work with room enough: {verdict}"
         if (disk / KEPT).read_text() != "what was there before":
             return "what was there before is gone"
         torn = [path.name for path in disk.rglob("*.ckpt") if not whole(path)]
@@ -149,7 +157,7 @@ def judged(place: Place, folder: Path, disk: Path, read_only: bool) -> str:
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     (folder / "output").write_text(f"{done.returncode}\n{done.stdout}\n{done.stderr}")
     if "Traceback" in done.stdout + done.stderr:
-        return f"traceback: {done.stderr.strip().splitlines()[-1][:100]}"
+        return f"traceback: {shortened(done.stderr.strip().splitlines()[-1], folder)}"
     if done.returncode == 0:
         return "worked"
     if read_only and place.works_read_only:
@@ -159,7 +167,11 @@ def judged(place: Place, folder: Path, disk: Path, read_only: bool) -> str:
         return f"status {done.returncode}, {len(lines)} error lines"
     if lines and len(lines[0]) > LONGEST:
         return f"a line of {len(lines[0])} characters"
-    return "refused" if str(disk) in " ".join(said).replace("\n", "") else f"does not name the disk: {said[0][:100]}"
+    return "refused" if str(disk) in " ".join(said) else f"does not name the disk: {shortened(said[0], folder)}"
+
+
+def shortened(message: str, folder: Path) -> str:
+    return message.replace(str(folder), "...").replace("\n", " ")[:100]
 
 
 def whole(path: Path) -> bool:

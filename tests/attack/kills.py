@@ -20,7 +20,6 @@ from tests.attack.programs import SMALL, common_cache
 from tests.conftest import isolated
 from tests.forked import Forked
 
-MARK = "SWAPAQA_ATTACK"  # in the environment of all processes of a run, to find those that are left
 PATIENCE = 60.0  # seconds until no process of a killed run is left
 ATTEMPTS = 3  # resumptions
 SECONDS = 300.0
@@ -63,7 +62,7 @@ def attack_trainings(folder: Path, number: int, kills: int, at_once: int) -> Cou
 
 def start(folder: Path, words: Sequence[str], cache: Path) -> Forked:
     folder.mkdir(parents=True, exist_ok=True)
-    environment = isolated(folder, cache) | {MARK: str(folder), "OMP_NUM_THREADS": "1"}
+    environment = isolated(folder, cache) | {"OMP_NUM_THREADS": "1"}
     return Forked("src.train", [*words, f"hydra.run.dir={folder}/run"], environment)
 
 
@@ -87,7 +86,7 @@ def kill_one(folder: Path, words: Sequence[str], whole: Ended, drawn: random.Ran
     while process.poll() is None and time.monotonic() - began < after:
         time.sleep(0.005)
     victim = kill(process, drawn)
-    found, problem = state(folder / "run").value, left_over(folder)
+    found, problem = state(folder / "run").value, left_over(process, folder)
     problem = problem or result_problem(folder / "run")
     for _ in range(ATTEMPTS):
         if problem or (state(folder / "run") is State.DONE and process.returncode == 0):
@@ -96,7 +95,7 @@ def kill_one(folder: Path, words: Sequence[str], whole: Ended, drawn: random.Ran
         process.wait(SECONDS)
         if process.returncode:
             problem = f"resume=true ended with {process.returncode}: {process.err.read_text()[-300:].strip()}"
-    problem = problem or left_over(folder) or difference(digests(folder / "run"), whole.files)
+    problem = problem or left_over(process, folder) or difference(digests(folder / "run"), whole.files)
     if not problem:
         shutil.rmtree(folder)
     return Killed(victim, after, found, problem)
@@ -124,25 +123,24 @@ def descendants(pid: int) -> list[int]:
     return [*children, *(below for child in children for below in descendants(child))]
 
 
-def left_over(folder: Path) -> str:
+def left_over(process: Forked, folder: Path) -> str:
     """The processes of a run that are still there after a while, which are then ended."""
     end = time.monotonic() + PATIENCE
-    while (left := marked(folder)) and time.monotonic() < end:
+    while (left := running(process, folder)) and time.monotonic() < end:
         time.sleep(0.1)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     return f"{len(left)} processes left after {PATIENCE:.0f} s" if left else ""
 
 
-def marked(folder: Path) -> list[int]:
-    """The running processes of the run in a folder."""
-    mark = f"{MARK}={folder}".encode()
-    found = []
+def running(process: Forked, folder: Path) -> list[int]:
+    """A run's processes that have not ended: the first one, and those whose command line has its folder."""
+    found = [process.pid] if process.poll() is None else []
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if mark in (place / "environ").read_bytes().split(b"\0"):
-                running = (place / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-                found += [int(place.name)] if running else []
+            if f"{folder}/run".encode() in (place / "cmdline").read_bytes() and int(place.name) != os.getpid():
+                ended = (place / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+                found += [] if ended else [int(place.name)]
         except OSError:
             continue  # it has ended
     return found

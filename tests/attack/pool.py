@@ -29,7 +29,7 @@ MEMORY = 1 << 30  # bytes more than the valid input took: too much
 LIMIT = 3 << 30  # bytes more than at the start: the system says no
 SERVED = 200  # inputs, after which a process is replaced: libraries keep what they took
 SHRINKING = 5  # seconds for a fault
-HANGS = 2  # of one kind of damage, after which it is not tried again
+HANGS = 1  # of one kind of damage, after which it is not tried again
 fork = multiprocessing.get_context("fork")  # a worker has all that this process has imported
 
 
