@@ -1,5 +1,6 @@
 """Kill -9 at random moments of a training, then the same command with resume=true, and is it the same run?"""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any, NamedTuple
 
 import torch
@@ -21,7 +23,6 @@ from tests.conftest import isolated
 from tests.forked import Forked
 
 PATIENCE = 60.0  # seconds until no process of a killed run is left
-ATTEMPTS = 3  # resumptions
 SECONDS = 300.0
 TWO = ("trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp")
 WEIGHTS = ("last.ckpt", "best_on_test.ckpt")
@@ -68,9 +69,8 @@ def start(folder: Path, words: Sequence[str], cache: Path) -> Forked:
 
 def uninterrupted(folder: Path, words: Sequence[str]) -> Ended:
     """The run that every other one is compared with. Raises RuntimeError if it fails."""
-    start(folder / "first", words, common_cache()).wait(
-        SECONDS
-    )  # writes the demo, so that the next one is timed fairly
+    first = start(folder / "first", words, common_cache())  # writes the demo, so that the next one is timed fairly
+    first.wait(SECONDS)
     began = time.monotonic()
     process = start(folder, words, common_cache())
     if process.wait(SECONDS):
@@ -82,23 +82,29 @@ def kill_one(folder: Path, words: Sequence[str], whole: Ended, drawn: random.Ran
     """Start, kill, resume until done, compare."""
     cache = folder / "cache" if own_cache else common_cache()
     process, after = start(folder, words, cache), drawn.uniform(0, 0.95 * whole.seconds)
-    began = time.monotonic()
-    while process.poll() is None and time.monotonic() - began < after:
-        time.sleep(0.005)
+    with contextlib.suppress(TimeoutExpired):
+        process.wait(after)
     victim = kill(process, drawn)
-    found, problem = state(folder / "run").value, left_over(process, folder)
-    problem = problem or result_problem(folder / "run")
-    for _ in range(ATTEMPTS):
-        if problem or (state(folder / "run") is State.DONE and process.returncode == 0):
-            break
-        process = start(folder, [*words, "resume=true"], cache)
-        process.wait(SECONDS)
-        if process.returncode:
-            problem = f"resume=true ended with {process.returncode}: {process.err.read_text()[-300:].strip()}"
-    problem = problem or left_over(process, folder) or difference(digests(folder / "run"), whole.files)
+    problem = left_over(process, folder)
+    found = state(folder / "run").value
+    problem = problem or result_problem(folder / "run") or resumed(folder, words, cache)
+    problem = problem or difference(digests(folder / "run"), whole.files)
     if not problem:
         shutil.rmtree(folder)
     return Killed(victim, after, found, problem)
+
+
+def resumed(folder: Path, words: Sequence[str], cache: Path) -> str:
+    """Give the same command with resume=true. What went wrong; empty if the run is done."""
+    process = start(folder, [*words, "resume=true"], cache)
+    try:
+        status = process.wait(SECONDS)
+    except TimeoutExpired:
+        status = None
+    left = left_over(process, folder)
+    if status or state(folder / "run") is not State.DONE:
+        return f"resume=true ended with {status}: {process.err.read_text()[-300:].strip()}"
+    return left
 
 
 def kill(process: Forked, drawn: random.Random) -> str:
@@ -110,7 +116,6 @@ def kill(process: Forked, drawn: random.Random) -> str:
         os.kill(chosen, signal.SIGKILL)
     except ProcessLookupError:
         return "none: it was done"
-    process.wait(SECONDS)
     return names[tree.index(chosen)] if len(tree) > 1 else "program"
 
 

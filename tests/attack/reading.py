@@ -17,7 +17,8 @@ import numpy as np
 from torch import Tensor
 
 from swapaqa.errors import InputError
-from tests.attack.damage import Damage, Edit
+from tests.attack.damage import Edit
+from tests.attack.strange import Damage
 
 LONGEST = 600  # characters of a message
 NOBODY = 65534  # who may not read a file of mode 0

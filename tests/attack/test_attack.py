@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from swapaqa.errors import InputError
-from tests.attack.damage import Damage, is_text, lay, strangers
+from tests.attack.damage import is_text
 from tests.attack.inputs import json_edit, pickle_edit
-from tests.attack.pool import Worker, attack_readers
+from tests.attack.pool import attack_readers
 from tests.attack.reading import RIGHT, Reader, Verdict
+from tests.attack.strange import Damage, lay, strangers
+from tests.attack.worker import Worker
 from tests.forked import REPOSITORY
 
 WORDS = "alpha,1\nbeta,2\ngamma,3\n"
@@ -46,7 +48,7 @@ def greedy(folder: Path) -> str:
     try:
         return text(folder)
     except InputError:
-        bytearray(2 << 30)
+        bytearray(1200 << 20)
         raise
 
 
