@@ -1,13 +1,17 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
 # make slow: the tests that make test leaves out; CI runs both.
+# make attack: damaged and hostile files for every reader and program, kills, full and read-only disks; docs/reliability.md.
+# SECONDS_OF_FILES, KILLS: how long the readers are attacked, how many trainings are killed. ATTACK: more options.
 # WORKERS: how many tests run at once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 WORKERS ?= 2
+SECONDS_OF_FILES ?= 300
+KILLS ?= 40
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test slow lint setup
+.PHONY: demo test slow attack lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
@@ -17,6 +21,9 @@ test: lint
 
 slow: $(READY)
 	$(PYTEST) -m slow
+
+attack: $(READY)
+	PYTHONPATH=src OMP_NUM_THREADS=1 $(BIN)/python -m tests.attack --seconds $(SECONDS_OF_FILES) --kills $(KILLS) $(ATTACK)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -22,7 +22,7 @@ from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import check_regular, read_bytes, read_json, read_yaml, shown
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.running.checkpoint import read_checkpoint
-from tests.attack.damage import giant_json, giant_yaml
+from tests.attack.malformed import giant_json, giant_yaml
 
 MEMORY, SECONDS = 2**29, 20  # more than the process has; seconds of a reader, which needs a hundredth
 

@@ -24,7 +24,7 @@ from swapaqa.foreign_file import read_json
 from swapaqa.out_of_memory import explained
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
-from tests.attack.damage import IMPOSTORS, damaged, wrong_values
+from tests.attack.malformed import IMPOSTORS, damaged, wrong_values
 from tests.forked import REPOSITORY
 
 Run = Callable[..., "CompletedProcess[str]"]

@@ -23,8 +23,8 @@ from swapaqa.report.runs import read_sweep
 from swapaqa.report.tables import build_tables
 from swapaqa.running.jobs import State
 from swapaqa.spreadsheet import FORMULA, guarded, unguarded
-from tests.attack.damage import damaged, wrong_values
 from tests.attack.hostile import hostile_configurations, payloads, with_payload
+from tests.attack.malformed import damaged, wrong_values
 from tests.forked import run_forked
 
 DEMO = {

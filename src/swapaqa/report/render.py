@@ -102,7 +102,9 @@ def _extra(cell: Cell, name: str) -> float | None:
 
 
 def _csv_word(cell: Cell) -> str:
-    return guarded(cell.replace("\r", " ")) if isinstance(cell, str) else _csv_number(None if cell is None else cell.mean)
+    return (
+        guarded(cell.replace("\r", " ")) if isinstance(cell, str) else _csv_number(None if cell is None else cell.mean)
+    )
 
 
 def _csv_number(number: float | None) -> str:

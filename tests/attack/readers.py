@@ -1,0 +1,147 @@
+"""The table of readers: every kind of file, the real function that reads it, and when a changed value is right."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av  # noqa: F401  before decord, whose libraries would take the place of its VP8 encoder
+
+from swapaqa.annotate.sheet import read_severities
+from swapaqa.models.i3d_weights import read_weights
+from swapaqa.report.attention import read_attention, rows
+from swapaqa.running.jobs import refuse_another_list, stored_identity
+from tests.attack import calls, inputs
+from tests.attack.calls import boxed_rightly, framed_rightly, imported_rightly, listed_rightly, scored_rightly
+from tests.attack.damage import Edit
+from tests.attack.reading import Reader
+
+TYPED = "a digit of a table that people type and edit may be meant"
+PICTURES = "a changed pixel is a picture, and these formats have no checksum of what is decoded"
+NO_DIGEST = "the numbers of a file without a digest are taken as they are"
+EDITED = "people correct these boxes by hand, as documented"
+OVERRIDES = "model=core\ndata=aqa7\naug.ratio=2.0\nseed=3\nmodel.depth=5\ndata.action=diving\n"
+MAT = "Split_4/split_4_train_list.mat"
+PKL = "info/final_annotations_dict_with_dive_number.pkl"
+
+
+def simple(name: str, file: str, text: str, read: Callable[[Path], Any], **more: Any) -> Reader:
+    """A reader of a text that people type."""
+    return Reader(name, file, inputs.writes({file: text}), read, unknowable=TYPED, **more)
+
+
+def of_boxes(name: str, file: str, text: str, *words: str, **more: Any) -> Reader:
+    return simple(name, file, text, calls.boxes(*words), sound=boxed_rightly, **more)
+
+
+def of_import(name: str, file: str, text: str) -> Reader:
+    return simple(f"import: {name}", file, text, calls.imported, sound=imported_rightly)
+
+
+def of_run(name: str, file: str, write: Callable[[Path], None], read: Callable[[Path], Any], **more: Any) -> Reader:
+    """A reader of what a run or a program of ours left."""
+    edit = {".json": inputs.json_edit, ".yaml": inputs.yaml_edit}.get(Path(file).suffix)
+    return Reader(name, file, write, read, unknowable=NO_DIGEST, edit=edit, **more)
+
+
+def of_report(file: str) -> Reader:
+    named = (f"sweep/{Path(file).parts[0]}",)
+    return of_run(
+        f"report: {file}", f"sweep/{file}", inputs.write_sweep, calls.report_tables, named=named, may_miss=True
+    )
+
+
+of_aqa7 = partial(Reader, file=MAT, read=calls.records("data=aqa7", "data.action=all"), sound=scored_rightly)
+of_mtl_aqa = partial(Reader, read=calls.records("data=mtl_aqa"), unknowable=NO_DIGEST, sound=listed_rightly)
+LISTS = (
+    of_aqa7("AQA-7 list, points", write=partial(inputs.write_aqa7, scale=1.0), unknowable=NO_DIGEST,
+            edit=inputs.aqa7_list("train")),
+    of_aqa7("AQA-7 list, points x 100", write=partial(inputs.write_aqa7, scale=100.0), unknowable=NO_DIGEST,
+            edit=inputs.aqa7_list("train")),
+    of_aqa7("AQA-7 list, compressed", write=partial(inputs.write_aqa7, scale=1.0, compress=True), unknowable=NO_DIGEST),
+    of_mtl_aqa("MTL-AQA annotations", PKL, inputs.write_mtl_aqa, edit=inputs.pickle_edit, named=("train_split_0.pkl",)),
+    of_mtl_aqa("MTL-AQA annotations, arrays", PKL, partial(inputs.write_mtl_aqa, arrays=True),
+               named=("train_split_0.pkl",)),
+    of_mtl_aqa("MTL-AQA split", "info/train_split_0.pkl", inputs.write_mtl_aqa, edit=inputs.pickle_edit),
+    simple("videos.csv", "videos.csv", inputs.TABLE, calls.records("data=videos"), sound=listed_rightly,
+           named=("data=videos",)),
+    Reader("demo's list in the cache", f"demo/{MAT}", calls.write_demo, calls.read_demo, sound=scored_rightly,
+           edit=inputs.aqa7_list("train")),
+    Reader("demo's judges in the cache", "demo/Split_4/judges.csv", calls.write_demo, calls.read_demo,
+           sound=scored_rightly),
+)  # fmt: skip
+
+AN_IMAGE = ("boxes=darklabel", "boxes.gt_merged=false")
+YML = {"darklabel.yml": inputs.DARKLABEL_YML, "001.txt": "0,0,0,1,1,9,9\n5,0,0,2,2,9,9\n"}
+BOXES = (
+    of_boxes("DarkLabel txt", "001.txt", inputs.DARKLABEL, "boxes=darklabel"),
+    of_boxes("DarkLabel csv", "001.csv", inputs.DARKLABEL, "boxes=darklabel", "boxes.gt_file_ext=csv"),
+    of_boxes("DarkLabel xml", "001/00004.xml", inputs.VOC, *AN_IMAGE, "boxes.gt_file_ext=xml",
+             "boxes.data_fmt=[cname,x1,y1,x2,y2]", named=("001",)),
+    of_boxes("DarkLabel txt an image", "001/00004.txt", inputs.PER_IMAGE, *AN_IMAGE, "boxes.delimiter=' '",
+             "boxes.data_fmt=[cname,x1,y1,w,h]", named=("001",)),
+    Reader("darklabel.yml", "darklabel.yml", inputs.writes(YML),
+           calls.boxes("boxes=darklabel", "boxes.settings_file=darklabel.yml", "boxes.format=1"), TYPED, boxed_rightly,
+           Edit(lambda content: inputs.yaml_edit.load(content.partition(b"\n")[2]), inputs.yaml_edit.dump),
+           named=("001.txt", "001.csv", "001.xml", "settings_file", "data_fmt")),
+    of_boxes("CVAT xml", "001.xml", inputs.CVAT, "boxes=cvat"),
+    of_boxes("MOT", "001.txt", inputs.MOT, "boxes=mot"),
+    of_boxes("tracker's results", "001.txt", inputs.RESULTS, "boxes=results"),
+    of_boxes("tracker's polygons", "001.txt", inputs.POLYGONS, "boxes=results"),
+    Reader("tracks in the cache", "cache/boxes/track.txt", calls.write_tracked, calls.read_tracked, EDITED,
+           boxed_rightly, named=("001", "cache/boxes"), ours=True),
+    of_import("DarkLabel", "source.txt", inputs.DARKLABEL),
+    of_import("MOT", "source.txt", inputs.MOT),
+    of_import("polygons", "source.txt", inputs.POLYGONS),
+    of_import("CVAT xml", "source.xml", inputs.CVAT),
+    Reader("boxes_ledger.csv", "boxes/boxes_ledger.csv", calls.write_ledger, calls.ledger_states, TYPED,
+           calls.stated_rightly, may_miss=True),
+    simple("table of boxes check", "suspicions.csv", inputs.SEVERITIES,
+           lambda folder: read_severities(folder / "suspicions.csv"), may_miss=True),
+)  # fmt: skip
+
+
+def of_video(suffix: str) -> Reader:
+    file = f"001.{suffix}"
+    write = lambda folder: inputs.write_video(folder / file)  # noqa: E731
+    return Reader(f"video {suffix}", file, write, calls.frames(file), PICTURES, framed_rightly)
+
+
+def of_images(suffix: str) -> Reader:
+    write = lambda folder: inputs.write_images(folder / "001", f".{suffix}")  # noqa: E731
+    name, file = f"image folder, {suffix}", f"001/00004.{suffix}"
+    return Reader(name, file, write, calls.frames("001"), PICTURES, framed_rightly, named=("001",))
+
+
+def of_store(kind: str, unknowable: str) -> Reader:
+    write, read, file = calls.store(kind)
+    named = ("frames", "001.avi")
+    return Reader(f"frame store, {kind}", file, write, read, unknowable, calls.stored_rightly, named=named, ours=True)
+
+
+MEDIA = (
+    *map(of_video, inputs.CODECS),
+    *map(of_images, ("jpg", "png")),
+    of_store("packed", ""),
+    of_store("bytes", PICTURES),
+)
+RUNS = (
+    Reader("checkpoint", "last.ckpt", calls.write_checkpoint, calls.scored, edit=inputs.torch_edit),
+    Reader("pretrained weights", "i3d.pth", inputs.write_weights, lambda folder: read_weights(folder / "i3d.pth"),
+           NO_DIGEST, edit=inputs.torch_edit),
+    *map(of_report, ("1/result.json", "1/config.yaml", "1/.hydra/hydra.yaml", "1/.hydra/overrides.yaml", "jobs.json",
+                     "2/failed.txt")),
+    of_run("compare: result.json", "a/result.json", calls.write_two_runs, calls.compared, named=("/a",)),
+    of_run("compare: predictions", "a/predictions_test.csv", calls.write_two_runs, calls.compared, named=("/a",)),
+    of_run("probe.json", "run/probe.json", inputs.write_json("run/probe.json", inputs.probe), calls.probed,
+           may_miss=True),
+    of_run("attention.json", "attention.json", inputs.write_json("attention.json", inputs.attention),
+           lambda folder: rows(read_attention(folder / "attention.json"))),
+    of_run("sweep's jobs.json", "sweep/jobs.json", inputs.write_sweep,
+           lambda folder: refuse_another_list(folder / "sweep", [["model=core", f"seed={n}"] for n in range(3)]),
+           named=("sweep",), may_miss=True),
+    of_run("config.yaml to continue", "sweep/1/config.yaml", inputs.write_sweep,
+           lambda folder: stored_identity(folder / "sweep" / "1"), named=("sweep/1",), may_miss=True),
+    simple("overrides", "overrides.txt", OVERRIDES, calls.overridden, named=("=", ":", "overrid"), weight=0.6),
+)  # fmt: skip
+READERS = (*LISTS, *BOXES, *MEDIA, *RUNS)
