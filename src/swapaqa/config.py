@@ -175,6 +175,9 @@ def _check_top(tree: dict) -> None:
     for key in tree.get("schedule", {}):
         if key not in SCHEDULE:
             raise InputError(f"schedule.{key}: no such key{_suggestion(str(key), SCHEDULE)}")
+    epochs = tree.get("trainer", {}).get("max_epochs")
+    if isinstance(epochs, int) and epochs < 1:  # -1 is endless to Lightning
+        raise InputError(f"trainer.max_epochs={epochs}: at least 1 is needed")
     if isinstance(tree["seed"], bool) or not isinstance(tree["seed"], int) or tree["seed"] < 0:
         raise InputError(f"seed={tree['seed']}: a whole number from 0 on is needed")
 
