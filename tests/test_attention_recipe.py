@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hydra.utils import instantiate
 
 from swapaqa.attention import Inside, Look
 from swapaqa.report.attention import as_json, difference, rows, summary
@@ -186,7 +187,8 @@ def test_wrong_input_is_one_line(overrides: list[str], words: str, core: Path, a
 def test_the_same_augmentation_twice_is_told_apart(config: Callable[..., Any]) -> None:
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
         name_arms = runpy.run_module("src.attention", run_name="attention")["name_arms"]
-    swap, plain, mixed = (config(f"aug={name}", "name=a", "model=usdl") for name in ("swap", "none", "cutmix"))
+    configs = (config(f"aug={name}", "name=a", "model=usdl") for name in ("swap", "none", "cutmix"))
+    swap, plain, mixed = (instantiate(one.aug) for one in configs)
     assert name_arms([plain, swap]) == ["without the swap", "with the swap, ratio 2"]
     assert name_arms([swap, swap]) == ["A: with the swap, ratio 2", "B: with the swap, ratio 2"]
     assert name_arms([mixed]) == ["with VideoCutMix"]

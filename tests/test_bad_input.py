@@ -55,6 +55,8 @@ def aqa7(root: Path) -> list[str]:
         ("data.action=divin", ["data.action=divin", "diving"]),
         ("aug.variant=papr", ["aug.variant=papr", "paper"]),
         ("trainer.max_epochs=x", ["trainer.max_epochs=x", "integer"]),
+        ("trainer.max_epochs=0", ["trainer.max_epochs=0: at least 1"]),
+        ("trainer.max_epochs=-1", ["trainer.max_epochs=-1: at least 1"]),
         ("trainer.precision=half", ["trainer.precision=half", "16-mixed"]),
         ("model=cor", ["model=cor", "core"]),
         ("data=aqa8", ["data=aqa8", "aqa7", "demo"]),

@@ -161,7 +161,7 @@ def test_annotations_alone_are_enough(evaluate: Run, tmp_path: Path) -> None:
     annotations = {
         (competition, dive): {
             "final_score": 30.0 + 7 * ((competition * 5 + dive * 3) % 9), "difficulty": 2.0 + dive / 2,
-            "start_frame": 1, "end_frame": 9, "judge_scores": [7.0] * 7, "dive_number": "107B",
+            "start_frame": 10 * dive, "end_frame": 10 * dive + 9, "judge_scores": [7.0] * 7, "dive_number": "107B",
         }
         for competition in (1, 2)
         for dive in (1, 2, 3, 4)

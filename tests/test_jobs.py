@@ -245,7 +245,7 @@ def test_the_first_difference_is_named_by_its_key(one: dict, other: dict, found:
 def test_a_failure_does_not_outlive_a_success(tmp_path: Path) -> None:
     unfinished(tmp_path, composed())
     write_failure(tmp_path, "another process could not start")
-    (tmp_path / "result.json").write_text("{}")
+    (tmp_path / "result.json").write_text('{"metrics": {"last": {}}}')
     assert claim(tmp_path, composed("resume=true"), in_sweep=False, write=False) is Start.DONE
     assert failure(tmp_path) is not None  # another process of the run writes nothing
     assert claim(tmp_path, composed("resume=true"), in_sweep=False) is Start.DONE

@@ -77,7 +77,7 @@ def babbling(folder: Path) -> str:
     try:
         return text(folder)
     except InputError as error:
-        raise InputError(f"{error}\nand more") from None
+        raise InputError(f"{error}{' and more' * 100}") from None
 
 
 def overwriting(folder: Path) -> str:

@@ -157,7 +157,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(reader: str, tmp_path: Pa
 def test_a_pipe_among_images_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "00001.jpg")
     words = refusal(lambda: read_frames(tmp_path, [0]))
-    assert f"{tmp_path / '00001.jpg'}: is a pipe" in words
+    assert f"{tmp_path / '00001.jpg'}: no regular file" in words
 
 
 def test_a_pipe_is_no_box_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from scipy.io import loadmat, savemat
 
+from swapaqa.config import write_any_text
 from swapaqa.data import aqa7, mtl_aqa
 from swapaqa.data.cvat import read_cvat, read_mot
 from swapaqa.data.darklabel import read_darklabel
@@ -22,6 +25,8 @@ from swapaqa.data.mat_file import read_matrices
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import read_json
 from swapaqa.out_of_memory import explained
+from swapaqa.report.cells import Table
+from swapaqa.report.render import print_table
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
 from tests.attack.malformed import IMPOSTORS, damaged, wrong_values
@@ -212,6 +217,16 @@ def test_a_killed_loaders_process_is_one_line() -> None:
         explained(""),
     ):
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+
+def test_a_terminal_that_knows_ascii_alone_gets_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    write_any_text()
+    table = Table("made_up", "ρ ± 0.1", "é", ("name",), (("中文",),), ("…",))
+    print_table(table, Console(file=sys.stdout, width=60))
+    sys.stdout.flush()
+    assert b"? ? 0.1" in written.getvalue()
 
 
 @pytest.mark.parametrize("place", ["/proc/nothing", "/dev/null/cache"])

@@ -79,7 +79,7 @@ def test_what_is_never_built_from_a_file_is_left_out(name: str, canary: Path, la
     hostile = with_payload(landed[CONFIG_KEY], name, payloads(canary)["torch.utils.collect_env.run"])
     kept = admit(hostile, "it")
     assert "collect_env" not in str(kept)
-    assert kept["trainer"] == {"precision": "32-true"}
+    assert kept["trainer"] == {"precision": "32-true", "max_epochs": 3}
 
 
 def test_configurations_that_are_no_trees_are_refused() -> None:

@@ -93,7 +93,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 @pytest.mark.parametrize(("batch_size", "world", "better"), [(7, 2, "8"), (2, 8, "8"), (9, 4, "12")])
 def test_a_batch_that_does_not_divide_is_refused(batch_size: int, world: int, better: str) -> None:
-    with pytest.raises(InputError, match=rf"data\.batch_size={batch_size} .*{better} would"):
+    with pytest.raises(InputError, match=rf"data\.batch_size={batch_size} .*batch=scaled .*data\.batch_size={better}$"):
         WholeBatches(KeyedPermutation(40, 0), batch_size, 0, world)
 
 

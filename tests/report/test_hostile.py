@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from src.report import open_data
-from swapaqa.annotate.box_file import Ledger, content_digest
+from swapaqa.data.box_ledger import Ledger, content_digest
 from swapaqa.errors import InputError
 from swapaqa.report.attention import read_attention
 from swapaqa.report.cells import Table, Value
@@ -134,7 +134,8 @@ def test_damaged_results_are_shown_and_the_others_reported(two_ratios: Path) -> 
         found.append(sweep.runs[0].state)
         build_tables([sweep])
     assert found.count(State.DAMAGED) > 100
-    assert set(found) <= {State.DAMAGED, State.DONE, State.NOT_STARTED}  # the last: of another ratio than planned
+    allowed = {State.DAMAGED, State.DONE, State.NOT_STARTED, State.UNFINISHED}  # of another ratio; without metrics
+    assert set(found) <= allowed
 
 
 @pytest.mark.parametrize("file", [".hydra/overrides.yaml", ".hydra/hydra.yaml", "config.yaml"])

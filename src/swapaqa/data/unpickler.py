@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from swapaqa.errors import InputError
+from swapaqa.errors import InputError, one_line
 from swapaqa.foreign_file import MIB, read_bytes, shown, unreadable
 from swapaqa.pickle_cost import check_cost, check_tree
 
@@ -152,7 +152,7 @@ def load_pickle(path: Path) -> Any:
         check_tree(value, MOST_ELEMENTS)
     except _RefusedError as refused:
         raise InputError(
-            f"{path}: names {shown(str(refused))[1:-1]}, and an annotation file holds plain values and NumPy arrays "
+            f"{path}: names {one_line(str(refused))}, and an annotation file holds plain values and NumPy arrays "
             "only; it was not run; take the file from its authors' release"
         ) from None
     except Exception as error:  # damaged bytes raise whatever they happen to spell

@@ -102,9 +102,9 @@ def _extra(cell: Cell, name: str) -> float | None:
 
 
 def _csv_word(cell: Cell) -> str:
-    return (
-        guarded(cell.replace("\r", " ")) if isinstance(cell, str) else _csv_number(None if cell is None else cell.mean)
-    )
+    if isinstance(cell, str):
+        return guarded(cell.replace("\r", " "))  # which the writer would not quote
+    return _csv_number(None if cell is None else cell.mean)
 
 
 def _csv_number(number: float | None) -> str:
@@ -113,10 +113,8 @@ def _csv_number(number: float | None) -> str:
 
 def to_latex(table: Table) -> str:
     """A floating table with `\\hline` rules; needs no package. A wide one is set smaller and runs over both margins."""
-    columns, words = (
-        [one_line(name, LONGEST_CELL) for name in table.columns],
-        (table.title, table.caption, *table.notes),
-    )
+    columns = [one_line(name, LONGEST_CELL) for name in table.columns]
+    words = (table.title, table.caption, *table.notes)
     cells = [[one_line(cell_text(row[i]), LONGEST_CELL) for row in table.rows] for i in range(len(table.columns))]
     widths = [column_width(name, column) for name, column in zip(columns, cells, strict=True)]
     aligned = "".join("r" if any(isinstance(row[i], Value) for row in table.rows) else "l" for i in range(len(widths)))

@@ -46,28 +46,32 @@ class State(Enum):
     FAILED = "failed"
     UNFINISHED = "unfinished"
     NOT_STARTED = "not started"
-    DAMAGED = "damaged"  # of a report, which reads the files
+    DAMAGED = "damaged"
 
 
 def state(folder: Path) -> State:
-    if has_result(folder):
-        return State.DONE
+    found = _state_of_result(folder / RESULT_FILE)
+    if found is not None:
+        return found
     if (folder / FAILURE_FILE).is_file():
         return State.FAILED
     return State.UNFINISHED if (folder / CONFIG_FILE).is_file() else State.NOT_STARTED
 
 
-def has_result(folder: Path) -> bool:
-    """Whether a folder has a result with metrics: the first version also wrote one of runs that never evaluated.
+def _state_of_result(path: Path) -> State | None:
+    """None where there is no result, or one without metrics: the first version wrote such of runs that never evaluated.
 
-    A file that cannot be read counts, so that nothing overwrites it: who reads it names it.
+    One that cannot be read is kept, so that nothing overwrites what it may hold.
     """
     try:
-        return bool(json.loads((folder / RESULT_FILE).read_text())["metrics"])
-    except (FileNotFoundError, NotADirectoryError, KeyError):
-        return False
-    except (OSError, ValueError, TypeError):
-        return True
+        metrics = json.loads(path.read_text())["metrics"]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return State.DAMAGED
+    if metrics == {}:
+        return None
+    return State.DONE if isinstance(metrics, dict) else State.DAMAGED
 
 
 def identity(tree: dict[str, Any]) -> dict[str, Any]:
@@ -167,6 +171,11 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
     before, now = stored_identity(folder), resolved(cfg)
     difference = None if before is None else first_difference(before, now)
     found = state(folder)
+    if found is State.DAMAGED:
+        raise InputError(
+            f"{folder / RESULT_FILE}: damaged, so it cannot be said whether the run is done; remove it and give the "
+            "command again"
+        )
     if found is State.DONE:
         if difference or not (in_sweep or cfg.resume):
             was = f"a finished run of another configuration: {difference}" if difference else "a finished run"
