@@ -57,12 +57,11 @@ def test_a_folder_goes_through_its_states(tmp_path: Path) -> None:
     assert state(tmp_path / "run") is State.DONE
 
 
-@pytest.mark.parametrize("content", ["{}", '{"metrics": {}}', '{"metrics": null}'])
-def test_a_result_without_metrics_is_none(tmp_path: Path, content: str) -> None:
+def test_a_result_without_metrics_is_none(tmp_path: Path) -> None:
     """The first version wrote one where no epoch was evaluated, with a `last.ckpt` beside it."""
     unfinished(tmp_path / "x", composed())
     (tmp_path / "x" / "checkpoints" / "resume.ckpt").rename(tmp_path / "x" / "checkpoints" / "last.ckpt")
-    (tmp_path / "x" / "result.json").write_text(content)
+    (tmp_path / "x" / "result.json").write_text('{"metrics": {}}')
     assert state(tmp_path / "x") is State.UNFINISHED
     assert newest_unfinished(tmp_path, composed()) == tmp_path / "x"
     with pytest.raises(InputError, match="unfinished run; continue it with resume=true"):
@@ -71,10 +70,15 @@ def test_a_result_without_metrics_is_none(tmp_path: Path, content: str) -> None:
     assert not (tmp_path / "x" / "result.json").exists()
 
 
-def test_a_result_that_cannot_be_read_is_not_overwritten(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["", "{}", '{"metrics": null}', '{"metrics": {"la', "[]"])
+def test_a_damaged_result_is_neither_done_nor_overwritten(tmp_path: Path, content: str) -> None:
     finished(tmp_path, composed())
-    (tmp_path / "result.json").write_text('{"metrics": {"la')
-    assert state(tmp_path) is State.DONE
+    (tmp_path / "result.json").write_text(content)
+    assert state(tmp_path) is State.DAMAGED
+    for words, in_sweep in (("resume=true", False), ("resume=false", True)):
+        with pytest.raises(InputError, match=r"result\.json: damaged.*remove it"):
+            claim(tmp_path, composed(words), in_sweep=in_sweep)
+    assert (tmp_path / "result.json").read_text() == content
 
 
 def test_an_unfinished_run_is_continued_with_resume_and_otherwise_left_alone(tmp_path: Path) -> None:

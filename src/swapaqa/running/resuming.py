@@ -4,12 +4,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY, Scorer
 from swapaqa.running.jobs import first_difference, identity
+from swapaqa.tensor_file import load_tensors
 
 NEEDED = ("state_dict", "loops", "callbacks", "optimizer_states", "epoch", "global_step", CONFIG_KEY)
 
@@ -51,7 +51,7 @@ def read_whole(path: Path) -> Any:
         broken = archive.testzip()
     if broken:
         raise zipfile.BadZipFile(f"{broken} is not what was written")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return load_tensors(path)
 
 
 def other_weights(stored: Any, model: Scorer) -> str | None:
