@@ -73,7 +73,10 @@ class Attack:
 
     def run(self, others: dict[str, bytes]) -> list[Tried]:
         """Try `task.inputs` inputs, then look for the smallest of every fault."""
-        strategy = damaged(self.content, strangers(self.canary, others), self.reader.edit, self.canary)
+        strange, every = (
+            exchanged_files(strangers(self.canary, content)) if self.reader.a_file else [] for content in (others, {})
+        )
+        strategy = damaged(self.content, strange, self.reader.edit, self.canary)
         number = self.task.seed
 
         @seed(number)
@@ -83,7 +86,7 @@ class Attack:
             self.note(damage)
 
         try:
-            for damage in exchanged_files(strangers(self.canary, {})) if self.task.every else ():
+            for damage in every if self.task.every else ():
                 self.note(damage)
             each()
             for fault in {t.kept: t for t in self.tried if t.kept}.values():
