@@ -73,7 +73,7 @@ class Reader:
         seconds: after which reading counts as hanging.
         weight: inputs, relative to other readers'.
         a_file: False for words that no program reads from a file, so that nothing else can lie there.
-        costly: inputs that went wrong are kept as they are, and not made smaller.
+        costly: read by a program: inputs that went wrong are kept as they are, and not made smaller.
     """
 
     name: str
