@@ -131,13 +131,18 @@ def cached(folder: Path) -> None:
     os.environ["SWAPAQA_CACHE"] = str(folder / "cache")
 
 
+def write_old_video(path: Path) -> None:
+    """Caches are named by a file's time too."""
+    inputs.write_video(path)
+    os.utime(path, ns=(0, 0))
+
+
 def store(kind: Any) -> tuple[Callable[[Path], None], Callable[[Path], Any], str]:
     """Writer and reader of the frame store, and the name of its file, which is made of the video's."""
 
     def read(folder: Path) -> np.ndarray:
         cached(folder)
         video = folder / "001.avi"
-        os.utime(video, ns=(0, 0))
         kept = FrameStore(kind, (24, 32))
         want = Want(video, tuple(range(inputs.FRAMES)))
         written = next(iter(sorted((folder / "cache" / "frames").glob("*"))), None) if kept.folder.is_dir() else None
@@ -147,7 +152,7 @@ def store(kind: Any) -> tuple[Callable[[Path], None], Callable[[Path], Any], str
         return np.stack([np.array(frame) for frame in found.frames])
 
     def write(folder: Path) -> None:
-        inputs.write_video(folder / "001.avi")
+        write_old_video(folder / "001.avi")
         read(folder)
         (written,) = (folder / "cache" / "frames").glob("*")
         written.rename(written.with_name("frames.kept"))
@@ -161,7 +166,7 @@ def stored_rightly(found: np.ndarray) -> str:
 
 def write_tracked(folder: Path) -> None:
     """What boxes=tracker keeps of a video."""
-    inputs.write_video(folder / "001.avi")
+    write_old_video(folder / "001.avi")
     (folder / "001.txt").write_text("0,0,0,16,17,17,diver\n")
     read_tracked(folder)
     (written,) = (folder / "cache" / "boxes").glob("*.txt")
@@ -171,7 +176,6 @@ def write_tracked(folder: Path) -> None:
 def read_tracked(folder: Path) -> np.ndarray:
     cached(folder)
     video, kept = folder / "001.avi", folder / "cache" / "boxes" / "track.txt"
-    os.utime(video, ns=(0, 0))
     cfg = _configuration("train", "logger=csv", "name=attack", "boxes=tracker", "boxes.method=kcf")
     source = instantiate(cfg.boxes)
     if os.path.lexists(kept):
@@ -250,7 +254,7 @@ def write_demo(folder: Path) -> None:
     cached(folder)
     opened_demo().read_split("train")
     (written,) = (folder / "cache").glob("demo-*")
-    written.rename(folder / "demo")
+    written.rename(folder / "demo").chmod(0o755)
 
 
 def opened_demo() -> Any:

@@ -12,7 +12,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from tests.attack.strange import TARGET, Damage, exchanged_files, hostile_nodes
+from tests.attack.strange import TARGET, Damage, hostile_nodes
 
 
 class Edit(NamedTuple):
@@ -34,11 +34,11 @@ VALUES = (
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
-def damaged(valid: bytes, strange: Mapping[str, bytes], edit: Edit | None, canary: Path) -> SearchStrategy[Damage]:
+def damaged(valid: bytes, strange: Sequence[Damage], edit: Edit | None, canary: Path) -> SearchStrategy[Damage]:
     """Any damage to the file `valid`.
 
     Args:
-        strange: other files that may come to lie under its name, by kind.
+        strange: what may come to lie under its name instead.
         edit: for a file of values; None leaves its values alone.
         canary: the file that hostile values try to create.
     """
@@ -49,7 +49,8 @@ def damaged(valid: bytes, strange: Mapping[str, bytes], edit: Edit | None, canar
         kinds += [values_changed(valid, edit), values_changed(valid, edit), structure_changed(valid, edit)]
         if targets_of(edit.load(valid)):
             kinds.append(target_exchanged(valid, edit, canary))
-    kinds.append(st.sampled_from(exchanged_files(strange)))
+    if strange:
+        kinds.append(st.sampled_from(strange))
     return st.one_of(kinds)
 
 

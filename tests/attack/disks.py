@@ -23,6 +23,7 @@ from tests.forked import run_forked
 ROOMS = (0, 32, 128, 256, 512, 768, 1024)  # KiB; a run of SMALL takes a little more, the caches and the rest less
 AMPLE = 64 * 1024  # KiB: here everything works
 PAGE = 4  # KiB: the smallest file
+TRACKED = ("boxes=tracker", "boxes.method=kcf", "boxes.max_lost=1.0")
 KEPT = "kept-from-before"
 
 
@@ -50,8 +51,8 @@ def training(folder: Path, *words: str) -> tuple[str, Sequence[str]]:
 
 
 def boxes_making(folder: Path, disk: Path) -> tuple[str, Sequence[str]]:
-    words = ["make", *DIVING, f"data.root={folder}/aqa7", f"boxes.root={disk}/boxes", "boxes=tracker"]
-    return "src.boxes", [*words, "boxes.method=kcf", "--processes", "1"]
+    words = ["make", *DIVING, f"data.root={folder}/aqa7", f"boxes.root={disk}/boxes", *TRACKED]
+    return "src.boxes", [*words, "--processes", "1"]
 
 
 PLACES = (
@@ -63,7 +64,7 @@ PLACES = (
           lambda disk: {"SWAPAQA_CACHE": str(disk)}),
     Place("cache: frames as bytes", lambda folder, disk: training(folder, "data.cache=bytes"),  # noqa: ARG005
           lambda disk: {"SWAPAQA_CACHE": str(disk)}),
-    Place("cache: tracks", lambda folder, disk: training(folder, "boxes=tracker", "boxes.method=kcf"),  # noqa: ARG005
+    Place("cache: tracks", lambda folder, disk: training(folder, *TRACKED),  # noqa: ARG005
           lambda disk: {"SWAPAQA_CACHE": str(disk)}),
     Place("home", lambda folder, disk: training(folder), lambda disk: {"HOME": str(disk)}, works_read_only=True),  # noqa: ARG005
     Place("home, cache in it", lambda folder, disk: training(folder),  # noqa: ARG005

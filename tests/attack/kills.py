@@ -75,6 +75,9 @@ def uninterrupted(folder: Path, words: Sequence[str]) -> Ended:
     process = start(folder, words, common_cache())
     if process.wait(SECONDS):
         raise RuntimeError(process.err.read_text()[-2000:])
+    missing = [name for name in WEIGHTS if not (folder / "run" / "checkpoints" / name).is_file()]
+    if missing:
+        raise RuntimeError(f"{folder}: a run left no {missing[0]}, so there is nothing to compare with")
     return Ended(digests(folder / "run"), time.monotonic() - began)
 
 
@@ -186,7 +189,7 @@ def difference(found: dict[str, str], wanted: dict[str, str]) -> str:
 
 
 def as_counts(found: Sequence[Killed], folder: Path) -> Counts:
-    """By victim and by what the kill left; the problems, each with its number."""
+    """By victim and by what the kill left; the problems, each with its number. Their runs stay in `folder`."""
     kinds = [(kill.victim, kill.found) for kill in found]
     rows = [
         (*kind, str(number), str(sum(not kill.problem for kill, own in zip(found, kinds, strict=True) if own == kind)))
@@ -194,8 +197,6 @@ def as_counts(found: Sequence[Killed], folder: Path) -> Counts:
     ]
     right = sum(not kill.problem for kill in found)
     rows.append(("all", "", str(len(found)), str(right)))
-    problems = Counter(kill.problem for kill in found if kill.problem)
-    title = f"Kills -9 of a training{''.join(f'; {n} x {text}' for text, n in problems.items())}"
-    if problems:
-        title += f"; folders in {folder}"
+    problems = Counter(kill.problem.replace(str(folder), "...") for kill in found if kill.problem)
+    title = f"Kills -9 of a training{''.join(f'; {number} x {text}' for text, number in problems.items())}"
     return Counts(title, ("process killed", "state left", "kills", "ended bit for bit"), rows, len(found) - right)

@@ -73,7 +73,8 @@ class Attack:
 
     def run(self, others: dict[str, bytes]) -> list[Tried]:
         """Try `task.inputs` inputs, then look for the smallest of every fault."""
-        strategy = damaged(self.content, strangers(self.canary, others), self.reader.edit, self.canary)
+        strange, every = (self.strange(content) for content in (others, {}))
+        strategy = damaged(self.content, strange, self.reader.edit, self.canary)
         number = self.task.seed
 
         @seed(number)
@@ -83,7 +84,7 @@ class Attack:
             self.note(damage)
 
         try:
-            for damage in exchanged_files(strangers(self.canary, {})) if self.task.every else ():
+            for damage in every if self.task.every else ():
                 self.note(damage)
             each()
             for fault in {t.kept: t for t in self.tried if t.kept}.values():
@@ -94,6 +95,11 @@ class Attack:
             self.worker.stop()
             shutil.rmtree(self.inputs, ignore_errors=True)
         return self.tried
+
+    def strange(self, others: dict[str, bytes]) -> list[Damage]:
+        """What may lie in the file's place. A program runs as this user, who may be one that can read everything."""
+        found = exchanged_files(strangers(self.canary, others)) if self.reader.a_file else []
+        return [damage for damage in found if not (self.reader.costly and damage.place == "unreadable")]
 
     def note(self, damage: Damage) -> None:
         """Try an input, unless the time is over or its kind hangs anyway, and keep what became of it."""

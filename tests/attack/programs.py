@@ -2,11 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from subprocess import CompletedProcess
 from tempfile import gettempdir, mkdtemp
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.attack.calls import write_checkpoint
 from tests.attack.readers import NO_DIGEST, PICTURES, TYPED
 from tests.attack.reading import ProgramError, Reader
 from tests.conftest import isolated
-from tests.forked import Forked, run_forked
+from tests.forked import REPOSITORY, run_forked
 
 SECONDS = 120.0  # after which a program counts as hanging
 TINY = ("logger=csv", "backbone=tiny", "backbone.network.width=4", "model=usdl", "data.workers=0", "data.batch_size=2")
@@ -46,7 +47,9 @@ def common_cache() -> Path:
     return found
 
 
-def run(folder: Path, module: str, words: Sequence[str], statuses: Sequence[int] = (0,)) -> "CompletedProcess[str]":
+def run(
+    folder: Path, module: str, words: Sequence[str], statuses: Sequence[int] = (0,)
+) -> "subprocess.CompletedProcess[str]":
     """A program, which ended with one of `statuses`.
 
     Raises:
@@ -141,13 +144,18 @@ def write_import(folder: Path) -> None:
 
 @cache
 def unfinished_run() -> Path:
-    """A run that was killed when its first step checkpoint lay there."""
+    """A run that was killed when its first step checkpoint lay there.
+
+    Not `Forked`: a worker cannot use the server of a process that it was forked from.
+    """
     folder = Path(mkdtemp(prefix="attack-unfinished-"))
-    words = [*SMALL, f"hydra.run.dir={folder}/run"]
-    process = Forked("src.train", words, isolated(folder, common_cache()))
+    command = [sys.executable, "-m", "src.train", *SMALL, f"hydra.run.dir={folder}/run"]
+    environment = isolated(folder, common_cache()) | {"PYTHONPATH": str(REPOSITORY / "src")}
+    with open(folder / "output", "wb") as output:
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
     while not (folder / "run" / "checkpoints" / "resume.ckpt").exists():
         if process.poll() is not None:
-            raise ProgramError(process.err.read_text())
+            raise ProgramError((folder / "output").read_text())
         time.sleep(0.01)
     process.kill()
     process.wait()

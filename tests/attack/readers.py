@@ -142,6 +142,7 @@ RUNS = (
            named=("sweep",), may_miss=True),
     of_run("config.yaml to continue", "sweep/1/config.yaml", inputs.write_sweep,
            lambda folder: stored_identity(folder / "sweep" / "1"), named=("sweep/1",), may_miss=True),
-    simple("overrides", "overrides.txt", OVERRIDES, calls.overridden, named=("=", ":", "overrid"), weight=0.6),
+    simple("overrides", "overrides.txt", OVERRIDES, calls.overridden, named=("=", ":", "overrid"), weight=0.6,
+           a_file=False),
 )  # fmt: skip
 READERS = (*LISTS, *BOXES, *MEDIA, *RUNS)

@@ -72,7 +72,8 @@ class Reader:
         ours: we write the file, and write it again where it is not there.
         seconds: after which reading counts as hanging.
         weight: inputs, relative to other readers'.
-        costly: inputs that went wrong are kept as they are, and not made smaller.
+        a_file: False for words that no program reads from a file, so that nothing else can lie there.
+        costly: read by a program: inputs that went wrong are kept as they are, and not made smaller.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Reader:
     ours: bool = False
     seconds: float = 20.0
     weight: float = 1.0
+    a_file: bool = True
     costly: bool = False
 
 
@@ -218,14 +220,16 @@ def _judged(reader: Reader, folder: Path, damage: Damage, valid: Value) -> Outco
 def refusal(reader: Reader, folder: Path, message: str) -> Outcome:
     """A refusal is right if it is one short line that names the file."""
     names = (Path(reader.file).name, *reader.named)
+    long = len(message.replace(str(folder), "")) > LONGEST
     problem = (
         "several lines" if "\n" in message.strip()
-        else f"{len(message)} characters" if len(message.replace(str(folder), "")) > LONGEST
-        else f"names none of {', '.join(names)}" if not any(name in message for name in names)
-        else ""
+        else f"longer than {LONGEST} characters" if long
+        else "" if any(name in message for name in names)
+        else f"names none of {', '.join(names)}"
     )  # fmt: skip
-    verdict = Verdict.UNCLEAR if problem else Verdict.REFUSED
-    return Outcome(verdict, f"{problem}: {message[:1000]}" if problem else message, f"unclear: {problem[:15]}")
+    if problem:
+        return Outcome(Verdict.UNCLEAR, f"{problem}: {message[:1000]}", f"unclear: {problem}")
+    return Outcome(Verdict.REFUSED, message)
 
 
 def acceptance(reader: Reader, damage: Damage, valid: Value, found: Value, unsound: str) -> Outcome:

@@ -95,7 +95,7 @@ def write_words(folder: Path) -> None:
 
 
 def verdicts(read: Callable[[Path], Any], folder: Path, inputs: int = 20, **more: Any) -> set[Verdict]:
-    reader = Reader("words", "words.csv", write_words, read, **{"costly": True} | more)
+    reader = Reader("words", "words.csv", write_words, read, **{"costly": True, "seconds": 5.0} | more)
     tried = attack_readers([reader], folder, 1, inputs, 0, 1, False)
     assert sum(one.outcome.verdict not in RIGHT for one in tried) == sum(bool(one.kept) for one in tried)
     assert all(Path(one.kept, "WHAT").is_file() for one in tried if one.kept)

@@ -48,7 +48,7 @@ class Worker:
         assert self.process is not None
         try:
             outcome: Outcome = self.pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             self.process.join()
             status = self.process.exitcode
             self.stop()
@@ -61,13 +61,13 @@ class Worker:
         """Raises RuntimeError where the reader refuses the valid input."""
         self.stop()
         self.pipe, theirs = fork.Pipe()
-        self.process = fork.Process(target=serve, args=(self.reader, self.valid, self.canary, theirs), daemon=True)
+        self.process = fork.Process(target=serve, args=(self.reader, self.valid, self.canary, theirs))
         self.process.start()
         theirs.close()
         self.served = 0
         try:
             problem = self.pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             problem = "the process died"
         if problem:
             raise RuntimeError(f"{self.reader.name}: the valid input is not read: {problem}")
@@ -97,7 +97,7 @@ def serve(reader: Reader, valid: Path, canary: Path, pipe: Connection) -> None:
     while True:
         try:
             folder, damage = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return
         outcome = attempt(reader, folder, damage, value, canary)
         if outcome.verdict in RIGHT and address_space("VmPeak") > highest:
