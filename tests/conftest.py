@@ -38,6 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -slow[item.path])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def resolvers() -> None:
+    """For tests that compose a configuration without a program of ours."""
+    from swapaqa.running import resolvers  # here, as it imports torch
+
+    resolvers.register()
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real annotation files and videos."""
