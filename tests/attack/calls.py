@@ -23,7 +23,6 @@ from swapaqa.data.box_source import BoxRequest
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
 from swapaqa.data.video import read_frames
-from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
 from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.probes import find_probes, probe_tables
@@ -49,7 +48,7 @@ def instantiate(node: DictConfig) -> Any:
     try:
         return hydra.utils.instantiate(node)
     except InstantiationException as error:
-        raise (error.__cause__ if isinstance(error.__cause__, InputError) else error) from None
+        raise (error.__cause__ or error) from None
 
 
 def opened(folder: Path, *words: str) -> Any:

@@ -73,9 +73,10 @@ class Worker:
             raise RuntimeError(f"{self.reader.name}: the valid input is not read: {problem}")
 
     def stop(self) -> None:
-        if self.process is not None:
+        if self.process is not None and self.pipe is not None:
             self.process.kill()
             self.process.join()
+            self.pipe.close()
         self.process = None
 
 
