@@ -227,7 +227,7 @@ def _whole_run(folder: Path, job: str, planned: tuple[str, ...] | None) -> Run:
         raise InputError(f"{folder / HYDRA / 'overrides.yaml'}: holds no list of overrides; {REMEDY}")
     choices = {str(key): str(value) for key, value in _inside(hydra, "hydra", "runtime", "choices").items()}
     found = state(folder)
-    result = _read_result(folder / RESULT_FILE) if found is State.DONE else None
+    result = _read_result(folder / RESULT_FILE) if found in (State.DONE, State.DAMAGED) else None
     config = result["config"] if result else _read_yaml(folder / CONFIG_FILE)
     fault = None if config is None or result else first_fault(Configuration, config)
     if fault:
