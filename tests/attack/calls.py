@@ -253,7 +253,7 @@ def write_demo(folder: Path) -> None:
     cached(folder)
     opened_demo().read_split("train")
     (written,) = (folder / "cache").glob("demo-*")
-    written.rename(folder / "demo").chmod(0o755)
+    written.rename(folder / "demo")
 
 
 def opened_demo() -> Any:

@@ -12,7 +12,7 @@ from swapaqa.errors import InputError
 from tests.attack.damage import is_text
 from tests.attack.inputs import json_edit, pickle_edit
 from tests.attack.pool import attack_readers
-from tests.attack.reading import RIGHT, Reader, Verdict
+from tests.attack.reading import RIGHT, Reader, Verdict, unreadable
 from tests.attack.strange import Damage, lay, strangers
 from tests.attack.worker import Worker
 from tests.forked import REPOSITORY
@@ -157,6 +157,14 @@ def test_forms_are_told_apart() -> None:
     assert is_text(WORDS.encode())
     assert not is_text(b"\x00\x01")
     assert json_edit.load(json_edit.dump({"a": [1, None]})) == {"a": [1, None]}
+
+
+def test_a_file_is_unreadable_for_everybody(tmp_path: Path) -> None:
+    write_words(tmp_path)
+    with unreadable(tmp_path / "words.csv"), pytest.raises(InputError):
+        text(tmp_path)
+    (tmp_path / "words.csv").chmod(0o644)
+    assert text(tmp_path) == WORDS
 
 
 @pytest.mark.slow
