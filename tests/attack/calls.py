@@ -16,9 +16,9 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from swapaqa.annotate.box_file import Ledger
 from swapaqa.annotate.importing import Reading, import_file
 from swapaqa.config import check, compose_quietly, run_recipe
+from swapaqa.data.box_ledger import Ledger
 from swapaqa.data.box_source import BoxRequest
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
@@ -178,7 +178,7 @@ def read_tracked(folder: Path) -> np.ndarray:
     cfg = _configuration("train", "logger=csv", "name=attack", "boxes=tracker", "boxes.method=kcf")
     source = instantiate(cfg.boxes)
     if os.path.lexists(kept):
-        kept.rename(source.cached(video, range(inputs.FRAMES), np.array([0.0, 16, 16, 32])))
+        kept.rename(source.cached(video, range(inputs.FRAMES), {0: np.array([0.0, 16, 16, 32])}))
     return boxes("boxes=tracker", "boxes.method=kcf")(folder)
 
 
