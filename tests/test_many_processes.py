@@ -27,6 +27,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from swapaqa.batch import Pair, Sample
 from swapaqa.console import quieten
 from swapaqa.models.i3d import I3D
+from swapaqa.running import resolvers
 from tests.forked import Forked, run_forked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a dozen processes; about a minute on two idle cores
@@ -90,6 +91,7 @@ def digest(values: torch.Tensor) -> str:
 def train(name: str, world: int) -> tuple[Seen, dict[str, torch.Tensor]]:
     """Train as one of `world` processes; what was seen, and the weights afterwards."""
     steps, precision, overrides = TRAININGS[name]
+    resolvers.register()
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         cfg = compose("train", [*SMALL, f"trainer.precision={precision}", f"trainer.devices={world}", *overrides])
     seed_everything(cfg.seed, verbose=False)
