@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.reformatter import VideoReformatter
 
 from swapaqa.errors import InputError
@@ -172,7 +173,7 @@ def quarter_turns(frame: av.VideoFrame) -> int:
 def is_mirrored(frame: av.VideoFrame) -> bool:
     """Whether left and right change sides before a picture is turned: its display matrix has a negative determinant."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
+    if not isinstance(matrix, SideData):
         return False
     a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].tolist()
     return a * d < b * c
