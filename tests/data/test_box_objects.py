@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from swapaqa.data.box_objects import boxes_of, frames_away, stays_of
+from swapaqa.data.box_objects import boxes_of, stays_of, while_there
 from swapaqa.data.box_source import BoxRow
 from swapaqa.errors import InputError
 
@@ -33,10 +33,24 @@ def test_an_object_that_leaves_is_away_until_its_next_row() -> None:
     rows, gone = [row(0, "a"), row(20, "a"), *(row(t, "b", RIGHT) for t in range(30))], [row(5, "a"), row(25, "a")]
     stays = stays_of(rows, "union", 0, gone)["a"]
     assert [(stay.first, stay.last) for stay in stays] == [(0, 4), (20, 24)]
-    assert frames_away(stays, [0, 4, 5, 18, 24, 27]).tolist() == [0, 0, 1, 2, 0, 3]
+    assert while_there(stays, [0, 4, 5, 12, 18, 24, 27]).tolist() == [0, 4, 4, 4, 20, 24, 24]
     boxes = boxes_of(rows, range(30), "union", 0, gone)
     assert boxes[[4, 20]].tolist() == [BOTH] * 2
     assert boxes[[5, 19, 25]].tolist() == [list(RIGHT)] * 3
+
+
+def test_a_union_holds_boxes_where_none_is_there_also_if_one_comes_back_elsewhere() -> None:
+    rows, gone = [row(0, "a"), row(40, "a", RIGHT), row(25, "b", (70.0, 0.0, 79.0, 9.0))], [row(20, "a"), row(26, "b")]
+    boxes = boxes_of(rows, range(41), "union", 0, gone)
+    assert boxes[[19, 22]].tolist() == [list(LEFT)] * 2
+    assert boxes[[23, 25, 32]].tolist() == [[70, 0, 79, 9]] * 3
+    assert boxes[[33, 40]].tolist() == [list(RIGHT)] * 2
+
+
+def test_of_two_that_leave_at_once_both_are_held() -> None:
+    rows = [row(0, "a"), row(0, "b", RIGHT), row(30, "a", (70.0, 0.0, 79.0, 9.0))]
+    boxes = boxes_of(rows, range(31), "union", 0, [row(10, "a"), row(10, "b")])
+    assert boxes[[9, 10, 19]].tolist() == [BOTH] * 3
 
 
 def test_the_last_box_of_a_stay_is_held_until_it_ends() -> None:

@@ -183,6 +183,18 @@ def test_an_athlete_that_is_outside_has_no_box_there(tmp_path: Path) -> None:
         read(tmp_path, first, second, both, several="join")
 
 
+def test_outside_is_a_flag_in_any_spelling(tmp_path: Path) -> None:
+    first, second = box(0, "10 10 30 30"), box(8, "150 60 170 80")
+    for spelled in ("1", "true", "True"):
+        left = track(0, first, box(3, "90 10 99 30").replace('outside="0"', f'outside="{spelled}"'), second)
+        assert (
+            read(tmp_path, left).tolist()
+            == read(tmp_path, track(0, first, box(3, "0 0 5 5", outside=1), second)).tolist()
+        )
+    with pytest.raises(InputError, match=r"track 0, frame 3: outside 'yes' is neither 0 nor 1"):
+        read(tmp_path, track(0, box(3, "90 10 99 30").replace('outside="0"', 'outside="yes"')))
+
+
 def meta_of(fields: str, tag: str = "task") -> str:
     return f"<meta><{tag}>{fields}</{tag}></meta>"
 

@@ -1,10 +1,12 @@
 """The frame asked for, however it is reached: files of every kind whose frames show their own numbers."""
 
 import logging
+import re
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import av
 import numpy as np
@@ -294,6 +296,50 @@ def test_every_reader_shows_a_turned_video_as_it_is_displayed(turned: int, tmp_p
     for reader in ("decord", "opencv"):
         assert suits(media, reader)
         assert np.abs(read_frames(media, [2], reader)[0].astype(int) - shown).mean() < 1
+
+
+MIRRORED = {  # display matrix a, b, c, d of ISO 14496-12, and what it makes of a stored picture
+    "left to right": ((-1, 0, 0, 1), lambda stored: stored[:, ::-1]),
+    "top to bottom": ((1, 0, 0, -1), lambda stored: stored[::-1]),
+    "rows to columns": ((0, 1, 1, 0), lambda stored: stored.transpose(1, 0, 2)),
+    "against the other diagonal": ((0, -1, -1, 0), lambda stored: stored[::-1, ::-1].transpose(1, 0, 2)),
+}
+
+
+@pytest.mark.parametrize("how", MIRRORED)
+@pytest.mark.parametrize("reader", get_args(Reader))
+def test_every_reader_shows_a_mirrored_video_as_it_is_displayed(how: str, reader: Reader, tmp_path: Path) -> None:
+    (a, b, c, d), mirrored = MIRRORED[how]
+    plain = write(tmp_path / "plain.mp4", "mpeg4", range(3))
+    identity, wanted = (struct.pack(">5i", *(65536 * v for v in m)) for m in ((1, 0, 0, 0, 1), (a, b, 0, c, d)))
+    header, track = plain.read_bytes().split(b"tkhd")
+    media = tmp_path / "mirrored.mp4"
+    media.write_bytes(header + b"tkhd" + track.replace(identity, wanted, 1))
+    shown = read_frames(media, [2], reader)[0]
+    assert np.abs(shown.astype(int) - mirrored(read_frames(plain, [2])[0])).mean() < 1
+    assert index_of(media).size == shown.shape[:2]
+
+
+@pytest.mark.parametrize("how", ["cut", "hole", "gap"])
+def test_a_gif_ends_with_its_trailer(how: str, tmp_path: Path) -> None:
+    """It announces nothing, and how long each frame is shown says nothing of others."""
+    media = write(tmp_path / "a.gif", "gif", range(30), "rgb8", stamps=[40 * i + 800 * (i > 15) for i in range(30)])
+    content = media.read_bytes()
+    assert (frame_count(media), incomplete(media)) == (30, "")
+    media.write_bytes(content + b"behind")
+    assert incomplete(media) == ""
+    half, later = len(content) // 2, len(content) * 2 // 3
+    damaged = {"cut": b"", "hole": bytes(later - half) + content[later:], "gap": content[later:]}
+    media.write_bytes(content[:half] + damaged[how])
+    assert "frames can be decoded, and then no more (it has no end)" in incomplete(media)
+
+
+def test_a_gap_in_mxf_is_seen_by_its_duration(tmp_path: Path) -> None:
+    content = write(tmp_path / "whole.mxf", "mpeg2video").read_bytes()
+    assert incomplete(tmp_path / "whole.mxf") == ""
+    gap = tmp_path / "gap.mxf"
+    gap.write_bytes(content[: len(content) // 2] + content[len(content) * 7 // 10 :])
+    assert re.search("announces (59|60) frames, of which 46", incomplete(gap))  # B-frames: it begins at frame 1 or 0
 
 
 def test_a_codec_that_ffmpeg_does_not_have_is_named(video: Callable[[str], Path], tmp_path: Path) -> None:

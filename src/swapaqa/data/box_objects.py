@@ -35,7 +35,8 @@ def boxes_of(
 
     Objects are told apart by id, or by label in a format without ids. Each is interpolated between its rows and holds
     the nearest one outside. `union`: in every frame the box around the objects that are there, and where none is, the
-    one that is nearest in time. `join`: objects of which no two are there at once are one, that was lost and found.
+    one that is nearest in time is held, also where its object comes back elsewhere. `join`: objects of which no two are
+    there at once are one, that was lost and found.
 
     Args:
         gone: rows that say that their object is not there from their frame on; their boxes are not read.
@@ -49,9 +50,12 @@ def boxes_of(
         raise _which_one(objects)
     if several == "join":
         objects = {"joined": _joined(objects)}
-    tracks = np.stack([_interpolated(stays, frames) for stays in objects.values()])  # (objects, T, 4)
-    away = np.stack([frames_away(stays, frames) for stays in objects.values()])  # (objects, T)
-    chosen = (away == away.min(axis=0))[..., None]
+    there = np.stack([while_there(stays, frames) for stays in objects.values()])  # (objects, T)
+    asked = there if several == "union" else np.broadcast_to(frames, there.shape)
+    tracks = np.stack(list(map(_interpolated, objects.values(), asked)))  # (objects, T, 4)
+    away = np.abs(there - np.asarray(frames))
+    nearest = away == away.min(axis=0)
+    chosen = (nearest & (there == np.where(nearest, there, LAST_FRAME).min(axis=0)))[..., None]
     low = np.where(chosen, tracks[..., :2], np.inf).min(axis=0)
     high = np.where(chosen, tracks[..., 2:], -np.inf).max(axis=0)
     return np.concatenate([low, high], axis=1)
@@ -108,7 +112,7 @@ def _end(stay: Stay, ends: Sequence[int]) -> int | None:
     return ends[position] if position < len(ends) else None
 
 
-def _interpolated(stays: Sequence[Stay], frames: Sequence[int]) -> np.ndarray:
+def _interpolated(stays: Sequence[Stay], frames: Sequence[int] | np.ndarray) -> np.ndarray:
     """(T, 4): between an object's rows; its last box of a stay is held until that ends."""
     boxes = {frame: row.box for stay in stays for frame, row in stay.rows.items()}
     boxes |= {stay.last: stay.rows[max(stay.rows)].box for stay in stays}
@@ -116,7 +120,7 @@ def _interpolated(stays: Sequence[Stay], frames: Sequence[int]) -> np.ndarray:
     return interpolate_keyframes(np.array(keyframes), np.array([boxes[frame] for frame in keyframes]), frames)
 
 
-def interpolate_keyframes(keyframes: np.ndarray, boxes: np.ndarray, frames: Sequence[int]) -> np.ndarray:
+def interpolate_keyframes(keyframes: np.ndarray, boxes: np.ndarray, frames: Sequence[int] | np.ndarray) -> np.ndarray:
     """Linear interpolation between keyframes, the nearest one held outside: (T, 4) for `frames`.
 
     `keyframes` (K,) ascending frame indices, `boxes` (K, 4).
@@ -124,10 +128,11 @@ def interpolate_keyframes(keyframes: np.ndarray, boxes: np.ndarray, frames: Sequ
     return np.stack([np.interp(frames, keyframes, boxes[:, side]) for side in range(4)], axis=1)
 
 
-def frames_away(stays: Sequence[Stay], frames: Sequence[int]) -> np.ndarray:
-    """How many frames lie between each of `frames` and the object's nearest stay: (T,), 0 where it is there."""
-    asked = np.asarray(frames)
-    return np.min([np.maximum(np.maximum(stay.first - asked, asked - stay.last), 0) for stay in stays], axis=0)
+def while_there(stays: Sequence[Stay], frames: Sequence[int]) -> np.ndarray:
+    """For each of `frames` the nearest one in which the object is there, of two the earlier: (T,)."""
+    inside = np.array([np.clip(frames, stay.first, stay.last) for stay in stays])  # (stays, T)
+    nearest = np.abs(inside - np.asarray(frames)).argmin(axis=0)
+    return inside[nearest, np.arange(len(frames))]
 
 
 def overlapping(objects: dict[str, list[Stay]]) -> tuple[BoxRow, BoxRow] | None:

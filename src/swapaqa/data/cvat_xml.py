@@ -95,8 +95,16 @@ def _rows(tracks: Sequence[Element], task: Task, choice: Choice, path: Path) -> 
                     "; choose other tracks with boxes.ids= or boxes.labels=, or delete it in CVAT"
                 )
             if shape.tag in READ:
-                there = shape.get("outside") != "1"
+                there = not _is_outside(shape, f"{path}, track {shown(track, 'id')}, frame {shown(shape, 'frame')}")
                 yield _row(track, shape, task, there, path), there
+
+
+def _is_outside(shape: Element, place: str) -> bool:
+    """CVAT writes 0 and 1; other programs that write its format spell the words out."""
+    given = shape.get("outside", "0").strip().lower()
+    if given not in ("0", "1", "false", "true"):
+        raise InputError(f"{place}: outside '{shown(shape, 'outside')}' is neither 0 nor 1; correct it")
+    return given in ("1", "true")
 
 
 def _row(track: Element, shape: Element, task: Task, there: bool, path: Path) -> BoxRow:

@@ -5,9 +5,9 @@ starts with pictures that refer to what lies before it. So nothing that was reac
 compares it with the file's index (`swapaqa.data.video_index`, one decoding from the start), tries an earlier key frame
 where they differ, and decodes from the start where that differs too.
 
-What the decoder shows counts: frames that an edit list hides are none, a picture is turned as the file's display
-matrix says. Decoders run on one thread, so that the same file gives the same bytes, and with `err_detect=explode`, so
-that what they cannot decode is an error and not a picture made up from its neighbours.
+What the decoder shows counts: frames that an edit list hides are none, a picture is turned and mirrored as the file's
+display matrix says. Decoders run on one thread, so that the same file gives the same bytes, and with
+`err_detect=explode`, so that what they cannot decode is an error and not a picture made up from its neighbours.
 """
 
 import re
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.reformatter import VideoReformatter
 
 from swapaqa.errors import InputError
@@ -119,11 +120,11 @@ class OpenVideo:
             self.latest = max(self.latest, packet.dts + 1)
 
     def picture(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, turned as it is displayed. `size`: (H, W) displayed, of every frame of the file."""
+        """(H, W, 3) uint8 RGB, as it is displayed. `size`: (H, W) displayed, of every frame of the file."""
         turns = quarter_turns(frame)
         height, width = size[::-1] if turns % 2 else size
         shown = self.convert.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
-        return np.ascontiguousarray(np.rot90(shown, turns))
+        return np.ascontiguousarray(np.rot90(shown[:, ::-1] if is_mirrored(frame) else shown, turns))
 
 
 def _open(media: Path) -> tuple[av.container.InputContainer, av.VideoStream]:
@@ -165,8 +166,17 @@ def _words(error: Exception) -> str:
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
-    """How often `np.rot90` turns a stored picture, against the clock, until it is as displayed: 0 to 3."""
-    return round(frame.rotation / 90) % 4
+    """How often `np.rot90` turns a stored picture, once it is mirrored, until it is as displayed: 0 to 3."""
+    return (round(frame.rotation / 90) + 2 * is_mirrored(frame)) % 4  # FFmpeg takes left to right for half a turn
+
+
+def is_mirrored(frame: av.VideoFrame) -> bool:
+    """Whether left and right change sides before a picture is turned: its display matrix has a negative determinant."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData):
+        return False
+    a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].tolist()
+    return a * d < b * c
 
 
 def displayed_size(frame: av.VideoFrame) -> tuple[int, int]:

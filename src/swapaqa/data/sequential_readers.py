@@ -42,6 +42,8 @@ def _suits(media: Path, size: int, changed: int, reader: OtherReader) -> bool:  
 def _problem(index: VideoIndex) -> str:
     if index.streams > 1:
         return f"the file has {index.streams} video streams"
+    if index.mirrored:
+        return "it does not mirror pictures, as the file says"
     return "the file is incomplete" if index.incomplete else ""
 
 

@@ -24,17 +24,18 @@ import numpy as np
 from rich.progress import Progress
 
 from swapaqa.data.cache import cache_root
-from swapaqa.data.pyav_reader import CONVERT, DamagedError, OpenVideo, checksum, displayed_size
+from swapaqa.data.gif_file import is_whole
+from swapaqa.data.pyav_reader import CONVERT, DamagedError, OpenVideo, checksum, displayed_size, is_mirrored
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import check_regular
 from swapaqa.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # raised whenever the same file gives another index
+VERSION = 2  # raised whenever the same file gives another index
 NO_STAMP = np.iinfo(np.int64).min
-TIMED = ("matroska,webm", "flv", "asf")  # containers whose header has the duration; elsewhere it is an estimate
-FACTS = ("announced", "fault", "codec", "container", "interlaced", "streams", "size")
+TIMED = ("matroska,webm", "flv", "asf", "mxf")  # containers whose header has the duration; elsewhere it is an estimate
+FACTS = ("announced", "fault", "codec", "container", "interlaced", "mirrored", "streams", "size")
 SLOW = 1.0  # seconds of work from which on it is said
 
 
@@ -49,7 +50,7 @@ class VideoIndex:
         announced: frames that the container says are there; 0 where it says nothing.
         fault: what the decoder said where it stopped before the end, else empty.
         codec, container: FFmpeg's names of the decoder and of the format.
-        interlaced: whether any frame is.
+        interlaced, mirrored: whether any frame is.
         streams: video streams in the file, of which one is read.
         size: (H, W) as displayed.
     """
@@ -62,6 +63,7 @@ class VideoIndex:
     codec: str
     container: str
     interlaced: bool
+    mirrored: bool
     streams: int
     size: tuple[int, int]
 
@@ -105,7 +107,7 @@ def make_index(media: Path, report: Callable[[int], None] = lambda _: None) -> V
     """
     stamps: list[int | None] = []
     checksums, keys = list[int](), list[bool]()
-    interlaced, fault, size = False, "", (0, 0)
+    interlaced, mirrored, fault, size = False, False, "", (0, 0)
     with OpenVideo(media) as video:
         try:
             for frame in video.frames():
@@ -114,6 +116,7 @@ def make_index(media: Path, report: Callable[[int], None] = lambda _: None) -> V
                 checksums.append(checksum(frame))
                 keys.append(frame.key_frame)
                 interlaced = interlaced or frame.interlaced_frame
+                mirrored = mirrored or is_mirrored(frame)
                 report(video.position)
         except DamagedError as error:
             fault = str(error)
@@ -122,6 +125,8 @@ def make_index(media: Path, report: Callable[[int], None] = lambda _: None) -> V
                 f"{media}: no frame can be decoded (codec {video.codec}{f': {fault}' if fault else ''}); download it "
                 f"again or convert it: {CONVERT}"
             )
+        if video.container.format.name == "gif" and not is_whole(media):
+            fault = "it has no end"
         pts = np.array([NO_STAMP if stamp is None else stamp for stamp in stamps], np.int64)
         streams = len(video.container.streams.video)
         announced = announced_frames(video, pts, bool(fault))
@@ -134,6 +139,7 @@ def make_index(media: Path, report: Callable[[int], None] = lambda _: None) -> V
             codec=video.codec,
             container=video.container.format.name,
             interlaced=interlaced,
+            mirrored=mirrored,
             streams=streams,
             size=size,
         )
@@ -153,7 +159,8 @@ def announced_frames(video: OpenVideo, pts: np.ndarray, damaged: bool) -> int:
     if damaged:
         return round(seconds * float(rate or 0))
     left = (seconds - float(video.ends)) * float(rate or 0)
-    missing = jumped_over(pts) + (round(left) if left > 2 else 0)  # less is how containers round
+    jumps = 0 if kind == "gif" else jumped_over(pts)  # a GIF says how long each frame is shown
+    missing = jumps + (round(left) if left > 2 else 0)  # less is how containers round
     return len(pts) + missing if missing else 0
 
 
