@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
@@ -106,7 +107,8 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
     @functools.wraps(task)
     def wrapped(cfg: DictConfig) -> None:
         try:
-            task(cfg)
+            with interpolations_explained():
+                task(cfg)
         except (InputError, InstantiationException) as error:
             cause = error if isinstance(error, InputError) else error.__cause__
             if (
@@ -118,6 +120,16 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
             fail(str(cause))
 
     return wrapped
+
+
+@contextmanager
+def interpolations_explained() -> Iterator[None]:
+    """Raise InputError, naming its key, for a value with a ${name} that is none, as one that a shell was to fill in."""
+    try:
+        yield
+    except InterpolationKeyError as error:
+        words = str(error).partition("\n")[0]
+        raise InputError(f"{error.full_key}: {words}; ${{...}} stands for a key of the configuration") from error
 
 
 def fail(message: str, status: int = 2) -> None:
@@ -145,7 +157,8 @@ def check(cfg: DictConfig) -> None:
         InputError: naming the key and what it takes.
     """
     try:
-        tree = OmegaConf.to_container(cfg, resolve=True)
+        with interpolations_explained():
+            tree = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(" ".join(str(error).split())) from error
     assert isinstance(tree, dict)
