@@ -10,10 +10,12 @@ import functools
 import inspect
 import io
 import os
+import re
 import signal
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
@@ -44,6 +46,8 @@ CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations ar
 resolvers.register()
 NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
+UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
+PLACE_OF_OBJECT = re.compile(r"full_key: (\S+)")  # in what Hydra says of an object that it could not make
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols
 
 
@@ -106,7 +110,8 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
     @functools.wraps(task)
     def wrapped(cfg: DictConfig) -> None:
         try:
-            task(cfg)
+            with interpolations_explained(), keywords_explained(cfg):
+                task(cfg)
         except (InputError, InstantiationException) as error:
             cause = error if isinstance(error, InputError) else error.__cause__
             if (
@@ -118,6 +123,30 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
             fail(str(cause))
 
     return wrapped
+
+
+@contextmanager
+def interpolations_explained() -> Iterator[None]:
+    """Raise InputError, naming its key, for a value with a ${name} that is none, as one that a shell was to fill in."""
+    try:
+        yield
+    except InterpolationKeyError as error:
+        words = str(error).partition("\n")[0]
+        raise InputError(f"{error.full_key}: {words}; ${{...}} stands for a key of the configuration") from error
+
+
+@contextmanager
+def keywords_explained(cfg: DictConfig) -> Iterator[None]:
+    """Raise InputError, naming the key, for one that a constructor took into its **kwargs and what it calls refuses."""
+    try:
+        yield
+    except InstantiationException as error:
+        keyword, place = UNEXPECTED.search(str(error.__cause__)), PLACE_OF_OBJECT.search(str(error))
+        node = OmegaConf.select(cfg, place[1]) if keyword and place else None
+        if not keyword or not place or not isinstance(node, DictConfig) or keyword[1] not in node:
+            raise
+        key, name = f"{place[1]}.{keyword[1]}", node.get("_target_")
+        raise InputError(f"{key}: no such key of {name}, nor of what it hands it on to") from error
 
 
 def fail(message: str, status: int = 2) -> None:
@@ -145,7 +174,8 @@ def check(cfg: DictConfig) -> None:
         InputError: naming the key and what it takes.
     """
     try:
-        tree = OmegaConf.to_container(cfg, resolve=True)
+        with interpolations_explained():
+            tree = OmegaConf.to_container(cfg, resolve=True)
     except OmegaConfBaseException as error:
         raise InputError(" ".join(str(error).split())) from error
     assert isinstance(tree, dict)

@@ -245,6 +245,7 @@ def saved(text: str, form: str) -> bytes:
         "empty columns": "\n".join(line + ",," for line in text.splitlines()).encode(),
         "empty lines": ("\n\n" + text + ",,,\n,,,\n").encode(),
         "short lines": with_commas.replace(";\n", "\n").encode(),
+        "libreoffice": re.sub(r"[^;\n]*\d,\d[^;\n]*", r'"\g<0>"', with_commas).replace(";", ",").encode(),
     }[form]
 
 
@@ -254,7 +255,7 @@ FORMS = {  # and what is said about each
     "german": "cp1252 (Western European), semicolons between the cells, decimal commas",
     "sep": "cp1252 (Western European), semicolons between the cells, decimal commas",
     "utf-16": "UTF-16, tabs between the cells", "utf-16-le": "UTF-16, tabs between the cells", "utf-16-be": "UTF-16",
-    "short lines": "semicolons between the cells, decimal commas",
+    "short lines": "semicolons between the cells, decimal commas", "libreoffice": "decimal commas",
 }  # fmt: skip
 
 
@@ -274,10 +275,17 @@ def test_a_table_is_read_as_spreadsheets_save_it(
     assert caplog.messages == ([] if said is None else [f"{path}: read as a table with {said}"])
 
 
+def test_large_numbers_have_exponents(tmp_path: Path) -> None:
+    path = tmp_path / "videos.csv"
+    path.write_text("video;score\na;1,5E+02\nb;7E1\n")
+    assert [clip.score for clip in read_table(path)] == [150.0, 70.0]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('video,score\na,"9,5"\nb,8\n', ["line 2", "'score'", "'9,5'", "commas separate", "semicolons"]),
+        ('video,score\na,"1,234"\nb,8\n', ["line 2", "'score'", "'1,234'", "thousands or decimals"]),
+        ('video,score\na,"9,5"\nb,8.5\n', ["line 2", "'9,5'", "line 3", "'8.5'"]),
         ("video,score\na,9,5\n", ["line 2", "3 cells for 2 columns", "decimal point"]),
         ("video,score,first_frame\na,9,5,\n", ["line 2", "4 cells for 3 columns"]),  # not a score of 9 from frame 5 on
         ("video;score\na;9,5\nb;9.5\n", ["line 2", "'9,5'", "line 3", "'9.5'"]),

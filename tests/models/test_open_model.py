@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from swapaqa.batch import TrainingLabels
-from swapaqa.config import check
+from swapaqa.config import check, keywords_explained
 from swapaqa.errors import InputError
 from swapaqa.running.training import build_model
 
@@ -126,3 +126,14 @@ def test_constructors_with_keywords_take_what_they_hand_on(
     )
     data = instantiate(composed.data)
     assert (data.note, data.voters) == ("hello", 3)
+
+
+def test_a_keyword_that_nobody_takes_is_one_line(
+    tmp_path: Path, config: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "with_misspelt.py").write_text(dedent(WITH_KEYWORDS))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    composed = config("model._target_=with_misspelt.Mine", "+model.margin=0.5", "+model.vtoers=3", "name=mine")
+    line = r"^model\.vtoers: no such key of with_misspelt\.Mine, nor of what it hands it on to$"
+    with pytest.raises(InputError, match=line), keywords_explained(composed):
+        instantiate(composed.model)

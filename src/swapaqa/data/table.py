@@ -18,7 +18,8 @@ from swapaqa.errors import InputError
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 LARGEST = 64 * 2**20  # bytes
 SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)  # as Excel writes and reads it
-WITH_COMMA, WITH_POINT = re.compile(r"[+-]?\d*,\d+"), re.compile(r"[+-]?\d*\.\d+")
+WITH_COMMA, WITH_POINT = (re.compile(rf"[+-]?\d*{mark}\d+(e[+-]?\d+)?", re.IGNORECASE) for mark in (",", r"\."))
+LIKE_THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
 
 
 @dataclass(frozen=True)
@@ -125,16 +126,19 @@ def _candidates(content: bytes) -> list[tuple[str, str]]:
 def has_decimal_commas(table: Table, columns: Iterable[str]) -> bool:
     """Whether the numbers in `columns` have decimal commas; a cell may hold several, separated by blanks.
 
+    Commas separate cells and decimals in one file where a spreadsheet quotes such numbers: LibreOffice in German.
+
     Raises:
-        InputError: commas where commas separate the cells, or numbers of both kinds: either could be meant.
+        InputError: numbers with commas and with points, or a comma in front of three digits in a table with commas
+            between the cells, as countries that write 1,234.5 save it: either could be meant.
     """
-    comma, point = (_first(table, list(columns), kind) for kind in (WITH_COMMA, WITH_POINT))
+    comma, point, thousands = (_first(table, list(columns), kind) for kind in (WITH_COMMA, WITH_POINT, LIKE_THOUSANDS))
     if comma is None:
         return False
-    if table.separator == ",":
+    if table.separator == "," and thousands is not None:
         raise InputError(
-            f"{comma}: has a comma, and commas separate the cells of this table; write numbers with a decimal point, "
-            "or save the table with semicolons"
+            f"{thousands}: thousands or decimals, and commas separate the cells of this table; write numbers with a "
+            "decimal point and without a mark of thousands"
         )
     if point is not None:
         raise InputError(f"{comma}: has a comma, but {point} a point; write all numbers of a table in one way")
