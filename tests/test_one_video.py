@@ -67,13 +67,13 @@ def test_both_ways_to_score_a_video_agree(
     demo_cache: Path,
 ) -> None:
     words = [f"model={method[0]}", *method[1:], f"data={data}", *TINY]
-    words += [f"data.root={own_videos}"] if data == "videos" else small_demo[:3]
+    words += [f"data.root={own_videos}"] if data == "videos" else ["data.settings.train=13", *small_demo[1:3]]
     trained = train_inside(tmp_path, *words)
     assert trained.returncode == 0, trained.stderr
     run = tmp_path / "run"
     expected = predicted(run)
     assert len({round(value, 2) for value in expected.values()}) > 2
-    folder = own_videos if data == "videos" else demo_folder(demo_cache, 24)
+    folder = own_videos if data == "videos" else demo_folder(demo_cache, 25)
     checkpoint = f"checkpoint={run / 'checkpoints' / 'last.ckpt'}"
     for video_id, value in list(expected.items())[:3]:
         media = folder / f"{video_id}.mp4" if data == "videos" else folder / "diving-out" / f"{video_id[-3:]}.avi"
@@ -89,7 +89,7 @@ def test_both_ways_to_score_a_video_agree(
 
 
 def demo_folder(cache: Path, videos: int) -> Path:
-    """The demo data of so many videos in a cache that other tests share."""
+    """The demo data of so many videos, as no other test has, in a cache that they share."""
     return next(path for path in cache.glob("demo-*") if len(list((path / "diving-out").glob("*.avi"))) == videos)
 
 
