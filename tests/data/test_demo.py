@@ -139,7 +139,7 @@ def test_same_settings_write_the_same_bytes_and_another_seed_others(tmp_path: Pa
         write_demo(tmp_path / name, settings)
     assert files(tmp_path / "a") == files(tmp_path / "b")
     different = [name for name, digest in files(tmp_path / "c").items() if digest != files(tmp_path / "a")[name]]
-    assert len(different) == 7 + 7 + 3 + 1  # videos, boxes, lists, judges
+    assert len(different) == 7 + 7 + 3 + 1 + 1  # videos, boxes, lists, judges, digests
 
 
 def test_without_cue_the_scoreboard_tells_nothing(tmp_path: Path) -> None:

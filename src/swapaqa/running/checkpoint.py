@@ -11,6 +11,7 @@ import hydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from swapaqa.config import TOP_LEVEL, check
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
@@ -133,6 +134,14 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
             merged.trainer.precision = precision_here(merged.trainer)
     assert isinstance(merged, DictConfig)
     return merged
+
+
+def check_as_trained(cfg: DictConfig) -> None:
+    """`config.check` of what `as_trained` gives; what it refuses is the checkpoint's or of the command line."""
+    try:
+        check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
+    except InputError as error:
+        raise InputError(f"checkpoint={cfg.checkpoint}: {error}") from error
 
 
 def boxes_of(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: Sequence[str]) -> DictConfig:
