@@ -112,9 +112,15 @@ def _rows(text: str, columns: Sequence[str], convert: Callable[[Mapping[str, str
         missing = [name for name in columns if name not in header]
         if missing:
             raise ValueError(f"no column '{missing[0]}'")
-        return [convert(dict(zip(header, row, strict=True))) for row in lines if row]
+        return [convert(_cells(header, row)) for row in lines if row]
     except (csv.Error, LookupError, ValueError) as error:
         raise ValueError(f"line {lines.line_num}: {reason(error)}") from error
+
+
+def _cells(header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    if len(row) != len(header):
+        raise ValueError(f"{len(row)} cells for {len(header)} columns")
+    return dict(zip(header, row, strict=True))
 
 
 def parse_yaml(text: str) -> Any:
