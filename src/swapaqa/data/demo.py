@@ -37,7 +37,7 @@ from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_bytes, read_csv, read_json
+from swapaqa.foreign_file import is_name, read_bytes, read_csv, read_json
 
 JUDGES_FILE, DIGESTS = "judges.csv", "sha256.json"
 MAT_TITLE = b"MATLAB 5.0 MAT-file of the demo".ljust(116)
@@ -288,12 +288,17 @@ def check_digests(lists: Path) -> None:
     Raises:
         InputError: naming the file that changed or is missing.
     """
+    if not (lists / DIGESTS).exists():
+        raise InputError(
+            f"{lists / DIGESTS}: no such file, so data.root is not the demo's folder, or one of another version; leave "
+            f"data.root out, or {REMEDY}"
+        )
     digests = read_json(lists / DIGESTS, REMEDY)
-    if not isinstance(digests, dict) or JUDGES_FILE not in digests:
+    if not isinstance(digests, dict) or JUDGES_FILE not in digests or not all(map(is_name, digests)):
         raise InputError(f"{lists / DIGESTS}: holds no digests of the demo's lists; {REMEDY}")
-    for path in map(lists.joinpath, digests):
-        if hashlib.sha256(read_bytes(path)).hexdigest() != digests[path.name]:
-            raise InputError(f"{path}: is not as the demo was written; {REMEDY}")
+    for name, digest in digests.items():
+        if hashlib.sha256(read_bytes(lists / name)).hexdigest() != digest:
+            raise InputError(f"{lists / name}: is not as the demo was written; {REMEDY}")
 
 
 def read_judges(path: Path) -> dict[str, dict]:
