@@ -29,7 +29,7 @@ from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS
 from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
-from swapaqa.running.checkpoint import as_trained, build, check_as_trained, read_checkpoint
+from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
 from tests.attack import inputs
 from tests.forked import REPOSITORY
 
@@ -190,7 +190,7 @@ def scored(folder: Path) -> dict[str, Any]:
     cfg = as_trained(cfg, content[CONFIG_KEY], [])
     check_as_trained(cfg)
     model = build(cfg, content)
-    instantiate(cfg.data)
+    make(cfg.data, cfg.checkpoint)
     return model.state_dict() | {"epoch": content["epoch"], "frames": cfg.data.frames}
 
 

@@ -192,7 +192,7 @@ def make(node: Any, path: str) -> Any:
         return hydra.utils.instantiate(node)
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from error
+            raise InputError(f"checkpoint={path}: {error.__cause__}") from error
         why = reason(error.__cause__ or error)
         raise InputError(f"checkpoint={path}: its configuration describes no {node._target_} ({why})") from error
 
