@@ -27,7 +27,7 @@ from rich.table import Table
 from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap, scale_boxes
-from swapaqa.config import TOP_LEVEL, check, check_objects, one_line_errors, require_text, run_recipe
+from swapaqa.config import check_objects, one_line_errors, require_text, run_recipe
 from swapaqa.console import open_console, quieten
 from swapaqa.data.boxes import BoxSource
 from swapaqa.data.datamodule import VideoData
@@ -50,6 +50,7 @@ from swapaqa.running.checkpoint import (
     as_trained,
     boxes_of,
     build,
+    check_as_trained,
     make,
     prepare,
     protocol_of,
@@ -151,7 +152,7 @@ def open_arm(cfg: DictConfig, path: str, title: str, content: dict[str, Any], gi
     own = cfg.copy()
     own.checkpoint = path
     own = as_trained(own, content[CONFIG_KEY], given)
-    check(OmegaConf.masked_copy(own, [key for key in own if key in TOP_LEVEL]))
+    check_as_trained(own)
     model = build(own, content).requires_grad_(False)  # no graph is kept of the layers before the one looked at
     data: VideoData = make(own.data, path)
     prepare(data, model.exemplars)

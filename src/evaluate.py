@@ -52,6 +52,7 @@ from swapaqa.running.checkpoint import (
     as_trained,
     boxes_of,
     build,
+    check_as_trained,
     make,
     prepare,
     protocol_of,
@@ -82,7 +83,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.probe is not None:
         ask_probe(cfg, checkpoint[CONFIG_KEY], given)
     cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
-    check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
+    check_as_trained(cfg)
     refuse_half_on_cpu(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)

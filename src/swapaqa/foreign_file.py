@@ -3,17 +3,21 @@
 Every reader of such a file opens it here, or has it looked at here before a library opens it.
 """
 
+import csv
+import io
 import json
 import math
 import reprlib
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from swapaqa.errors import InputError, one_line
+
+Row = TypeVar("Row")
 
 MIB = 2**20
 MOST = 256 * MIB  # bytes of an annotation, a run's result, a settings file: the largest in circulation has one
@@ -87,6 +91,36 @@ def read_yaml(path: Path, remedy: str) -> Any:
     Aliases are refused because nothing writes them here, and a few lines of them are a billion values.
     """
     return _parsed(path, MOST_YAML, "YAML", remedy, parse_yaml)
+
+
+def read_csv(path: Path, columns: Sequence[str], convert: Callable[[Mapping[str, str]], Row], remedy: str) -> list[Row]:
+    """The rows of a table that we wrote, in UTF-8 with commas and a line of column names; `data.table` reads others'.
+
+    Args:
+        path: of the file.
+        columns: without which it is no such table.
+        convert: a row from its cells by column; LookupError and ValueError mean that they are damaged.
+        remedy: as in `read_json`, errors too.
+    """
+    return _parsed(path, MOST, "CSV", remedy, lambda text: _rows(text, columns, convert))
+
+
+def _rows(text: str, columns: Sequence[str], convert: Callable[[Mapping[str, str]], Row]) -> list[Row]:
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(lines, [])
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise ValueError(f"no column '{missing[0]}'")
+        return [convert(_cells(header, row)) for row in lines if row]
+    except (csv.Error, LookupError, ValueError) as error:
+        raise ValueError(f"line {lines.line_num}: {reason(error)}") from error
+
+
+def _cells(header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    if len(row) != len(header):
+        raise ValueError(f"{len(row)} cells for {len(header)} columns")
+    return dict(zip(header, row, strict=True))
 
 
 def parse_yaml(text: str) -> Any:

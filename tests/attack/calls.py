@@ -29,7 +29,7 @@ from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS
 from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
-from swapaqa.running.checkpoint import as_trained, build, read_checkpoint
+from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
 from tests.attack import inputs
 from tests.forked import REPOSITORY
 
@@ -188,10 +188,9 @@ def scored(folder: Path) -> dict[str, Any]:
     cfg = OmegaConf.merge(_configuration("evaluate", *DEMO), {"checkpoint": str(folder / "last.ckpt")})
     assert isinstance(cfg, DictConfig)
     cfg = as_trained(cfg, content[CONFIG_KEY], [])
-    known = ("trainer", "backbone", "aug", "boxes", "model", "data", "name", "seed", "schedule")
-    check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in known]))
+    check_as_trained(cfg)
     model = build(cfg, content)
-    instantiate(cfg.data)
+    make(cfg.data, cfg.checkpoint)
     return model.state_dict() | {"epoch": content["epoch"], "frames": cfg.data.frames}
 
 
@@ -218,12 +217,12 @@ def write_two_runs(folder: Path) -> None:
         inputs.write_run(folder / name, seed, ("diving", "vault"))
 
 
-def imported(folder: Path) -> bytes:
-    """What `src.boxes import` writes; the format is found out."""
+def imported(file: str, folder: Path) -> bytes:
+    """What `src.boxes import` writes of a file; the format is found out."""
     target = folder / "imported.txt"
     target.unlink(missing_ok=True)
-    source = folder / ("source.xml" if (folder / "source.xml").exists() else "source.txt")
-    import_file(source, target, Reading(None, None, None, None), (inputs.HEIGHT, inputs.WIDTH), inputs.FRAMES, False)
+    size = (inputs.HEIGHT, inputs.WIDTH)
+    import_file(folder / file, target, Reading(None, None, None, None), size, inputs.FRAMES, False)
     return target.read_bytes()
 
 

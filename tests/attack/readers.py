@@ -35,7 +35,7 @@ def of_boxes(name: str, file: str, text: str, *words: str, **more: Any) -> Reade
 
 
 def of_import(name: str, file: str, text: str) -> Reader:
-    return simple(f"import: {name}", file, text, calls.imported, sound=imported_rightly)
+    return simple(f"import: {name}", file, text, partial(calls.imported, file), sound=imported_rightly)
 
 
 def of_run(name: str, file: str, write: Callable[[Path], None], read: Callable[[Path], Any], **more: Any) -> Reader:

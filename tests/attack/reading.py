@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from swapaqa.errors import InputError
+from swapaqa.errors import BETWEEN, FAULTS, InputError
 from tests.attack.damage import Edit
 from tests.attack.strange import Damage
 
@@ -220,13 +220,13 @@ def _judged(reader: Reader, folder: Path, damage: Damage, valid: Value) -> Outco
 
 
 def refusal(reader: Reader, folder: Path, message: str) -> Outcome:
-    """A refusal is right if it is one short line that names the file."""
+    """A refusal is right if it is one short line that names the file, or as `swapaqa.errors.refuse` lists several."""
     names = (Path(reader.file).name, *reader.named)
-    long = len(message.replace(str(folder), "")) > LONGEST
+    first, *more = message.replace(str(folder), "").strip().split("\n")
     problem = (
-        "several lines" if "\n" in message.strip()
-        else f"longer than {LONGEST} characters" if long
-        else "" if any(name in message for name in names)
+        "several lines" if len(more) > FAULTS or not all(line.startswith(BETWEEN[1:]) for line in more)
+        else f"longer than {LONGEST} characters" if max(map(len, (first, *more))) > LONGEST
+        else "" if any(name in first for name in names)
         else f"names none of {', '.join(names)}"
     )  # fmt: skip
     if problem:

@@ -13,15 +13,22 @@ import numpy as np
 import pytest
 import torch
 
+from swapaqa.annotate.importing import recognise
+from swapaqa.annotate.sheet import read_severities
+from swapaqa.data.box_ledger import read_ledger
 from swapaqa.data.box_tracks import existing, parse_xml
+from swapaqa.data.cvat_xml import ALL, read_cvat
 from swapaqa.data.darklabel_format import read_formats
+from swapaqa.data.demo import read_judges
 from swapaqa.data.mtl_aqa import read_records
+from swapaqa.data.tracker_boxes import result_rows
 from swapaqa.data.unpickler import load_pickle
 from swapaqa.data.video import frame_count, read_frames
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import check_regular, read_bytes, read_json, read_yaml, shown
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.running.checkpoint import read_checkpoint
+from swapaqa.running.jobs import State, state
 from tests.attack.malformed import giant_json, giant_yaml
 
 MEMORY, SECONDS = 2**29, 20  # more than the process has; seconds of a reader, which needs a hundredth
@@ -142,6 +149,12 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "weights": read_weights,
     "video": lambda path: read_frames(path, [0]),
     "count": frame_count,
+    "boxes to import": recognise,
+    "CVAT": lambda path: read_cvat(path, ALL),
+    "tracker's results": result_rows,
+    "ledger": read_ledger,
+    "table of boxes check": read_severities,
+    "demo's judges": read_judges,
 }
 
 
@@ -152,6 +165,39 @@ def test_what_is_no_file_is_refused_and_not_waited_for(reader: str, tmp_path: Pa
     for path in (pipe, Path("/dev/zero")):
         words = refusal(lambda path=path: READERS[reader](path))
         assert f"{path}: is a pipe, a socket or a device and no file" in words
+
+
+def test_a_result_that_is_no_file_is_a_damaged_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "result.json")
+    assert state(tmp_path) is State.DAMAGED
+
+
+def test_a_line_of_a_million_numbers_is_no_box(tmp_path: Path) -> None:
+    path = tmp_path / "001.txt"
+    path.write_bytes(b"1," * 5_000_000)
+    assert f"{path}, line 1: '1,1," in refusal(lambda: result_rows(path))
+    assert str(path) in refusal(lambda: recognise(path))
+
+
+TABLES = {
+    b"": "but empty",
+    b"video\nan": "no column 'severity'",
+    b"video,severity\na,b\n": "line 2: could not convert string to float: 'b'",
+    b"video,severity\na\n": "line 2: 1 cells for 2 columns",
+    b"video,severity\n" + b"x" * 200_000: "line 2: field larger than field limit (131072)",
+    b"video,severity\n\x80,1\n": "can't decode byte 0x80",
+    b"<html><body>Sign in": "a web page",
+}
+
+
+@pytest.mark.parametrize("content", TABLES, ids=list(TABLES.values()))
+def test_a_damaged_table_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "check.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as refused:
+        read_severities(path)
+    assert str(refused.value).startswith(f"{path}: not a readable CSV")
+    assert TABLES[content] in str(refused.value)
 
 
 def test_a_pipe_among_images_is_named(tmp_path: Path) -> None:

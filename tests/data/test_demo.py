@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.batch import Pair
 from swapaqa.data.boxes import read_darklabel
-from swapaqa.data.demo import DemoSettings, Judged, demo_root, draw, read_judges, write_demo
+from swapaqa.data.demo import DemoSettings, Judged, check_digests, demo_root, draw, read_judges, write_demo
 from swapaqa.data.video import frame_count, read_frames
 from swapaqa.errors import InputError
 
@@ -139,7 +139,7 @@ def test_same_settings_write_the_same_bytes_and_another_seed_others(tmp_path: Pa
         write_demo(tmp_path / name, settings)
     assert files(tmp_path / "a") == files(tmp_path / "b")
     different = [name for name, digest in files(tmp_path / "c").items() if digest != files(tmp_path / "a")[name]]
-    assert len(different) == 7 + 7 + 3 + 1  # videos, boxes, lists, judges
+    assert len(different) == 7 + 7 + 3 + 1 + 1  # videos, boxes, lists, judges, digests
 
 
 def test_without_cue_the_scoreboard_tells_nothing(tmp_path: Path) -> None:
@@ -343,3 +343,17 @@ def test_both_actions_make_one_batch(config: Callable[..., DictConfig]) -> None:
         assert all(batch.judges.shape[1] == 0 for batch in batches)
     alone = instantiate(config("data=demo", *sizes).data)
     assert all(len(record.judge_scores) == 7 for record in alone.read_split("train"))
+
+
+@pytest.mark.parametrize("name", ["judges.csv", "split_4_train_list.mat", "sha256.json"])
+def test_a_changed_list_of_the_demo_is_noticed(name: str, tmp_path: Path) -> None:
+    write_demo(tmp_path, TINY)
+    lists = tmp_path / "Split_4"
+    check_digests(lists)
+    content = (lists / name).read_bytes()
+    (lists / name).write_bytes(content.replace(b"3", b"4", 1) if name != "sha256.json" else b"{}")
+    with pytest.raises(InputError, match=f"{name}: .*remove the demo's folder, and it is written again"):
+        check_digests(lists)
+    (lists / name).unlink()
+    with pytest.raises(InputError, match=name):
+        check_digests(lists)

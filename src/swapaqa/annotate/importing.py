@@ -23,6 +23,7 @@ from swapaqa.data.darklabel_format import KEYFRAMES
 from swapaqa.data.mot import looks_like_polygons, read_mot
 from swapaqa.data.tracker_boxes import result_rows
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_bytes
 
 Format = Literal["darklabel", "cvat", "mot", "boxes"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -77,7 +78,7 @@ def recognise(path: Path) -> tuple[Format, str]:
 
 
 def _lines(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    text = read_bytes(path).decode("utf-8-sig", errors="replace")
     return [line for line in text.splitlines() if line.strip()]
 
 

@@ -3,11 +3,12 @@
 import base64
 import csv
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from swapaqa.annotate.examine import Examined
 from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE, Suspicion
+from swapaqa.foreign_file import read_csv
 from swapaqa.spreadsheet import guarded, unguarded
 
 TABLE = "check.csv"
@@ -51,11 +52,19 @@ def write_table(found: Sequence[Examined], path: Path) -> None:
 
 
 def read_severities(path: Path) -> dict[str, float]:
-    """Severity by video id, from a table of `write_table`; empty where there is none."""
-    if not path.is_file():
+    """Severity by video id, from a table of `write_table`; empty where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        return {unguarded(row["video"]): float(row["severity"]) for row in csv.DictReader(file)}
+    remedy = "remove it, or write it again with `python -m src.boxes check`"
+    return dict(read_csv(path, ("video", "severity"), _severity, remedy))
+
+
+def _severity(row: Mapping[str, str]) -> tuple[str, float]:
+    return unguarded(row["video"]), float(row["severity"])
 
 
 def write_sheets(found: Sequence[Examined], folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ written here last, so that a file that another program or a fault changed is not
 
 import csv
 import hashlib
+import io
 import logging
 import os
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from swapaqa.data.tracker import WEIGHTS
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_bytes
 from swapaqa.spreadsheet import guarded, unguarded
 
 log = logging.getLogger(__name__)
@@ -28,18 +30,18 @@ UP = 5  # folders above a box file in which its ledger is looked for
 
 def content_digest(path: Path) -> str | None:
     """SHA-256 of a file, None where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return hashlib.sha256(read_bytes(path)).hexdigest() if path.is_file() else None
 
 
 def read_ledger(path: Path) -> Entries:
     """What a ledger holds, nothing where there is none. InputError for a file that is no table."""
     found: Entries = {}
-    if path.is_file():
+    if path.exists():
+        text = read_bytes(path).decode(errors="replace")
         try:
-            with open(path, newline="", encoding="utf-8", errors="replace") as lines:
-                for row in csv.reader(lines):
-                    if len(row) == len(Entry._fields):
-                        found.setdefault(unguarded(row[0]), {})[row[1]] = row[2]
+            for row in csv.reader(io.StringIO(text, newline="")):
+                if len(row) == len(Entry._fields):
+                    found.setdefault(unguarded(row[0]), {})[row[1]] = row[2]
         except csv.Error as error:
             raise InputError(f"{path}: is damaged ({error}); delete it: it only tells who wrote which boxes") from error
     return found

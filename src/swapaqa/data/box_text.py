@@ -2,9 +2,13 @@
 
 import re
 
+LONGEST = 2000  # characters of a line; a box has a tenth of it
+
 
 def split_cells(line: str) -> list[str]:
-    """The columns of a line, by commas or tabs where it has any, else by blanks."""
+    """The columns of a line, by commas or tabs if it has any, else by blanks; one if it is longer than any box."""
+    if len(line) > LONGEST:  # it would be split for minutes
+        return [line]
     return re.split(r"\s*[,\t]\s*" if "," in line or "\t" in line.strip() else r"\s+", line.strip())
 
 

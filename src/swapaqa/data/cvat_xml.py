@@ -19,6 +19,7 @@ from swapaqa.data.box_tracks import BoxFile, checked_box, parse_xml
 from swapaqa.data.cvat_shapes import NOT_READ, READ, edges_of, shown, whole_at
 from swapaqa.data.cvat_tasks import Task, task_of_video, tasks_of
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import check_regular
 
 
 class Choice(NamedTuple):
@@ -47,7 +48,7 @@ def read_cvat(path: Path, choice: Choice = ALL) -> BoxFile:
         InputError: naming the file, track and frame: not that format, a number that is none, a box without extent, a
             frame that is not in the task; or a file of several videos of which none is told.
     """
-    root = _root(path, path.stat().st_mtime_ns)
+    root = _read(path)
     tracks = root.findall("track")
     if not tracks:
         what = "holds <image>s: it is 'CVAT for images'" if root.find("image") is not None else "has no <track>"
@@ -64,8 +65,13 @@ def read_cvat(path: Path, choice: Choice = ALL) -> BoxFile:
 
 def videos_in(path: Path) -> list[str]:
     """What the videos of a file are called, one name a task; empty for a file of one video."""
-    tasks = tasks_of(_root(path, path.stat().st_mtime_ns), path)
+    tasks = tasks_of(_read(path), path)
     return [task.names[0] if task.names else str(task.number) for task in tasks] if len(tasks) > 1 else []
+
+
+def _read(path: Path) -> Element:
+    check_regular(path)
+    return _root(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1)

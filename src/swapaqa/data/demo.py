@@ -11,14 +11,17 @@ Files, under one folder of the cache (the AQA-7 layout, and one table that AQA-7
     diving-out/001.avi ...                     64x64 pixels, 16 frames, motion JPEG
     Split_4/split_4_{train,test,shifted}_list.mat
     Split_4/judges.csv                         action, index, difficulty, the seven judges' scores of a dive
+    Split_4/sha256.json                        digests of the lists and the table
     boxes/diving/001.txt ...                   DarkLabel keyframes: frame, id, x, y, w, h, label
 """
 
 import csv
 import hashlib
+import io
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -34,8 +37,12 @@ from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import is_name, read_bytes, read_csv, read_json
 
-VERSION = 2  # raised whenever what is written changes, so that no old cache is served
+JUDGES_FILE, DIGESTS = "judges.csv", "sha256.json"
+MAT_TITLE = b"MATLAB 5.0 MAT-file of the demo".ljust(116)
+REMEDY = "remove the demo's folder, and it is written again"
+VERSION = 3  # raised whenever what is written changes, so that no old cache is served
 SEED_WORDS: dict[str, tuple[int, ...]] = {"diving": (), "gym_vault": (2,)}  # beside seed and index: others for each
 
 
@@ -140,16 +147,25 @@ def write_demo(root: Path, settings: DemoSettings) -> None:
         for index, split in enumerate((name for name, count in splits.items() for _ in range(count)), 1)
     ]
     rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in splits}
-    with open(lists / "judges.csv", "w", newline="") as table:
+    with open(lists / JUDGES_FILE, "w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(["action", "index", "difficulty", *(f"judge_{i}" for i in range(1, 8))])
         for action, split, index in track(jobs, description="writing the demo videos", transient=True):
             rng = np.random.default_rng((settings.seed, index, *SEED_WORDS[action]))
             judged = write_sample(root, rng, (action, split, index), settings)
-            writer.writerow([action, index, judged.difficulty, *judged.judges])
+            writer.writerow([action, index, judged.difficulty, *(judged.judges or [""] * 7)])
             rows[split].append((list(SCORE_RANGES).index(action) + 1.0, float(index), judged.score))
     for split, values in rows.items():
-        savemat(lists / f"split_4_{split}_list.mat", {f"consolidated_{split}_list": np.array(values)})
+        write_list(lists / f"split_4_{split}_list.mat", {f"consolidated_{split}_list": np.array(values)})
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(lists.iterdir())}
+    (lists / DIGESTS).write_text(json.dumps(digests))
+
+
+def write_list(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a MATLAB file without the time that `savemat` puts in front, so that equal arrays are equal files."""
+    content = io.BytesIO()
+    savemat(content, dict(arrays))
+    path.write_bytes(MAT_TITLE + content.getvalue()[len(MAT_TITLE) :])
 
 
 def write_sample(root: Path, rng: np.random.Generator, sample: tuple[str, str, int], settings: DemoSettings) -> Judged:
@@ -258,27 +274,43 @@ class Demo(AQA7):
 
         A batch needs as many judges' scores of every video, so that there are none then.
         """
+        check_digests(self.folder / "Split_4")
         records = super().read_split(split)
         if self.action == "all":
             return records
-        judges = read_judges(self.folder / "Split_4" / "judges.csv")
+        judges = read_judges(self.folder / "Split_4" / JUDGES_FILE)
         return [replace(record, **judges.get(record.video_id, {})) for record in records]
+
+
+def check_digests(lists: Path) -> None:
+    """Refuse lists that are not as they were written: a score or a judge of the demo is nothing to correct.
+
+    Raises:
+        InputError: naming the file that changed or is missing.
+    """
+    if not (lists / DIGESTS).exists():
+        raise InputError(
+            f"{lists / DIGESTS}: no such file, so data.root is not the demo's folder, or one of another version; leave "
+            f"data.root out, or {REMEDY}"
+        )
+    digests = read_json(lists / DIGESTS, REMEDY)
+    if not isinstance(digests, dict) or JUDGES_FILE not in digests or not all(map(is_name, digests)):
+        raise InputError(f"{lists / DIGESTS}: holds no digests of the demo's lists; {REMEDY}")
+    for name, digest in digests.items():
+        if hashlib.sha256(read_bytes(lists / name)).hexdigest() != digest:
+            raise InputError(f"{lists / name}: is not as the demo was written; {REMEDY}")
 
 
 def read_judges(path: Path) -> dict[str, dict]:
     """Difficulty and judges' scores of the dives by video id, as their product is a score in no other sport.
 
     Raises:
-        InputError: the table is missing.
+        InputError: the table is missing or damaged.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such table, so data.root is not the demo's folder; leave data.root out")
-    with open(path, newline="") as table:
-        return {
-            f"{row['action']}/{int(row['index']):03d}": {
-                "difficulty": float(row["difficulty"]),
-                "judge_scores": tuple(float(row[f"judge_{i}"]) for i in range(1, 8)),
-            }
-            for row in csv.DictReader(table)
-            if row["action"] == "diving"
-        }
+    found = read_csv(path, ("action", "index", "difficulty"), _judges, REMEDY)
+    return {video_id: judged for video_id, judged in found if video_id.startswith("diving/")}
+
+
+def _judges(row: Mapping[str, str]) -> tuple[str, dict]:
+    scores = tuple(float(row[f"judge_{i}"]) for i in range(1, 8) if row["action"] == "diving")
+    return f"{row['action']}/{int(row['index']):03d}", {"difficulty": float(row["difficulty"]), "judge_scores": scores}

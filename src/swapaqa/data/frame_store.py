@@ -31,7 +31,7 @@ from swapaqa.data.geometry import Resize, resize_frame
 from swapaqa.data.image_folder import open_folder
 from swapaqa.data.video import Decoding, Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import reason
+from swapaqa.foreign_file import check_regular, reason
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class FrameStore:
         Without a cache the frames come as they are in the source, not resized.
 
         Raises:
-            InputError: as `read_frames`.
+            InputError: as `read_frames`; the file in the store is damaged.
         """
         if self.kind == "none":
             lazy = decode(want.media, indices, *self.decoding)
@@ -92,10 +92,11 @@ class FrameStore:
         path = self.path(want)
         if not path.exists():
             self.write(want)
+        check_regular(path)
         positions = np.searchsorted(want.indices, indices)
         try:
             return self._read_packed(path, positions) if self.kind == "packed" else self._read_bytes(path, positions)
-        except (ValueError, LookupError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged bytes raise whatever they happen to spell
             raise InputError(f"{path}: damaged ({reason(error)}); delete it, and it is made again") from error
 
     def path(self, want: Want) -> Path:

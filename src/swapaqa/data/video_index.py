@@ -277,12 +277,12 @@ def save_index(path: Path, index: VideoIndex) -> None:
 
 def load_index(path: Path) -> VideoIndex | None:
     """A kept index; None where there is none or it is not a whole one."""
+    if not path.is_file():  # nothing to wait for
+        return None
     try:
         with np.load(path, allow_pickle=False) as kept:
             facts = json.loads(str(kept["facts"]))
             return VideoIndex(kept["pts"], kept["checksums"], kept["keys"], **facts | {"size": tuple(facts["size"])})
-    except FileNotFoundError:
-        return None
     except Exception as error:
         log.debug("%s: damaged, made again (%s)", path, error)
         return None

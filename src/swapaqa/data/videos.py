@@ -43,11 +43,12 @@ from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record, scaled_label
 from swapaqa.data.table import Row, has_decimal_commas, read_cells
 from swapaqa.data.video import VIDEO_SUFFIXES, find_media, frame_count
-from swapaqa.errors import InputError, refuse
+from swapaqa.errors import InputError, one_line, refuse
 from swapaqa.seeds import keyed_generator
 
 log = logging.getLogger(__name__)
 
+COLUMN, MOST_COLUMNS = 60, 3  # characters of a column's name, and faults of columns, in a message
 REQUIRED = ("video", "score")
 OPTIONAL = ("split", "group", "action", "difficulty", "judges", "first_frame", "last_frame", "boxes")
 MAY_BE_EMPTY = ("first_frame", "last_frame", "boxes")
@@ -83,9 +84,10 @@ def read_table(path: Path, root: Path | None = None, outside_root: bool = False)
         InputError: naming file, line and column of everything that is wrong, see `refuse`.
     """
     table = read_cells(path)
-    problems = "; ".join(_column_faults(table.columns))
+    problems = list(_column_faults(table.columns))
     if problems:
-        raise InputError(f"{path}, line 1: {problems}. {LAYOUT}")
+        more = ["and more"] if len(problems) > MOST_COLUMNS else []
+        raise InputError(f"{path}, line 1: {'; '.join(problems[:MOST_COLUMNS] + more)}. {LAYOUT}")
     decimal_comma = has_decimal_commas(table, NUMBERS)
     assumed = table.assumed(decimal_comma)
     if assumed:
@@ -108,12 +110,12 @@ def _line_number(fault: str) -> int:
 def _column_faults(columns: list[str]) -> Iterator[str]:
     for name in REQUIRED:
         if name not in columns:
-            yield f"no column '{name}' but {','.join(columns)}"
+            yield f"no column '{name}' but {one_line(','.join(columns), COLUMN)}"
     for name in dict.fromkeys(columns):
         if columns.count(name) > 1:
-            yield f"column '{name}' is there twice; remove one"
+            yield f"column '{one_line(name, COLUMN)}' is there twice; remove one"
         elif name not in REQUIRED + OPTIONAL:
-            yield f"column '{name}' is none that is known; rename or remove it"
+            yield f"column '{one_line(name, COLUMN)}' is none that is known; rename or remove it"
 
 
 class Line:

@@ -11,6 +11,7 @@ import hydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from swapaqa.config import TOP_LEVEL, check
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
@@ -135,6 +136,14 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
     return merged
 
 
+def check_as_trained(cfg: DictConfig) -> None:
+    """`config.check` of what `as_trained` gives; what it refuses is the checkpoint's or of the command line."""
+    try:
+        check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
+    except InputError as error:
+        raise InputError(f"checkpoint={cfg.checkpoint}: {error}") from error
+
+
 def boxes_of(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: Sequence[str]) -> DictConfig:
     """Where the athlete is: the boxes on the command line, else those of training, else the data set's default.
 
@@ -183,7 +192,7 @@ def make(node: Any, path: str) -> Any:
         return hydra.utils.instantiate(node)
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from error
+            raise InputError(f"checkpoint={path}: {error.__cause__}") from error
         why = reason(error.__cause__ or error)
         raise InputError(f"checkpoint={path}: its configuration describes no {node._target_} ({why})") from error
 

@@ -64,10 +64,11 @@ def _state_of_result(path: Path) -> State | None:
     One that cannot be read is kept, so that nothing overwrites what it may hold.
     """
     try:
-        metrics = json.loads(path.read_text())["metrics"]
+        path.lstat()
+        metrics = json.loads(read_bytes(path))["metrics"]
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, InputError, ValueError, TypeError, KeyError, RecursionError):
         return State.DAMAGED
     if metrics == {}:
         return None

@@ -10,6 +10,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from torch.distributed import TCPStore
 
+from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_bytes
 from swapaqa.running.jobs import JOBS_FILE, newest_unfinished
 from swapaqa.running.scaling import rate, scaled
 
@@ -45,8 +47,8 @@ def swept() -> DictConfig:
     if not HydraConfig.initialized() or HydraConfig.get().mode is not RunMode.MULTIRUN:
         return OmegaConf.create({})
     try:
-        jobs = json.loads((Path(HydraConfig.get().sweep.dir) / JOBS_FILE).read_text())["jobs"]
-    except (OSError, ValueError, KeyError):
+        jobs = json.loads(read_bytes(Path(HydraConfig.get().sweep.dir) / JOBS_FILE))["jobs"]
+    except (InputError, ValueError, KeyError):
         return OmegaConf.create({})
     number = str(HydraConfig.get().job.num)
     own: dict[str, str] = next((job["swept"] for job in jobs if job["job"] == number), {})
