@@ -156,7 +156,7 @@ class Line:
         )
 
     def _fault(self, column: str, problem: str) -> None:
-        self.faults.append(f"{self.row.place}, column '{column}': {problem}")
+        self.faults.append(f"{self.row.place}, column '{column}': {one_line(problem)}")
 
     def _frame(self, column: str) -> int | None:
         cell = self.row.cells.get(column)
