@@ -23,7 +23,7 @@ from tests.conftest import isolated
 from tests.forked import REPOSITORY, run_forked
 
 SECONDS = 120.0  # after which a program counts as hanging
-TINY = ("logger=csv", "backbone=tiny", "backbone.network.width=4", "model=usdl", "data.workers=0", "data.batch_size=2")
+TINY = ("logger=csv", "backbone=tiny", "backbone.network.width=4", "model=dae", "data.workers=0", "data.batch_size=2")
 SMALL = (
     *(f"data.settings.{split}=8" for split in ("train", "test", "shifted")), *TINY, "save_every=1",
     "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=1",
