@@ -104,7 +104,7 @@ def test_deleting_it_starts_the_run_over(tmp_path: Path, train_inside: Run, smal
     (run / "checkpoints" / "resume.ckpt").write_bytes(b"<html>")
     refused = train_inside(tmp_path, *words, "resume=true")
     assert refused.returncode == 2
-    assert "resume.ckpt: damaged (File is not a zip file)" in refused.stderr
+    assert "resume.ckpt: damaged (not a readable PyTorch file" in refused.stderr
     assert "Traceback" not in refused.stderr
     (run / "checkpoints" / "resume.ckpt").unlink()
     done = train_inside(tmp_path, *words, "resume=true")

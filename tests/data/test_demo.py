@@ -349,11 +349,11 @@ def test_both_actions_make_one_batch(config: Callable[..., DictConfig]) -> None:
 def test_a_changed_list_of_the_demo_is_noticed(name: str, tmp_path: Path) -> None:
     write_demo(tmp_path, TINY)
     lists = tmp_path / "Split_4"
-    check_digests(lists)
+    check_digests(lists, "train")
     content = (lists / name).read_bytes()
     (lists / name).write_bytes(content.replace(b"3", b"4", 1) if name != "sha256.json" else b"{}")
     with pytest.raises(InputError, match=f"{name}: .*remove the demo's folder, and it is written again"):
-        check_digests(lists)
+        check_digests(lists, "train")
     (lists / name).unlink()
     with pytest.raises(InputError, match=name):
-        check_digests(lists)
+        check_digests(lists, "train")

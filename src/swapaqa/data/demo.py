@@ -37,7 +37,7 @@ from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import is_name, read_bytes, read_csv, read_json
+from swapaqa.foreign_file import read_bytes, read_csv, read_json
 
 JUDGES_FILE, DIGESTS = "judges.csv", "sha256.json"
 MAT_TITLE = b"MATLAB 5.0 MAT-file of the demo".ljust(116)
@@ -274,7 +274,7 @@ class Demo(AQA7):
 
         A batch needs as many judges' scores of every video, so that there are none then.
         """
-        check_digests(self.folder / "Split_4")
+        check_digests(self.folder / "Split_4", split)
         records = super().read_split(split)
         if self.action == "all":
             return records
@@ -282,8 +282,8 @@ class Demo(AQA7):
         return [replace(record, **judges.get(record.video_id, {})) for record in records]
 
 
-def check_digests(lists: Path) -> None:
-    """Refuse lists that are not as they were written: a score or a judge of the demo is nothing to correct.
+def check_digests(lists: Path, split: str) -> None:
+    """Refuse what a split is read from and is not as it was written: a score of the demo is nothing to correct.
 
     Raises:
         InputError: naming the file that changed or is missing.
@@ -294,10 +294,11 @@ def check_digests(lists: Path) -> None:
             f"data.root out, or {REMEDY}"
         )
     digests = read_json(lists / DIGESTS, REMEDY)
-    if not isinstance(digests, dict) or JUDGES_FILE not in digests or not all(map(is_name, digests)):
+    names = (f"split_4_{split}_list.mat", JUDGES_FILE)
+    if not isinstance(digests, dict) or not all(name in digests for name in names):
         raise InputError(f"{lists / DIGESTS}: holds no digests of the demo's lists; {REMEDY}")
-    for name, digest in digests.items():
-        if hashlib.sha256(read_bytes(lists / name)).hexdigest() != digest:
+    for name in names:
+        if hashlib.sha256(read_bytes(lists / name)).hexdigest() != digests[name]:
             raise InputError(f"{lists / name}: is not as the demo was written; {REMEDY}")
 
 
