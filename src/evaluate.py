@@ -32,7 +32,7 @@ from rich.console import Console
 from torch.utils.data import default_collate
 
 from swapaqa import baselines, out_of_memory
-from swapaqa.batch import Sample
+from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
 from swapaqa.config import TOP_LEVEL, check, one_line_errors, require_text, run_recipe
 from swapaqa.console import quieten, show, show_floors, show_probe
 from swapaqa.data.datamodule import VideoData
@@ -42,7 +42,7 @@ from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
 from swapaqa.data.video import frame_count
 from swapaqa.errors import InputError
-from swapaqa.models.scorer import CONFIG_KEY, Encoded, Predicted, Scorer, in_points, predictions
+from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, in_points, predictions
 from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
@@ -273,7 +273,7 @@ def voting(model: Scorer, data: VideoData, record: Record) -> tuple[Encoded | No
         return None, []
     if model.exemplars is not None:
         device = model.device
-        stored = Encoded(*(column.to(device) for column in model.exemplars))
+        stored = map_columns(model.exemplars, lambda column: column.to(device))
         return stored, draw_voters(data, stored_bank(data, stored), record)
     data.setup()
     assert data.bank is not None
@@ -287,12 +287,9 @@ def draw_voters(data: VideoData, bank: ExemplarBank, record: Record) -> list[int
 
 
 def encode(model: Scorer, samples: list[Sample]) -> Encoded:
-    """Videos after the backbone, one at a time: N features."""
-    batch = default_collate([sample._replace(video=torch.empty(0)) for sample in samples])
-    videos = (sample.video[None].movedim(-1, 1) for sample in samples)  # (1, C, T, H, W), as the loader's
-    feature = torch.cat([model.encoder(video.to(model.device)) for video in videos])
-    fields = {name: getattr(batch, name).to(model.device) for name in Encoded._fields if name != "feature"}
-    return Encoded(feature=feature, **fields)
+    """Videos after the backbone, one at a time."""
+    batches = (channels_first(default_collate([sample])) for sample in samples)
+    return concatenate([model.encode(map_columns(one, lambda column: column.to(model.device))) for one in batches])
 
 
 @rank_zero_only

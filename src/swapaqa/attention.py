@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader
 
 from swapaqa.augment.background import inside_bounds
 from swapaqa.augment.swap import pixel_bounds
-from swapaqa.batch import Sample
+from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import EvaluationVideos
 from swapaqa.models.attention import Explained, explain, mass_share, through_grid
-from swapaqa.models.scorer import Encoded, Scorer
+from swapaqa.models.scorer import Scorer
 
 
 class Inside(NamedTuple):
@@ -52,7 +52,7 @@ def views(model: Scorer, data: VideoData, split: str, exemplars: Encoded | None,
     for batch in batches(data, split, model, f"looking at {split}"):
         found = explain(model, batch, exemplars)
         box, scaled = (inside(found, batch.boxes, factor) for factor in (1.0, ratio))
-        look = Look(float(batch.score), found.score, box, scaled)
+        look = Look(float(batch.labels.score), found.score, box, scaled)
         yield View(look, batch.video[0].cpu(), batch.boxes[0].cpu(), found.map.cpu())
 
 
@@ -60,7 +60,7 @@ def inside(found: Explained, boxes: Tensor, ratio: float) -> Inside:
     """How much of a map lies in the boxes (1, T, 4) grown by `ratio`, by the pixels that the swap would keep."""
     size = (found.map.shape[1], found.map.shape[2])
     pixels = inside_bounds(pixel_bounds(boxes, ratio, size, truncate=False), size)[0, 0]  # (T, H, W)
-    on_grid = mass_share(through_grid(pixels, found.starts, found.grid), pixels) if pixels.any() else 0.0
+    on_grid = mass_share(through_grid(pixels, found.clips), pixels) if pixels.any() else 0.0
     return Inside(mass_share(found.map, pixels), float(pixels.float().mean()), on_grid)
 
 
@@ -69,10 +69,11 @@ def encode_exemplars(model: Scorer, data: VideoData) -> Encoded | None:
     if not data.voters:
         return None
     if model.exemplars is not None:
-        return Encoded(*(column.to(model.device) for column in model.exemplars))
+        return map_columns(model.exemplars, lambda column: column.to(model.device))
     with torch.no_grad():
-        parts = [model.encode(batch) for batch in batches(data, "train", model, "encoding the training videos")]
-    return Encoded(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        return concatenate(
+            [model.encode(batch) for batch in batches(data, "train", model, "encoding the training videos")]
+        )
 
 
 def batches(data: VideoData, split: str, model: Scorer, words: str) -> Iterator[Sample]:
@@ -82,6 +83,4 @@ def batches(data: VideoData, split: str, model: Scorer, words: str) -> Iterator[
     videos = EvaluationVideos(data.reader, data.items[split], bank, voters)
     loader = DataLoader(videos, batch_size=1, num_workers=data.workers)
     for batch in track(loader, description=words, total=len(videos), transient=True):
-        moved = {name: value.to(model.device) for name, value in batch._asdict().items() if isinstance(value, Tensor)}
-        moved["video"] = moved["video"].movedim(-1, 1)  # (1, C, T, H, W), as after the transfer
-        yield batch._replace(**moved)
+        yield channels_first(map_columns(batch, lambda column: column.to(model.device)))  # as after the transfer

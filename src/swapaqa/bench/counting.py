@@ -18,7 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from swapaqa.bench.loop import Batch, Clock, Loop, all_videos, map_tensors
+from swapaqa.batch import map_columns, pooled
+from swapaqa.bench.loop import Batch, Clock, Loop
 
 Call = Callable[[], object]
 
@@ -128,13 +129,13 @@ def count_loop(loop: Loop, batch: Batch) -> Counts:
     fake = copy.copy(loop)
     fake.model = copy.deepcopy(loop.model)._apply(mode.from_tensor)
     fake.clock = Clock(torch.device("cpu"))
-    ready = map_tensors(ready, mode.from_tensor)
+    ready = map_columns(ready, mode.from_tensor)
     weights = [*fake.model.parameters(), *fake.model.buffers()]
     inputs = [column for column in tree_leaves(ready) if isinstance(column, Tensor)]
     with mode:
         fake.optimiser = fake.make_optimiser()
         counts = count(lambda: fake.work(ready), [*weights, *inputs], warm_up=not loop.inference)
-    there = bytes_of(weights) + bytes_of(inputs) + all_videos(batch).nbytes
+    there = bytes_of(weights) + bytes_of(inputs) + pooled(batch).video.nbytes
     return counts._replace(live=counts.live + there)
 
 

@@ -26,7 +26,7 @@ from swapaqa.data.frame_store import FrameStore, Kind, Want
 from swapaqa.data.geometry import Geometry, Resize, resize_frame
 from swapaqa.data.video import Reader, read_frames
 from swapaqa.data.video_index import make_index
-from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD
+from swapaqa.models.normalisation import IMAGENET
 
 FRAMES, SOURCE_SIZE, LENGTH = 103, (360, 640), 1030
 READERS: tuple[Reader, ...] = ("pyav", "decord", "opencv")
@@ -139,7 +139,7 @@ def published_form(images: Path) -> torch.Tensor:
         resized = Image.open(path).convert("RGB").resize((GEOMETRY.width, GEOMETRY.height), Image.Resampling.BILINEAR)
         buffer[number] = np.asarray(resized.crop(box))
     video = torch.from_numpy(buffer.transpose(3, 0, 1, 2)).float().div(255).clone()
-    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    mean, std = torch.tensor(IMAGENET.mean), torch.tensor(IMAGENET.std)
     return video.sub_(mean[:, None, None, None]).div_(std[:, None, None, None])
 
 

@@ -12,10 +12,9 @@ from lightning_fabric.utilities.apply_func import move_data_to_device
 from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor
 
-from swapaqa.batch import Pair, Sample
+from swapaqa.batch import Pair, Sample, channels_first, map_columns, map_samples, pooled
 from swapaqa.bench.published import PublishedEncoder, published_adam, published_floats
 from swapaqa.bench.synthetic import make_batch, make_sample
-from swapaqa.data.pooling import channels_first, map_samples, pooled
 from swapaqa.running.arms import assemble
 
 LOAD, TRANSFER, SWAP, BACKBONE = "load", "transfer", "swap + normalise", "backbone forward"
@@ -155,7 +154,7 @@ class Loop:
         """What is done with a batch that is ready."""
         if self.inference:
             with torch.no_grad(), self.precision.forward_context():
-                self.model.encoder(all_videos(batch))
+                self.model.encode(pooled(batch))
             return
         self.clock.switch(HEAD)
         with self.precision.forward_context():
@@ -167,7 +166,7 @@ class Loop:
         self.optimiser.zero_grad()
 
     def loss(self, batch: Batch) -> Tensor:
-        return torch.stack(list(self.model.losses(batch).values())).sum()
+        return torch.stack(list(self.model.losses(*self.model.encode_batch(batch)).values())).sum()
 
 
 def one_video_or_batch(loop: Loop) -> Batch:
@@ -175,17 +174,3 @@ def one_video_or_batch(loop: Loop) -> Batch:
     if loop.inference:
         return make_sample(loop.data, 1, torch.Generator().manual_seed(0))
     return make_batch(loop.data)
-
-
-def map_tensors(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
-    """The batch with every tensor changed."""
-
-    def changed(sample: Sample) -> Sample:
-        return Sample(*(change(column) if isinstance(column, Tensor) else column for column in sample))  # type: ignore[arg-type]
-
-    return map_samples(batch, changed)
-
-
-def all_videos(batch: Batch) -> Tensor:
-    """(N, C, T, H, W), of a pair those of both."""
-    return (batch if isinstance(batch, Sample) else pooled(batch)).video

@@ -12,23 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from swapaqa.batch import Sample
 from swapaqa.models import i3d
-from swapaqa.models.clips import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    VideoEncoder,
-    clip_starts,
-    freeze_batch_norm_statistics,
-    has_live_batch_norm,
-)
+from swapaqa.models.batch_norm import freeze_batch_norm_statistics, has_live_batch_norm
+from swapaqa.models.encoder import VideoEncoder, pooled
 from swapaqa.models.max_pool import Sizes
+from swapaqa.models.normalisation import Normalisation
 
 
-def published_floats(video: Tensor, normalisation: str, dtype: torch.dtype = torch.float32) -> Tensor:
+def published_floats(video: Tensor, normalisation: Normalisation, dtype: torch.dtype = torch.float32) -> Tensor:
     """(..., 3, T, H, W) bytes -> the same shape in floats, normalised, contiguous."""
-    imagenet = normalisation == "imagenet"
-    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if imagenet else ((0.5,) * 3, (0.5,) * 3)
-    shift, scale = (torch.tensor(v, dtype=dtype, device=video.device).view(3, 1, 1, 1) for v in (mean, std))
+    shift, scale = (torch.tensor(v, dtype=dtype, device=video.device).view(3, 1, 1, 1) for v in normalisation)
     return video.contiguous().to(dtype).div(255).sub_(shift).div_(scale)
 
 
@@ -39,7 +33,7 @@ def published_adam(optimiser: torch.optim.Optimizer) -> torch.optim.Adam:
 
 
 class PublishedEncoder(nn.Module):
-    """Normalised videos to the mean of their clips' features, in one pass of all clips.
+    """Normalised videos to their clips' features, in one pass of all clips.
 
     With live BatchNorm statistics one clip position at a time, as MUSDL. A network for which nothing is published is
     taken as it is.
@@ -50,10 +44,8 @@ class PublishedEncoder(nn.Module):
         network = encoder.network
         self.network: nn.Module = PublishedInception(network) if isinstance(network, i3d.I3D) else network
         self.feature_size, self.learning_rate = encoder.feature_size, encoder.learning_rate
-        self.clip_frames, self.clip_stride, self.last_start = (
-            encoder.clip_frames, encoder.clip_stride, encoder.last_start,
-        )  # fmt: skip
-        self.normalisation, self.freeze_bn = encoder.normalisation, encoder.freeze_bn
+        self.plans, self.freeze_bn = encoder.plans, encoder.freeze_bn
+        self.normalisation: Normalisation = network.normalisation  # type: ignore[assignment]
         self.train(encoder.training)
 
     def train(self, mode: bool = True) -> Self:
@@ -62,14 +54,17 @@ class PublishedEncoder(nn.Module):
             freeze_batch_norm_statistics(self.network)
         return self
 
-    def forward(self, video: Tensor) -> Tensor:
-        """(B, 3, T, H, W) normalised -> (B, D)."""
-        starts = clip_starts(video.shape[2], self.clip_frames, self.clip_stride, self.last_start)
-        clips = [video[:, :, start : start + self.clip_frames] for start in starts]  # n times (B, 3, t, H, W)
+    def forward(self, videos: Sample) -> Tensor:
+        """Videos (B, 3, T, H, W) normalised -> (B, n, D)."""
+        clips = [  # n times (B, 3, t, H, W)
+            videos.video[:, :, start : start + plan.length(videos.video.shape[2])]
+            for plan in self.plans
+            for start in plan.starts(videos.video.shape[2])
+        ]
         if has_live_batch_norm(self.network):
-            return torch.stack([self.network(clip) for clip in clips]).mean(dim=0)
-        features = self.network(torch.cat(clips))  # (n * B, D)
-        return features.unflatten(0, (len(starts), len(video))).mean(dim=0)
+            return torch.stack([pooled(self.network(clip)) for clip in clips], dim=1)
+        features = pooled(self.network(torch.cat(clips)))  # (n * B, D)
+        return features.unflatten(0, (len(clips), len(videos.video))).transpose(0, 1)
 
 
 class PublishedInception(nn.Module):

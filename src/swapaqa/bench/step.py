@@ -26,7 +26,8 @@ from rich.table import Table
 from torch import Tensor
 
 from swapaqa.bench.counting import Counts, count_loop
-from swapaqa.bench.loop import LOAD, Arm, Loop, map_tensors, one_video_or_batch
+from swapaqa.batch import map_columns
+from swapaqa.bench.loop import LOAD, Arm, Loop, one_video_or_batch
 from swapaqa.bench.memory import Peak, peak_memory
 from swapaqa.bench.synthetic import CachedVideos, cache_of_its_own
 from swapaqa.bench.timing import describe, median_ratio
@@ -170,7 +171,7 @@ def take_turn(loop: Loop, videos: CachedVideos) -> dict[str, float]:
     repeats = 1
     if loop.device.type == "cuda":
         repeats = REPEATS_ON_CUDA
-        batch = map_tensors(batch, Tensor.pin_memory)  # as the loader hands it on
+        batch = map_columns(batch, Tensor.pin_memory)  # as the loader hands it on
         loop.run(batch)
         loop.clock.take()
     for _ in range(repeats):

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from swapaqa.batch import Pair, Sample
+from swapaqa.batch import Labels, Pair, Sample, map_samples, pooled
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.demo import write_video
 from swapaqa.data.frame_store import FrameStore, Want
-from swapaqa.data.pooling import map_samples
 
 CACHE_VARIABLE = "SWAPAQA_CACHE"
 JUDGES, DIFFICULTY = 7, 3.0
@@ -45,16 +44,19 @@ def make_sample(data: VideoData, count: int, generator: torch.Generator) -> Samp
     return Sample(
         video=torch.randint(0, 256, (count, data.frames, size, size, 3), dtype=torch.uint8, generator=generator),
         boxes=moving_boxes(count, data.frames, size, generator),
-        score=label,
-        label=label,
-        offset=torch.zeros_like(label),
-        factor=ones,
-        difficulty=DIFFICULTY * ones,
-        judges=10 * torch.rand(count, JUDGES, dtype=torch.float64, generator=generator),
-        action=none,
-        position=none,
-        voters=torch.empty(count, 0, dtype=torch.int64),
         replaced=torch.zeros(count),
+        labels=Labels(
+            score=label,
+            label=label,
+            offset=torch.zeros_like(label),
+            factor=ones,
+            difficulty=DIFFICULTY * ones,
+            judges=10 * torch.rand(count, JUDGES, dtype=torch.float64, generator=generator),
+            action=none,
+            position=none,
+            voters=torch.empty(count, 0, dtype=torch.int64),
+        ),
+        side={},
         split=["train"] * count,
         video_id=[str(row) for row in range(count)],
     )
@@ -86,7 +88,7 @@ class CachedVideos:
         self.geometry = data.geometry
         self.store = FrameStore("bytes", (self.geometry.height, self.geometry.width), "opencv")
         self.generator = torch.Generator().manual_seed(0)
-        count = len(batch.video) if isinstance(batch, Sample) else 2 * len(batch.query.video)
+        count = len(pooled(batch).video)
         self.wants = [Want(room / f"{number}.avi", tuple(range(data.frames))) for number in range(count)]
         rng = np.random.default_rng(0)
         for want in self.wants:

@@ -15,9 +15,10 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from rich.progress import track
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
 
-from swapaqa.batch import TrainingLabels
+from swapaqa.batch import TrainingLabels, channels_first, concatenate, pooled
 from swapaqa.data.box_ledger import warn_of_changed
 from swapaqa.data.boxes import BoxSource
 from swapaqa.data.dataset import EvaluationVideos, Item, SampleReader, TrainingPairs, TrainingVideos
@@ -25,7 +26,7 @@ from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
 from swapaqa.data.image_folder import open_folder
-from swapaqa.data.pooling import Augmentation, AugmentedData, Preview, channels_first, describe_shares, joined
+from swapaqa.data.pooling import Augmentation, AugmentedData, Preview, describe_shares
 from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
 from swapaqa.data.video import Decoding, Reader, frame_count
@@ -84,6 +85,7 @@ class VideoData(AugmentedData):
 
     layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
+    sides: ClassVar[tuple[str, ...]] = ()  # names of what `read_side` gives of every record
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -125,6 +127,15 @@ class VideoData(AugmentedData):
     @abstractmethod
     def score_label(self, record: Record) -> Label:
         """What a method regresses with `data.target=score`: the score on the scale from 0 to `max_label`."""
+
+    @classmethod
+    def read_side(cls, record: Record) -> dict[str, Tensor]:  # noqa: ARG003  others read it
+        """What this data set alone knows of a video, by the names of `sides`: tensors of one shape for all videos.
+
+        Called in the loader's worker processes, which hold nothing of the data set but its class: what it needs is in
+        the record. A method that looks for it names it in `needs`.
+        """
+        return {}
 
     def box_files(self, record: Record) -> list[Path]:
         """Where its boxes would be, best first, without a suffix: `<root>/boxes/<video_id>`."""
@@ -208,7 +219,7 @@ class VideoData(AugmentedData):
         """Make `reader`, and the index of each video file of `records` that has none yet."""
         size = (self.geometry.height, self.geometry.width)
         store = FrameStore(self.cache, size, *self.decoding, self.geometry.resize)
-        self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range)
+        self.reader = SampleReader(self.frames, self.geometry, self.boxes, store, self.shift_range, self.read_side)
         index_files(media for media in map(self._media_or_none, records) if media is not None and media.is_file())
 
     def record_of(self, media: Path) -> Record | None:
@@ -353,7 +364,7 @@ class VideoData(AugmentedData):
         dataset = self._training_set()
         shown = [channels_first(default_collate([dataset[key] for key in batch])) for batch in batches]
         after = [self.augmented(batch, epoch=0, step=step) for step, batch in enumerate(shown)]
-        return Preview(joined(shown), joined(after))
+        return Preview(concatenate([pooled(batch) for batch in shown]), concatenate([pooled(batch) for batch in after]))
 
     def check_replaced_share(self, preview: Preview) -> dict[str, float]:
         """The share of pixels that the augmentation replaces in the preview, as mean and per action.
@@ -361,7 +372,7 @@ class VideoData(AugmentedData):
         Raises:
             InputError: below 1 %: the run would be one without augmentation under another name.
         """
-        replaced, action = preview.after.replaced, preview.after.action
+        replaced, action = preview.after.replaced, preview.after.labels.action
         shares = {"mean": float(replaced.mean())}
         for position in action.unique().tolist():
             shares[self.actions[position]] = float(replaced[action == position].mean())

@@ -1,6 +1,6 @@
 """Reading one sample, or one pair: frames, boxes and labels of a video under one drawn placement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from swapaqa.batch import Pair, Sample
+from swapaqa.batch import Labels, Pair, Sample
 from swapaqa.data.boxes import BoxRequest, BoxSource
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import NOT_STORED, FrameStore, Want
@@ -32,6 +32,11 @@ class Item:
     action: int
 
 
+def nothing_beside(record: Record) -> dict[str, torch.Tensor]:  # noqa: ARG001  others read it
+    """The side of a data set that has nothing of its own."""
+    return {}
+
+
 @dataclass(frozen=True)
 class SampleReader:
     """Reads samples in a worker process: holds settings only, no open file."""
@@ -41,6 +46,7 @@ class SampleReader:
     boxes: BoxSource
     store: FrameStore = NOT_STORED
     shift_range: tuple[int, int] = (0, 0)  # of the windows in training: what the store has to hold
+    side: Callable[[Record], dict[str, torch.Tensor]] = nothing_beside  # see `VideoData.read_side`
 
     def want(self, item: Item) -> Want:
         """Every frame that may be asked of `item`."""
@@ -63,22 +69,14 @@ class SampleReader:
         boxes = self.read_boxes(item, size, indices)
         if self.boxes.frame == "source":
             boxes = self.geometry.place_boxes(boxes, size, placement)
-        record, label = item.record, item.label
         return Sample(
             video=torch.from_numpy(self.geometry.place_frames(frames, placement)),
             boxes=torch.from_numpy(boxes.astype(np.float32)),
-            score=record.score,  # type: ignore[arg-type]  # numbers become tensors in collate
-            label=label.value,  # type: ignore[arg-type]
-            offset=label.offset,  # type: ignore[arg-type]
-            factor=label.factor,  # type: ignore[arg-type]
-            difficulty=1.0 if record.difficulty is None else record.difficulty,  # type: ignore[arg-type]
-            judges=torch.tensor(record.judge_scores, dtype=torch.float64),
-            action=item.action,  # type: ignore[arg-type]
-            position=position,  # type: ignore[arg-type]
-            voters=torch.tensor(voters, dtype=torch.int64),
             replaced=torch.zeros((), dtype=torch.float32),
-            split=record.split,
-            video_id=record.video_id,
+            labels=labels_of(item, position, voters),
+            side=self.side(item.record),
+            split=item.record.split,
+            video_id=item.record.video_id,
         )
 
     def read_boxes(self, item: Item, size: tuple[int, int], indices: Sequence[int]) -> np.ndarray:
@@ -88,6 +86,22 @@ class SampleReader:
         span = item.window.indices(self.frames, 0)
         total = partial(frame_count, item.media, self.store.accept_incomplete)
         return self.boxes.read(BoxRequest(item.box_files, size, indices, item.media, span, total, self.store.decoding))
+
+
+def labels_of(item: Item, position: int, voters: Sequence[int]) -> Labels:
+    """The labels of `item`, which is number `position` of its split; numbers become tensors in collate."""
+    record, label = item.record, item.label
+    return Labels(
+        score=record.score,  # type: ignore[arg-type]
+        label=label.value,  # type: ignore[arg-type]
+        offset=label.offset,  # type: ignore[arg-type]
+        factor=label.factor,  # type: ignore[arg-type]
+        difficulty=1.0 if record.difficulty is None else record.difficulty,  # type: ignore[arg-type]
+        judges=torch.tensor(record.judge_scores, dtype=torch.float64),
+        action=item.action,  # type: ignore[arg-type]
+        position=position,  # type: ignore[arg-type]
+        voters=torch.tensor(voters, dtype=torch.int64),
+    )
 
 
 class TrainingVideos(Dataset[Sample]):

@@ -42,6 +42,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
+import torch
+from torch import Tensor
+
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Window
 from swapaqa.data.image_folder import open_folder
@@ -202,6 +205,16 @@ def dive_number(annotation: Mapping[str, Any]) -> str:
     return f"{group}{annotation['ss_no']}{twists}{'DBC'[annotation['position']]}"
 
 
+def dive_attributes(number: str) -> tuple[int, int, int, int, int]:
+    """The parts of a dive number: armstand (0 or 1), direction, half somersaults, half twists, position.
+
+    The inverse of `dive_number`. Direction: 1 forward, 2 back, 3 reverse, 4 inward. Position: 0 free (D), 1 pike (B),
+    2 tuck (C), as MTL-AQA counts.
+    """
+    group, direction, somersaults, twists, position = int(number[0]), int(number[1]), number[2], number[3:-1], number[-1]
+    return int(group == 6), direction or group, int(somersaults), int(twists or 0), "DBC".index(position)
+
+
 def by_difficulty(record: Record) -> Hashable:
     return record.difficulty
 
@@ -251,6 +264,12 @@ class MTLAQA(VideoData):
     exemplars_from: ExemplarsFrom = "anywhere"
 
     layout: ClassVar[str] = LAYOUT
+    sides: ClassVar[tuple[str, ...]] = ("dive",)
+
+    @classmethod
+    def read_side(cls, record: Record) -> dict[str, Tensor]:
+        """`dive`: (5,) int64, see `dive_attributes`."""
+        return {"dive": torch.tensor(dive_attributes(cast(Dive, record).dive_number))}
 
     def __post_init__(self) -> None:
         super().__post_init__()

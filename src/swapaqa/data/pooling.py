@@ -1,6 +1,5 @@
 """Batches on their way through the augmentation: what an augmentation offers, and pairs as one pool of videos."""
 
-from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from pytorch_lightning import LightningDataModule, Trainer
 from torch import Tensor
 
-from swapaqa.batch import Pair, Sample
+from swapaqa.batch import Pair, Sample, channels_first, map_columns, map_samples, pooled, take_rows, unpooled
 from swapaqa.data.upload import Upload
 from swapaqa.seeds import keyed_generator
 
@@ -84,16 +83,16 @@ class AugmentedData(LightningDataModule):
         if self.augment.pool == "local" or world == 1 or self.trainer is None:
             return self._apply(batch, generator)
         whole = self._apply(self._gathered(batch, self.trainer), generator)
-        return map_samples(whole, lambda sample: Sample(*(column[rank::world] for column in sample)))  # type: ignore[arg-type]
+        return map_samples(whole, lambda sample: take_rows(sample, slice(rank, None, world)))
 
     def _apply(self, batch: Sample | Pair, generator: torch.Generator) -> Sample | Pair:
-        pool = batch if isinstance(batch, Sample) else pooled(batch)
+        pool = pooled(batch)
         plan = self.augment.draw(len(pool.video), generator)
-        targets = {name: getattr(pool, name) for name in ("score", "label", "judges")}
+        targets = {name: getattr(pool.labels, name) for name in ("score", "label", "judges")}
         video, targets = self.augment.apply(pool.video, pool.boxes, targets, plan)
         size = (pool.video.shape[3], pool.video.shape[4])
         share = self.augment.replaced_share(pool.boxes, size, plan)
-        pool = pool._replace(video=video, replaced=share)._replace(**targets)  # type: ignore[arg-type]
+        pool = pool._replace(video=video, replaced=share, labels=pool.labels._replace(**targets))
         return pool if isinstance(batch, Sample) else unpooled(pool)
 
     def _gathered(self, batch: Sample | Pair, trainer: Trainer) -> Sample | Pair:
@@ -103,51 +102,20 @@ class AugmentedData(LightningDataModule):
         beside the network that sending the results round would cost more.
         """
 
-        def whole(column: Tensor | str | list[str]) -> Tensor | list[str]:
-            if not isinstance(column, Tensor):  # others' ids are not needed to augment: ours stand in their places
-                return [own for own in column for _ in range(world)]
+        def whole(column: Tensor) -> Tensor:
             gathered = trainer.strategy.all_gather(column.contiguous())  # (world, B, ...)
             return gathered.transpose(0, 1).flatten(0, 1)
 
+        def repeated(ids: list[str]) -> list[str]:  # others' are not needed to augment: ours stand in their places
+            return [own for own in ids for _ in range(world)]
+
         def gather(sample: Sample) -> Sample:
             channels_last = sample._replace(video=sample.video.movedim(1, -1))  # as it lies in memory
-            gathered = Sample(*(whole(column) for column in channels_last))  # type: ignore[arg-type]
+            gathered = map_columns(channels_last, whole, repeated)
             return gathered._replace(video=gathered.video.movedim(-1, 1))
 
         world = trainer.world_size
         return map_samples(batch, gather)
-
-
-def map_samples(batch: Sample | Pair, change: Callable[[Sample], Sample]) -> Sample | Pair:
-    return change(batch) if isinstance(batch, Sample) else Pair(change(batch.query), change(batch.exemplar))
-
-
-def channels_first(batch: Sample | Pair) -> Sample | Pair:
-    """(B, T, H, W, C) -> (B, C, T, H, W) as a view: the bytes stay channels last."""
-    return map_samples(batch, lambda sample: sample._replace(video=sample.video.movedim(-1, 1)))
-
-
-def concatenated(samples: Sequence[Sample]) -> Sample:
-    fields = []
-    for values in zip(*samples, strict=True):
-        joined = torch.cat(values) if isinstance(values[0], Tensor) else [v for part in values for v in part]
-        fields.append(joined)
-    return Sample(*fields)  # type: ignore[arg-type]  # in the order of the fields
-
-
-def pooled(pair: Pair) -> Sample:
-    """N queries, then their N exemplars."""
-    return concatenated([pair.query, pair.exemplar])
-
-
-def unpooled(pool: Sample) -> Pair:
-    half = len(pool.video) // 2
-    queries, exemplars = [f[:half] for f in pool], [f[half:] for f in pool]
-    return Pair(Sample(*queries), Sample(*exemplars))  # type: ignore[arg-type]
-
-
-def joined(batches: Sequence[Sample | Pair]) -> Sample:
-    return concatenated([b if isinstance(b, Sample) else pooled(b) for b in batches])
 
 
 def describe_shares(shares: dict[str, float]) -> str:

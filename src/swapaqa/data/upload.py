@@ -1,10 +1,10 @@
 """A batch's way to the device, beside the computation of the one before."""
 
-from itertools import chain
 from typing import cast
 
 import torch
 from lightning_fabric.utilities.apply_func import move_data_to_device
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from swapaqa.batch import Pair, Sample
@@ -32,7 +32,5 @@ class Upload:
             moved = move_data_to_device(batch, device)
         computation.wait_stream(stream)
         # Its memory belongs to the copying queue, which must not reuse it before the computation is past it.
-        for column in chain(*((moved,) if isinstance(moved, Sample) else moved)):
-            if isinstance(column, Tensor):
-                column.record_stream(computation)
+        apply_to_collection(moved, Tensor, lambda column: column.record_stream(computation))
         return cast(Sample | Pair, moved)

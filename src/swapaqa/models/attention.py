@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from swapaqa.batch import Sample
+from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
-from swapaqa.models.clips import VideoEncoder
-from swapaqa.models.scorer import Encoded, Scorer, in_points
+from swapaqa.models.clip_plan import ClipPlan
+from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.scorer import Scorer, in_points
 
 
 class Grid(NamedTuple):
@@ -38,13 +39,19 @@ class Grid(NamedTuple):
         return (1 - distance.abs()).clamp(min=0)
 
 
+class Clips(NamedTuple):
+    """The clips of one plan."""
+
+    grid: Grid  # of a clip's map, before it is enlarged to the video's rows and columns
+    starts: list[int]  # first frames
+
+
 class Explained(NamedTuple):
     """A video's score and where it comes from."""
 
     score: float  # predicted, in points
     map: Tensor  # (T, H, W) float32 on the video's device, not negative
-    grid: Grid  # of the maps of a clip, before they were enlarged
-    starts: list[int]  # first frames of the clips
+    clips: list[Clips]  # of each plan
 
 
 def grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -68,23 +75,23 @@ def enlarge(maps: Tensor, grid: Grid) -> Tensor:
     return maps
 
 
-def join_clips(maps: Tensor, starts: Sequence[int], frames: int) -> Tensor:
+def join_clips(maps: Sequence[Tensor], starts: Sequence[Sequence[int]], frames: int) -> Tensor:
     """The maps of overlapping clips as one: in every frame the mean over the clips that cover it.
 
     Args:
-        maps: (n, L, H, W) of the clips of one video.
-        starts: first frames of the clips, as `clip_starts` gives them.
+        maps: (n, L, H, W) of the clips of one video, of each plan.
+        starts: first frames of these clips, as `clip_starts` gives them.
         frames: T, of the video.
 
     Returns:
         (T, H, W); 0 in frames that no clip covers, which the network does not see.
     """
-    length = maps.shape[1]
-    total = maps.new_zeros(frames, *maps.shape[2:])
-    covered = maps.new_zeros(frames)
-    for clip, start in zip(maps, starts, strict=True):
-        total[start : start + length] += clip
-        covered[start : start + length] += 1
+    total = maps[0].new_zeros(frames, *maps[0].shape[2:])
+    covered = total.new_zeros(frames)
+    for of_plan, firsts in zip(maps, starts, strict=True):
+        for clip, start in zip(of_plan, firsts, strict=True):
+            total[start : start + len(clip)] += clip
+            covered[start : start + len(clip)] += 1
     return total / covered.clamp(min=1)[:, None, None]
 
 
@@ -101,24 +108,29 @@ def mass_share(found: Tensor, inside: Tensor) -> float:
     return float((mass * inside).sum() / mass.sum())  # 0 / 0 is NaN
 
 
-def through_grid(inside: Tensor, starts: Sequence[int], grid: Grid) -> Tensor:
+def through_grid(inside: Tensor, clips: Sequence[Clips]) -> Tensor:
     """What a map would be that knew `inside` as well as its grid allows: averaged around each cell, and enlarged again.
 
     Its `mass_share` is what to measure a map's by: on a coarse grid no map keeps to a small box.
 
     Args:
         inside: (T, H, W) bool.
-        starts: first frames of the clips.
-        grid: of the maps of a clip.
+        clips: of each plan, with the grid of its maps.
 
     Returns:
         (T, H, W) float32.
     """
+    maps = [enlarge(shrunk(inside, grid, starts), grid) for grid, starts in clips]
+    return join_clips(maps, [starts for _, starts in clips], len(inside))
+
+
+def shrunk(inside: Tensor, grid: Grid, starts: Sequence[int]) -> Tensor:
+    """(T, H, W) -> (n, *cells): the share of `inside` around each cell of each clip."""
     cells = torch.stack([inside[start : start + grid.size[0]] for start in starts]).float()  # (n, L, H, W)
     for axis in range(3):
         weights = grid.weights(axis).to(cells)
         cells = torch.tensordot(cells, weights / weights.sum(dim=0), dims=([1], [0]))
-    return join_clips(enlarge(cells, grid), starts, len(inside))
+    return cells
 
 
 def attention_layer(network: nn.Module) -> nn.Module:
@@ -173,21 +185,42 @@ def explain(scorer: Scorer, video: Sample, exemplars: Encoded | None) -> Explain
     gradients = _gradients(target, outputs, scorer)
     with torch.no_grad():
         score = in_points(scorer.score(encoded, exemplars), encoded).label
-        maps = grad_cam(torch.cat(outputs), torch.cat(gradients)).float()  # (n, t, h, w)
         frames, height, width = video.video.shape[2:]
-        grid, starts = grid_of(encoder, maps.shape[1:], (height, width)), encoder.starts(frames)
-        return Explained(float(score), join_clips(enlarge(maps, grid), starts, frames), grid, starts)
+        maps = of_plans([grad_cam(*pair).float() for pair in zip(outputs, gradients, strict=True)], encoder, frames)
+        clips = [
+            Clips(grid_of(encoder, plan, of_plan.shape[1:], (frames, height, width)), plan.starts(frames))
+            for plan, of_plan in zip(encoder.plans, maps, strict=True)
+        ]
+        enlarged = [enlarge(of_plan, grid) for of_plan, (grid, _) in zip(maps, clips, strict=True)]
+        return Explained(float(score), join_clips(enlarged, [starts for _, starts in clips], frames), clips)
 
 
-def grid_of(encoder: VideoEncoder, cells: Sequence[int], size: tuple[int, int]) -> Grid:
-    """Where `cells` (t, h, w) of the network's layer lie in its clips of `size` (H, W).
+def of_plans(maps: Sequence[Tensor], encoder: VideoEncoder, frames: int) -> list[Tensor]:
+    """The maps of a video's clips (n, t, h, w) by plan, from those of the passes, which follow each other."""
+    passes, found = list(maps), []
+    for plan in encoder.plans:
+        count, parts = len(plan.starts(frames)), list[Tensor]()
+        while sum(map(len, parts)) < count:
+            parts.append(passes.pop(0))
+        found.append(torch.cat(parts))
+    return found
 
-    A network says it by `attention_origin`; else the first cell is centred on the middle of its share of each axis.
+
+def grid_of(encoder: VideoEncoder, plan: ClipPlan, cells: Sequence[int], size: tuple[int, int, int]) -> Grid:
+    """Where `cells` (t, h, w) of the network's layer lie in the clips of a video of `size` (T, H, W).
+
+    A network says it by `attention_origin`, in pixels of what it sees; else the first cell is centred on the middle of
+    its share of each axis.
     """
     t, h, w = cells
-    whole = (encoder.clip_frames, *size)
+    whole = (plan.length(size[0]), *size[1:])
     middle = (whole[0] / t / 2 - 0.5, whole[1] / h / 2 - 0.5, whole[2] / w / 2 - 0.5)
-    return Grid((t, h, w), whole, getattr(encoder.network, "attention_origin", middle))
+    origin = getattr(encoder.network, "attention_origin", None)
+    if origin is None:
+        return Grid((t, h, w), whole, middle)
+    enlarged = [1.0 if plan.size is None else side / plan.size for side in size[1:]]
+    rows, columns = ((place + 0.5) * times - 0.5 for place, times in zip(origin[1:], enlarged, strict=True))
+    return Grid((t, h, w), whole, (origin[0], rows, columns))
 
 
 def _gradients(target: Tensor, outputs: Sequence[Tensor], scorer: Scorer) -> tuple[Tensor, ...]:

@@ -25,12 +25,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swapaqa.batch import Pair, TrainingLabels
+from swapaqa.batch import Encoded, TrainingLabels
 from swapaqa.errors import InputError
-from swapaqa.models.clips import VideoEncoder
+from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.pair_differences import PairDifferences
-from swapaqa.models.scorer import EPSILON, EXEMPLARS_KEY, Encoded, Predicted, Scorer, sum_over_processes
+from swapaqa.models.scorer import EPSILON, Predicted, Scorer, sum_over_processes
+from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, as_plain
 
+VOTES_PER_PASS = 8192  # pairs of a video and a voter that pass the tree at a time: 70 MB of features
 MAX_DEPTH = 10  # 512 leaves, more than any data set has differences to fill; every level doubles the layers
 Edge = Literal["closed", "official"]
 Arithmetic = Literal["float64", "float32"]
@@ -311,25 +313,26 @@ class CoRe(Scorer):
             borders.append(build_groups_of_videos(label, group, self.depth, labels.max_label, self.decimals))
         self.groups = torch.stack(borders)
 
-    def losses(self, batch: Pair) -> dict[str, Tensor]:
-        (log_prob, offset), delta, groups = self.compare(batch)
+    def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:
+        (log_prob, offset), delta, groups = self.compare(videos, exemplars)
         return contrastive_tree_loss(log_prob, offset, delta, groups, self.edge, self.decimals, sum_over_processes)
 
-    def compare(self, pair: Pair) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-        """Both directions of every pair, stacked: first the exemplar explains the query, then the other way.
+    def compare(
+        self, videos: Encoded, exemplars: Encoded | None
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """Both directions of every pair, stacked: first the exemplar explains the video, then the other way.
 
         Returns:
             The tree's outputs (2N, K) each, the label differences (2N,), the group borders (2N, K, 2).
         """
-        query, exemplar = pair
-        features = self.encoder(torch.cat([query.video, exemplar.video]))  # (2N, D): one pass over all clips
-        of_query, of_exemplar = features.chunk(2)
+        assert exemplars is not None
+        feature, of_exemplar = videos.mean_feature, exemplars.mean_feature  # (N, D)
         inputs = [
-            self._tree_input(of_exemplar, of_query, exemplar.label),
-            self._tree_input(of_query, of_exemplar, query.label),
+            self._tree_input(of_exemplar, feature, exemplars.labels.label),
+            self._tree_input(feature, of_exemplar, videos.labels.label),
         ]
-        delta = self.difference(query.label, exemplar.label)
-        groups = self.groups[torch.cat([query.action, exemplar.action])]
+        delta = self.difference(videos.labels.label, exemplars.labels.label)
+        groups = self.groups[torch.cat([videos.labels.action, exemplars.labels.action])]
         return self.tree(torch.cat(inputs)), torch.cat([delta, -delta]), groups
 
     def difference(self, label: Tensor, exemplar_label: Tensor) -> Tensor:
@@ -344,10 +347,9 @@ class CoRe(Scorer):
         """
         if exemplars is None:
             raise InputError("CoRe scores a video by its difference to training videos, and none was encoded")
-        votes = [self._votes(videos, row, exemplars) for row in range(len(videos.feature))]
-        label = torch.stack([mean.mean() for mean, _ in votes])
-        variance = torch.stack([vote_variance(mean, own) for mean, own in votes])
-        return Predicted(label, variance.sqrt())
+        voted = videos.labels.voters >= 0  # (N, V), padded where a group is small
+        votes, own = self._votes(videos, exemplars, voted)
+        return Predicted(mean_of_some(votes, voted), vote_variance(votes, voted, own).sqrt())
 
     def decode(self, outputs: tuple[Tensor, ...], groups: Tensor) -> tuple[Tensor, Tensor | None]:
         """The tree's outputs (V, K) each -> decoded differences (V,), and their variances (V,) where it has some."""
@@ -356,16 +358,32 @@ class CoRe(Scorer):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         if self.store_exemplars and self.exemplars is not None:
-            checkpoint[EXEMPLARS_KEY] = self.exemplars._asdict()
+            checkpoint[EXEMPLARS_KEY] = as_plain(self.exemplars)
 
-    def _votes(self, videos: Encoded, row: int, exemplars: Encoded) -> tuple[Tensor, Tensor | None]:
-        """(V,) labels of video `row` as its voters predict them, and the variances (V,) of these predictions."""
-        chosen = videos.voters[row]
-        chosen = chosen[chosen >= 0]  # padded where a group is small
-        own = videos.feature[row].expand(len(chosen), -1)  # (V, D)
-        inputs = self._tree_input(exemplars.feature[chosen], own, exemplars.label[chosen])
-        delta, variance = self.decode(self.tree(inputs), self.groups[videos.action[row]])
-        return exemplars.label[chosen] + delta, variance
+    def _votes(self, videos: Encoded, exemplars: Encoded, voted: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(N, V) labels as the voters predict them, and the variances (N, V) of these predictions where it has some.
+
+        0 where nobody `voted` (N, V).
+        """
+        row, column = voted.nonzero(as_tuple=True)  # P votes: of a video, by its voter
+        voter = videos.labels.voters[row, column]
+        feature, of_exemplar = videos.mean_feature, exemplars.mean_feature
+        parts = [
+            self._vote(feature[one], of_exemplar[by], exemplars.labels.label[by], videos.labels.action[one])
+            for one, by in zip(row.split(VOTES_PER_PASS), voter.split(VOTES_PER_PASS), strict=True)
+        ]
+        padded = torch.zeros_like(voted, dtype=torch.float64)
+        votes, own = zip(*parts, strict=True)
+        variance = None if own[0] is None else padded.index_put((row, column), torch.cat(own))
+        return padded.index_put((row, column), torch.cat(votes)), variance
+
+    def _vote(
+        self, feature: Tensor, of_exemplar: Tensor, exemplar_label: Tensor, action: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """(P,) labels by one voter each, and their variances: features (P, D), labels and actions (P,)."""
+        inputs = self._tree_input(of_exemplar, feature, exemplar_label)
+        delta, variance = self.decode(self.tree(inputs), self.groups[action])
+        return exemplar_label + delta, variance
 
     def _tree_input(self, exemplar: Tensor, video: Tensor, exemplar_label: Tensor) -> Tensor:
         """(N, 2D + 1): feature of the exemplar, feature of the video, label of the exemplar in [0, 1]."""
@@ -373,12 +391,19 @@ class CoRe(Scorer):
         return torch.cat([exemplar, video, share[:, None]], dim=1)
 
 
-def vote_variance(votes: Tensor, own: Tensor | None) -> Tensor:
-    """Variance of a video's label given its votes (V,), and the variances (V,) that come with them or None.
+def mean_of_some(values: Tensor, chosen: Tensor) -> Tensor:
+    """(N,) means over those of each row that are `chosen`, (N, V) both; NaN of a row without any."""
+    return values.where(chosen, 0).sum(dim=1) / chosen.sum(dim=1)
 
-    Without variances of their own: the unbiased variance of the votes, NaN for a single one. With them: that of the
-    mixture of V Gaussians, mean of the variances plus variance of the means.
+
+def vote_variance(votes: Tensor, voted: Tensor, own: Tensor | None) -> Tensor:
+    """Variance (N,) of labels given their votes (N, V), and the variances (N, V) that come with them or None.
+
+    Only what has `voted` (N, V) counts. Without variances of their own: the unbiased variance of the votes, NaN for a
+    single one. With them: that of the mixture of V Gaussians, mean of the variances plus variance of the means.
     """
+    spread = mean_of_some((votes - mean_of_some(votes, voted)[:, None]).square(), voted)  # (N,)
     if own is not None:
-        return own.mean() + votes.var(correction=0)
-    return votes.var() if len(votes) > 1 else votes.new_tensor(torch.nan)
+        return mean_of_some(own, voted) + spread
+    count = voted.sum(dim=1)
+    return spread * count / (count - 1)  # 0 / 0 is NaN

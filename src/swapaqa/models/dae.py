@@ -21,10 +21,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from swapaqa.batch import Sample, TrainingLabels
+from swapaqa.batch import Encoded, Sample, TrainingLabels
 from swapaqa.errors import InputError
-from swapaqa.models.clips import VideoEncoder
-from swapaqa.models.scorer import EPSILON, Encoded, Predicted, Scorer, Target, from_points, process_count
+from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.scorer import EPSILON, Predicted, Scorer, Target, from_points, process_count
 from swapaqa.seeds import keyed_generator
 
 Loss = Literal["likelihood", "squared_error_pair"]
@@ -147,20 +147,20 @@ class DAE(Scorer):
         if self.initial_mean is None:
             self.head.start_at(float(labels.label.mean()))
 
-    def losses(self, batch: Sample) -> dict[str, Tensor]:
-        mean, log_variance = self.gaussian(self.encoder(batch.video), batch)
-        truth = self.truth(batch).to(mean.dtype)
+    def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:  # noqa: ARG002  needs none
+        mean, log_variance = self.gaussian(videos)
+        truth = self.truth(videos).to(mean.dtype)
         if self.loss == "likelihood":
             return {"likelihood": gaussian_likelihood_loss(mean, log_variance, truth, self.alpha, self.beta)}
-        sample = sample_score(mean, log_variance, self.noise(batch.video_id, mean))
+        sample = sample_score(mean, log_variance, self.noise(videos.video_id, mean))
         loss = squared_error_pair_loss(mean, sample, truth)
         return {"squared_error_pair": process_count() * loss}  # a sum over the rows of all processes, not their mean
 
-    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs no exemplar
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs none
         """Mean or sample, with the deviation that fits the residuals under the likelihood's weights."""
-        mean, log_variance = self.gaussian(videos.feature, videos)
+        mean, log_variance = self.gaussian(videos)
         if self.predict == "sample":
-            mean = sample_score(mean, log_variance, self.noise(videos.position.tolist(), mean))
+            mean = sample_score(mean, log_variance, self.noise(videos.labels.position.tolist(), mean))
         weights = (self.alpha, self.beta) if self.loss == "likelihood" else (0.5, 0.5)
         return self.as_label(mean.double(), calibrated_std(log_variance, *weights).double(), videos)
 
@@ -172,13 +172,13 @@ class DAE(Scorer):
         drawn = torch.stack([torch.randn((), generator=generator) for generator in keys])
         return drawn.to(like, non_blocking=True)
 
-    def gaussian(self, feature: Tensor, videos: Sample | Encoded) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        """(B, D) -> mean and ln(variance), (B,) each, of what `truth` gives."""
-        return self.head(feature)
+    def gaussian(self, videos: Encoded) -> tuple[Tensor, Tensor]:
+        """Mean and ln(variance), (N,) each, of what `truth` gives."""
+        return self.head(videos.mean_feature)
 
-    def truth(self, batch: Sample) -> Tensor:
-        """(B,) what the Gaussian is over: the label."""
-        return batch.label
+    def truth(self, videos: Encoded) -> Tensor:
+        """(N,) what the Gaussian is over: the label."""
+        return videos.labels.label
 
     def as_label(self, mean: Tensor, std: Tensor, videos: Encoded) -> Predicted:  # noqa: ARG002
         return Predicted(mean, std)
@@ -195,7 +195,7 @@ class DAEMT(DAE):
     needs_difficulty: ClassVar[bool] = True
 
     def check_sample(self, sample: Sample) -> None:
-        if (sample.difficulty == 1).all():
+        if (sample.labels.difficulty == 1).all():
             raise InputError(
                 "DAE-MT multiplies what it predicts by the difficulty, and these videos have none: take model=dae, "
                 "or a data set with difficulty"
@@ -205,12 +205,12 @@ class DAEMT(DAE):
         if self.initial_mean is None:
             raise InputError("model.initial_mean=null: DAE-MT needs a number, about the mean of score / difficulty")
 
-    def gaussian(self, feature: Tensor, videos: Sample | Encoded) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.head(feature)
-        return scale_by_difficulty(mean, log_variance, videos.difficulty.to(mean.dtype))
+    def gaussian(self, videos: Encoded) -> tuple[Tensor, Tensor]:
+        mean, log_variance = super().gaussian(videos)
+        return scale_by_difficulty(mean, log_variance, videos.labels.difficulty.to(mean.dtype))
 
-    def truth(self, batch: Sample) -> Tensor:
-        return batch.score
+    def truth(self, videos: Encoded) -> Tensor:
+        return videos.labels.score
 
     def as_label(self, mean: Tensor, std: Tensor, videos: Encoded) -> Predicted:
         return from_points(mean, std, videos)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swapaqa.batch import Pair
-from swapaqa.models.clips import VideoEncoder
+from swapaqa.batch import Encoded
+from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.core import (
     Arithmetic,
     CoRe,
@@ -127,8 +127,8 @@ class DAECoRe(CoRe):
     def build_tree(self, in_features: int, hidden_features: int, depth: int) -> nn.Module:
         return GaussianRegressionTree(in_features, hidden_features, depth)
 
-    def losses(self, batch: Pair) -> dict[str, Tensor]:
-        (log_prob, offset, log_variance), delta, groups = self.compare(batch)
+    def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:
+        (log_prob, offset, log_variance), delta, groups = self.compare(videos, exemplars)
         return gaussian_tree_loss(
             log_prob, offset, log_variance, delta, groups,
             self.alpha, self.beta, self.edge, self.decimals, sum_over_processes,

@@ -1,6 +1,6 @@
 """I3D: Inception-v1 inflated to three dimensions (Carreira and Zisserman, "Quo Vadis, ...", CVPR 2017).
 
-Features only, without the classification layer. Modules are named as in the checkpoint that CoRe starts
+Maps only, without the classification layer; cut open by stage (`pool_4a`, `mixed_4e`, ...). Modules are named as in the checkpoint that CoRe starts
 from (hassony2's `model_rgb.pth`); the other published layout (piergiaj's `rgb_imagenet.pt` and
 `rgb_i3d_pretrained.pt`) is renamed on reading. Both hold the same network, converted from the same weights.
 
@@ -19,9 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swapaqa.errors import InputError
-from swapaqa.models.clips import Normalisation, VideoEncoder
+from swapaqa.models.backbone import Backbone
+from swapaqa.models.clip_plan import ClipPlan, ClipPlans
+from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.i3d_weights import batch_norm_of, is_piergiajs, read_weights, renamed
 from swapaqa.models.max_pool import PoolWindow, Sizes, compact_max_pool, max_pool
+from swapaqa.models.normalisation import BY_NAME, Named
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +47,10 @@ FOLDING_REFUSED = (
 )
 
 
-class I3D(nn.Module):
-    """The RGB network, 12,287,264 parameters.
+class I3D(Backbone):
+    """The RGB network, 12,287,264 parameters: (N, 3, T, H, W) -> (N, 1024, T/8, H/32, W/32).
+
+    H, W a multiple of 32 and T of 8 leave no partial window.
 
     Args:
         bn_eps: epsilon of BatchNorm. 1e-3 is what the weights were trained with; CoRe runs them with 1e-5.
@@ -78,12 +83,6 @@ class I3D(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.BatchNorm3d):
                 layer.eps, layer.momentum = bn_eps, bn_momentum
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """(N, 3, T, H, W) -> (N, 1024). H, W a multiple of 32 and T of 8 leave no partial window."""
-        for layer in self.children():  # in the order of the constructor
-            clips = layer(clips)
-        return clips.mean(dim=(2, 3, 4))  # from (N, 1024, T/8, H/32, W/32)
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, bn_eps: float | None = None) -> Self:
@@ -218,26 +217,36 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
     pretrained: str | None,
     bn_eps: float | None,
-    clip_frames: int,
-    clip_stride: int,
-    last_start: int | None,
-    normalisation: Normalisation,
+    clips: ClipPlan | ClipPlans,
+    normalisation: Named,
     freeze_bn: bool,
     learning_rate: float | None,
     fold_bn: bool = False,
     compact_pools: bool = False,
     clips_per_pass: int | None = None,
 ) -> VideoEncoder:
-    """I3D over the clips of a video, with published weights from file `pretrained`, or from nothing with a warning.
-
-    `bn_eps` None is the layout's own value, and 1e-3 without a file; `fold_bn`: see `fold_batch_norm`; `compact_pools`:
-    see `compact_max_pool`; for the rest see `VideoEncoder`.
+    """`i3d_network` over the clips of a video; for the rest see `VideoEncoder`.
 
     Raises:
-        InputError: `fold_bn` without `freeze_bn`; what `I3D.from_checkpoint` and `VideoEncoder` refuse.
+        InputError: what `i3d_network` and `VideoEncoder` refuse.
     """
     if fold_bn and not freeze_bn:
         raise InputError(FOLDING_REFUSED)
+    network = i3d_network(pretrained, bn_eps, normalisation, fold_bn, compact_pools)
+    return VideoEncoder(network, clips, freeze_bn, learning_rate, clips_per_pass)
+
+
+def i3d_network(
+    pretrained: str | None, bn_eps: float | None, normalisation: Named, fold_bn: bool, compact_pools: bool
+) -> I3D:
+    """I3D with published weights from file `pretrained`, or from nothing with a warning.
+
+    `bn_eps` None is the layout's own value, and 1e-3 without a file; `fold_bn`: see `fold_batch_norm`; `compact_pools`:
+    see `compact_max_pool`.
+
+    Raises:
+        InputError: what `I3D.from_checkpoint` refuses.
+    """
     if pretrained is None:
         log.warning(
             "I3D starts from random weights: all published results start from Kinetics weights. Name their file with "
@@ -247,7 +256,6 @@ def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
         network = I3D() if bn_eps is None else I3D(bn_eps)
     else:
         network = I3D.from_checkpoint(pretrained, bn_eps)
+    network.normalisation = BY_NAME[normalisation]
     set_measures(network, fold_bn, compact_pools)
-    return VideoEncoder(
-        network, clip_frames, clip_stride, last_start, normalisation, freeze_bn, learning_rate, clips_per_pass
-    )
+    return network

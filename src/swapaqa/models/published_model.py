@@ -7,7 +7,7 @@ from typing import Any
 from swapaqa.batch import TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models import published
-from swapaqa.models.clips import batch_norm_settings
+from swapaqa.models.batch_norm import batch_norm_settings
 from swapaqa.models.i3d import I3D
 from swapaqa.models.i3d_weights import batch_norm_of, is_piergiajs, renamed
 from swapaqa.models.scorer import BATCH_NORM_KEY, Scorer

@@ -1,7 +1,8 @@
 """The LightningModule that every method shares: encode, lose, score, and evaluate with each video encoded once.
 
-A method is a subclass with two verbs: `losses` of a training batch and `score` of encoded videos. The loops, the
-optimiser's two groups, logging, the metrics and what a checkpoint carries are here and nowhere else.
+A method is a subclass with two verbs, `losses` and `score`, of videos whose clips are encoded already: it sees no pixel
+and never calls the backbone. The loops, the optimiser's two groups, logging, the metrics and what a checkpoint carries
+are here and nowhere else.
 """
 
 import logging
@@ -14,37 +15,20 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn import Module, ModuleDict
 
-from swapaqa.batch import Pair, Sample, TrainingLabels
+from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, concatenate, map_columns, pooled, take_rows
 from swapaqa.errors import InputError
 from swapaqa.metrics import SpearmanById, relative_l2_x100
-from swapaqa.models.clips import (
-    VideoEncoder,
-    batch_norm_settings,
-    has_live_batch_norm,
-    restore_batch_norm_settings,
-)
+from swapaqa.models.batch_norm import batch_norm_settings, has_live_batch_norm, restore_batch_norm_settings
+from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, as_plain, from_plain
 
 log = logging.getLogger(__name__)
 
 Target = Literal["score", "completeness"]  # what a label is, where the data set knows the difficulty
 # in a checkpoint, beside Lightning's own
-CONFIG_KEY, EXEMPLARS_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_exemplars", "swapaqa_batch_norm"
+CONFIG_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_batch_norm"
 EPSILON = 1e-8  # of Adam, torch's default: for checkpoints and methods from before the key
 FORMAT_KEY, FORMAT = "swapaqa_format", 2  # see swapaqa.running.upgrade; absent: 1, with the best epoch in last.ckpt
-
-
-class Encoded(NamedTuple):
-    """Videos after the backbone, with all that a method may need to score them."""
-
-    feature: Tensor  # (N, D)
-    label: Tensor  # (N,) float64
-    score: Tensor  # (N,)
-    offset: Tensor  # (N,)
-    factor: Tensor  # (N,)
-    difficulty: Tensor  # (N,)
-    action: Tensor  # (N,) int64
-    position: Tensor  # (N,) int64
-    voters: Tensor  # (N, V) int64
 
 
 class Predicted(NamedTuple):
@@ -59,6 +43,9 @@ class Scorer(LightningModule):
 
     Attributes:
         needs_difficulty: whether scoring multiplies by the video's difficulty, whatever the labels are.
+        needs: names of what it looks for in `side`; a run on data without them is refused before it starts.
+        couples_batch: whether a term of the loss compares the videos of a batch with each other. `losses` then gets
+            those of all processes, with the gradient of each.
         config: the resolved configuration of the run, which every checkpoint carries; None until the recipe sets it.
         exemplars: the training videos encoded under the present weights, by position; None where there are none.
 
@@ -73,6 +60,8 @@ class Scorer(LightningModule):
     """
 
     needs_difficulty: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
+    couples_batch: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -103,11 +92,15 @@ class Scorer(LightningModule):
         self.register_load_state_dict_pre_hook(adopt_buffer_sizes)
 
     @abstractmethod
-    def losses(self, batch: Any) -> dict[str, Tensor]:
-        """The scalar terms of the loss of one training batch (`Sample` or `Pair`); their sum is minimised.
+    def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:
+        """The scalar terms of the loss of N training videos, with a graph; their sum is minimised.
 
         Of several processes each has equally many rows of the batch, and the mean of a term over processes has to be
-        that of the whole batch: true of any mean over rows.
+        that of the whole batch: true of any mean over rows, and of whatever `couples_batch`.
+
+        Args:
+            videos: N.
+            exemplars: N, one for each, where the method has voters; else None.
         """
 
     @abstractmethod
@@ -125,7 +118,7 @@ class Scorer(LightningModule):
         """Derive constants from the training labels, before training. They belong into buffers."""
 
     def check_sample(self, sample: Sample) -> None:
-        """Refuse data that lack what the method needs, before training: `sample` has a few training videos.
+        """Refuse data whose labels lack what the method needs, before training: `sample` has a few training videos.
 
         Raises:
             InputError: naming what is missing.
@@ -158,7 +151,7 @@ class Scorer(LightningModule):
         self._epoch_of_weights = checkpoint.get("epoch")
         restore_batch_norm_settings(self.encoder, checkpoint.get(BATCH_NORM_KEY, {}))
         stored = checkpoint.get(EXEMPLARS_KEY)
-        self.exemplars = Encoded(**stored) if stored else None
+        self.exemplars = from_plain(stored) if stored else None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with the backbone at its own rate, as CoRe.
@@ -178,7 +171,7 @@ class Scorer(LightningModule):
         return torch.optim.Adam(groups, eps=self.epsilon, weight_decay=self.weight_decay, fused=fused)
 
     def training_step(self, batch: Sample | Pair) -> Tensor:
-        terms = self.losses(batch)
+        terms = self.losses(*self.encode_batch(batch))
         loss = torch.stack(list(terms.values())).sum()
         query = batch.query if isinstance(batch, Pair) else batch
         values = {f"train/{name}": term for name, term in terms.items()}
@@ -188,14 +181,33 @@ class Scorer(LightningModule):
         self.log("train/loss", whole_loss, prog_bar=True, on_epoch=True, batch_size=len(query.video))
         return loss
 
+    def encode_batch(self, batch: Sample | Pair) -> tuple[Encoded, Encoded | None]:
+        """The videos of a training batch and their exemplars, in one pass over all clips."""
+        whole = self.encode(pooled(batch))
+        if not isinstance(batch, Pair):
+            return self.of_all_processes(whole), None
+        half = len(batch.query.video)
+        videos, exemplars = take_rows(whole, slice(half)), take_rows(whole, slice(half, None))
+        return self.of_all_processes(videos), self.of_all_processes(exemplars)
+
+    def of_all_processes(self, videos: Encoded) -> Encoded:
+        """With `couples_batch` the videos of all processes in the order that one would have; else those of this one.
+
+        Every process then has the loss of the whole batch, and features the gradients that all processes ask of them:
+        divided by the number of processes, as averaging divides, they are those of one process.
+        """
+        if not self.couples_batch or process_count() == 1:
+            return videos
+        ids = [""] * (process_count() * len(videos.video_id))  # a loss compares features and labels
+        return map_columns(videos._replace(video_id=[]), of_all_processes)._replace(video_id=ids)
+
     def validation_step(self, batch: Sample, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
         """Encode; scores follow at the end of the epoch, when all exemplars are there."""
         self._parts[batch.split[0]].append(self.encode(batch))
 
     def encode(self, batch: Sample) -> Encoded:
         """The videos of a batch on this device after the backbone."""
-        fields = {name: getattr(batch, name) for name in Encoded._fields if name != "feature"}
-        return Encoded(feature=self.encoder(batch.video), **fields)
+        return Encoded(self.encoder(batch), batch.labels, batch.side, list(batch.video_id))
 
     def on_validation_epoch_end(self) -> None:
         """Score every split but train and log its metrics: `<split>/spearman`, `<split>/relative_l2_x100`."""
@@ -207,34 +219,49 @@ class Scorer(LightningModule):
 
     def _stored(self) -> Encoded | None:
         """The exemplars of a checkpoint, on the model's device."""
-        return self.exemplars and Encoded(*(column.to(self.device) for column in self.exemplars))
+        return self.exemplars and map_columns(self.exemplars, lambda column: column.to(self.device))
 
     def _measure(self, split: str, predicted: Predicted, videos: Encoded) -> None:
         if split not in self.spearman:
             self.spearman[split] = SpearmanById().to(self.device)
         metric = cast(SpearmanById, self.spearman[split])
         metric.reset()
-        metric.update(predicted.label, videos.score, videos.position, predicted.std)
+        metric.update(predicted.label, videos.labels.score, videos.labels.position, predicted.std)
         _, pred, target = metric.predictions()
         self.log(f"{split}/spearman", metric.compute().float(), prog_bar=True)
         self.log(f"{split}/relative_l2_x100", relative_l2_x100(pred, target).float())
 
     def _gathered(self, parts: list[Encoded], split: str) -> Encoded:
         """One table of a split. The training videos, in their order, are shared by all processes."""
-        whole = Encoded(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        whole = concatenate(parts)
         if split != "train":
             return whole
         if self.trainer.world_size > 1:
-            whole = Encoded(*(column.flatten(0, 1) for column in self.all_gather(whole)))
-        first = {int(position): row for row, position in reversed(list(enumerate(whole.position.tolist())))}
-        rows = torch.tensor([first[position] for position in sorted(first)], device=whole.position.device)
-        return Encoded(*(column[rows] for column in whole))
+            ids = gathered_ids(whole.video_id)
+            of_all = map_columns(whole._replace(video_id=[]), lambda column: self.all_gather(column).flatten(0, 1))
+            whole = of_all._replace(video_id=ids)
+        position = whole.labels.position.tolist()
+        first = {int(place): row for row, place in reversed(list(enumerate(position)))}
+        return take_rows(whole, [first[place] for place in sorted(first)])
 
 
 def process_count() -> int:
     """How many processes train or evaluate together."""
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     return torch.distributed.get_world_size() if distributed else 1
+
+
+def of_all_processes(column: Tensor) -> Tensor:
+    """(B, ...) of each process -> (processes * B, ...) with its gradient; process r holds every r-th row."""
+    gathered = torch.distributed.nn.functional.all_gather(column.contiguous())
+    return torch.stack(gathered, dim=1).flatten(0, 1)
+
+
+def gathered_ids(ids: list[str]) -> list[str]:
+    """The ids of all processes, one process after the other."""
+    found: list[list[str]] = [[]] * process_count()
+    torch.distributed.all_gather_object(found, ids)
+    return [one for of_process in found for one in of_process]
 
 
 def sum_over_processes(values: Tensor) -> Tensor:
@@ -257,12 +284,14 @@ def mean_over_processes(values: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def in_points(predicted: Predicted, videos: Encoded) -> Predicted:
     """From the label's unit to points: offset + factor * label, and factor * deviation."""
-    return Predicted(videos.offset + videos.factor * predicted.label, videos.factor * predicted.std)
+    labels = videos.labels
+    return Predicted(labels.offset + labels.factor * predicted.label, labels.factor * predicted.std)
 
 
 def from_points(score: Tensor, std: Tensor, videos: Encoded) -> Predicted:
     """The inverse, for methods that compute the score itself."""
-    return Predicted((score - videos.offset) / videos.factor, std / videos.factor)
+    labels = videos.labels
+    return Predicted((score - labels.offset) / labels.factor, std / labels.factor)
 
 
 def adopt_buffer_sizes(module: Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:

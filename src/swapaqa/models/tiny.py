@@ -1,23 +1,27 @@
 """A small 3-D convolutional network for the demo and for tests: no weights to fetch, trains on a CPU."""
 
-from torch import Tensor, nn
+from torch import nn
+
+from swapaqa.models.backbone import Backbone
+from swapaqa.models.normalisation import BY_NAME, Named
 
 
-class TinyBackbone(nn.Module):
-    """Four 3x3x3 convolutions, each halving space, then an average over what remains.
+class TinyBackbone(Backbone):
+    """Four 3x3x3 convolutions, each halving space; the feature is the average over what remains.
 
     GroupNorm instead of BatchNorm: no statistics over the batch, so the same in training and evaluation.
 
     Args:
         width: channels of the first layer; the feature has 4 times as many.
+        normalisation: of the bytes.
     """
 
     attention_layer = "layers.3"
-    attention_origin = (0.0, 0.0, 0.0)  # frame, row, column that its first cell is centred on
+    attention_origin = (0.0, 0.0, 0.0)
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, normalisation: Named = "imagenet") -> None:
         super().__init__()
-        self.feature_size = 4 * width
+        self.feature_size, self.normalisation = 4 * width, BY_NAME[normalisation]
         self.layers = nn.Sequential(
             _block(3, width, stride=(1, 2, 2)),
             _block(width, 2 * width, stride=(2, 2, 2)),
@@ -25,9 +29,8 @@ class TinyBackbone(nn.Module):
             _block(4 * width, 4 * width, stride=(1, 2, 2)),
         )
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """(N, 3, T, H, W) -> (N, feature_size)."""
-        return self.layers(clips).mean(dim=(2, 3, 4))
+    def stages(self) -> dict[str, nn.Module]:
+        return {f"layers.{number}": block for number, block in enumerate(self.layers)}
 
 
 def _block(in_channels: int, out_channels: int, stride: tuple[int, int, int]) -> nn.Sequential:

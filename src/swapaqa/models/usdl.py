@@ -16,10 +16,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from swapaqa.batch import Sample, TrainingLabels
+from swapaqa.batch import Encoded, Sample, TrainingLabels
 from swapaqa.errors import InputError
-from swapaqa.models.clips import VideoEncoder
-from swapaqa.models.scorer import EPSILON, Encoded, Predicted, Scorer, Target, from_points
+from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.scorer import EPSILON, Predicted, Scorer, Target, from_points
 
 Reduction = Literal["batchmean", "elements"]
 
@@ -190,18 +190,18 @@ class USDL(Scorer):
         """The last bin is the upper end of the label's scale."""
         self.max_label = torch.tensor(labels.max_label, dtype=torch.float64)
 
-    def losses(self, batch: Sample) -> dict[str, Tensor]:
-        label = score_distribution(batch.label, self.num_bins, self.max_label, self.std)  # (B, K)
-        return {"divergence": distribution_loss(self.head(self.encoder(batch.video)), label, self.reduction)}
+    def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:  # noqa: ARG002  needs none
+        label = score_distribution(videos.labels.label, self.num_bins, self.max_label, self.std)  # (N, K)
+        return {"divergence": distribution_loss(self.head(videos.mean_feature), label, self.reduction)}
 
-    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs no exemplar
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs none
         """The most probable bin. The deviation is the distribution's, the label's own width of `std` bins included."""
-        probs, max_label = self.head(videos.feature).exp(), float(self.max_label)
+        probs, max_label = self.head(videos.mean_feature).exp(), float(self.max_label)
         return Predicted(decode_score(probs, max_label), score_std(probs, max_label))
 
     def differentiable_label(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:  # noqa: ARG002
         """The expectation over the bins, as the most probable bin has no gradient."""
-        return expected_score(self.head(videos.feature).exp(), float(self.max_label))
+        return expected_score(self.head(videos.mean_feature).exp(), float(self.max_label))
 
 
 class MUSDL(Scorer):
@@ -236,7 +236,7 @@ class MUSDL(Scorer):
         self.heads = JudgeDistributionHeads(encoder.feature_size, num_judges, num_bins)
 
     def check_sample(self, sample: Sample) -> None:
-        judges = sample.judges.shape[1]
+        judges = sample.labels.judges.shape[1]
         if judges == 0:
             raise InputError(
                 "MUSDL learns one distribution per judge, and this data set has no judges' scores: take model=usdl, "
@@ -245,20 +245,20 @@ class MUSDL(Scorer):
         if judges != self.num_judges:
             raise InputError(f"model.num_judges={self.num_judges}, but the videos have the scores of {judges} judges")
 
-    def losses(self, batch: Sample) -> dict[str, Tensor]:
-        label = score_distribution(batch.judges, self.num_bins, self.max_judge_score, self.std)  # (B, J, K)
-        return {"divergence": distribution_loss(self.heads(self.encoder(batch.video)), label, self.reduction)}
+    def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:  # noqa: ARG002  needs none
+        label = score_distribution(videos.labels.judges, self.num_bins, self.max_judge_score, self.std)  # (N, J, K)
+        return {"divergence": distribution_loss(self.heads(videos.mean_feature), label, self.reduction)}
 
-    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs no exemplar
+    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs none
         """Each judge's most probable score, the middle three summed and multiplied by the video's difficulty."""
-        probs = self.heads(videos.feature).exp()  # (N, J, K)
+        probs = self.heads(videos.mean_feature).exp()  # (N, J, K)
         judges = decode_score(probs, self.max_judge_score)  # (N, J)
-        std = aggregate_std(judges, score_std(probs, self.max_judge_score), videos.difficulty)
-        return from_points(aggregate_judges(judges, videos.difficulty), std, videos)
+        std = aggregate_std(judges, score_std(probs, self.max_judge_score), videos.labels.difficulty)
+        return from_points(aggregate_judges(judges, videos.labels.difficulty), std, videos)
 
     def differentiable_label(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:  # noqa: ARG002
         """As `score`, of the same three judges, with each judge's expectation instead of the most probable score."""
-        probs = self.heads(videos.feature).exp()  # (N, J, K)
+        probs = self.heads(videos.mean_feature).exp()  # (N, J, K)
         middle = middle_three(decode_score(probs, self.max_judge_score))
-        expected = expected_score(probs, self.max_judge_score).gather(1, middle).sum(dim=1) * videos.difficulty
-        return (expected - videos.offset) / videos.factor
+        expected = expected_score(probs, self.max_judge_score).gather(1, middle).sum(dim=1) * videos.labels.difficulty
+        return (expected - videos.labels.offset) / videos.labels.factor

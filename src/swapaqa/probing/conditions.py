@@ -13,7 +13,7 @@ from torch import Tensor
 
 from swapaqa.augment.background import fill_box, inside_bounds
 from swapaqa.augment.swap import pixel_bounds, swap_background
-from swapaqa.models.clips import IMAGENET_MEAN
+from swapaqa.models.normalisation import IMAGENET
 
 Condition = Literal["as_is", "removed", "alone", "exchanged"]
 WORDS: dict[Condition, str] = {
@@ -22,7 +22,7 @@ WORDS: dict[Condition, str] = {
     "removed": "athlete removed",
     "alone": "athlete alone",
 }
-GREY = [255 * mean for mean in IMAGENET_MEAN]  # 0 for a network that normalises with ImageNet's mean
+GREY = [255 * mean for mean in IMAGENET.mean]  # 0 for a network that normalises with ImageNet's mean
 
 
 def exchange_background(

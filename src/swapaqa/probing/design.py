@@ -71,7 +71,8 @@ class ProbeReader(SampleReader):
         elif item.condition == "alone":
             video = isolate_athlete(video, sample.boxes, self.ratio)
         chosen = torch.tensor(voters, dtype=torch.int64)
-        return sample._replace(video=video.movedim(0, -1), position=position, voters=chosen)  # type: ignore[arg-type]
+        labels = sample.labels._replace(position=position, voters=chosen)  # type: ignore[arg-type]
+        return sample._replace(video=video.movedim(0, -1), labels=labels)
 
     def _whole(self, item: Item, placement: Placement) -> Sample:
         """The video as it is; the last ones asked for are kept."""
@@ -140,7 +141,7 @@ def lay_out(data: VideoData, boxes: BoxSource, ratio: float, backgrounds: int) -
     """
     plain = data.reader
     reader = ProbeReader(
-        plain.frames, plain.geometry, boxes, plain.store, plain.shift_range,
+        plain.frames, plain.geometry, boxes, plain.store, plain.shift_range, plain.side,
         plain=plain, ratio=ratio, keep=backgrounds + 2,
     )  # fmt: skip
     data.boxes, data.reader = boxes, reader

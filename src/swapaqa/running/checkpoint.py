@@ -11,6 +11,7 @@ import hydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from swapaqa.batch import Encoded
 from swapaqa.config import TOP_LEVEL, check
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.exemplars import ExemplarBank
@@ -19,7 +20,7 @@ from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.foreign_file import reason
 from swapaqa.models import published
 from swapaqa.models.published_model import as_ours
-from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Encoded, Scorer
+from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Scorer
 from swapaqa.running.precision import precision_here
 from swapaqa.running.published_checkpoint import scale_labels
 from swapaqa.running.registry import LENGTH, PRECISION, admit
@@ -210,7 +211,7 @@ def prepare(data: VideoData, exemplars: Encoded | None) -> None:
 
 def stored_bank(data: VideoData, exemplars: Encoded) -> ExemplarBank:
     """The exemplars that a checkpoint has features of, by what is stored with them: action, score, difficulty."""
-    columns = (exemplars.action, exemplars.score, exemplars.difficulty)
+    columns = (exemplars.labels.action, exemplars.labels.score, exemplars.labels.difficulty)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     records = [
         Record(f"exemplar {position}", data.actions[action], score, "train", difficulty)

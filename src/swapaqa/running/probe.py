@@ -18,8 +18,8 @@ from pytorch_lightning import Trainer
 from swapaqa import out_of_memory
 from swapaqa.config import run_recipe
 from swapaqa.console import quieten
+from swapaqa.batch import channels_first
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.pooling import channels_first
 from swapaqa.models.scorer import Scorer
 from swapaqa.result import Recorder
 from swapaqa.running.jobs import recorded, trusted_config
@@ -83,7 +83,7 @@ def evaluation_seconds(data: VideoData, model: Scorer, trainer: Trainer) -> floa
             began = time.monotonic()
             batch = data.transfer_batch_to_device(next(batches), device, 0)
             with torch.no_grad():
-                model.encoder(channels_first(batch).video).sum().item()  # type: ignore[union-attr]
+                model.encode(channels_first(batch)).feature.sum().item()  # type: ignore[arg-type]
             seconds.append(time.monotonic() - began)
         total += median(seconds) * len(loader)
     return total

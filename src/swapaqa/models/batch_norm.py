@@ -1,0 +1,35 @@
+"""BatchNorm's statistics: frozen or live, and the settings that are no weights."""
+
+from typing import cast
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def freeze_batch_norm_statistics(module: nn.Module) -> None:
+    """Put every BatchNorm in `module` in eval mode: running statistics are used and kept.
+
+    Scale and shift still train. The next `module.train()` undoes it, so it has to follow every one;
+    `VideoEncoder(freeze_bn=True)` does that.
+    """
+    for layer in module.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.eval()
+
+
+def has_live_batch_norm(module: nn.Module) -> bool:
+    """Whether a forward pass through `module` would use and update batch statistics."""
+    return any(isinstance(layer, _BatchNorm) and layer.training for layer in module.modules())
+
+
+def batch_norm_settings(module: nn.Module) -> dict[str, list[float]]:
+    """Epsilon and momentum of every BatchNorm by name: they decide what weights mean, and are not among them."""
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, _BatchNorm)}
+    return {name: [layer.eps, layer.momentum or 0.0] for name, layer in layers.items()}
+
+
+def restore_batch_norm_settings(module: nn.Module, settings: dict[str, list[float]]) -> None:
+    """Set what `batch_norm_settings` found."""
+    for name, (eps, momentum) in settings.items():
+        layer = cast(_BatchNorm, module.get_submodule(name))
+        layer.eps, layer.momentum = eps, momentum
