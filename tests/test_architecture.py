@@ -144,13 +144,6 @@ def test_whoever_reads_a_data_set_hands_on_its_reader() -> None:
                 assert len(node.args) + len(node.keywords) >= readers[node.func.id], f"{path.name}: {node.lineno}"
 
 
-def test_triton_is_optional() -> None:
-    """At the top of a file only where nothing else lives, so that no other import needs it."""
-    for path in FILES:
-        if any(module.split(".")[0] == "triton" for module in imported(path)):
-            assert "triton" in path.stem, path.name
-
-
 def test_the_library_does_not_know_the_recipes_or_the_configuration() -> None:
     for path in IN_LIBRARY:
         modules = imported(path)

@@ -8,23 +8,18 @@ import argparse
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from rich.table import Table
 from torch import Tensor
 
-from swapaqa.augment import fused
-from swapaqa.augment.fused import Clips, Form, swap_and_normalise
-from swapaqa.augment.swap import Variant, pixel_bounds, swap_background
+from swapaqa.augment.swap import Variant, swap_background
 from swapaqa.bench.synthetic import moving_boxes
 from swapaqa.bench.timing import Candidates, best_device, describe, median_ratio, time_rounds
 from swapaqa.console import open_console
-from swapaqa.models.clips import IMAGENET_MEAN, IMAGENET_STD, clip_starts, cut_clips, normalise
 
 COPY, NAIVE = "copy, bytes, kept buffer", "naive official, float32"
-COPY_AS_MANY = "copy of as many bytes, kept buffer"
 CACHE_BYTES = 512 * 2**20  # above the largest cache of any device
 
 
@@ -51,7 +46,7 @@ def add_augment(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def bench_augment(arguments: argparse.Namespace) -> None:
-    """Two tables: the swap of bytes, and the swap with the normalisation behind it."""
+    """Print the table of the swap of bytes."""
     device = best_device()
     cases = make_swap_cases(arguments.batch, arguments.frames, arguments.size, device)
     video = cases[0].video
@@ -63,10 +58,6 @@ def bench_augment(arguments: argparse.Namespace) -> None:
         soft_wrap=True,
     )
     console.print(swap_table(time_rounds(swap_candidates(cases), arguments.rounds, device), video.nbytes))
-    check_fused(cases[0])
-    rows = fused_candidates(cases)
-    seconds = time_rounds({name: row.call for name, row in rows.items()}, arguments.rounds, device)
-    console.print(fused_table(rows, seconds))
 
 
 def make_swap_cases(batch: int, frames: int, size: int, device: torch.device) -> list[SwapCase]:
@@ -165,97 +156,4 @@ def swap_table(seconds: dict[str, list[float]], nbytes: int) -> Table:
             f"{median_ratio(times, copy):.2f}",
             f"{median_ratio(naive, times):.1f}",
         )
-    return table
-
-
-class Fused(NamedTuple):
-    """One row of the second table."""
-
-    call: Callable[[], object]
-    nbytes: int  # that have to be read and written
-
-
-def fused_candidates(cases: list[SwapCase]) -> dict[str, Fused]:
-    """Bytes in, normalised bfloat16 out: in steps and in one call, as a video and as clips of 16 frames."""
-    turns, video = itertools.cycle(cases), cases[0].video
-    clips = cut_as_in_training(video)
-    whole = 3 * video.nbytes  # a byte read and two written
-    in_clips = video.nbytes + 2 * video.nbytes * len(clips.starts) * clips.length // video.shape[2]
-    rows = {
-        COPY_AS_MANY: Fused(lambda: copy_bytes(next(turns), whole // 2), whole),
-        "swap, then normalise": Fused(lambda: swap_normalise(next(turns)), whole),
-        "fused": Fused(lambda: run_fused(next(turns), None), whole),
-        "swap, normalise, cut clips": Fused(lambda: swap_normalise_cut(next(turns), clips), in_clips),
-        "fused, into clips": Fused(lambda: run_fused(next(turns), clips), in_clips),
-    }
-    if video.is_cuda and fused.HAS_TRITON:
-        rows["kernel alone, into clips"] = Fused(kernel_alone(turns, cases[0], clips), in_clips)
-        rows["kernel alone"] = Fused(kernel_alone(turns, cases[0], None), whole)
-    return rows
-
-
-def cut_as_in_training(video: Tensor) -> Clips:
-    """103 frames in ten clips of 16; a shorter video in what fits."""
-    length = min(16, video.shape[2])
-    return Clips(clip_starts(video.shape[2], length, stride=10), length)
-
-
-def copy_bytes(case: SwapCase, nbytes: int) -> None:
-    """A plain copy of `nbytes`, of memory that is there anyway."""
-    source, kept = (part.view(-1).view(torch.uint8)[:nbytes] for part in (case.floats, case.kept_floats))
-    kept.copy_(source)
-
-
-def swap_normalise(case: SwapCase) -> Tensor:
-    """As training does it: the swap after the transfer, the normalisation in the encoder."""
-    return normalise(run_swap(case, "paper", None), "imagenet", torch.bfloat16)
-
-
-def swap_normalise_cut(case: SwapCase, clips: Clips) -> Tensor:
-    """And the clips that the network sees."""
-    return cut_clips(swap_normalise(case), list(clips.starts), clips.length)
-
-
-def run_fused(case: SwapCase, clips: Clips | None) -> Tensor:
-    """The same in one call."""
-    return swap_and_normalise(case.video, case.boxes, case.donors, **imagenet_form(case, clips)._asdict())
-
-
-def kernel_alone(turns: Iterator[SwapCase], case: SwapCase, clips: Clips | None) -> Callable[[], object]:
-    """Without the few small operations that make bounds of boxes; all cases have the same boxes."""
-    from swapaqa.augment.fused_triton import run_kernel  # here: it cannot be imported without Triton
-
-    form, size = imagenet_form(case, clips), (case.video.shape[3], case.video.shape[4])
-    bounds = pixel_bounds(case.boxes, case.ratio, size, truncate=False)
-
-    def call() -> Tensor:
-        video = next(turns).video
-        return run_kernel(video, video, bounds, bounds, case.donors, None, form)
-
-    return call
-
-
-def imagenet_form(case: SwapCase, clips: Clips | None) -> Form:
-    """`paper`, to bfloat16."""
-    return Form(case.ratio, IMAGENET_MEAN, IMAGENET_STD, torch.bfloat16, "paper", 0, clips)
-
-
-def check_fused(case: SwapCase) -> None:
-    """One call against the steps, bit by bit: in bfloat16 no rounding of float32 is left to see."""
-    clips, expected = cut_as_in_training(case.video), swap_normalise(case)
-    if not (
-        torch.equal(run_fused(case, None), expected)
-        and torch.equal(run_fused(case, clips), cut_clips(expected, list(clips.starts), clips.length))
-    ):
-        raise AssertionError("the fused form differs from swap, then normalise: trust no time")
-
-
-def fused_table(rows: dict[str, Fused], seconds: dict[str, list[float]]) -> Table:
-    """Rows in the order of the candidates; the share of the copy's bytes per second that each reaches."""
-    table = Table("candidate, to bfloat16", "ms", "GB/s", "share of copy")
-    copy = seconds[COPY_AS_MANY]
-    for name, row in rows.items():
-        median = statistics.median(seconds[name])
-        share = median_ratio(copy, seconds[name]) * row.nbytes / rows[COPY_AS_MANY].nbytes
-        table.add_row(name, f"{median * 1e3:.3f}", f"{row.nbytes / median / 1e9:.1f}", f"{share:.1%}")
     return table
