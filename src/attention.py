@@ -56,6 +56,7 @@ from swapaqa.running.checkpoint import (
     protocol_of,
     read_checkpoint,
 )
+from swapaqa.running.needs import refuse_missing_sides
 from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.whole_file import write_whole
 
@@ -155,6 +156,7 @@ def open_arm(cfg: DictConfig, path: str, title: str, content: dict[str, Any], gi
     check_as_trained(own)
     model = build(own, content).requires_grad_(False)  # no graph is kept of the layers before the one looked at
     data: VideoData = make(own.data, path)
+    refuse_missing_sides(model, data)
     prepare(data, model.exemplars)
     return Arm(title, path, content["epoch"], own.seed, model, data)
 

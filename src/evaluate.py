@@ -60,6 +60,7 @@ from swapaqa.running.checkpoint import (
     stored_bank,
 )
 from swapaqa.running.ending import refuse_partial_evaluation
+from swapaqa.running.needs import refuse_missing_sides
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.running.training import more_memory
@@ -88,7 +89,9 @@ def main(cfg: DictConfig) -> None:
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
     data: VideoData = make(cfg.data, cfg.checkpoint)
+    refuse_missing_sides(model, data)
     if cfg.video is not None:
+        refuse_sides_of_a_file(model)
         show_score(cfg.video, score_video(cfg, model, data))
         return
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -210,6 +213,15 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protoco
     }
     write_json(folder / PROBE_FILE, facts)
     show_probe(outcomes, [line for split, found in outcomes.items() for line in said(split, found)], folder)
+
+
+def refuse_sides_of_a_file(model: Scorer) -> None:
+    """InputError where a method needs what a video file alone does not tell."""
+    if model.needs:
+        raise InputError(
+            f"video: {type(model).__name__} needs {' and '.join(model.needs)} beside the video, which a file alone "
+            "does not tell; score it as a video of a data set"
+        )
 
 
 @torch.no_grad()

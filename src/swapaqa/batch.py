@@ -70,6 +70,9 @@ class Encoded(NamedTuple):
         return self.feature.mean(dim=1)
 
 
+Videos = TypeVar("Videos", bound=Sample | Pair)
+
+
 class TrainingLabels(NamedTuple):
     """The labels of the N training videos: all that a method may derive constants from before training."""
 
@@ -79,7 +82,12 @@ class TrainingLabels(NamedTuple):
     max_label: float  # upper end of the label's scale; 0 is the lower one
 
 
-def map_columns(batch: Tree, of_tensor: Callable[[Tensor], Any], of_ids: Callable[[Any], Any] = lambda ids: ids) -> Tree:
+def same(ids: Any) -> Any:
+    """What it is given."""
+    return ids
+
+
+def map_columns(batch: Tree, of_tensor: Callable[[Tensor], Any], of_ids: Callable[[Any], Any] = same) -> Tree:
     """A batch, or a part of one, with every tensor and every list of ids changed."""
     return _joined([batch], lambda column: of_tensor(column[0]), lambda column: of_ids(column[0]))
 
@@ -125,11 +133,12 @@ def unpooled(pool: Sample) -> Pair:
     return Pair(take_rows(pool, slice(half)), take_rows(pool, slice(half, None)))
 
 
-def map_samples(batch: Sample | Pair, change: Callable[[Sample], Sample]) -> Sample | Pair:
+def map_samples(batch: Videos, change: Callable[[Sample], Sample]) -> Videos:
     """The batch with its videos, or queries and exemplars, changed."""
-    return change(batch) if isinstance(batch, Sample) else Pair(change(batch.query), change(batch.exemplar))
+    changed = change(batch) if isinstance(batch, Sample) else Pair(change(batch.query), change(batch.exemplar))
+    return cast(Videos, changed)
 
 
-def channels_first(batch: Sample | Pair) -> Sample | Pair:
+def channels_first(batch: Videos) -> Videos:
     """(B, T, H, W, C) -> (B, C, T, H, W) as a view: the bytes stay channels last."""
     return map_samples(batch, lambda sample: sample._replace(video=sample.video.movedim(-1, 1)))

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from lightning_fabric.utilities.apply_func import move_data_to_device
 from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor
 
-from swapaqa.batch import Pair, Sample, channels_first, map_columns, map_samples, pooled
+from swapaqa.batch import Pair, Sample, channels_first, map_samples, pooled
 from swapaqa.bench.published import PublishedEncoder, published_adam, published_floats
 from swapaqa.bench.synthetic import make_batch, make_sample
 from swapaqa.running.arms import assemble
@@ -143,7 +143,7 @@ class Loop:
         """Videos (B, C, T, H, W), as floats in the published form; swapped for a step."""
         batch = channels_first(batch)
         if self.arm.published:
-            encoder = self.model.encoder
+            encoder = cast(PublishedEncoder, self.model.encoder)
             dtype = next(encoder.parameters()).dtype
             batch = map_samples(
                 batch, lambda s: s._replace(video=published_floats(s.video, encoder.normalisation, dtype))

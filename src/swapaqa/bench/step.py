@@ -25,8 +25,8 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from swapaqa.bench.counting import Counts, count_loop
 from swapaqa.batch import map_columns
+from swapaqa.bench.counting import Counts, count_loop
 from swapaqa.bench.loop import LOAD, Arm, Loop, one_video_or_batch
 from swapaqa.bench.memory import Peak, peak_memory
 from swapaqa.bench.synthetic import CachedVideos, cache_of_its_own

@@ -317,9 +317,7 @@ class CoRe(Scorer):
         (log_prob, offset), delta, groups = self.compare(videos, exemplars)
         return contrastive_tree_loss(log_prob, offset, delta, groups, self.edge, self.decimals, sum_over_processes)
 
-    def compare(
-        self, videos: Encoded, exemplars: Encoded | None
-    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    def compare(self, videos: Encoded, exemplars: Encoded | None) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """Both directions of every pair, stacked: first the exemplar explains the video, then the other way.
 
         Returns:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swapaqa.batch import Encoded
-from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.core import (
     Arithmetic,
     CoRe,
@@ -26,6 +25,7 @@ from swapaqa.models.core import (
     sum_of_leaf_means,
 )
 from swapaqa.models.dae import bounded, calibrated_std, likelihood_terms
+from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.scorer import EPSILON, sum_over_processes
 
 

@@ -67,7 +67,7 @@ class VideoEncoder(nn.Module):
         for key, needed in (("frames", "clip_frames"), ("size", "clip_size")):
             only, given = getattr(self.network, needed, None), getattr(plan, key)
             if only is not None and given != only:
-                raise InputError(f"clips.{key}={given}: {kind} takes clips with {key}={only} only; say clips.{key}={only}")
+                raise InputError(f"clips.{key}={given}: {kind} takes clips of {only} only; say clips.{key}={only}")
 
     @property
     def live_statistics(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, cast
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
+from torch.distributed.nn.functional import all_gather
 from torch.nn import Module, ModuleDict
 
 from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, concatenate, map_columns, pooled, take_rows
@@ -20,7 +21,7 @@ from swapaqa.errors import InputError
 from swapaqa.metrics import SpearmanById, relative_l2_x100
 from swapaqa.models.batch_norm import batch_norm_settings, has_live_batch_norm, restore_batch_norm_settings
 from swapaqa.models.encoder import VideoEncoder
-from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, as_plain, from_plain
+from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, from_plain
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ Target = Literal["score", "completeness"]  # what a label is, where the data set
 # in a checkpoint, beside Lightning's own
 CONFIG_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_batch_norm"
 EPSILON = 1e-8  # of Adam, torch's default: for checkpoints and methods from before the key
-FORMAT_KEY, FORMAT = "swapaqa_format", 2  # see swapaqa.running.upgrade; absent: 1, with the best epoch in last.ckpt
+FORMAT_KEY, FORMAT = "swapaqa_format", 3  # see swapaqa.running.upgrade; absent: 1, with the best epoch in last.ckpt
 
 
 class Predicted(NamedTuple):
@@ -217,6 +218,10 @@ class Scorer(LightningModule):
         for split, videos in encoded.items():
             self._measure(split, in_points(self.score(videos, self.exemplars), videos), videos)
 
+    def _of_all(self, column: Tensor) -> Tensor:
+        """(B, ...) -> (processes * B, ...), one process after the other."""
+        return cast(Tensor, self.all_gather(column)).flatten(0, 1)
+
     def _stored(self) -> Encoded | None:
         """The exemplars of a checkpoint, on the model's device."""
         return self.exemplars and map_columns(self.exemplars, lambda column: column.to(self.device))
@@ -238,7 +243,7 @@ class Scorer(LightningModule):
             return whole
         if self.trainer.world_size > 1:
             ids = gathered_ids(whole.video_id)
-            of_all = map_columns(whole._replace(video_id=[]), lambda column: self.all_gather(column).flatten(0, 1))
+            of_all = map_columns(whole._replace(video_id=[]), self._of_all)
             whole = of_all._replace(video_id=ids)
         position = whole.labels.position.tolist()
         first = {int(place): row for row, place in reversed(list(enumerate(position)))}
@@ -253,8 +258,7 @@ def process_count() -> int:
 
 def of_all_processes(column: Tensor) -> Tensor:
     """(B, ...) of each process -> (processes * B, ...) with its gradient; process r holds every r-th row."""
-    gathered = torch.distributed.nn.functional.all_gather(column.contiguous())
-    return torch.stack(gathered, dim=1).flatten(0, 1)
+    return torch.stack(all_gather(column.contiguous()), dim=1).flatten(0, 1)
 
 
 def gathered_ids(ids: list[str]) -> list[str]:

@@ -23,17 +23,16 @@ from swapaqa.models.published_model import as_ours
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Scorer
 from swapaqa.running.precision import precision_here
 from swapaqa.running.published_checkpoint import scale_labels
-from swapaqa.running.registry import LENGTH, PRECISION, admit
+from swapaqa.running.registry import LENGTH, PRECISION, admit, plain
 from swapaqa.running.upgrade import upgrade
 from swapaqa.tensor_file import load_tensors
 
 log = logging.getLogger(__name__)
 
-TRAINED_WITH = ("model", "backbone", "schedule", "seed")
+TRAINED_WITH = ("model", "backbone", "clips", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
 TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
-GIVEN = ("backbone.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
-GONE_FROM_BACKBONE = ("channels_last", "compile")  # keys that once were, and changed results by rounding only
+GIVEN = ("backbone.", "clips.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
@@ -63,9 +62,11 @@ def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[s
     if not isinstance(content, dict) or not content.get(CONFIG_KEY):
         raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
     packages = [trust] if isinstance(trust, str) else list(trust)
-    content[CONFIG_KEY] = admit(content[CONFIG_KEY], f"checkpoint={path}", packages)
-    _refuse_incomplete(content, f"checkpoint={path}")
-    content[CONFIG_KEY] = upgrade(content[CONFIG_KEY], content.get(FORMAT_KEY, 1))
+    source = f"checkpoint={path}"
+    content[CONFIG_KEY] = plain(content[CONFIG_KEY], source)
+    upgrade(content, source)
+    content[CONFIG_KEY] = admit(content[CONFIG_KEY], source, packages)
+    _refuse_incomplete(content, source)
     return content
 
 
@@ -125,8 +126,8 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
         for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
             if "pretrained" in encoder:
                 encoder.pretrained = None  # the checkpoint has its own weights
-            for key in GONE_FROM_BACKBONE:
-                encoder.pop(key, None)
+            if encoder.get("clips") == trained["clips"]:
+                encoder.clips = "${clips}"
         values = [word for word in given if word.startswith(GIVEN)]
         merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))
         if "voters" in merged.model:

@@ -16,9 +16,9 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
 from swapaqa import out_of_memory
+from swapaqa.batch import channels_first
 from swapaqa.config import run_recipe
 from swapaqa.console import quieten
-from swapaqa.batch import channels_first
 from swapaqa.data.datamodule import VideoData
 from swapaqa.models.scorer import Scorer
 from swapaqa.result import Recorder

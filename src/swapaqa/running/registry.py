@@ -27,6 +27,7 @@ from swapaqa.models.scorer import Scorer
 CONFIG = Path(__file__).resolve().parents[3] / "conf"
 WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those of the whole configuration
 SAME_AS = re.compile(r"\$\{(\w+)\}")  # a value that is another group's: `encoder: ${backbone}`
+POSITION = re.compile(r"\[\d+\]")
 TARGET = "_target_"
 NOT_BUILT = ("logger", "trainer", "hydra")  # whoever builds from a file has its own
 PRECISION, LENGTH = "precision", "max_epochs"  # what is read of a file's trainer
@@ -46,9 +47,12 @@ class Registry(NamedTuple):
     same: Mapping[str, str]
 
     def place(self, path: str) -> str:
-        """Where the object at `path` is described: `backbone.network` for `model.encoder.network`."""
+        """Where the object at `path` is described: `backbone.network` for `model.encoder.network`.
+
+        What stands in a list has the place of the list.
+        """
         found = ""
-        for part in path.split("."):
+        for part in POSITION.sub("", path).split("."):
             found = f"{found}.{part}" if found else part
             found = self.same.get(found, found)
         return found
@@ -74,14 +78,26 @@ def _strings(node: Any, place: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _strings(value, f"{place}.{key}" if place else str(key))
+    elif isinstance(node, list):
+        for value in node:
+            yield from _strings(value, place)
     elif isinstance(node, str):
         yield place, node
 
 
-def admit(config: Any, source: str, trust: Sequence[str] = ()) -> dict[str, Any]:
-    """The configuration of a file, as one that may be built from: plain values, registered classes.
+def plain(config: Any, source: str) -> dict[str, Any]:
+    """A copy of a file's configuration, plain values within bounds, whose classes nobody has looked at.
 
     What nobody builds from a file is left out: the logger, and all of the trainer but its precision and length.
+
+    Raises:
+        InputError: it is no dictionary, too large or too deep, or holds other than plain values.
+    """
+    return _Reading(source, None).plain(_built(config, source), "", DEEPEST)
+
+
+def admit(config: Any, source: str, trust: Sequence[str] = ()) -> dict[str, Any]:
+    """The configuration of a file, as one that may be built from: as `plain`, with registered classes only.
 
     Args:
         config: as it was read.
@@ -91,21 +107,27 @@ def admit(config: Any, source: str, trust: Sequence[str] = ()) -> dict[str, Any]
     Raises:
         InputError: it names something else, holds other than plain values, or an interpolation.
     """
-    if type(config) is not dict:
-        raise InputError(f"{source}: its configuration is {shown(config)} and no dictionary; take another file")
+    kept = _built(config, source)
     for package in trust:
         if package.partition(".")[0] in sys.stdlib_module_names or not package.isidentifier():
             raise InputError(f"trust={package}: the name of a package of your own is needed, such as trust=[mypackage]")
-    kept = {key: value for key, value in config.items() if key not in NOT_BUILT}
-    if type(config.get("trainer")) is dict:
-        kept["trainer"] = {key: config["trainer"][key] for key in (PRECISION, LENGTH) if key in config["trainer"]}
     return _Reading(source, tuple(trust)).plain(kept, "", DEEPEST)
 
 
-class _Reading:
-    """Goes through one configuration and counts what it meets."""
+def _built(config: Any, source: str) -> dict[str, Any]:
+    """The parts of a configuration that are built from."""
+    if type(config) is not dict:
+        raise InputError(f"{source}: its configuration is {shown(config)} and no dictionary; take another file")
+    kept = {key: value for key, value in config.items() if key not in NOT_BUILT}
+    if type(config.get("trainer")) is dict:
+        kept["trainer"] = {key: config["trainer"][key] for key in (PRECISION, LENGTH) if key in config["trainer"]}
+    return kept
 
-    def __init__(self, source: str, trust: tuple[str, ...]) -> None:
+
+class _Reading:
+    """Goes through one configuration and counts what it meets. `trust` None: classes are not looked at."""
+
+    def __init__(self, source: str, trust: tuple[str, ...] | None) -> None:
         self.source, self.trust = source, trust
         self.left = MOST_NODES
 
@@ -118,7 +140,7 @@ class _Reading:
             return [self.plain(value, f"{path}[{position}]", levels - 1) for position, value in enumerate(node)]
         if type(node) is not dict:
             return self.value(node, path)
-        if TARGET in node:
+        if TARGET in node and self.trust is not None:
             self.check_target(node[TARGET], path)
         for key in node:
             if type(key) is not str or (key.startswith("_") and key != TARGET):
@@ -142,7 +164,7 @@ class _Reading:
         if type(name) is str and name in known.admitted.get(place, ()):
             return
         package = name.partition(".")[0] if type(name) is str else ""
-        if package in self.trust:
+        if package in (self.trust or ()):
             check_own_class(name, place, f"{self.source}: {path}.{TARGET}")
             return
         raise InputError(f"{self.source}: {path}.{TARGET}={shown(name)}: {_way_out(package)}")

@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from swapaqa.errors import InputError
-from swapaqa.models.scorer import CONFIG_KEY, Scorer
+from swapaqa.foreign_file import shown
+from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY, Scorer
 from swapaqa.running.jobs import first_difference, identity
 from swapaqa.tensor_file import load_tensors
 
@@ -40,6 +41,8 @@ def fault_of(path: Path, model: Scorer) -> str | None:
         return f"no step checkpoint ({', '.join(missing)} missing)"
     if not isinstance(content[CONFIG_KEY], dict):
         return "no step checkpoint (no configuration in it)"
+    if content.get(FORMAT_KEY, 1) != FORMAT:
+        return f"of another version (its format is {shown(content.get(FORMAT_KEY, 1))}, this one's {FORMAT})"
     difference = first_difference(identity(content[CONFIG_KEY]), identity(model.config or {}))
     return f"of another run: {difference}" if difference else other_weights(content["state_dict"], model)
 
