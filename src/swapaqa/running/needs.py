@@ -1,4 +1,4 @@
-"""Whether a data set has what a method looks for in `side`, said before anything is read."""
+"""Whether a data set has what a method looks for, said before a video is read."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,6 +22,12 @@ def refuse_missing_sides(model: Scorer, data: VideoData) -> None:
         f"{type(model).__name__} needs {' and '.join(missing)} beside the videos, and {type(data).__name__} gives "
         f"{' and '.join(data.sides) or 'nothing'}; {remedy}"
     )
+
+
+def refuse_short_windows(model: Scorer, data: VideoData) -> None:
+    """Raise InputError where a clip plan of `model` does not fit into the window of `data`."""
+    for plan in getattr(model.encoder, "plans", ()):  # an encoder of the user's own may have none
+        plan.starts(data.frames)
 
 
 def data_sets_with(names: Sequence[str]) -> Iterator[str]:

@@ -29,7 +29,7 @@ from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_eva
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk, left_on_sigterm
 from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, occupied, recorded
-from swapaqa.running.needs import refuse_missing_sides
+from swapaqa.running.needs import refuse_missing_sides, refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.resuming import check_resumable
 
@@ -119,6 +119,7 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     data.setup()
     model = build_model(cfg, data.training_labels())
     refuse_missing_sides(model, data)
+    refuse_short_windows(model, data)
     return data, model
 
 
