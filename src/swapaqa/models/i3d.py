@@ -2,7 +2,8 @@
 
 Maps only, without the classification layer; it can be cut open by stage (`pool_4a`, `mixed_4e`, ...). Modules are named
 as in the checkpoint that CoRe starts from (hassony2's `model_rgb.pth`); the other published layout (piergiaj's
-`rgb_imagenet.pt` and `rgb_i3d_pretrained.pt`) is renamed on reading. Both hold the same network, converted from the same weights.
+`rgb_imagenet.pt` and `rgb_i3d_pretrained.pt`) is renamed on reading. Both hold the same network, converted from the
+same weights.
 
 Deviations from the published code: SAME padding follows the size at run time (hassony2 assumes even sizes;
 all agree at 16x224x224), and the last average covers whatever remains instead of 2x7x7, so any size works.
