@@ -12,7 +12,7 @@ from swapaqa.errors import InputError
 from swapaqa.models.batch_norm import batch_norm_settings, freeze_batch_norm_statistics, has_live_batch_norm
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans
 from swapaqa.models.normalisation import normalise
-from swapaqa.models.recompute import by_parts, refuse_to_recompute
+from swapaqa.models.recompute import in_groups, refuse_to_recompute
 
 
 class VideoEncoder(nn.Module):
@@ -29,9 +29,9 @@ class VideoEncoder(nn.Module):
         learning_rate: the network's own rate where it starts from nothing; None means the method's rate for a
             pretrained backbone. Only kept here, the optimiser reads it.
         clips_per_pass: clips that are in memory at a time, whatever the batch: each is computed once more in the
-            backward pass, see `by_parts`. None: all clips of the batch, each once.
+            backward pass, see `in_groups`. None: all clips of the batch, each once.
 
-    The last changes results by rounding only.
+    The last changes results by rounding only, unless the network draws random numbers, which it draws group by group.
 
     Raises:
         InputError: `clips_per_pass` below 1, or with a network that cannot be computed clip by clip; a plan that the
@@ -102,13 +102,12 @@ class VideoEncoder(nn.Module):
         if self.clips_per_pass is None or self.clips_per_pass >= count:
             return self.features(self.clips_of(video, plan, starts))
         places = [(video[row : row + 1], start) for row in range(len(video)) for start in starts]
-        groups = [places[first : first + self.clips_per_pass] for first in range(0, count, self.clips_per_pass)]
-        return by_parts(self.features, [partial(self._clips_at, plan, group) for group in groups])
+        return in_groups(partial(self._features_at, plan), places, self.clips_per_pass)
 
-    def _clips_at(self, plan: ClipPlan, places: Sequence[tuple[Tensor, int]]) -> Tensor:
-        """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, 3, frames, h, w)."""
+    def _features_at(self, plan: ClipPlan, places: Sequence[tuple[Tensor, int]]) -> Tensor:
+        """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, D)."""
         clips = torch.cat([plan.at(video, [start]) for video, start in places]).flatten(0, 1)
-        return self.floats(clips)
+        return self.features(self.floats(clips))
 
     def clips_of(self, video: Tensor, plan: ClipPlan, starts: list[int] | None = None) -> Tensor:
         """(B, 3, T, H, W) bytes -> (B * n, 3, frames, h, w) as the network takes them; by default all of the plan."""
