@@ -10,25 +10,25 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.parallel import DistributedDataParallel
 
+from swapaqa.batch import Sample
 from swapaqa.errors import InputError
-from swapaqa.models.clips import VideoEncoder, cut_clips, normalise
+from swapaqa.models.backbone import Backbone
+from swapaqa.models.encoder import VideoEncoder, pooled
 from swapaqa.models.recompute import in_groups
 from swapaqa.models.tiny import TinyBackbone
+from tests.made_videos import encoder, made_sample, noise, plan
 
 CLIPS = 6  # of two videos of 36 frames
 
 
-class Normed(nn.Module):
-    """BatchNorm between a convolution and the mean."""
+class Normed(Backbone):
+    """A convolution and BatchNorm."""
 
     feature_size = 4
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4))
-
-    def forward(self, clips: Tensor) -> Tensor:
-        return self.layers(clips).mean(dim=(2, 3, 4))
 
 
 class StochasticDepth(nn.Module):
@@ -43,7 +43,7 @@ class StochasticDepth(nn.Module):
         return x + self.branch(x) * kept / 0.5 if self.training else x + self.branch(x)
 
 
-class Random(nn.Module):
+class Random(Backbone):
     """Two layers of stochastic depth, the inner one with Dropout."""
 
     feature_size = 4
@@ -55,24 +55,16 @@ class Random(nn.Module):
             nn.Conv3d(3, 4, 4, stride=4), StochasticDepth(inner), StochasticDepth(nn.Conv3d(4, 4, 1))
         )
 
-    def forward(self, clips: Tensor) -> Tensor:
-        return self.layers(clips).mean(dim=(2, 3, 4))
-
-
-def encoder(network: nn.Module, clips_per_pass: int | None = None, freeze_bn: bool = True) -> VideoEncoder:
-    return VideoEncoder(network, 16, 10, None, "imagenet", freeze_bn, None, clips_per_pass)
-
 
 def pair(clips_per_pass: int, dtype: torch.dtype = torch.float64) -> tuple[VideoEncoder, VideoEncoder]:
     """The same tiny network in one pass, and so many clips at a time."""
     torch.manual_seed(0)
     network = TinyBackbone(4).to(dtype)
-    return encoder(network), encoder(copy.deepcopy(network), clips_per_pass)
+    return encoder(network), encoder(copy.deepcopy(network), clips_per_pass=clips_per_pass)
 
 
-def videos(frames: int = 36) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randint(0, 256, (2, frames, 16, 16, 3), dtype=torch.uint8, generator=generator).movedim(-1, 1)
+def videos() -> Sample:
+    return made_sample(noise(2, 36, 16, seed=1))
 
 
 def gradients(model: nn.Module) -> dict[str, Tensor | None]:
@@ -102,12 +94,7 @@ def test_no_pass_has_more_clips_than_allowed() -> None:
     model = pair(4)[1]
     seen = calls(model)
     model(videos()).sum().backward()
-    assert [call[:2] for call in seen] == [
-        (4, True),
-        (2, True),
-        (2, True),
-        (4, True),
-    ]  # the last group comes back first
+    assert [call[:2] for call in seen] == [(4, True), (2, True), (2, True), (4, True)]  # the last one comes back first
     seen.clear()
     with torch.inference_mode():
         model(videos())
@@ -116,7 +103,7 @@ def test_no_pass_has_more_clips_than_allowed() -> None:
 
 @pytest.mark.parametrize("clips_per_pass", [CLIPS, 100, None])
 def test_where_all_fit_nothing_is_computed_twice(clips_per_pass: int | None) -> None:
-    model = encoder(TinyBackbone(4), clips_per_pass)
+    model = encoder(TinyBackbone(4), clips_per_pass=clips_per_pass)
     seen = calls(model)
     model(videos()).sum().backward()
     assert [call[:2] for call in seen] == [(CLIPS, True)]
@@ -126,14 +113,12 @@ def test_where_all_fit_nothing_is_computed_twice(clips_per_pass: int | None) -> 
 def test_random_numbers_are_the_same_in_both_passes(clips_per_pass: int) -> None:
     """Dropout and stochastic depth: the gradients of the same groups computed once, and as many numbers drawn."""
     torch.manual_seed(0)
-    parts = encoder(Random().double(), clips_per_pass)
+    parts = encoder(Random().double(), clips_per_pass=clips_per_pass)
     plain = copy.deepcopy(parts.network)
-    clips = normalise(cut_clips(videos(), parts.starts(36), 16), "imagenet", torch.float64)  # (CLIPS, 3, 16, 16, 16)
+    clips = parts.clips_of(videos().video, plan())  # (CLIPS, 3, 16, 16, 16)
     passes = {
-        "parts": lambda: parts(videos()),
-        "plain": lambda: (
-            torch.cat([plain(group) for group in clips.split(clips_per_pass)]).unflatten(0, (2, -1)).mean(1)
-        ),
+        "parts": lambda: parts(videos()).flatten(0, 1),
+        "plain": lambda: torch.cat([pooled(plain(group)) for group in clips.split(clips_per_pass)]),
     }
     features, drawn = {}, {}
     for name, forward in passes.items():
@@ -145,7 +130,7 @@ def test_random_numbers_are_the_same_in_both_passes(clips_per_pass: int) -> None
     torch.testing.assert_close(gradients(parts.network), gradients(plain), rtol=1e-10, atol=1e-14)
     assert torch.equal(drawn["parts"], drawn["plain"])
     with torch.no_grad():
-        assert not torch.allclose(parts(videos()), features["parts"])  # numbers are drawn, and decide
+        assert not torch.allclose(passes["parts"](), features["parts"])  # numbers are drawn, and decide
 
 
 def test_nothing_is_kept_for_the_backward_pass() -> None:
@@ -264,7 +249,7 @@ def test_what_cannot_be_computed_twice_is_refused(network: nn.Module, settings: 
 
 
 def test_frozen_statistics_are_not_refused() -> None:
-    model = encoder(Normed(), 1)
+    model = encoder(Normed(), clips_per_pass=1)
     model(videos()).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     assert model.network.layers[1].num_batches_tracked == 0
