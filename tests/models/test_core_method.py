@@ -12,15 +12,15 @@ from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from swapaqa.batch import Pair, Sample, TrainingLabels
+from swapaqa.batch import Pair, Sample, TrainingLabels, take_rows
 from swapaqa.errors import InputError
-from swapaqa.models.clips import VideoEncoder
 from swapaqa.models.core import CoRe, build_groups, contrastive_tree_loss, decode_relative_score
 from swapaqa.models.i3d import I3D
-from swapaqa.models.scorer import Encoded, predictions
+from swapaqa.models.scorer import predictions
 from swapaqa.models.tiny import TinyBackbone
+from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
 
 Build = Callable[..., CoRe]
 
@@ -33,9 +33,8 @@ def build(config: Callable[..., DictConfig]) -> Build:
 
     def make(network: nn.Module | None = None, **changes: Any) -> CoRe:
         torch.manual_seed(0)
-        encoder = VideoEncoder(network or TinyBackbone(4), 16, 10, None, "imagenet", True, None)
-        model = hydra.utils.instantiate(config("model=core").model, _partial_=True)
-        return model(**{"encoder": encoder, "hidden_features": 8, "depth": 3, "voters": 3} | changes)
+        small = {"encoder": encoder(network or TinyBackbone(4)), "hidden_features": 8, "depth": 3, "voters": 3}
+        return hydra.utils.instantiate(config("model=core").model, _partial_=True)(**small | changes)
 
     return make
 
@@ -49,35 +48,24 @@ def labels(count: int = 12, actions: int = 1) -> TrainingLabels:
 
 def sample(seed: int, count: int, split: str, voters: list[list[int]], action: int = 0, frames: int = FRAMES) -> Sample:
     """`count` videos of noise."""
-    generator = torch.Generator().manual_seed(seed)
     label = torch.linspace(20, 80, count, dtype=torch.float64)
-    video = torch.randint(0, 256, (count, frames, SIZE, SIZE, 3), dtype=torch.uint8, generator=generator)
-    return Sample(
-        video=video.movedim(-1, 1),
-        boxes=torch.zeros(count, frames, 4),
-        score=21.6 + 0.81 * label,
-        label=label,
-        offset=torch.full((count,), 21.6, dtype=torch.float64),
-        factor=torch.full((count,), 0.81, dtype=torch.float64),
-        difficulty=torch.ones(count, dtype=torch.float64),
-        judges=torch.zeros(count, 0, dtype=torch.float64),
-        action=torch.full((count,), action),
-        position=torch.arange(count),
-        voters=torch.tensor(voters) if voters else torch.zeros(count, 0, dtype=torch.int64),
-        replaced=torch.zeros(count),
-        split=[split] * count,
-        video_id=[f"{split}/{i}" for i in range(count)],
-    )
+    known = made_labels(
+        count, score=21.6 + 0.81 * label, offset=torch.full_like(label, 21.6), factor=torch.full_like(label, 0.81),
+        action=torch.full((count,), action), voters=torch.tensor(voters).long().view(count, -1),
+    )  # fmt: skip
+    return made_sample(noise(count, frames, SIZE, seed), known, split)
 
 
-def encoded(model: CoRe, videos: Sample) -> Encoded:
-    fields = {name: getattr(videos, name) for name in Encoded._fields if name != "feature"}
-    return Encoded(feature=model.encoder(videos.video), **fields)
+def relabelled(videos: Sample, label: Tensor) -> Sample:
+    return videos._replace(labels=videos.labels._replace(label=label))
+
+
+def losses(model: CoRe, query: Sample, exemplar: Sample) -> dict[str, Tensor]:
+    return model.losses(*model.encode_batch(Pair(query, exemplar)))
 
 
 def predicted(model: CoRe, videos: Sample, exemplars: Sample) -> Tensor:
-    found = model.score(encoded(model, videos), encoded(model, exemplars))
-    return found if isinstance(found, Tensor) else found.label
+    return model.score(model.encode(videos), model.encode(exemplars)).label
 
 
 @torch.no_grad()
@@ -90,10 +78,11 @@ def test_votes_on_stored_features_are_the_votes_of_encoded_pairs(build: Build) -
     for row, chosen in enumerate(([0, 1, 2], [3, 1], [2])):
         votes = []
         for voter in chosen:  # the naive form: both videos through the network, once for every vote
-            features = [model.encoder(videos.video[i : i + 1]) for videos, i in ((train, voter), (test, row))]
-            share = train.label[voter].float().view(1, 1) / 100
-            log_prob, offset = model.tree(torch.cat([*features, share], dim=1))
-            votes.append(train.label[voter] + decode_relative_score(log_prob, offset, model.groups[0])[0])
+            both = ((train, voter), (test, row))
+            features = [model.encoder(take_rows(videos, [i])).mean(dim=1) for videos, i in both]
+            label = train.labels.label[voter]
+            log_prob, offset = model.tree(torch.cat([*features, label.float().view(1, 1) / 100], dim=1))
+            votes.append(label + decode_relative_score(log_prob, offset, model.groups[0])[0])
         expected.append(torch.stack(votes).mean())
     assert torch.allclose(predicted(model, test, train), torch.stack(expected), atol=1e-5, rtol=0)
 
@@ -112,23 +101,25 @@ def test_a_missing_voter_is_not_the_last_training_video(build: Build) -> None:
 def test_scoring_without_exemplars_is_refused(build: Build) -> None:
     model = build().eval()
     with pytest.raises(InputError, match="training videos"):
-        model.score(encoded(model, sample(1, 1, "test", [[0]])), None)
+        model.score(model.encode(sample(1, 1, "test", [[0]])), None)
 
 
 def test_losses_are_those_of_both_directions(build: Build) -> None:
     model = build()
     model.learn_scale(labels())
     query, exemplar = sample(1, 3, "train", []), sample(2, 3, "train", [])
-    exemplar = exemplar._replace(label=exemplar.label.flip(0) + 1.5)
-    of_query, of_exemplar = model.encoder(query.video), model.encoder(exemplar.video)
-    towards_query = torch.cat([of_exemplar, of_query, (exemplar.label / 100).float()[:, None]], dim=1)
-    towards_exemplar = torch.cat([of_query, of_exemplar, (query.label / 100).float()[:, None]], dim=1)
+    exemplar = relabelled(exemplar, exemplar.labels.label.flip(0) + 1.5)
+    of_query, of_exemplar = (model.encoder(videos).mean(dim=1) for videos in (query, exemplar))
+    labels_of = [videos.labels.label for videos in (query, exemplar)]
+    query_share, exemplar_share = ((label / 100).float()[:, None] for label in labels_of)
+    towards_query = torch.cat([of_exemplar, of_query, exemplar_share], dim=1)
+    towards_exemplar = torch.cat([of_query, of_exemplar, query_share], dim=1)
     outputs = [model.tree(inputs) for inputs in (towards_query, towards_exemplar)]
-    delta = query.label - exemplar.label
+    delta = labels_of[0] - labels_of[1]
     expected = contrastive_tree_loss(
         *(torch.cat(both) for both in zip(*outputs, strict=True)), torch.cat([delta, -delta]), model.groups[0]
     )
-    found = model.losses(Pair(query, exemplar))
+    found = losses(model, query, exemplar)
     assert found.keys() == expected.keys()
     for name, value in found.items():
         assert value.item() == pytest.approx(expected[name].item(), abs=1e-4)
@@ -138,8 +129,8 @@ def test_exchanging_query_and_exemplar_keeps_the_loss(build: Build) -> None:
     model = build()
     model.learn_scale(labels())
     query, exemplar = sample(1, 3, "train", []), sample(2, 3, "train", [])
-    exemplar = exemplar._replace(label=exemplar.label + 11)
-    one, other = model.losses(Pair(query, exemplar)), model.losses(Pair(exemplar, query))
+    exemplar = relabelled(exemplar, exemplar.labels.label + 11)
+    one, other = losses(model, query, exemplar), losses(model, exemplar, query)
     assert {name: value.item() for name, value in one.items()} == pytest.approx(
         {name: value.item() for name, value in other.items()}, abs=1e-4
     )
@@ -148,7 +139,7 @@ def test_exchanging_query_and_exemplar_keeps_the_loss(build: Build) -> None:
 def test_every_parameter_is_trained_by_the_loss(build: Build) -> None:
     model = build()
     model.learn_scale(labels())
-    sum(model.losses(Pair(sample(1, 4, "train", []), sample(2, 4, "train", []))).values()).backward()
+    sum(losses(model, sample(1, 4, "train", []), sample(2, 4, "train", [])).values()).backward()
     idle = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert idle == []
     groups = model.configure_optimizers().param_groups
@@ -196,21 +187,6 @@ def test_borders_live_in_the_checkpoint(build: Build, tmp_path: Path) -> None:
 def test_voting_needs_a_voter(build: Build) -> None:
     with pytest.raises(InputError, match=r"model\.voters=0"):
         build(voters=0)
-
-
-class Videos(Dataset[Any]):
-    """Samples one by one, as the loaders of this project give them: numbers, not tensors of one element."""
-
-    def __init__(self, whole: Sample, pairs: bool = False) -> None:
-        self.whole = whole
-        self.pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self.whole.video)
-
-    def __getitem__(self, position: int) -> Sample | Pair:
-        one = Sample(*(field[position] for field in self.whole))
-        return Pair(one, Sample(*(field[(position + 1) % len(self)] for field in self.whole))) if self.pairs else one
 
 
 def loader(whole: Sample, pairs: bool = False) -> DataLoader[Any]:
@@ -266,7 +242,7 @@ def test_predictions_are_in_points_and_by_position(build: Build, tmp_path: Path)
     with torch.no_grad():
         expected = 21.6 + 0.81 * predicted(model.eval(), test, train)
     assert position.tolist() == [0, 1, 2]
-    assert torch.allclose(true, test.score)
+    assert torch.allclose(true, test.labels.score)
     assert torch.allclose(found, expected, atol=1e-4)
     assert set(predictions(model)) == {"test"}  # train is encoded for its exemplars and not measured
 
@@ -290,7 +266,7 @@ def test_averaged_gradients_under_a_part_of_epsilon_step_as_summed_ones(build: B
     ]
     optimizer = torch.optim.Adam(groups, eps=summed_epsilon)
     for number, batch in enumerate(batches, 1):
-        sum(summed.losses(batch).values()).backward()
+        sum(summed.losses(*summed.encode_batch(batch)).values()).backward()
         if number % steps == 0:
             optimizer.step()
             optimizer.zero_grad()
