@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
-from swapaqa.batch import Pair, Sample, TrainingLabels, take_rows
+from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, take_rows
 from swapaqa.errors import InputError
+from swapaqa.models import core
 from swapaqa.models.core import CoRe, build_groups, contrastive_tree_loss, decode_relative_score
 from swapaqa.models.i3d import I3D
 from swapaqa.models.scorer import predictions
 from swapaqa.models.tiny import TinyBackbone
-from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
+from tests.made_videos import Videos, encoder, made_encoded, made_labels, made_sample, noise
 
 Build = Callable[..., CoRe]
 
@@ -31,10 +32,10 @@ FRAMES, SIZE = 18, 32
 def build(config: Callable[..., DictConfig]) -> Build:
     """`build(network)`: CoRe as its yaml has it, small."""
 
-    def make(network: nn.Module | None = None, **changes: Any) -> CoRe:
+    def make(network: nn.Module | None = None, name: str = "core", **changes: Any) -> CoRe:
         torch.manual_seed(0)
         small = {"encoder": encoder(network or TinyBackbone(4)), "hidden_features": 8, "depth": 3, "voters": 3}
-        return hydra.utils.instantiate(config("model=core").model, _partial_=True)(**small | changes)
+        return hydra.utils.instantiate(config(f"model={name}").model, _partial_=True)(**small | changes)
 
     return make
 
@@ -96,6 +97,64 @@ def test_a_missing_voter_is_not_the_last_training_video(build: Build) -> None:
     bare = predicted(model, sample(1, 2, "test", [[0, 0, 0], [0, 1, 0]]), train)
     assert padded[0] == pytest.approx(float(bare[0]))
     assert padded[1] != pytest.approx(float(bare[1]))
+
+
+def votes_one_by_one(model: CoRe, videos: Encoded, row: int, exemplars: Encoded) -> tuple[Tensor, Tensor | None]:
+    """As CoRe scored before it did so in batches: (V,) votes of one video's voters, and their variances."""
+    chosen = videos.labels.voters[row]
+    chosen = chosen[chosen >= 0]
+    if not len(chosen):
+        return exemplars.labels.label[:0], None
+    own, by = videos.mean_feature[row].expand(len(chosen), -1), exemplars.mean_feature[chosen]
+    label = exemplars.labels.label[chosen]
+    inputs = torch.cat([by, own, (label / model.max_label)[:, None]], dim=1)
+    delta, variance = model.decode(model.tree(inputs), model.groups[videos.labels.action[row]])
+    return label + delta, variance
+
+
+def variance_of_votes(votes: Tensor, own: Tensor | None) -> Tensor:
+    if own is not None:
+        return own.mean() + votes.var(correction=0)
+    return votes.var() if len(votes) > 1 else votes.new_tensor(torch.nan)
+
+
+@pytest.mark.parametrize("votes_per_pass", [core.VOTES_PER_PASS, 2, 1])
+@pytest.mark.parametrize("name", ["core", "dae_core"])
+def test_a_batch_of_votes_is_what_a_loop_over_videos_and_voters_gives(
+    name: str, votes_per_pass: int, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With fewer voters than places, one, none; of several clips, in two actions; and the same gradient."""
+    monkeypatch.setattr(core, "VOTES_PER_PASS", votes_per_pass)
+    model = build(name=name).double()
+    model.learn_scale(labels(actions=2))
+    voters = [[0, 1, 2], [3, 1, -1], [-1, 2, -1], [-1, -1, -1], [4, 0, 3], [2, -1, 4]]
+    drawn = torch.randn(11, 2, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    exemplars = made_encoded(drawn[:5])
+    action = torch.tensor([0, 1, 0, 1, 1, 0])
+    videos = made_encoded(drawn[5:], action=action, voters=torch.tensor(voters))
+    loop = [votes_one_by_one(model, videos, row, exemplars) for row in range(6)]
+    label = torch.stack([votes.mean() for votes, _ in loop])
+    std = torch.stack([variance_of_votes(*votes) for votes in loop]).sqrt()
+    assert label.isnan().tolist() == [False, False, False, True, False, False]
+    assert std.isnan().tolist() == [False, False, name == "core", True, False, False]
+    found = model.score(videos, exemplars)
+    close = {"rtol": 0, "atol": 1e-12, "equal_nan": True}
+    torch.testing.assert_close(found.label, label, **close)
+    torch.testing.assert_close(found.std, std, **close)
+    (slope,) = torch.autograd.grad(model.differentiable_label(videos, exemplars)[[0, 1, 2, 4, 5]].sum(), drawn)
+    (expected,) = torch.autograd.grad(label[[0, 1, 2, 4, 5]].sum(), drawn)
+    assert expected[5:].abs().sum() > 0
+    torch.testing.assert_close(slope, expected, **close)
+
+
+def test_videos_without_any_voter_have_no_score(build: Build) -> None:
+    model = build()
+    model.learn_scale(labels())
+    features = torch.randn(3, 2, 16, generator=torch.Generator().manual_seed(0))
+    for voters in (torch.full((3, 2), -1), torch.zeros(3, 0, dtype=torch.int64)):
+        found = model.score(made_encoded(features, voters=voters), made_encoded(features))
+        assert found.label.isnan().all()
+        assert found.std.isnan().all()
 
 
 def test_scoring_without_exemplars_is_refused(build: Build) -> None:
