@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swapaqa.errors import InputError
-from swapaqa.models.clips import freeze_batch_norm_statistics
+from swapaqa.models.batch_norm import freeze_batch_norm_statistics
+from swapaqa.models.encoder import pooled
 from swapaqa.models.i3d import I3D, ConvUnit, Mixed, SamePool, same_padding
 
 MIXED = ("3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c")
@@ -82,7 +83,7 @@ def saved(content: object, path: Path, zipped: bool = True) -> Path:
 def features(network: I3D) -> Tensor:
     torch.manual_seed(1)
     with torch.no_grad():
-        return network.eval()(torch.randn(2, 3, 16, 32, 32))
+        return pooled(network.eval()(torch.randn(2, 3, 16, 32, 32)))
 
 
 def test_the_table_of_layers() -> None:
@@ -93,7 +94,7 @@ def test_the_table_of_layers() -> None:
     for name, layer in network.named_children():
         layer.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out}))
     with torch.no_grad():
-        feature = network(torch.randn(1, 3, 16, 224, 224))
+        feature = pooled(network(torch.randn(1, 3, 16, 224, 224)))
     layers = network.named_children()
     assert {name: (*outputs[name].shape[1:], count(layer)) for name, layer in layers} == TABLE
     torch.testing.assert_close(feature, F.avg_pool3d(outputs["mixed_5c"], (2, 7, 7), stride=1).flatten(1))
@@ -113,7 +114,8 @@ def test_totals_of_a_checkpoint() -> None:
 @pytest.mark.parametrize("size", [(16, 32, 32), (32, 32, 64), (16, 33, 47), (1, 32, 32)])
 def test_any_size_works(size: tuple[int, int, int]) -> None:
     with torch.no_grad():
-        assert I3D().eval()(torch.randn(1, 3, *size)).shape == (1, 1024)
+        maps = I3D().eval()(torch.randn(1, 3, *size))
+    assert maps.shape == (1, 1024, *(-(-side // step) for side, step in zip(size, (8, 32, 32), strict=True)))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +251,7 @@ def test_every_parameter_learns_while_statistics_are_frozen() -> None:
     network = I3D().train()
     freeze_batch_norm_statistics(network)
     before = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    network(torch.randn(2, 3, 16, 32, 32)).square().sum().backward()
+    pooled(network(torch.randn(2, 3, 16, 32, 32))).square().sum().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
     assert network.conv3d_1a_7x7.conv3d.weight.grad.abs().sum() > 0
     for name, buffer in network.named_buffers():

@@ -12,10 +12,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from swapaqa.batch import Sample
 from swapaqa.errors import InputError
-from swapaqa.models.clips import VideoEncoder, freeze_batch_norm_statistics
+from swapaqa.models.batch_norm import freeze_batch_norm_statistics
+from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.i3d import I3D, ConvUnit, SamePool, fold_batch_norm, i3d_encoder
 from swapaqa.models.tiny import TinyBackbone
+from tests.made_videos import encoder as plain_encoder
+from tests.made_videos import made_sample, noise, plan
 
 MEASURES = {
     "fold_bn": {"fold_bn": True},
@@ -41,21 +45,19 @@ def weights() -> dict[str, Tensor]:
 
 
 def encoder(dtype: torch.dtype = torch.float32, **measures: bool | int) -> VideoEncoder:
-    made = i3d_encoder(None, None, 16, 10, None, "imagenet", True, None, **measures)
+    made = i3d_encoder(None, None, plan(), "imagenet", True, None, **measures)
     made.network.load_state_dict(weights())
     return made.to(dtype)
 
 
-def videos(count: int = 1, frames: int = 26, size: int = 32) -> Tensor:
-    """(count, 3, frames, size, size) bytes, channels last as the loader's: two clips each."""
-    generator = torch.Generator().manual_seed(1)
-    drawn = torch.randint(0, 256, (count, frames, size, size, 3), dtype=torch.uint8, generator=generator)
-    return drawn.movedim(-1, 1)
+def videos(count: int = 1) -> Sample:
+    """Of two clips each."""
+    return made_sample(noise(count, 26, 32, seed=1))
 
 
 def loss_of(features: Tensor) -> Tensor:
-    """A regression to 1: () in float64."""
-    return (features.double() - 1).square().mean()
+    """A regression to 1 of the videos' mean features: () in float64."""
+    return (features.mean(dim=1).double() - 1).square().mean()
 
 
 def training(model: VideoEncoder, steps: int) -> Tensor:
@@ -80,10 +82,10 @@ def plain_first_step() -> tuple[Tensor, dict[str, Tensor]]:
     return first_step(encoder())
 
 
-def first_step(model: nn.Module, video: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+def first_step(model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss, and gradients by name."""
     model.zero_grad()
-    loss = loss_of(model(videos() if video is None else video))
+    loss = loss_of(model(videos()))
     loss.backward()
     return loss.detach(), {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
@@ -119,10 +121,10 @@ def test_bfloat16_is_near() -> None:
     """
     model, plain = encoder(**MEASURES["all"]), encoder()
     with torch.autocast("cpu", torch.bfloat16), torch.backends.mkldnn.flags(enabled=False):
-        features = model(videos())
+        features = model(videos()).mean(dim=1)
         _, found = first_step(model)
     with torch.no_grad():
-        expected = plain(videos())
+        expected = plain(videos()).mean(dim=1)
     assert 0 < (features.float() - expected).norm() < 0.01 * expected.norm()
     gradients = plain_first_step()[1]
     assert list(found) == list(gradients)
@@ -161,7 +163,7 @@ def test_folding_follows_frozen_statistics_and_is_refused_for_live_ones() -> Non
     freeze_batch_norm_statistics(network)
     assert unit(torch.zeros(1, 64, 1, 1, 1)).shape == (1, 64, 1, 1, 1)
     with pytest.raises(InputError, match=r"backbone\.fold_bn=true"):
-        i3d_encoder(None, None, 16, 10, None, "imagenet", False, None, fold_bn=True)
+        i3d_encoder(None, None, plan(), "imagenet", False, None, fold_bn=True)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_all_pools_are_compact_or_none_is(compact: bool) -> None:
 
 def test_a_fused_optimiser_takes_the_same_steps() -> None:
     torch.manual_seed(0)
-    model, losses = VideoEncoder(TinyBackbone(4).double(), 16, 10, None, "imagenet", False, None), []
+    model, losses = plain_encoder(TinyBackbone(4).double(), freeze_bn=False), []
     for fused in (None, True):
         trained = copy.deepcopy(model)
         optimizer = torch.optim.Adam(trained.parameters(), lr=2e-3, weight_decay=1e-5, fused=fused)

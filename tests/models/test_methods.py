@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,17 +12,18 @@ import pytest
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader
 
-from swapaqa.batch import Pair, Sample, TrainingLabels
+from swapaqa.batch import Sample, TrainingLabels
 from swapaqa.errors import InputError
-from swapaqa.models.clips import VideoEncoder, batch_norm_settings, restore_batch_norm_settings
-from swapaqa.models.core import vote_variance
+from swapaqa.models.backbone import Backbone
+from swapaqa.models.batch_norm import batch_norm_settings, restore_batch_norm_settings
+from swapaqa.models.core import mean_of_some, vote_variance
 from swapaqa.models.dae import DAE, DAEMT, calibrated_std, gaussian_likelihood_loss
 from swapaqa.models.dae_core import DAECoRe
-from swapaqa.models.scorer import Encoded, Predicted, Scorer, from_points, in_points, predicted_stds, predictions
+from swapaqa.models.scorer import Predicted, Scorer, from_points, in_points, predicted_stds, predictions
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.usdl import (
     MUSDL,
@@ -35,6 +35,7 @@ from swapaqa.models.usdl import (
     score_distribution,
     score_std,
 )
+from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
 
 Config = Callable[..., DictConfig]
 Build = Callable[..., Any]
@@ -44,7 +45,7 @@ PAIRED = ["core", "dae_core"]
 FRAMES, SIZE = 18, 16
 
 
-class NormalisedBackbone(nn.Module):
+class NormalisedBackbone(Backbone):
     """A network with one BatchNorm."""
 
     feature_size = 4
@@ -52,9 +53,6 @@ class NormalisedBackbone(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Conv3d(3, 4, 1, stride=8), nn.BatchNorm3d(4))
-
-    def forward(self, clips: Tensor) -> Tensor:
-        return self.layers(clips).mean(dim=(2, 3, 4))
 
 
 @pytest.fixture
@@ -64,10 +62,9 @@ def build(config: Config) -> Build:
     def make(name: str, network: nn.Module | None = None, **changes: Any) -> Any:
         torch.manual_seed(0)
         composed = config(f"model={name}")
-        freeze = composed.schedule.freeze_bn
-        encoder = VideoEncoder(network or TinyBackbone(2), 16, 10, None, "imagenet", freeze, None)
+        given = {"encoder": encoder(network or TinyBackbone(2), freeze_bn=composed.schedule.freeze_bn)}
         small = {"hidden_features": 8, "depth": 3, "voters": 2} if name in PAIRED else {}
-        model = hydra.utils.instantiate(composed.model, _partial_=True)(**{"encoder": encoder} | small | changes)
+        model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
         model.learn_scale(labels())
         return model
 
@@ -79,62 +76,30 @@ def labels() -> TrainingLabels:
     return TrainingLabels(torch.linspace(10, 90, 12).double(), action=zero, group=zero, max_label=100.0)
 
 
-def one(position: int, split: str, judges: int = 7) -> Sample:
-    """One video of noise, with a score by the rule of diving."""
-    generator = torch.Generator().manual_seed(position)
-    difficulty, marks = 2.8 + 0.2 * position, torch.linspace(5, 8, judges).double() - 0.5 * position
-    score = float(aggregate_judges(marks[None], torch.tensor([difficulty]))) if judges else 60.0
-    return Sample(
-        video=torch.randint(0, 256, (3, FRAMES, SIZE, SIZE), dtype=torch.uint8, generator=generator),
-        boxes=torch.zeros(FRAMES, 4),
-        score=torch.tensor(score, dtype=torch.float64),
-        label=torch.tensor((score - 21.6) / 0.81, dtype=torch.float64),
-        offset=torch.tensor(21.6, dtype=torch.float64),
-        factor=torch.tensor(0.81, dtype=torch.float64),
-        difficulty=torch.tensor(difficulty, dtype=torch.float64),
-        judges=marks,
-        action=torch.tensor(0),
-        position=torch.tensor(position),
-        voters=torch.tensor([0, 2]),
-        replaced=torch.tensor(0.0),
-        split=split,
-        video_id=f"{split}/{position}",
-    )
-
-
 def some(count: int, split: str = "train", judges: int = 7) -> Sample:
-    return default_collate([one(position, split, judges) for position in range(count)])
-
-
-@dataclass
-class Videos(Dataset):
-    count: int
-    split: str
-    paired: bool = False
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, position: int) -> Sample | Pair:
-        video = one(position, self.split)
-        return Pair(video, one((position + 1) % self.count, self.split)) if self.paired else video
-
-
-def encoded(model: Scorer, videos: Sample) -> Encoded:
-    fields = {name: getattr(videos, name) for name in Encoded._fields if name != "feature"}
-    return Encoded(feature=model.encoder(videos.video), **fields)
+    """Videos of noise, with scores by the rule of diving."""
+    difficulty = 2.8 + 0.2 * torch.arange(count, dtype=torch.float64)
+    marks = torch.linspace(5, 8, judges).double() - 0.5 * torch.arange(count)[:, None]
+    score = aggregate_judges(marks, difficulty) if judges else torch.full_like(difficulty, 60.0)
+    offset, factor = torch.full_like(score, 21.6), torch.full_like(score, 0.81)
+    known = made_labels(
+        count, score=score, label=(score - offset) / factor, offset=offset, factor=factor, difficulty=difficulty,
+        judges=marks, voters=torch.tensor([[0, 2]]).repeat(count, 1),
+    )  # fmt: skip
+    video = torch.cat([noise(1, FRAMES, SIZE, seed=position) for position in range(count)])
+    return made_sample(video, known, split)
 
 
 def fit(model: Scorer, epochs: int = 1, **more: Any) -> Trainer:
     paired = hasattr(model, "tree")
-    test = [DataLoader(Videos(3, "test"), batch_size=2)]
+    test = [DataLoader(Videos(some(3, "test")), batch_size=2)]
     if paired:
-        test.append(DataLoader(Videos(4, "train"), batch_size=2))
+        test.append(DataLoader(Videos(some(4)), batch_size=2))
     trainer = Trainer(
         max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, **more,
     )  # fmt: skip
-    trainer.fit(model, DataLoader(Videos(4, "train", paired), batch_size=2), test)
+    trainer.fit(model, DataLoader(Videos(some(4), paired), batch_size=2), test)
     return trainer
 
 
@@ -208,7 +173,9 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
         lambda module, given: clips.append(0 if module.training else len(given[0]))
     )
     encoded_videos = []
-    model.encoder.register_forward_hook(lambda _, given, __: encoded_videos.append((model.training, len(given[0]))))
+    model.encoder.register_forward_hook(
+        lambda _, given, __: encoded_videos.append((model.training, len(given[0].video)))
+    )
     fit(model)
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
@@ -216,7 +183,7 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     index, predicted, true = predictions(model)["test"]
     assert index.tolist() == [0, 1, 2]
     assert predicted.isfinite().all()
-    torch.testing.assert_close(true, some(3).score)
+    torch.testing.assert_close(true, some(3).labels.score)
     assert (predicted_stds(model)["test"] > 0).all()
 
 
@@ -224,7 +191,7 @@ def test_features_are_dropped_when_weights_change(build: Build) -> None:
     model = build("core")
     fit(model)
     assert model.exemplars is not None
-    torch.testing.assert_close(model.exemplars.feature, model.encoder(some(4).video))
+    torch.testing.assert_close(model.exemplars.feature, model.encoder(some(4)))
     model.on_before_optimizer_step(model.configure_optimizers())
     assert model.exemplars is None
 
@@ -274,37 +241,40 @@ def test_batch_norm_settings_are_restored() -> None:
 
 def test_usdl_learns_and_reads_the_scale_of_the_labels(build: Build) -> None:
     model: USDL = build("usdl")
-    videos = some(3)
-    log_prob = model.head(model.encoder(videos.video))
-    label = score_distribution(videos.label, 101, 100.0, 5.0)
-    torch.testing.assert_close(model.losses(videos)["divergence"], distribution_loss(log_prob, label, "batchmean"))
-    found = model.score(encoded(model.eval(), videos), None)
+    videos = model.encode(some(3))
+    log_prob = model.head(videos.mean_feature)
+    label = score_distribution(videos.labels.label, 101, 100.0, 5.0)
+    expected = distribution_loss(log_prob, label, "batchmean")
+    torch.testing.assert_close(model.losses(videos, None)["divergence"], expected)
+    videos = model.eval().encode(some(3))
+    found = model.score(videos, None)
     torch.testing.assert_close(found.label, decode_score(log_prob, 100.0))
     torch.testing.assert_close(found.std, score_std(log_prob.exp(), 100.0))
     model.learn_scale(labels()._replace(max_label=104.5))
-    torch.testing.assert_close(model.score(encoded(model, videos), None).label, found.label * 1.045)
+    torch.testing.assert_close(model.score(videos, None).label, found.label * 1.045)
 
 
 def test_musdl_combines_the_judges_by_the_rule_in_points(build: Build) -> None:
     model: MUSDL = build("musdl")
-    videos = some(3)
-    log_prob = model.heads(model.encoder(videos.video))
-    label = score_distribution(videos.judges, 21, 10.0, 5.0)
-    torch.testing.assert_close(model.losses(videos)["divergence"], distribution_loss(log_prob, label, "batchmean"))
-    found = in_points(model.score(encoded(model, videos), None), encoded(model, videos))
-    torch.testing.assert_close(found.label, aggregate_judges(decode_score(log_prob, 10.0), videos.difficulty))
+    videos = model.encode(some(3))
+    log_prob = model.heads(videos.mean_feature)
+    label = score_distribution(videos.labels.judges, 21, 10.0, 5.0)
+    expected = distribution_loss(log_prob, label, "batchmean")
+    torch.testing.assert_close(model.losses(videos, None)["divergence"], expected)
+    found = in_points(model.score(videos, None), videos)
+    points = aggregate_judges(decode_score(log_prob, 10.0), videos.labels.difficulty)
+    torch.testing.assert_close(found.label, points)
 
 
 def test_musdl_decodes_its_own_labels_to_the_final_score(build: Build) -> None:
     model: MUSDL = build("musdl")
-    videos = some(3)
-    videos = videos._replace(judges=(2 * videos.judges).round() / 2)
-    score = aggregate_judges(videos.judges, videos.difficulty)
-    label = score_distribution(videos.judges, 21, 10.0, 5.0)
+    videos = model.encode(some(3))
+    judges = (2 * videos.labels.judges).round() / 2
+    score = aggregate_judges(judges, videos.labels.difficulty)
+    label = score_distribution(judges, 21, 10.0, 5.0)
     model.heads = nn.Module()
     model.heads.forward = lambda _: label.log()  # type: ignore[method-assign]
-    videos_encoded = encoded(model, videos)
-    torch.testing.assert_close(in_points(model.score(videos_encoded, None), videos_encoded).label, score)
+    torch.testing.assert_close(in_points(model.score(videos, None), videos).label, score)
 
 
 def test_deviation_of_the_middle_three_judges() -> None:
@@ -319,7 +289,7 @@ def test_methods_refuse_data_without_what_they_need(build: Build) -> None:
     with pytest.raises(InputError, match=r"num_judges=7, but .* 5 judges"):
         build("musdl").check_sample(some(2, judges=5))
     with pytest.raises(InputError, match="model=dae"):
-        build("dae_mt").check_sample(some(2)._replace(difficulty=torch.ones(2).double()))
+        build("dae_mt").check_sample(made_sample(noise(2)))
     with pytest.raises(InputError, match="middle three"):
         build("musdl", num_judges=4)
     with pytest.raises(InputError, match="initial_mean"):
@@ -331,32 +301,32 @@ def test_methods_refuse_data_without_what_they_need(build: Build) -> None:
 def test_dae_starts_at_the_mean_of_the_labels(build: Build) -> None:
     for changes, start in (({}, 50.0), ({"initial_mean": 0.0}, 0.0), ({"initial_mean": 7.0}, 7.0)):
         model: DAE = build("dae", **changes)
-        assert model.score(encoded(model, some(3)), None).label.mean().item() == pytest.approx(start, abs=1)
+        assert model.score(model.encode(some(3)), None).label.mean().item() == pytest.approx(start, abs=1)
 
 
 def test_dae_scores_by_the_mean_with_the_calibrated_deviation(build: Build) -> None:
     model: DAE = build("dae")
-    videos = some(3)
-    mean, log_variance = model.head(model.encoder(videos.video))
-    found = model.score(encoded(model, videos), None)
+    videos = model.encode(some(3))
+    mean, log_variance = model.head(videos.mean_feature)
+    found = model.score(videos, None)
     torch.testing.assert_close(found, Predicted(mean.double(), calibrated_std(log_variance).double()))
-    expected = gaussian_likelihood_loss(mean, log_variance, videos.label.float(), 0.6, 0.4)
-    torch.testing.assert_close(model.losses(videos), {"likelihood": expected})
+    expected = gaussian_likelihood_loss(mean, log_variance, videos.labels.label.float(), 0.6, 0.4)
+    torch.testing.assert_close(model.losses(videos, None), {"likelihood": expected})
 
 
 def test_dae_as_published_samples_in_training_and_at_test(build: Build) -> None:
     model: DAE = build("dae", loss="squared_error_pair", predict="sample", initial_mean=0.0)
-    videos = some(3)
+    videos = model.encode(some(3))
     losses, scores = [], []
     for epoch in range(2):
         model._trainer = SimpleNamespace(current_epoch=epoch, barebones=True)
-        losses.append(model.losses(videos)["squared_error_pair"])
-        scores.append(model.score(encoded(model, videos), None))
+        losses.append(model.losses(videos, None)["squared_error_pair"])
+        scores.append(model.score(videos, None))
     assert losses[0] != losses[1]
-    mean, log_variance = model.head(model.encoder(videos.video))
-    noise = [(found.label - mean) / (log_variance / 2).exp() for found in scores]
-    assert len({round(value, 3) for drawn in noise for value in drawn.tolist()}) == 6
-    assert torch.stack(noise).abs().max() < 5
+    mean, log_variance = model.head(videos.mean_feature)
+    drawn = [(found.label - mean) / (log_variance / 2).exp() for found in scores]
+    assert len({round(value, 3) for one in drawn for value in one.tolist()}) == 6
+    assert torch.stack(drawn).abs().max() < 5
     torch.testing.assert_close(scores[0].std, (log_variance / 2).exp().double())
 
 
@@ -370,40 +340,45 @@ def test_dae_draws_the_same_noise_for_a_video_in_any_batch(build: Build) -> None
 
 def test_dae_mt_is_a_gaussian_of_the_completeness_whatever_the_labels_are(build: Build) -> None:
     model: DAEMT = build("dae_mt")
-    videos = some(3)
-    mean, log_variance = model.head(model.encoder(videos.video))
-    found = in_points(model.score(encoded(model, videos), None), encoded(model, videos))
-    torch.testing.assert_close(found.label, mean.double() * videos.difficulty, rtol=1e-6, atol=0)
-    torch.testing.assert_close(found.std, calibrated_std(log_variance).double() * videos.difficulty, rtol=1e-5, atol=0)
-    completeness = (videos.score / videos.difficulty).float()
-    expected = gaussian_likelihood_loss(mean, log_variance, completeness) + 0.8 * videos.difficulty.log().mean()
-    torch.testing.assert_close(model.losses(videos)["likelihood"], expected.float(), rtol=1e-4, atol=1e-4)
+    videos = model.encode(some(3))
+    difficulty = videos.labels.difficulty
+    mean, log_variance = model.head(videos.mean_feature)
+    found = in_points(model.score(videos, None), videos)
+    torch.testing.assert_close(found.label, mean.double() * difficulty, rtol=1e-6, atol=0)
+    torch.testing.assert_close(found.std, calibrated_std(log_variance).double() * difficulty, rtol=1e-5, atol=0)
+    completeness = (videos.labels.score / difficulty).float()
+    expected = gaussian_likelihood_loss(mean, log_variance, completeness) + 0.8 * difficulty.log().mean()
+    torch.testing.assert_close(model.losses(videos, None)["likelihood"], expected.float(), rtol=1e-4, atol=1e-4)
 
 
 def test_core_says_how_far_its_votes_lie_apart() -> None:
-    votes = torch.tensor([60.0, 66.0, 72.0])
-    assert vote_variance(votes, None).sqrt().item() == pytest.approx(6)
-    assert vote_variance(votes, torch.full((3,), 12.0)).item() == pytest.approx(12 + 24)
-    assert math.isnan(vote_variance(votes[:1], None))
-    assert vote_variance(votes[:1], torch.full((1,), 12.0)).item() == 12
+    """Of three votes and of one; what has not voted does not count."""
+    votes, voted = (
+        torch.tensor([[60.0, 66.0, 72.0], [60.0, 1e9, 0.0]]),
+        torch.tensor([[True] * 3, [True, False, False]]),
+    )
+    alone, with_own = vote_variance(votes, voted, None), vote_variance(votes, voted, torch.full((2, 3), 12.0))
+    assert alone[0].sqrt().item() == pytest.approx(6)
+    assert with_own[0].item() == pytest.approx(12 + 24)
+    assert math.isnan(alone[1])
+    assert with_own[1].item() == 12
+    assert mean_of_some(votes, voted).tolist() == [66, 60]
 
 
 def test_dae_core_adds_the_leaf_s_own_variance(build: Build) -> None:
     model: DAECoRe = build("dae_core").eval()
-    videos, exemplars = encoded(model, some(2, "test")), encoded(model, some(4))
+    videos, exemplars = model.encode(some(2, "test")), model.encode(some(4))
     found = model.score(videos, exemplars)
-    rows = torch.cat(
-        [exemplars.feature[[0, 2]], videos.feature[[0, 0]], (exemplars.label[[0, 2], None] / 100).float()], dim=1
-    )
-    outputs = model.tree(rows)
+    label, by, own = exemplars.labels.label[[0, 2]], exemplars.mean_feature[[0, 2]], videos.mean_feature[[0, 0]]
+    outputs = model.tree(torch.cat([by, own, (label[:, None] / 100).float()], dim=1))
     delta, variance = model.decode(outputs, model.groups[0])
-    votes = exemplars.label[[0, 2]] + delta
+    votes = label + delta
     assert found.label[0].item() == pytest.approx(votes.mean().item())
     assert found.std[0].item() == pytest.approx((variance.mean() + votes.var(correction=0)).sqrt().item(), rel=1e-6)
 
 
 def test_points_and_labels_convert_into_each_other(build: Build) -> None:
-    videos = encoded(build("usdl"), some(2))
+    videos = build("usdl").encode(some(2))
     points = Predicted(torch.tensor([60.0, 70.0]).double(), torch.tensor([3.0, 4.0]).double())
     torch.testing.assert_close(in_points(from_points(*points, videos), videos), points)
 
