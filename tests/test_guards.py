@@ -14,13 +14,15 @@ import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from swapaqa.augment.swap import ScaledBackgroundSwap, swap_background
-from swapaqa.batch import Pair, Sample, TrainingLabels
-from swapaqa.data.pooling import AugmentedData, map_samples, pooled
-from swapaqa.models.clips import VideoEncoder
+from swapaqa.batch import Pair, Sample, TrainingLabels, map_columns, map_samples, pooled
+from swapaqa.data.pooling import AugmentedData
+from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.scorer import Scorer
 from swapaqa.models.tiny import TinyBackbone
+from tests.made_videos import encoder, made_labels, made_sample, noise
 
 METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core"]
 FRAMES, SIZE, JUDGES = 18, 16, 7
@@ -51,24 +53,17 @@ class Counted(TorchDispatchMode):
 
 def batch(count: int = 4) -> Sample:
     """Videos of noise, with boxes in their middle."""
-    generator = torch.Generator().manual_seed(0)
-    shape = (count, FRAMES, SIZE, SIZE, 3)
     score = torch.linspace(30, 80, count).double()
-    one = torch.ones(count, dtype=torch.float64)
-    return Sample(
-        video=torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).movedim(-1, 1),
-        boxes=torch.tensor([5.0, 5.0, 10.0, 10.0]).expand(count, FRAMES, 4).contiguous(),
-        score=score, label=score / 25, offset=0 * one, factor=25 * one, difficulty=3 * one,
-        judges=torch.full((count, JUDGES), 7.0, dtype=torch.float64),
-        action=torch.zeros(count, dtype=torch.int64), position=torch.arange(count),
-        voters=torch.zeros(count, 0, dtype=torch.int64), replaced=torch.zeros(count),
-        split=["train"] * count, video_id=[str(i) for i in range(count)],
-    )  # fmt: skip
+    one = torch.ones_like(score)
+    judges = torch.full((count, JUDGES), 7.0, dtype=torch.float64)
+    known = made_labels(count, score=score, label=score / 25, factor=25 * one, difficulty=3 * one, judges=judges)
+    boxes = torch.tensor([5.0, 5.0, 10.0, 10.0]).expand(count, FRAMES, 4).contiguous()
+    return made_sample(noise(count, FRAMES, SIZE), known)._replace(boxes=boxes)
 
 
 def on_device(sample: Sample) -> Sample:
     """As a GPU would have it: no value can be read."""
-    return Sample(*(column.to("meta") if isinstance(column, Tensor) else column for column in sample))
+    return map_columns(sample, lambda column: column.to("meta"))
 
 
 @pytest.fixture
@@ -77,9 +72,9 @@ def method(config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Calla
     monkeypatch.setattr(VideoEncoder, "_input_dtype", lambda *_: torch.float32)  # meta does not know autocast
 
     def build(name: str, clips_per_pass: int | None = None) -> Scorer:
-        encoder = VideoEncoder(TinyBackbone(2), 16, 10, None, "imagenet", False, None, clips_per_pass)
+        given = {"encoder": encoder(TinyBackbone(2), freeze_bn=False, clips_per_pass=clips_per_pass)}
         small = {"hidden_features": 8, "depth": 3} if "core" in name else {}
-        model = hydra.utils.instantiate(config(f"model={name}").model, _partial_=True)(encoder=encoder, **small)
+        model = hydra.utils.instantiate(config(f"model={name}").model, _partial_=True)(**given | small)
         zero = torch.zeros(12, dtype=torch.int64)
         model.learn_scale(TrainingLabels(torch.linspace(0.5, 3.5, 12).double(), zero, zero, max_label=4.0))
         return model.to("meta")
@@ -159,12 +154,12 @@ def test_a_sample_travels_as_bytes(config: Callable[..., Any], demo_cache: Path)
     crop, frames, seen = cfg.data.geometry.crop, cfg.data.frames, []
     map_samples(train, lambda sample: seen.append(sample) or sample)
     for sample in (*seen, test):
-        columns = [column for column in sample if isinstance(column, Tensor)]
+        columns = [column for column in tree_leaves(sample) if isinstance(column, Tensor)]
         assert sample.video.dtype == torch.uint8
         assert sample.video.shape[1:] == (frames, crop, crop, 3)
         moved = sum(column.nbytes for column in columns) / len(sample.video)
         pixels, boxes = 3 * frames * crop * crop, 4 * 4 * frames
-        assert moved <= pixels + boxes + 8 * (8 + sample.judges.shape[1] + sample.voters.shape[1])
+        assert moved <= pixels + boxes + 8 * (8 + sample.labels.judges.shape[1] + sample.labels.voters.shape[1])
 
 
 def test_batches_are_pinned_where_there_is_a_gpu(config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swapaqa.batch import Sample
+from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
 from swapaqa.models import i3d
 from swapaqa.models.attention import (
+    Clips,
     Grid,
     attention_layer,
     enlarge,
@@ -24,11 +25,16 @@ from swapaqa.models.attention import (
     through_grid,
     watched,
 )
-from swapaqa.models.clips import VideoEncoder
+from swapaqa.models.backbone import Backbone
+from swapaqa.models.clip_plan import ClipPlan, ClipPlans
+from swapaqa.models.encoder import VideoEncoder, pooled
 from swapaqa.models.i3d import I3D
-from swapaqa.models.scorer import Encoded, Predicted, Scorer
+from swapaqa.models.normalisation import PLUS_MINUS_ONE, Named
+from swapaqa.models.scorer import Predicted, Scorer
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.usdl import MUSDL, USDL, score_distribution
+from tests import made_videos
+from tests.made_videos import encoder, made_encoded, made_labels, made_sample, plan
 
 
 def test_grad_cam_is_equations_1_and_2() -> None:
@@ -81,8 +87,9 @@ def test_a_box_through_the_grid() -> None:
     one, other = 2.75 / 3.5, 0.25 / 4.5  # of what each counts, the part in the box
     inside = torch.zeros(1, 1, 8, dtype=torch.bool)
     inside[..., :3] = True
-    torch.testing.assert_close(through_grid(inside, [0], grid)[0, 0], counts[0] * one + counts[1] * other)
-    assert bool((through_grid(torch.ones_like(inside), [0], grid) == 1).all())
+    clips = [Clips(grid, [0])]
+    torch.testing.assert_close(through_grid(inside, clips)[0, 0], counts[0] * one + counts[1] * other)
+    assert bool((through_grid(torch.ones_like(inside), clips) == 1).all())
 
 
 def centre_of_view(network: nn.Module, size: tuple[int, int, int], cell: tuple[int, int, int]) -> list[float]:
@@ -124,13 +131,15 @@ def test_the_origin_of_i3d_is_where_its_first_cell_looks(monkeypatch: pytest.Mon
 
 def test_overlapping_clips_are_averaged_where_they_overlap() -> None:
     maps = torch.arange(1.0, 4.0).view(3, 1, 1, 1).expand(3, 4, 2, 2)  # the clips are 1, 2 and 3
-    joined = join_clips(maps, [0, 2, 5], 10)
+    joined = join_clips([maps], [[0, 2, 5]], 10)
     expected = []
     for t in range(10):
         over = [value for value, start in ((1, 0), (2, 2), (3, 5)) if start <= t < start + 4]
         expected.append(sum(over) / len(over) if over else 0.0)
     assert expected == [1, 1, 1.5, 1.5, 2, 2.5, 3, 3, 3, 0]
     assert joined[:, 1, 0].tolist() == expected
+    of_two_plans = join_clips([maps[:1], torch.full((2, 3, 2, 2), 5.0)], [[0], [2, 7]], 10)
+    assert of_two_plans[:, 0, 1].tolist() == [1, 1, 3, 3, 5, 0, 0, 5, 5, 5]
 
 
 def test_mass_share() -> None:
@@ -140,10 +149,11 @@ def test_mass_share() -> None:
     assert math.isnan(mass_share(torch.zeros(1, 2, 2), inside))
 
 
-class Corner(nn.Module):
+class Corner(Backbone):
     """Its score is the mean of what is brighter than grey in the upper left quarter of a clip, over the whole clip."""
 
     feature_size = 1
+    normalisation = PLUS_MINUS_ONE
     attention_layer = "maps"
 
     def __init__(self) -> None:
@@ -151,10 +161,10 @@ class Corner(nn.Module):
         self.maps = nn.AvgPool3d((4, 4, 4))
         self.unused = nn.Parameter(torch.zeros(1))  # whose type the encoder asks for
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def forward(self, clips: Tensor, after: str | None = None, until: str | None = None) -> Tensor:  # noqa: ARG002
         seen = torch.zeros_like(clips)
         seen[..., :8, :8] = clips[..., :8, :8].relu()
-        return self.maps(seen).relu_().mean(dim=(1, 2, 3, 4))[:, None]  # in place, as the next layer of a network may
+        return self.maps(seen).relu_().mean(dim=1, keepdim=True)  # in place, as the next layer of a network may
 
 
 class Plain(Scorer):
@@ -162,35 +172,29 @@ class Plain(Scorer):
 
     sign = 1.0
 
-    def losses(self, batch: Sample) -> dict[str, Tensor]:
+    def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:
         raise NotImplementedError
 
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002
-        label = self.sign * videos.feature[:, 0].double()
+        label = self.sign * videos.mean_feature[:, 0].double()
         return Predicted(label, torch.full_like(label, torch.nan))
 
 
-def plain(network: nn.Module) -> Plain:
-    encoder = VideoEncoder(network, 8, 4, None, "pm1", freeze_bn=False, learning_rate=None)
-    return Plain(encoder, 0.0, 0.0, 0.0).eval().requires_grad_(False)
+def plain(network: nn.Module, clips: ClipPlan | ClipPlans | None = None) -> Plain:
+    scorer = Plain(encoder(network, clips or plan(8, 4), freeze_bn=False), 0.0, 0.0, 0.0)
+    return scorer.eval().requires_grad_(False)
 
 
-def noise(frames: int = 16) -> Sample:
-    """A video of 16x16 pixels, equally bright everywhere on average."""
-    generator = torch.Generator().manual_seed(0)
-    video = torch.randint(0, 256, (1, 3, frames, 16, 16), dtype=torch.uint8, generator=generator)
-    one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.int64)
-    return Sample(
-        video, torch.zeros(1, frames, 4), one, one, 0 * one, 2 * one, one, torch.zeros(1, 0), none, none,
-        torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1), ["test"], ["a"],
-    )  # fmt: skip
+def noise() -> Sample:
+    """A video of 16x16 pixels, equally bright everywhere on average, whose points are twice its label."""
+    factor = torch.full((1,), 2.0, dtype=torch.float64)
+    return made_sample(made_videos.noise(1, 16), made_labels(1, factor=factor), "test")
 
 
 def test_a_network_that_reads_one_corner_has_its_map_there() -> None:
     scorer, video = plain(Corner()), noise()
     found = explain(scorer, video, None)
-    assert found.grid == Grid((2, 4, 4), (8, 16, 16), (1.5, 1.5, 1.5))
-    assert found.starts == [0, 4, 8]
+    assert found.clips == [Clips(Grid((2, 4, 4), (8, 16, 16), (1.5, 1.5, 1.5)), [0, 4, 8])]
     assert found.map.shape == (16, 16, 16)
     inside = torch.zeros(16, 16, 16, dtype=torch.bool)
     inside[:, :8, :8] = True
@@ -208,8 +212,7 @@ def test_what_lowers_the_score_has_no_map() -> None:
 
 
 def test_a_frame_that_no_clip_covers_has_no_mass() -> None:
-    scorer = plain(Corner())
-    scorer.encoder.last_start = 7  # of 0 to 8
+    scorer = plain(Corner(), plan(8, 4, last_start=7))  # of 0 to 8
     found = explain(scorer, noise(), None).map.sum(dim=(1, 2))
     assert found[14] > 0
     assert found[15] == 0
@@ -217,7 +220,6 @@ def test_a_frame_that_no_clip_covers_has_no_mass() -> None:
 
 def test_nothing_of_the_scorer_changes() -> None:
     scorer = plain(TinyBackbone(4)).requires_grad_(True)
-    scorer.encoder.clip_frames = 8
     before = {name: value.clone() for name, value in scorer.state_dict().items()}
     explain(scorer, noise(), None)
     assert all(parameter.grad is None for parameter in scorer.parameters())
@@ -232,7 +234,7 @@ def test_the_layer_is_the_last_before_the_average(make: Callable[[], nn.Module],
     network, seen = make(), []
     attention_layer(network).register_forward_hook(lambda *call: seen.append(call[-1]))
     with torch.no_grad():
-        feature = network.eval()(torch.randn(1, 3, 16, 32, 32))
+        feature = pooled(network.eval()(torch.randn(1, 3, 16, 32, 32)))
     assert seen[0].shape == (1, channels, *grid)
     torch.testing.assert_close(seen[0].mean(dim=(2, 3, 4)), feature)
 
@@ -255,20 +257,23 @@ def test_a_layer_without_a_part_in_the_score_is_refused() -> None:
         explain(plain(network), video, None)
     scorer = plain(Corner())
     scorer.sign = torch.tensor(0.0)
-    scorer.score = lambda videos, _: Predicted(videos.label, videos.label)
+    scorer.score = lambda videos, _: Predicted(videos.labels.label, videos.labels.label)
     with pytest.raises(InputError, match=r"score of Plain has no gradient .* differentiable_label"):
         explain(scorer, video, None)
 
 
 def encoded(feature: Tensor) -> Encoded:
-    count = len(feature)
-    one, none = torch.ones(count, dtype=torch.float64), torch.zeros(count, dtype=torch.int64)
-    return Encoded(feature, one, one, 3 * one, 2 * one, 1.5 * one, none, none, none[:, None])
+    """A video of one clip with the offset 3, the factor 2 and a difficulty of 1.5."""
+    one = torch.ones(len(feature), dtype=torch.float64)
+    return made_encoded(feature[:, None], offset=3 * one, factor=2 * one, difficulty=1.5 * one)
+
+
+def tiny(width: int, normalisation: Named = "pm1") -> VideoEncoder:
+    return encoder(TinyBackbone(width, normalisation), plan(8, 4), freeze_bn=False)
 
 
 def test_the_differentiable_label_of_usdl_is_the_expectation() -> None:
-    encoder = VideoEncoder(TinyBackbone(2), 8, 4, None, "pm1", freeze_bn=False, learning_rate=None)
-    model = USDL(encoder, "score", 101, 5.0, "batchmean", 0.0, 0.0, 0.0)
+    model = USDL(tiny(2), "score", 101, 5.0, "batchmean", 0.0, 0.0, 0.0)
     model.max_label = torch.tensor(50.0)
     log_prob = score_distribution(torch.tensor([20.0]), 101, 50.0, 5.0).log()
     model.head = nn.Identity()
@@ -281,8 +286,7 @@ def test_the_differentiable_label_of_usdl_is_the_expectation() -> None:
 
 
 def test_the_differentiable_label_of_musdl_is_of_the_same_judges() -> None:
-    encoder = VideoEncoder(TinyBackbone(2), 8, 4, None, "pm1", freeze_bn=False, learning_rate=None)
-    model = MUSDL(encoder, 5, 21, 10.0, 2.0, "batchmean", 0.0, 0.0, 0.0)
+    model = MUSDL(tiny(2), 5, 21, 10.0, 2.0, "batchmean", 0.0, 0.0, 0.0)
     model.heads = nn.Identity()
     judges = torch.tensor([[4.0, 5.0, 5.5, 6.0, 9.0]])
     feature = score_distribution(judges, 21, 10.0, 1.0).log().requires_grad_()
@@ -296,10 +300,11 @@ def test_the_differentiable_label_of_musdl_is_of_the_same_judges() -> None:
 def test_the_map_of_a_network_that_averages_is_the_score_s_slope_along_its_feature(seed: int) -> None:
     """Its sum without the ReLU is what the score changes by when the feature grows, by finite differences."""
     torch.manual_seed(seed)
-    encoder = VideoEncoder(TinyBackbone(8), 8, 4, None, "imagenet", freeze_bn=False, learning_rate=None)
-    model = USDL(encoder, "score", 101, 5.0, "batchmean", 0.0, 0.0, 0.0).eval().double().requires_grad_(False)
+    model = (
+        USDL(tiny(8, "imagenet"), "score", 101, 5.0, "batchmean", 0.0, 0.0, 0.0).eval().double().requires_grad_(False)
+    )
     model.max_label = torch.tensor(100.0)
-    with torch.enable_grad(), watched(attention_layer(encoder.network)) as outputs:
+    with torch.enable_grad(), watched(attention_layer(model.encoder.network)) as outputs:
         videos = model.encode(noise())
         label = model.differentiable_label(videos, None)
     [output], [gradient] = outputs, torch.autograd.grad(label.sum(), outputs)
