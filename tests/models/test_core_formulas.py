@@ -13,13 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from swapaqa.errors import InputError
-from swapaqa.models.core import (
-    GroupAwareRegressionTree,
-    assign_groups,
-    build_groups,
-    contrastive_tree_loss,
-    decode_relative_score,
-)
+from swapaqa.models.regression_tree import GroupAwareRegressionTree
+from swapaqa.models.score_groups import assign_groups, build_groups, decode_relative_score
+from swapaqa.models.tree_loss import contrastive_tree_loss
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
 needs_mtl = pytest.mark.skipif(not (SHARED / "mtl_aqa").is_dir(), reason="no MTL-AQA files at ../shared/data")

@@ -17,10 +17,12 @@ from torch.utils.data import DataLoader
 from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, take_rows
 from swapaqa.errors import InputError
 from swapaqa.models import core
-from swapaqa.models.core import CoRe, build_groups, contrastive_tree_loss, decode_relative_score
+from swapaqa.models.core import CoRe
 from swapaqa.models.i3d import I3D
+from swapaqa.models.score_groups import build_groups, decode_relative_score
 from swapaqa.models.scorer import predictions
 from swapaqa.models.tiny import TinyBackbone
+from swapaqa.models.tree_loss import contrastive_tree_loss
 from tests.made_videos import Videos, encoder, made_encoded, made_labels, made_sample, noise
 
 Build = Callable[..., CoRe]

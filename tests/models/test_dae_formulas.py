@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from swapaqa.models.core import contrastive_tree_loss, decode_relative_score
 from swapaqa.models.dae import (
     GaussianHead,
     calibrated_std,
@@ -17,6 +16,8 @@ from swapaqa.models.dae import (
     squared_error_pair_loss,
 )
 from swapaqa.models.dae_core import GaussianRegressionTree, decode_relative_std, gaussian_tree_loss
+from swapaqa.models.score_groups import decode_relative_score
+from swapaqa.models.tree_loss import contrastive_tree_loss
 
 GROUPS = torch.tensor([[-10, -3], [-3, 0], [0, 3], [3, 10]], dtype=torch.float64)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from swapaqa.errors import InputError
-from swapaqa.models.core import build_groups
 from swapaqa.models.pair_differences import PairDifferences
+from swapaqa.models.score_groups import build_groups
 
 # half points tie, quotients differ in their last bits, and some lie within an ulp of each other
 half_points = st.integers(0, 60).map(lambda n: n / 2)

@@ -21,8 +21,9 @@ from omegaconf import DictConfig
 from swapaqa.batch import TrainingLabels
 from swapaqa.data.aqa7 import SCORE_RANGES
 from swapaqa.data.datamodule import VideoData
-from swapaqa.models.core import CoRe, assign_groups, build_groups
+from swapaqa.models.core import CoRe
 from swapaqa.models.pair_differences import PairDifferences
+from swapaqa.models.score_groups import assign_groups, build_groups
 
 Config = Callable[..., DictConfig]
 LEAVES = 16

@@ -15,7 +15,7 @@ from rich.table import Table
 from swapaqa.bench.timing import describe
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
-from swapaqa.models.core import build_groups_of_videos
+from swapaqa.models.score_groups import build_groups_of_videos
 
 DEPTH, MAX_LABEL, VOTERS, COMPETITIONS = 5, 100.0, 10, 50
 

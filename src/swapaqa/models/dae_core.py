@@ -12,21 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swapaqa.batch import Encoded
-from swapaqa.models.core import (
-    Arithmetic,
-    CoRe,
-    Edge,
-    GroupAwareRegressionTree,
-    NodeLinear,
-    Reduce,
-    assign_groups,
-    decode_relative_score,
-    in_one_process,
-    sum_of_leaf_means,
-)
+from swapaqa.models.core import Arithmetic, CoRe
 from swapaqa.models.dae import bounded, calibrated_std, likelihood_terms
 from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.regression_tree import GroupAwareRegressionTree, NodeLinear
+from swapaqa.models.score_groups import Edge, assign_groups, decode_relative_score
 from swapaqa.models.scorer import EPSILON, sum_over_processes
+from swapaqa.models.tree_loss import Reduce, in_one_process, sum_of_leaf_means
 
 
 class GaussianRegressionTree(nn.Module):
