@@ -205,6 +205,58 @@ def test_a_network_that_reads_one_corner_has_its_map_there() -> None:
     assert found.score == pytest.approx(2 * float(clips.mean()), rel=1e-5)  # factor 2
 
 
+def alive() -> TinyBackbone:
+    """A network whose first channel is not zero everywhere."""
+    torch.manual_seed(0)
+    network = TinyBackbone(4)
+    nn.init.constant_(network.layers[3][1].bias, 1.0)
+    return network
+
+
+@pytest.mark.parametrize("size", [None, 24])
+def test_the_maps_of_several_plans_are_joined(size: int | None) -> None:
+    """The score is the mean over the clips of both, so that each clip's map is weighed as one of all four."""
+    network, first, second = alive(), plan(8, 4), plan(12, 1, last_start=0, size=size)
+    both = explain(plain(network, ClipPlans([first, second])), noise(), None)
+    alone = [explain(plain(network, own), noise(), None) for own in (first, second)]
+    assert both.clips == [clips for one in alone for clips in one.clips]
+    assert [clips.starts for clips in both.clips] == [[0, 4, 8], [0]]
+    assert both.clips[1].grid.size == (12, 16, 16)  # of the video, whatever the network sees
+    assert both.clips[1].grid.cells[1:] == ((1, 1) if size is None else (2, 2))
+    expected = torch.zeros(16, 16, 16)
+    for t in range(16):
+        covering = [sum(start <= t < start + 8 for start in (0, 4, 8)), int(t < 12)]
+        maps = [one.map[t] * share for one, share in zip(alone, (3 / 4, 1 / 4), strict=True)]
+        expected[t] = sum(count * of_plan for count, of_plan in zip(covering, maps, strict=True)) / sum(covering)
+    assert expected.any()
+    torch.testing.assert_close(both.map, expected)
+    assert both.score == pytest.approx((3 * alone[0].score + alone[1].score) / 4, rel=1e-5)
+
+
+def test_a_map_of_resized_clips_lies_where_the_score_comes_from() -> None:
+    """The network sees the clip at half its size, and names the origin of its grid in what it sees."""
+    video = noise()
+    for size, corner in ((16, 8), (32, 4)):  # Corner reads eight rows and columns: half of the frame, or a quarter
+        found = explain(plain(Corner(), plan(8, 4, size=size)), video, None)
+        inside = torch.zeros(16, 16, 16, dtype=torch.bool)
+        inside[:, : corner + 1, : corner + 1] = True
+        assert mass_share(found.map, inside) > 0.85
+    network = TinyBackbone(2)
+    grids = [explain(plain(network, plan(8, 4, size=size)), video, None).clips[0].grid for size in (None, 8, 32)]
+    assert [grid.origin for grid in grids] == [(0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.0, -0.25, -0.25)]
+
+
+@pytest.mark.parametrize("make", [alive, Corner])
+def test_clip_by_clip_the_map_is_the_same(make: Callable[[], Backbone]) -> None:
+    """As a checkpoint has it that was trained so; also where layers follow the one that is looked at."""
+    whole, parts = plain(make()), plain(make())
+    parts.encoder.clips_per_pass = 1
+    found, expected = explain(parts, noise(), None), explain(whole, noise(), None)
+    assert expected.map.any()
+    torch.testing.assert_close(found.map, expected.map)
+    assert found.clips == expected.clips
+
+
 def test_what_lowers_the_score_has_no_map() -> None:
     scorer = plain(Corner())
     scorer.sign = -1.0
