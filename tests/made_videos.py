@@ -11,9 +11,7 @@ from swapaqa.models.clip_plan import ClipPlan, ClipPlans
 from swapaqa.models.encoder import VideoEncoder
 
 
-def plan(
-    frames: int | None = 16, stride: int = 10, last_start: int | None = None, size: int | None = None
-) -> ClipPlan:
+def plan(frames: int | None = 16, stride: int = 10, last_start: int | None = None, size: int | None = None) -> ClipPlan:
     """By default clips as CoRe cuts them."""
     return ClipPlan(frames, stride, last_start, size)
 

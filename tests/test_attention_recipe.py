@@ -174,8 +174,9 @@ def test_wrong_input_is_one_line(overrides: list[str], words: str, core: Path, a
     other = tmp_path / "other.ckpt"
     if "also={other}" in overrides:
         content = torch.load(core, weights_only=True)
-        content["swapaqa_config"]["data"]["frames"] = 8
-        content["swapaqa_config"]["backbone"]["clip_frames"] = 8
+        trained = content["swapaqa_config"]
+        for plan in (trained["data"], trained["clips"], trained["backbone"]["clips"]):
+            plan["frames"] = 8
         torch.save(content, other)
     done = attention(tmp_path / "out", *(word.format(core=core, other=other) for word in overrides))
     assert done.returncode == 2

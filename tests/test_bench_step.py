@@ -119,7 +119,7 @@ def test_a_step_needs_its_weights_four_times() -> None:
 @pytest.fixture(scope="module")
 def both_forms() -> tuple[Loop, Loop]:
     """I3D in float64 on two clips a video, with BatchNorm statistics as training leaves them: ours, published."""
-    words = ("data=mtl_aqa", "data.batch_size=1", *step.size_words(20, 32), "backbone.clip_stride=4")
+    words = ("data=mtl_aqa", "data.batch_size=1", *step.size_words(20, 32), "clips.stride=4")
     ours, published = (Loop(Arm("arm", words, form), CONF, inference=False) for form in (False, True))
     generator = torch.Generator().manual_seed(1)
     for loop in (ours, published):

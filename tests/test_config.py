@@ -98,7 +98,8 @@ def test_values_that_fit_the_type_pass(key: str, value: object, config: Config) 
     ("key", "words"),
     [
         ("aug.rato", r"aug\.rato.*ratio"),
-        ("backbone.clip_frame", r"clip_frame.*clip_frames"),
+        ("clips.frame", r"clips\.frame\b.*frames"),
+        ("backbone.clips_per_pas", r"clips_per_pas\b.*clips_per_pass"),
         ("data.geometry.hieght", r"data\.geometry\.hieght.*height"),
         ("trainer.max_epoch", r"trainer\.max_epoch.*max_epochs"),
         ("logger.projct", r"logger\.projct.*project"),

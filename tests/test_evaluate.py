@@ -230,7 +230,7 @@ def test_precision_of_the_training_is_kept_where_it_can_be(config: Any, monkeypa
 
 def test_speed_and_memory_may_be_others_than_in_the_training(config: Any) -> None:
     cfg, composed = (config("boxes=none", "aug=none", f"name={name}") for name in ("evaluate", "trained"))
-    groups = ("model", "backbone", "schedule", "data", "trainer")  # resolved, as in a checkpoint
+    groups = ("model", "backbone", "clips", "schedule", "data", "trainer")  # resolved, as in a checkpoint
     trained = {group: OmegaConf.to_container(composed[group], resolve=True) for group in groups} | {"seed": 0}
     assert as_trained(cfg, trained, []).model.encoder == trained["backbone"]
     changed = as_trained(cfg, trained, ["backbone.clips_per_pass=1"]).model.encoder

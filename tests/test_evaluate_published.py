@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from tests.published_files import published_content, rewrite_for_numpy_1
 
 Run = Callable[..., "CompletedProcess[str]"]
-SMALL = ["data.frames=16", "data.workers=0", "data.geometry.crop=32", "backbone.last_start=0", "aug=none", "boxes=none"]
+SMALL = ["data.frames=16", "data.workers=0", "data.geometry.crop=32", "clips.last_start=0", "aug=none", "boxes=none"]
 
 
 @pytest.mark.slow

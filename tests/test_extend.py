@@ -72,7 +72,7 @@ def script(demo: list[str], folder: Path) -> str:
 
     def quick(found: re.Match[str]) -> str:
         choose = f'case "$*" in *data=*) demo="";; *) demo="{settings}";; esac'
-        return f'aqa() {{ {choose}; {found["command"]} {always} $demo; }}'
+        return f"aqa() {{ {choose}; {found['command']} {always} $demo; }}"
 
     path = os.pathsep.join(map(str, (folder, REPOSITORY, REPOSITORY / "src")))
     commands = AQA.sub(quick, commands).replace("PYTHONPATH=$PWD", f"PYTHONPATH={path}")

@@ -11,7 +11,7 @@ from swapaqa.config import check
 Config = Callable[..., DictConfig]
 
 LOSSLESS = {"data.cache": "none", "data.geometry.resize": "antialias"}
-PORTRAIT = {"data.geometry.height": 455, "data.geometry.width": 256, "backbone.last_start": 86}
+PORTRAIT = {"data.geometry.height": 455, "data.geometry.width": 256, "clips.last_start": 86}
 CORE = (
     PORTRAIT
     | LOSSLESS
@@ -36,7 +36,7 @@ MTL = LOSSLESS | {
     "data.geometry.height": 256,
     "data.geometry.width": 455,
     "data.geometry.random_crop": False,
-    "backbone.last_start": None,
+    "clips.last_start": None,
     "trainer.max_epochs": 100,
     "trainer.accumulate_grad_batches": 1,
     "model.learning_rate": 1e-4,

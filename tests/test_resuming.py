@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from swapaqa.errors import InputError
-from swapaqa.models.scorer import Scorer
+from swapaqa.models.scorer import FORMAT, FORMAT_KEY, Scorer
 from swapaqa.running.resuming import check_resumable
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -29,7 +29,7 @@ def model(config: Callable[..., Any]) -> Scorer:
 def whole(model: Scorer) -> dict[str, Any]:
     """What a step checkpoint holds, as far as it is looked at."""
     lightning = {"loops": {}, "callbacks": {}, "optimizer_states": [], "epoch": 0, "global_step": 3}
-    return {"state_dict": model.state_dict(), "swapaqa_config": model.config} | lightning
+    return {"state_dict": model.state_dict(), "swapaqa_config": model.config, FORMAT_KEY: FORMAT} | lightning
 
 
 def test_a_whole_one_is_not_refused(model: Scorer, tmp_path: Path) -> None:
@@ -74,19 +74,25 @@ def test_another_content_is_named(model: Scorer, tmp_path: Path, config: Callabl
     path, own = tmp_path / "resume.ckpt", whole(model)
     changed = config("model=usdl", "name=x", "logger=csv", "logger.save_dir=x", "aug.ratio=3")
     other = OmegaConf.to_container(changed, resolve=True)
+    without_format = {key: value for key, value in own.items() if key != FORMAT_KEY}
     larger = {name: torch.ones(7) for name in own["state_dict"]}
     for content, words in (
         ([1, 2], r"no step checkpoint \(state_dict, loops"),
         ({key: value for key, value in own.items() if key != "loops"}, r"no step checkpoint \(loops missing\)"),
         (own | {"swapaqa_config": None}, "no configuration in it"),
+        (without_format, f"of another version \\(its format is 1, this one's {FORMAT}\\)"),
+        (own | {FORMAT_KEY: FORMAT - 1}, f"of another version \\(its format is {FORMAT - 1}, this one's {FORMAT}\\)"),
+        (own | {FORMAT_KEY: FORMAT + 1}, f"of another version \\(its format is {FORMAT + 1}, "),
+        (own | {FORMAT_KEY: [3]}, "of another version"),
         (own | {"swapaqa_config": other}, r"of another run: aug\.ratio \(3, now 2\.0\)"),
         (own | {"state_dict": {"a": torch.ones(1)}}, "of another model"),
         (own | {"state_dict": larger}, "of another model: .* has another shape"),
         (own | {"state_dict": dict.fromkeys(own["state_dict"], 1)}, "of another model: .* has another shape"),
     ):
         torch.save(content, path)
-        with pytest.raises(InputError, match=words):
+        with pytest.raises(InputError, match=words) as refused:
             check_resumable(path, model)
+        assert "\n" not in str(refused.value)
 
 
 def test_deleting_it_starts_the_run_over(tmp_path: Path, train_inside: Run, small_demo: list[str]) -> None:

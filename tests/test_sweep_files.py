@@ -131,7 +131,7 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
 
 
 def test_the_tables_have_the_rows_whose_models_are_here() -> None:
-    keys = ("model._target_", "aug._target_", "aug.variant", "data._target_", "data.batch_size", "backbone.last_start")
+    keys = ("model._target_", "aug._target_", "aug.variant", "data._target_", "data.batch_size", "clips.last_start")
     swap = ("ScaledBackgroundSwap", "official")
     assert of_arms(arms("aqa7_table"), *keys) == [
         ("USDL", "NoAugmentation", None, "AQA7", 4, None),

@@ -181,7 +181,7 @@ def test_pairs_are_augmented_in_one_pool_of_queries_then_exemplars(aqa7_tree: Tr
     for before, after in zip(loaded, batch, strict=True):
         assert torch.equal(255 - before.video.movedim(-1, 1), after.video)
         assert (list(before.video_id), list(before.split)) == (after.video_id, after.split)
-        assert torch.equal(before.label, after.label)
+        assert torch.equal(before.labels.label, after.labels.label)
 
 
 def test_query_and_exemplar_of_a_pair_differ_and_are_placed_apart(aqa7_tree: Tree, open_data: Open) -> None:
@@ -198,18 +198,19 @@ def test_sample_holds_what_the_record_says(aqa7_tree: Tree, open_data: Open) -> 
     assert batch.video.dtype == torch.uint8
     assert batch.video.shape == (4, 8, 32, 32, 3)
     assert batch.boxes.shape == (4, 8, 4)
-    assert batch.position.tolist() == [0, 1, 2, 3]
+    known = batch.labels
+    assert known.position.tolist() == [0, 1, 2, 3]
     assert list(batch.video_id) == [record.video_id for record in records]
-    assert batch.score.tolist() == [record.score for record in records]
-    assert batch.voters.shape == (4, 3)
-    assert torch.allclose(batch.score, batch.offset + batch.factor * batch.label, atol=1e-12, rtol=0)
-    assert {batch.score.dtype, batch.label.dtype} == {torch.float64}
+    assert known.score.tolist() == [record.score for record in records]
+    assert known.voters.shape == (4, 3)
+    assert torch.allclose(known.score, known.offset + known.factor * known.label, atol=1e-12, rtol=0)
+    assert {known.score.dtype, known.label.dtype} == {torch.float64}
 
 
 def test_missing_voters_are_minus_one(aqa7_tree: Tree, open_data: Open) -> None:
     data = ready(open_data(aqa7_tree(train=3), voters=5))
     batch = next(iter(data.val_dataloader()[-1]))
-    assert [sorted(row) for row in batch.voters.tolist()] == [[-1, -1, 0, 1, 2]] * 4
+    assert [sorted(row) for row in batch.labels.voters.tolist()] == [[-1, -1, 0, 1, 2]] * 4
 
 
 def test_training_videos_are_evaluated_only_where_exemplars_vote(aqa7_tree: Tree, open_data: Open) -> None:

@@ -339,8 +339,8 @@ def test_both_actions_make_one_batch(config: Callable[..., DictConfig]) -> None:
     data.setup()
     for loader in (data.train_dataloader(), *data.val_dataloader()):
         batches = [batch.query if isinstance(batch, Pair) else batch for batch in loader]
-        assert {int(action) for batch in batches for action in batch.action} == {0, 1}
-        assert all(batch.judges.shape[1] == 0 for batch in batches)
+        assert {int(action) for batch in batches for action in batch.labels.action} == {0, 1}
+        assert all(batch.labels.judges.shape[1] == 0 for batch in batches)
     alone = instantiate(config("data=demo", *sizes).data)
     assert all(len(record.judge_scores) == 7 for record in alone.read_split("train"))
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from swapaqa.augment.swap import ScaledBackgroundSwap
-from swapaqa.batch import Pair
-from swapaqa.data.pooling import channels_first
+from swapaqa.batch import Pair, channels_first
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
 
 

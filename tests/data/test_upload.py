@@ -5,27 +5,18 @@ from contextlib import contextmanager
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
-from swapaqa.batch import Pair, Sample
+from swapaqa.batch import Pair, Sample, map_columns
 from swapaqa.data import upload as module
 from swapaqa.data.upload import Upload
+from tests.made_videos import made_sample
 
 
 def sample(value: int, size: int = 4) -> Sample:
-    """Two videos whose bytes are all `value`."""
-    numbers = {name: torch.full((2,), float(value)) for name in ("score", "label", "offset", "factor", "difficulty")}
-    return Sample(
-        video=torch.full((2, 3, size, size, 3), value, dtype=torch.uint8),
-        boxes=torch.full((2, 3, 4), float(value)),
-        judges=torch.zeros(2, 0),
-        action=torch.zeros(2, dtype=torch.int64),
-        position=torch.arange(2),
-        voters=torch.zeros(2, 0, dtype=torch.int64),
-        replaced=torch.zeros(2),
-        split=["train", "train"],
-        video_id=["a", "b"],
-        **numbers,
-    )
+    """Two videos whose bytes are all `value`, and something of their data set."""
+    video = torch.full((2, 3, size, size, 3), value, dtype=torch.uint8)  # as it lies in the loader's batch
+    return made_sample(video, side={"steps": torch.full((2, 3), value)})
 
 
 def test_a_cpus_batch_is_left_as_it_is() -> None:
@@ -73,8 +64,8 @@ def test_the_computation_waits_for_the_copy_and_keeps_its_memory(monkeypatch: py
     batch = Pair(sample(1), sample(2))
     Upload()(batch, torch.device("cuda", 0))
     assert said == ["into copy", "to cuda:0", "out of copy", "computation waits for copy"]
-    columns = [column for half in batch for column in half if isinstance(column, Tensor)]
-    assert len(columns) == 24
+    columns = [column for column in tree_leaves(batch) if isinstance(column, Tensor)]
+    assert len(columns) == 26
     assert {id(column) for column in kept} == {id(column) for column in columns}
 
 
@@ -85,8 +76,7 @@ def test_every_batch_is_whole_behind_a_busy_device() -> None:
     device, upload, seen = torch.device("cuda", torch.cuda.current_device()), Upload(), []
     work = torch.rand(2048, 2048, device=device)
     for value in range(100):
-        batch = Sample(*(c.pin_memory() if isinstance(c, Tensor) else c for c in sample(value, 256)))
-        video = upload(batch, device).video
+        video = upload(map_columns(sample(value, 256), Tensor.pin_memory), device).video
         for _ in range(5):
             work = (work @ work).clamp(0, 1)
         seen.append((video.amin(), video.amax()))

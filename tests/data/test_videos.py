@@ -144,9 +144,9 @@ def test_every_column_reaches_the_sample(folder: Path, open_videos: Open) -> Non
     assert data.actions == ["dive", "vault"]
     item = next(item for items in data.items.values() for item in items if item.record.video_id == "v3")
     sample = data.reader.read(item, 0, data.geometry.centre())
-    assert sample.judges.tolist() == [8.5, 9.0, 3.0]
-    assert (sample.difficulty, sample.factor, sample.action) == (2.3, 2.3, 1)
-    assert sample.label == pytest.approx(33 / 2.3)
+    assert sample.labels.judges.tolist() == [8.5, 9.0, 3.0]
+    assert (sample.labels.difficulty, sample.labels.factor, sample.labels.action) == (2.3, 2.3, 1)
+    assert sample.labels.label == pytest.approx(33 / 2.3)
     assert sample.boxes[0].tolist() == [10 - 16, 12 - 4, 29 - 16, 19 - 4]
     assert data.max_label >= data.training_labels().label.max()
 

@@ -20,8 +20,8 @@ METHOD = """
     import torch
     from torch import Tensor, nn
 
-    from swapaqa.batch import Sample
-    from swapaqa.models.scorer import Encoded, Predicted, Scorer
+    from swapaqa.batch import Encoded
+    from swapaqa.models.scorer import Predicted, Scorer
 
 
     class LeastSquares(Scorer):
@@ -30,12 +30,12 @@ METHOD = """
             self.head = nn.Linear(encoder.feature_size, 1)
             self.scale = scale
 
-        def losses(self, batch: Sample) -> dict[str, Tensor]:
-            error = self.predict(self.encoder(batch.video)) - batch.label
+        def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:
+            error = self.predict(videos.mean_feature) - videos.labels.label
             return {"squared_error": error.square().mean()}
 
         def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
-            label = self.predict(videos.feature)
+            label = self.predict(videos.mean_feature)
             return Predicted(label, torch.full_like(label, torch.nan))
 
         def predict(self, feature: Tensor) -> Tensor:

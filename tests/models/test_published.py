@@ -21,6 +21,7 @@ from swapaqa.models.scorer import Scorer
 from swapaqa.running.checkpoint import as_trained, build, read_checkpoint
 from swapaqa.running.published_checkpoint import with_configuration
 from tests.conftest import REPOSITORY
+from tests.made_videos import made_sample
 from tests.published_files import fill, published_content, rewrite_for_numpy_1
 
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
@@ -53,7 +54,7 @@ def model_of(words: list[str], eps: float) -> Scorer:
 @pytest.fixture
 def words_of(aqa7_tree: Callable[..., Path]) -> Callable[[str], list[str]]:
     """The command line for a system's file: AQA-7 has what CoRe's borders need, the others read no list."""
-    small = ["data.frames=16", "backbone.last_start=0"]
+    small = ["data.frames=16", "clips.last_start=0"]
 
     def words(system: str) -> list[str]:
         if system == "core":
@@ -212,7 +213,7 @@ def golden_model(
     file, content = golden(system)
     path = tmp_path / "theirs.pth"
     torch.save(content, path)
-    starts = ["data.frames=103", f"backbone.last_start={86 if system == 'core' else 'null'}"]
+    starts = ["data.frames=103", f"clips.last_start={86 if system == 'core' else 'null'}"]
     return file, opened(path, [*words_of(system), *starts])
 
 
@@ -247,7 +248,8 @@ def test_features_are_those_of_the_published_programs(
 ) -> None:
     file, model = golden_model(system, golden, words_of, tmp_path)
     with torch.no_grad():
-        query, exemplar = (model.encoder(video[None])[0] for video in golden_video(int(file["recipe/seed"])))
+        videos = golden_video(int(file["recipe/seed"]))
+        query, exemplar = (model.encoder(made_sample(video[None])).mean(dim=1)[0] for video in videos)
     if system == "core":
         expected = [file["out/feature_query"][0], file["out/feature_exemplar"][0]]
     else:

@@ -53,7 +53,7 @@ def athlete_reader(sample: Sample) -> float:
 
 def answered(data: VideoData, layout: Layout, model: Callable[[Sample], float]) -> Answers:
     shown = [data.reader.read(item, number, data.geometry.centre()) for number, item in enumerate(data.items["test"])]
-    assert [sample.position for sample in shown] == list(range(len(shown)))
+    assert [sample.labels.position for sample in shown] == list(range(len(shown)))
     return sort_answers(np.array([model(sample) for sample in shown]), layout)
 
 

@@ -59,7 +59,7 @@ class GroupAwareRegressionTree(nn.Module):
         nodes = self.root(features).relu().unsqueeze(-1)  # (N, hidden, 1)
         log_prob = torch.zeros(len(features), 1, device=features.device)  # (N, 1): the root is certain
         for classify, expand in zip(self.classify, self.expand, strict=True):
-            logits = classify(nodes).view(len(features), -1, 2)  # (N, n, 2)
+            logits = classify(nodes).squeeze(-1).unflatten(1, (-1, 2))  # (N, n, 2)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
             log_prob = (log_prob.unsqueeze(-1) + logits.log_softmax(dim=-1)).flatten(1)  # (N, 2n)
             nodes = expand(nodes).relu()  # (N, 2n * hidden, 1)
