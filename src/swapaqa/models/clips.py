@@ -5,7 +5,7 @@ CoRe as published ends with frames 86 to 101 and never sees the last frame; MUSD
 end with frames 87 to 102 (`last_start`).
 """
 
-from functools import partial
+from collections.abc import Sequence
 from typing import Literal, Self, cast
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from swapaqa.errors import InputError
-from swapaqa.models.recompute import features_by_parts, refuse_to_recompute
+from swapaqa.models.recompute import in_groups, refuse_to_recompute
 
 Normalisation = Literal["imagenet", "pm1"]
 
@@ -129,9 +129,10 @@ class VideoEncoder(nn.Module):
         learning_rate: the network's own rate where it starts from nothing; None means the method's rate for a
             pretrained backbone. Only kept here, the optimiser reads it.
         clips_per_pass: clips that are in memory at a time, whatever the batch: each is computed once more in the
-            backward pass, see `features_by_parts`. None: all clips of the batch, each once.
+            backward pass, see `in_groups`. None: all clips of the batch, each once.
 
-    The last changes results by rounding only. It has a default so that older checkpoints can be evaluated.
+    The last changes results by rounding only, unless the network draws random numbers, which it draws group by group.
+    It has a default so that older checkpoints can be evaluated.
 
     Raises:
         InputError: `clips_per_pass` below 1, or with a network that cannot be computed clip by clip.
@@ -192,13 +193,12 @@ class VideoEncoder(nn.Module):
         if self.clips_per_pass is None or self.clips_per_pass >= count:
             return cast(Tensor, self.network(self._clips(video, starts)))
         places = [(video[row : row + 1], start) for row in range(len(video)) for start in starts]
-        groups = [places[first : first + self.clips_per_pass] for first in range(0, count, self.clips_per_pass)]
-        return features_by_parts(self.network, [partial(self._clips_at, group) for group in groups])
+        return in_groups(self._features_at, places, self.clips_per_pass)
 
-    def _clips_at(self, places: list[tuple[Tensor, int]]) -> Tensor:
-        """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, 3, clip_frames, H, W)."""
+    def _features_at(self, places: Sequence[tuple[Tensor, int]]) -> Tensor:
+        """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, D)."""
         clips = torch.cat([cut_clips(video, [start], self.clip_frames) for video, start in places])
-        return normalise(clips, self.normalisation, self._input_dtype(clips))
+        return cast(Tensor, self.network(normalise(clips, self.normalisation, self._input_dtype(clips))))
 
     def _clips(self, video: Tensor, starts: list[int]) -> Tensor:
         """(B, 3, T, H, W) bytes -> (B * n, 3, clip_frames, H, W) as the network takes them."""
