@@ -29,7 +29,7 @@ from swapaqa.batch import Pair, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.clips import VideoEncoder
 from swapaqa.models.pair_differences import PairDifferences
-from swapaqa.models.scorer import EPSILON, EXEMPLARS_KEY, Encoded, Predicted, Scorer, sum_over_processes
+from swapaqa.models.scorer import EXEMPLARS_KEY, Encoded, Predicted, Scorer, sum_over_processes
 
 MAX_DEPTH = 10  # 512 leaves, more than any data set has differences to fill; every level doubles the layers
 Edge = Literal["closed", "official"]
@@ -263,7 +263,7 @@ class CoRe(Scorer):
     """CoRe as a method to train: pairs of a video and an exemplar, both directions, votes at evaluation.
 
     Args:
-        encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon: see `Scorer`.
+        encoder: see `Scorer`.
         hidden_features, depth: of the tree.
         edge, decimals: see `assign_groups`.
         arithmetic: in which labels are subtracted; `float32` with decimals=None as published.
@@ -274,7 +274,7 @@ class CoRe(Scorer):
     groups: Tensor
     max_label: Tensor
 
-    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+    def __init__(
         self,
         encoder: VideoEncoder,
         hidden_features: int,
@@ -283,13 +283,9 @@ class CoRe(Scorer):
         decimals: int | None,
         voters: int | Literal["all"],
         store_exemplars: bool,
-        learning_rate: float,
-        backbone_learning_rate: float,
-        weight_decay: float,
-        epsilon: float = EPSILON,
         arithmetic: Arithmetic = "float64",
     ) -> None:
-        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon)
+        super().__init__(encoder)
         if voters != "all" and voters < 1:
             raise InputError(f"model.voters={voters}: CoRe scores a video by at least one exemplar, or by all")
         self.depth, self.edge, self.decimals, self.arithmetic = depth, edge, decimals, arithmetic

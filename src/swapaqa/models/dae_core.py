@@ -26,7 +26,7 @@ from swapaqa.models.core import (
     sum_of_leaf_means,
 )
 from swapaqa.models.dae import bounded, calibrated_std, likelihood_terms
-from swapaqa.models.scorer import EPSILON, sum_over_processes
+from swapaqa.models.scorer import sum_over_processes
 
 
 class GaussianRegressionTree(nn.Module):
@@ -112,16 +112,9 @@ class DAECoRe(CoRe):
         beta: float,
         voters: int | Literal["all"],
         store_exemplars: bool,
-        learning_rate: float,
-        backbone_learning_rate: float,
-        weight_decay: float,
-        epsilon: float = EPSILON,
         arithmetic: Arithmetic = "float64",
     ) -> None:
-        super().__init__(
-            encoder, hidden_features, depth, edge, decimals, voters, store_exemplars,
-            learning_rate, backbone_learning_rate, weight_decay, epsilon, arithmetic,
-        )  # fmt: skip
+        super().__init__(encoder, hidden_features, depth, edge, decimals, voters, store_exemplars, arithmetic)
         self.alpha, self.beta = alpha, beta
 
     def build_tree(self, in_features: int, hidden_features: int, depth: int) -> nn.Module:

@@ -28,7 +28,7 @@ CONFIG = Path(__file__).resolve().parents[3] / "conf"
 WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those of the whole configuration
 SAME_AS = re.compile(r"\$\{(\w+)\}")  # a value that is another group's: `encoder: ${backbone}`
 TARGET = "_target_"
-NOT_BUILT = ("logger", "trainer", "hydra")  # whoever builds from a file has its own
+NOT_BUILT = ("logger", "trainer", "optim", "hydra")  # whoever builds from a file has its own, or trains nothing
 PRECISION, LENGTH = "precision", "max_epochs"  # what is read of a file's trainer
 BASES = {"model": Scorer, "data": VideoData}  # what a class of the user's own has to be there
 DEEPEST, MOST_NODES = 20, 20_000  # of a configuration; ours have 5 levels and 150
@@ -81,7 +81,8 @@ def _strings(node: Any, place: str) -> Iterator[tuple[str, str]]:
 def admit(config: Any, source: str, trust: Sequence[str] = ()) -> dict[str, Any]:
     """The configuration of a file, as one that may be built from: plain values, registered classes.
 
-    What nobody builds from a file is left out: the logger, and all of the trainer but its precision and length.
+    What nobody builds from a file is left out: the logger, the optimiser, and all of the trainer but its precision and
+    length.
 
     Args:
         config: as it was read.
