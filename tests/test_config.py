@@ -5,10 +5,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.config import check
 from swapaqa.errors import InputError
+from swapaqa.running.overrides import MOVED, explain_override
 
 Config = Callable[..., DictConfig]
 
@@ -43,7 +45,7 @@ def test_every_augmentation_passes_with_every_box_source(aug: str, boxes: str, c
     assert composed.data.boxes == composed.boxes
 
 
-@pytest.mark.parametrize("group", ["backbone", "logger", "trainer", "experiment"])
+@pytest.mark.parametrize("group", ["backbone", "logger", "trainer", "optim", "experiment"])
 def test_every_file_of_the_other_groups_passes(group: str, config: Config) -> None:
     for name in options(group):
         checked(config(f"{group}={name}"))
@@ -87,7 +89,7 @@ def test_a_value_of_the_wrong_type_is_refused(key: str, value: object, words: st
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("key", "value"), [("aug.ratio", 2), ("model.learning_rate", 1), ("data.root", None)])
+@pytest.mark.parametrize(("key", "value"), [("aug.ratio", 2), ("optim.learning_rate", 1), ("data.root", None)])
 def test_values_that_fit_the_type_pass(key: str, value: object, config: Config) -> None:
     composed = config("data=demo")
     OmegaConf.update(composed, key, value)
@@ -112,6 +114,16 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(key: str, words: str, co
     with pytest.raises(InputError, match=words) as error:
         checked(composed)
     assert "did you mean" in str(error.value)
+
+
+@pytest.mark.parametrize(("key", "now"), MOVED.items())
+def test_a_key_that_moved_is_refused_with_what_it_is_now(key: str, now: str, config: Config) -> None:
+    with pytest.raises(HydraException) as refused:
+        config(f"{key}=0.1")
+    assert explain_override(refused.value) == f"{key}: no such key; it is {now} now"
+    with pytest.raises(InputError, match=rf"{key}: no such key of .*; it is {now} now$"):
+        checked(config(f"+{key}=0.1"))
+    checked(config(f"{now}=0.1"))
 
 
 def test_a_missing_key_is_refused(config: Config) -> None:

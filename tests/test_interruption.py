@@ -36,8 +36,9 @@ def start(folder: Path, cache: Path, *overrides: str) -> Forked:
 def test_a_run_that_was_stopped_and_killed_ends_bit_for_bit_like_one_that_was_not(
     tmp_path: Path, demo_cache: Path, train_process: Run, small_demo: list[str]
 ) -> None:
-    """Loader processes, augmentation, exemplars, and an interruption within each of two epochs."""
+    """Loader processes, augmentation, exemplars, rates that change, and an interruption within each of two epochs."""
     small = [*small_demo, "data.settings.train=24", "data.workers=1", "data.batch_size=4", "save_every=1"]
+    small += ["optim=adamw_warmup", "optim.lr_schedule.warmup_epochs=1"]
     whole = train_process(tmp_path / "whole", *small)
     assert whole.returncode == 0, whole.stderr
     cut = tmp_path / "cut"

@@ -38,7 +38,7 @@ def test_last_and_best_are_files_of_their_own(
 ) -> None:
     """Trained until they differ; the last epoch, the fifth, is none of those that are evaluated by their number."""
     words = [
-        *small_demo, *TINY, "model=core", "model.voters=3", "model.store_exemplars=true", "model.learning_rate=0.01",
+        *small_demo, *TINY, "model=core", "model.voters=3", "model.store_exemplars=true", "optim.learning_rate=0.01",
         "trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2",
     ]  # fmt: skip
     for seed in range(5):

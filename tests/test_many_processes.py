@@ -28,6 +28,7 @@ from swapaqa.batch import Pair, Sample
 from swapaqa.console import quieten
 from swapaqa.models.i3d import I3D
 from swapaqa.running import resolvers
+from swapaqa.running.training import build_model
 from tests.forked import Forked, run_forked
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a dozen processes; about a minute on two idle cores
@@ -97,8 +98,7 @@ def train(name: str, world: int) -> tuple[Seen, dict[str, torch.Tensor]]:
     seed_everything(cfg.seed, verbose=False)
     data = hydra.utils.instantiate(cfg.data)
     data.setup()
-    model = hydra.utils.instantiate(cfg.model)
-    model.learn_scale(data.training_labels())
+    model = build_model(cfg, data.training_labels())
     seen = Seen()
     trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)(
         strategy="ddp" if world > 1 else "auto", max_epochs=-1, max_steps=steps, limit_val_batches=0, callbacks=[seen],

@@ -52,7 +52,7 @@ def predicted(run: Path) -> dict[str, float]:
     [
         ["core", "model.voters=2"],
         ["core", "model.voters=2", "model.store_exemplars=true"],
-        ["dae", "model.learning_rate=0.02"],
+        ["dae", "optim.learning_rate=0.02"],
     ],
 )
 @pytest.mark.parametrize("data", ["videos", "demo"])

@@ -21,13 +21,13 @@ CORE = (
         "model.edge": "official",
         "model.decimals": None,
         "model.arithmetic": "float32",
-        "model.epsilon": 1e-8 / 2,  # over the batches of a step
+        "optim.optimizer.eps": 1e-8 / 2,  # over the batches of a step
         "model.voters": 10,
         "data.batch_size": 2,
         "trainer.max_epochs": 200,
         "trainer.accumulate_grad_batches": 2,
         "model.encoder.freeze_bn": True,
-        "model.weight_decay": 0.0,
+        "optim.weight_decay": 0.0,
     }
 )
 MTL = LOSSLESS | {
@@ -39,27 +39,27 @@ MTL = LOSSLESS | {
     "clips.last_start": None,
     "trainer.max_epochs": 100,
     "trainer.accumulate_grad_batches": 1,
-    "model.learning_rate": 1e-4,
-    "model.backbone_learning_rate": 1e-4,
+    "optim.learning_rate": 1e-4,
+    "optim.backbone_learning_rate": 1e-4,
     "aug._target_": "swapaqa.augment.none.NoAugmentation",
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "core_as_published": CORE
-    | {"model.learning_rate": 1e-3, "model.backbone_learning_rate": 1e-4}
+    | {"optim.learning_rate": 1e-3, "optim.backbone_learning_rate": 1e-4}
     | {"aug._target_": "swapaqa.augment.none.NoAugmentation"},
     "sbs_as_published": CORE
-    | {"model.learning_rate": 1e-4, "model.backbone_learning_rate": 1e-3}
+    | {"optim.learning_rate": 1e-4, "optim.backbone_learning_rate": 1e-3}
     | {"aug.variant": "official", "aug.donors": "randperm", "aug.ratio": 2.0}
     | {"aug.fill": [123.675, 116.28, 103.53]},
     "usdl_as_published": MTL
-    | {"model._target_": "swapaqa.models.usdl.USDL", "model.reduction": "elements", "model.weight_decay": 0.0}
+    | {"model._target_": "swapaqa.models.usdl.USDL", "model.reduction": "elements", "optim.weight_decay": 0.0}
     | {"data.batch_size": 4, "data.target": "score", "model.encoder.freeze_bn": False},
     "musdl_as_published": MTL
-    | {"model._target_": "swapaqa.models.usdl.MUSDL", "model.reduction": "elements", "model.weight_decay": 1e-5}
+    | {"model._target_": "swapaqa.models.usdl.MUSDL", "model.reduction": "elements", "optim.weight_decay": 1e-5}
     | {"data.batch_size": 4, "model.encoder.freeze_bn": False},
     "dae_as_published": MTL
     | {"model._target_": "swapaqa.models.dae.DAE", "model.loss": "squared_error_pair", "model.predict": "sample"}
-    | {"model.initial_mean": 0.0, "model.weight_decay": 1e-5, "data.batch_size": 8, "data.target": "score"}
+    | {"model.initial_mean": 0.0, "optim.weight_decay": 1e-5, "data.batch_size": 8, "data.target": "score"}
     | {"model.encoder.freeze_bn": True},
 }
 

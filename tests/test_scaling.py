@@ -65,16 +65,16 @@ def test_every_method_and_preset_scales(name: str, processes: int, config: Confi
     whole, steps, factor = scale(batch, accumulate, processes)
     assert (composed.data.batch_size, composed.trainer.accumulate_grad_batches) == (whole, steps)
     assert whole * steps == pytest.approx(batch * accumulate * factor)
-    assert composed.model.learning_rate == pytest.approx(head * factor)
-    assert composed.model.backbone_learning_rate == pytest.approx(backbone * factor)
+    assert composed.optim.learning_rate == pytest.approx(head * factor)
+    assert composed.optim.backbone_learning_rate == pytest.approx(backbone * factor)
     accepted(composed)
 
 
 def test_what_the_command_line_says_wins(config: Config) -> None:
-    given = ["trainer.devices=8", "batch=scaled", "data.batch_size=16", "model.learning_rate=0.5", "data=aqa7"]
+    given = ["trainer.devices=8", "batch=scaled", "data.batch_size=16", "optim.learning_rate=0.5", "data=aqa7"]
     composed = config(*given)
-    assert (composed.data.batch_size, composed.model.learning_rate) == (16, 0.5)
-    assert composed.model.backbone_learning_rate == pytest.approx(2e-4)
+    assert (composed.data.batch_size, composed.optim.learning_rate) == (16, 0.5)
+    assert composed.optim.backbone_learning_rate == pytest.approx(2e-4)
 
 
 def test_the_demo_has_a_batch_of_its_own(config: Config) -> None:

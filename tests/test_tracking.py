@@ -70,10 +70,10 @@ def test_a_job_is_named_by_what_differs(swept: dict[str, str], name: str) -> Non
 
 
 def test_swept_values_become_columns_without_dots_and_numbers_stay_numbers() -> None:
-    swept = {"aug.ratio": "1.5", "seed": "3", "model.learning_rate": "1e-3", "data.action": "diving"}
+    swept = {"aug.ratio": "1.5", "seed": "3", "optim.learning_rate": "1e-3", "data.action": "diving"}
     columns = logged.swept_columns(swept)
     assert columns == {
-        "swept/aug/ratio": 1.5, "swept/seed": 3, "swept/model/learning_rate": 1e-3, "swept/data/action": "diving",
+        "swept/aug/ratio": 1.5, "swept/seed": 3, "swept/optim/learning_rate": 1e-3, "swept/data/action": "diving",
         "swept/arm": "1.5 1e-3",
     }  # fmt: skip
     assert isinstance(columns["swept/seed"], int)

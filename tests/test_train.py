@@ -232,7 +232,7 @@ def test_two_processes_evaluate_every_video_once_and_as_one_process_does(
     """Five videos over two processes: one is seen twice. Rates of zero keep the weights of both runs equal."""
     overrides = [
         *small_demo, "data.settings.test=5", "trainer.max_epochs=1",
-        "model.learning_rate=0.0", "model.backbone_learning_rate=0.0", "backbone.learning_rate=0.0",
+        "optim.learning_rate=0.0", "optim.backbone_learning_rate=0.0", "backbone.learning_rate=0.0",
     ]  # fmt: skip
     alone, both = tmp_path / "alone", tmp_path / "both"
     assert train_inside(alone, *overrides).returncode == 0

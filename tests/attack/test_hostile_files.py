@@ -74,7 +74,7 @@ def test_no_configuration_of_a_file_runs_or_is_admitted(canary: Path, landed: di
     assert tried > 400
 
 
-@pytest.mark.parametrize("name", ["logger", "trainer.callbacks", "trainer.logger", "hydra"])
+@pytest.mark.parametrize("name", ["logger", "trainer.callbacks", "trainer.logger", "optim", "optim.optimizer", "hydra"])
 def test_what_is_never_built_from_a_file_is_left_out(name: str, canary: Path, landed: dict[str, Any]) -> None:
     hostile = with_payload(landed[CONFIG_KEY], name, payloads(canary)["torch.utils.collect_env.run"])
     kept = admit(hostile, "it")

@@ -36,8 +36,11 @@ def build(config: Callable[..., DictConfig]) -> Build:
 
     def make(network: nn.Module | None = None, name: str = "core", **changes: Any) -> CoRe:
         torch.manual_seed(0)
+        composed = config(f"model={name}")
         small = {"encoder": encoder(network or TinyBackbone(4)), "hidden_features": 8, "depth": 3, "voters": 3}
-        return hydra.utils.instantiate(config(f"model={name}").model, _partial_=True)(**small | changes)
+        model = hydra.utils.instantiate(composed.model, _partial_=True)(**small | changes)
+        model.optimisation = hydra.utils.instantiate(composed.optim, _convert_="all")
+        return model
 
     return make
 
@@ -308,10 +311,14 @@ def test_predictions_are_in_points_and_by_position(build: Build, tmp_path: Path)
     assert set(predictions(model)) == {"test"}  # train is encoded for its exemplars and not measured
 
 
-def test_averaged_gradients_under_a_part_of_epsilon_step_as_summed_ones(build: Build, tmp_path: Path) -> None:
+def test_averaged_gradients_under_a_part_of_epsilon_step_as_summed_ones(
+    build: Build, config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
     """As `core_as_published`: its code adds the gradients of two batches up, Lightning takes their mean."""
     steps, summed_epsilon = 2, 1e-8
-    model = build(epsilon=summed_epsilon / steps).double()
+    model = build().double()
+    words = ("model=core", f"optim.optimizer.eps={summed_epsilon / steps}")
+    model.optimisation = hydra.utils.instantiate(config(*words).optim, _convert_="all")
     model.learn_scale(labels())
     summed = copy.deepcopy(model)
     start = copy.deepcopy(model.state_dict())

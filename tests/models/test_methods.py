@@ -66,6 +66,7 @@ def build(config: Config) -> Build:
         small = {"hidden_features": 8, "depth": 3, "voters": 2} if name in PAIRED else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
         model.learn_scale(labels())
+        model.optimisation = hydra.utils.instantiate(composed.optim, _convert_="all")
         return model
 
     return make

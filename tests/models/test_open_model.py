@@ -25,8 +25,8 @@ METHOD = """
 
 
     class LeastSquares(Scorer):
-        def __init__(self, encoder: nn.Module, learning_rate: float, scale: float) -> None:
-            super().__init__(encoder, learning_rate, learning_rate, weight_decay=0.0)
+        def __init__(self, encoder: nn.Module, scale: float) -> None:
+            super().__init__(encoder)
             self.head = nn.Linear(encoder.feature_size, 1)
             self.scale = scale
 
@@ -48,8 +48,9 @@ YAML = """
     model:
       _target_: my_methods.least_squares.LeastSquares
       encoder: ${backbone}
-      learning_rate: 1.0e-3
       scale: 100.0
+    optim:
+      learning_rate: 1.0e-3
     schedule:
       epochs: 3
       batch_size: 4

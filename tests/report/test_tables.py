@@ -193,12 +193,12 @@ def test_gains_of_the_swap_beside_figure_9(sweep_folder, make_job) -> None:
 
 def test_any_other_sweep_has_its_values_as_columns(sweep_folder, make_job) -> None:
     jobs = [
-        make_job([f"model.learning_rate={rate}", f"seed={seed}"], {"diving": (rho, 1.0)}, data="demo", seed=seed)
+        make_job([f"optim.learning_rate={rate}", f"seed={seed}"], {"diving": (rho, 1.0)}, data="demo", seed=seed)
         for rate, rho in ((0.1, 0.5), (0.01, 0.7))
         for seed in (0, 1, 2)
     ]
     table = tables_of(sweep_folder("rates", jobs))["sweep_rates"]
-    assert table.columns[:4] == ("model.learning_rate", "protocol", "split", "seeds")
+    assert table.columns[:4] == ("optim.learning_rate", "protocol", "split", "seeds")
     fast = row(table, "0.1", "last", "test")
     assert (fast["seeds"], fast["Spearman's rho"], fast["pairwise accuracy"]) == (
         "3",

@@ -27,7 +27,7 @@ from swapaqa.errors import InputError
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.regression_tree import GroupAwareRegressionTree
 from swapaqa.models.score_groups import Edge, build_groups_of_videos, decode_relative_score
-from swapaqa.models.scorer import EPSILON, Predicted, Scorer, sum_over_processes
+from swapaqa.models.scorer import Predicted, Scorer, sum_over_processes
 from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, as_plain
 from swapaqa.models.tree_loss import contrastive_tree_loss
 from swapaqa.models.votes import mean_of_some, vote_variance
@@ -40,7 +40,7 @@ class CoRe(Scorer):
     """CoRe as a method to train: pairs of a video and an exemplar, both directions, votes at evaluation.
 
     Args:
-        encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon: see `Scorer`.
+        encoder: see `Scorer`.
         hidden_features, depth: of the tree.
         edge, decimals: see `assign_groups`.
         arithmetic: in which labels are subtracted; `float32` with decimals=None as published.
@@ -51,7 +51,7 @@ class CoRe(Scorer):
     groups: Tensor
     max_label: Tensor
 
-    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+    def __init__(
         self,
         encoder: VideoEncoder,
         hidden_features: int,
@@ -60,13 +60,9 @@ class CoRe(Scorer):
         decimals: int | None,
         voters: int | Literal["all"],
         store_exemplars: bool,
-        learning_rate: float,
-        backbone_learning_rate: float,
-        weight_decay: float,
-        epsilon: float = EPSILON,
         arithmetic: Arithmetic = "float64",
     ) -> None:
-        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon)
+        super().__init__(encoder)
         if voters != "all" and voters < 1:
             raise InputError(f"model.voters={voters}: CoRe scores a video by at least one exemplar, or by all")
         self.depth, self.edge, self.decimals, self.arithmetic = depth, edge, decimals, arithmetic

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from swapaqa.batch import Encoded, Sample, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.encoder import VideoEncoder
-from swapaqa.models.scorer import EPSILON, Predicted, Scorer, Target, from_points, process_count
+from swapaqa.models.scorer import Predicted, Scorer, Target, from_points, process_count
 from swapaqa.seeds import keyed_generator
 
 Loss = Literal["likelihood", "squared_error_pair"]
@@ -115,7 +115,7 @@ class DAE(Scorer):
     """DAE-MLP: a Gaussian over the label.
 
     Args:
-        encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon: see `Scorer`.
+        encoder: see `Scorer`.
         target: what the label should be where the data set knows the difficulty; the data set reads it.
         loss: `likelihood`, or `squared_error_pair` as in the authors' later code, which leaves no useful variance.
         alpha, beta: weights of the likelihood.
@@ -123,7 +123,7 @@ class DAE(Scorer):
         initial_mean: about where the prediction starts; None for the mean of the training labels.
     """
 
-    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+    def __init__(
         self,
         encoder: VideoEncoder,
         target: Target,
@@ -132,12 +132,8 @@ class DAE(Scorer):
         beta: float,
         predict: Predict,
         initial_mean: float | None,
-        learning_rate: float,
-        backbone_learning_rate: float,
-        weight_decay: float,
-        epsilon: float = EPSILON,
     ) -> None:
-        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon)
+        super().__init__(encoder)
         self.target = target
         self.loss, self.alpha, self.beta, self.predict = loss, alpha, beta, predict
         self.initial_mean = initial_mean

@@ -17,7 +17,7 @@ from swapaqa.models.dae import bounded, calibrated_std, likelihood_terms
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.regression_tree import GroupAwareRegressionTree, NodeLinear
 from swapaqa.models.score_groups import Edge, assign_groups, decode_relative_score
-from swapaqa.models.scorer import EPSILON, sum_over_processes
+from swapaqa.models.scorer import sum_over_processes
 from swapaqa.models.tree_loss import Reduce, in_one_process, sum_of_leaf_means
 
 
@@ -104,16 +104,9 @@ class DAECoRe(CoRe):
         beta: float,
         voters: int | Literal["all"],
         store_exemplars: bool,
-        learning_rate: float,
-        backbone_learning_rate: float,
-        weight_decay: float,
-        epsilon: float = EPSILON,
         arithmetic: Arithmetic = "float64",
     ) -> None:
-        super().__init__(
-            encoder, hidden_features, depth, edge, decimals, voters, store_exemplars,
-            learning_rate, backbone_learning_rate, weight_decay, epsilon, arithmetic,
-        )  # fmt: skip
+        super().__init__(encoder, hidden_features, depth, edge, decimals, voters, store_exemplars, arithmetic)
         self.alpha, self.beta = alpha, beta
 
     def build_tree(self, in_features: int, hidden_features: int, depth: int) -> nn.Module:

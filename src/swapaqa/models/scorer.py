@@ -14,13 +14,14 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.distributed.nn.functional import all_gather
-from torch.nn import Module, ModuleDict
+from torch.nn import Module, ModuleDict, Parameter
 
 from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, concatenate, map_columns, pooled, take_rows
 from swapaqa.errors import InputError
 from swapaqa.metrics import SpearmanById, relative_l2_x100
 from swapaqa.models.batch_norm import batch_norm_settings, has_live_batch_norm, restore_batch_norm_settings
 from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.optimisation import BACKBONE, Optimisation
 from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, from_plain
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 Target = Literal["score", "completeness"]  # what a label is, where the data set knows the difficulty
 # in a checkpoint, beside Lightning's own
 CONFIG_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_batch_norm"
-EPSILON = 1e-8  # of Adam, torch's default: for checkpoints and methods from before the key
 FORMAT_KEY, FORMAT = "swapaqa_format", 3  # see swapaqa.running.upgrade; absent: 1, with the best epoch in last.ckpt
 
 
@@ -48,45 +48,23 @@ class Scorer(LightningModule):
         couples_batch: whether a term of the loss compares the videos of a batch with each other. `losses` then gets
             those of all processes, with the gradient of each.
         config: the resolved configuration of the run, which every checkpoint carries; None until the recipe sets it.
+        optimisation: what trains it; None until the recipe sets it.
         exemplars: the training videos encoded under the present weights, by position; None where there are none.
 
     Args:
         encoder: the backbone with its clips.
-        learning_rate: of everything but the backbone.
-        backbone_learning_rate: of a pretrained backbone; one that starts from nothing names its own
-            (`encoder.learning_rate`), which then wins.
-        weight_decay: of both.
-        epsilon: of Adam, added to the root of the squared gradient's mean. Lightning averages the gradients of n
-            accumulated batches: with the n-th part of `epsilon`, and no weight decay, a step is that of their sum.
     """
 
     needs_difficulty: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     couples_batch: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        encoder: VideoEncoder,
-        learning_rate: float,
-        backbone_learning_rate: float,
-        weight_decay: float,
-        epsilon: float = EPSILON,
-    ) -> None:
+    def __init__(self, encoder: VideoEncoder) -> None:
         super().__init__()
-        own = encoder.learning_rate
         self.encoder = encoder
-        self.learning_rate = learning_rate
-        self.backbone_learning_rate = backbone_learning_rate if own is None else own
-        if min(self.learning_rate, self.backbone_learning_rate, weight_decay) < 0:
-            raise InputError(
-                f"model.learning_rate={learning_rate}, model.backbone_learning_rate={self.backbone_learning_rate}, "
-                f"model.weight_decay={weight_decay}: none may be negative"
-            )
-        if epsilon <= 0:
-            raise InputError(f"model.epsilon={epsilon}: Adam divides by it, so it must be above 0")
-        self.weight_decay, self.epsilon = weight_decay, epsilon
         self.spearman = ModuleDict()
         self.config: dict[str, Any] | None = None
+        self.optimisation: Optimisation | None = None
         self.exemplars: Encoded | None = None
         self._epoch_of_weights: int | None = None
         self._parts: dict[str, list[Encoded]] = defaultdict(list)
@@ -154,22 +132,21 @@ class Scorer(LightningModule):
         stored = checkpoint.get(EXEMPLARS_KEY)
         self.exemplars = from_plain(stored) if stored else None
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam with the backbone at its own rate, as CoRe.
+    def configure_optimizers(self) -> Any:
+        """What `optim=` describes, over `parameter_groups`."""
+        if self.optimisation is None:
+            raise InputError("nothing says how to train: set the model's `optimisation`, as swapaqa.running.training")
+        return self.optimisation.configure(self.parameter_groups(), self.encoder.learning_rate, self._trainer)
 
-        As one kernel (`fused`), on a CPU too, but not under 16-mixed: there it would unscale gradients itself, and
-        Lightning then refuses to clip them.
+    def parameter_groups(self) -> dict[str, list[Parameter]]:
+        """All parameters, by the name of the group whose rate they have: `backbone`, and `head` for the rest.
+
+        A method whose parts have rates of their own gives more groups; `optim.groups` names them.
         """
         backbone = list(self.encoder.parameters())
         known = {id(parameter) for parameter in backbone}
         head = [parameter for parameter in self.parameters() if id(parameter) not in known]
-        groups = [
-            {"params": head, "lr": self.learning_rate, "name": "head"},
-            {"params": backbone, "lr": self.backbone_learning_rate, "name": "backbone"},
-        ]
-        scaled = self._trainer is not None and self._trainer.precision == "16-mixed"
-        fused = None if scaled else True
-        return torch.optim.Adam(groups, eps=self.epsilon, weight_decay=self.weight_decay, fused=fused)
+        return {"head": head, BACKBONE: backbone}
 
     def training_step(self, batch: Sample | Pair) -> Tensor:
         terms = self.losses(*self.encode_batch(batch))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from swapaqa.batch import Encoded, Sample, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.encoder import VideoEncoder
-from swapaqa.models.scorer import EPSILON, Predicted, Scorer, Target, from_points
+from swapaqa.models.scorer import Predicted, Scorer, Target, from_points
 
 Reduction = Literal["batchmean", "elements"]
 
@@ -161,26 +161,22 @@ class USDL(Scorer):
     """USDL as a method to train: one distribution over the label's scale.
 
     Args:
-        encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon: see `Scorer`.
+        encoder: see `Scorer`.
         target: what the label should be where the data set knows the difficulty; the data set reads it.
         num_bins, std, reduction: see `score_distribution` and `distribution_loss`.
     """
 
     max_label: Tensor
 
-    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+    def __init__(
         self,
         encoder: VideoEncoder,
         target: Target,
         num_bins: int,
         std: float,
         reduction: Reduction,
-        learning_rate: float,
-        backbone_learning_rate: float,
-        weight_decay: float,
-        epsilon: float = EPSILON,
     ) -> None:
-        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon)
+        super().__init__(encoder)
         self.target = target
         self.num_bins, self.std, self.reduction = num_bins, std, reduction
         self.head = ScoreDistributionHead(encoder.feature_size, num_bins)
@@ -208,7 +204,7 @@ class MUSDL(Scorer):
     """MUSDL as a method to train: one distribution per judge, combined by the rule of diving.
 
     Args:
-        encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon: see `Scorer`.
+        encoder: see `Scorer`.
         num_judges: J, odd and at least 3.
         num_bins, std, reduction: see `score_distribution` and `distribution_loss`.
         max_judge_score: what a judge can give.
@@ -216,7 +212,7 @@ class MUSDL(Scorer):
 
     needs_difficulty: ClassVar[bool] = True
 
-    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+    def __init__(
         self,
         encoder: VideoEncoder,
         num_judges: int,
@@ -224,12 +220,8 @@ class MUSDL(Scorer):
         max_judge_score: float,
         std: float,
         reduction: Reduction,
-        learning_rate: float,
-        backbone_learning_rate: float,
-        weight_decay: float,
-        epsilon: float = EPSILON,
     ) -> None:
-        super().__init__(encoder, learning_rate, backbone_learning_rate, weight_decay, epsilon)
+        super().__init__(encoder)
         middle_three(torch.empty(0, num_judges))  # refuses a number of judges without them
         self.num_judges, self.num_bins, self.max_judge_score = num_judges, num_bins, max_judge_score
         self.std, self.reduction = std, reduction

@@ -120,6 +120,7 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
             cfg.data = trained["data"]
         cfg.data.augment, cfg.data.boxes = cfg.aug, NO_BOXES
         cfg.trainer.precision = trained["trainer"]["precision"]
+        cfg.pop("optim", None)  # nothing is trained
         for key, value in trained["model"].items():
             if value == trained["backbone"]:
                 cfg.model[key] = "${backbone}"  # as in the method's yaml, so that backbone.* on the command line counts

@@ -16,6 +16,12 @@ from omegaconf.errors import OmegaConfBaseException
 A_SWEEP = re.compile(  # the two ways in which Hydra refuses several values without --multirun
     r"(Ambiguous value for argument|Sweep parameters) '(?P<override>.*)'(\s+1\. To use| requires --multirun)", re.DOTALL
 )
+MOVED = {  # keys that once were, and what they are now
+    "model.learning_rate": "optim.learning_rate",
+    "model.backbone_learning_rate": "optim.backbone_learning_rate",
+    "model.weight_decay": "optim.weight_decay",
+    "model.epsilon": "optim.optimizer.eps",
+}
 
 
 def explain_override(error: HydraException) -> str:
@@ -37,7 +43,12 @@ def explain_override(error: HydraException) -> str:
 
 
 def suggestion(path: str, key: str, known: Sequence[str]) -> str:
-    """The end of a message about `key`, which is the last part of `path`: the nearest of `known`, or all of them."""
+    """The end of a message about `key`, which is the last part of `path`.
+
+    What it is now, if it was one before; the nearest of `known`; or all of them.
+    """
+    if path in MOVED:
+        return f"; it is {MOVED[path]} now"
     close = difflib.get_close_matches(key, known, n=1)
     if close:
         return f"; did you mean {path.removesuffix(key)}{close[0]}?"

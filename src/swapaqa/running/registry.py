@@ -29,7 +29,7 @@ WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those o
 SAME_AS = re.compile(r"\$\{(\w+)\}")  # a value that is another group's: `encoder: ${backbone}`
 POSITION = re.compile(r"\[\d+\]")
 TARGET = "_target_"
-NOT_BUILT = ("logger", "trainer", "hydra")  # whoever builds from a file has its own
+NOT_BUILT = ("logger", "trainer", "optim", "hydra")  # whoever builds from a file has its own, or trains nothing
 PRECISION, LENGTH = "precision", "max_epochs"  # what is read of a file's trainer
 BASES = {"model": Scorer, "data": VideoData}  # what a class of the user's own has to be there
 DEEPEST, MOST_NODES = 20, 20_000  # of a configuration; ours have 5 levels and 150
@@ -88,7 +88,8 @@ def _strings(node: Any, place: str) -> Iterator[tuple[str, str]]:
 def plain(config: Any, source: str) -> dict[str, Any]:
     """A copy of a file's configuration, plain values within bounds, whose classes nobody has looked at.
 
-    What nobody builds from a file is left out: the logger, and all of the trainer but its precision and length.
+    What nobody builds from a file is left out: the logger, the optimiser, and all of the trainer but its precision and
+    length.
 
     Raises:
         InputError: it is no dictionary, too large or too deep, or holds other than plain values.

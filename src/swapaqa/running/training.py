@@ -124,8 +124,9 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
 
 
 def build_model(cfg: DictConfig, labels: TrainingLabels) -> Scorer:
-    """The model with what it learns from the training labels."""
+    """The model with what it learns from the training labels, and what trains it."""
     model: Scorer = hydra.utils.instantiate(cfg.model)
+    model.optimisation = hydra.utils.instantiate(cfg.optim, _convert_="all")  # lists of numbers travel in checkpoints
     model.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
     model.learn_scale(labels)
     return model

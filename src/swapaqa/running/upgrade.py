@@ -83,10 +83,24 @@ def store_exemplars_by_clip(content: Node) -> None:
     }
 
 
+def drop_optimiser(content: Node) -> None:
+    """Methods were built with the values of their optimiser; nothing trains what a checkpoint describes."""
+    model = _section(_config(content), "model")
+    if str(model.get("_target_")).startswith(OURS):  # a class of the user's own has its own keys
+        for key in ("learning_rate", "backbone_learning_rate", "weight_decay", "epsilon"):
+            model.pop(key, None)
+
+
 Change = Callable[[Node], None]
 CHANGES: dict[int, tuple[Change, ...]] = {  # by the format that they led to
     2: (pin_linear_resize, pin_crop_rounded_down, drop_what_is_gone_from_backbones),
-    3: (give_clips_a_plan, give_networks_their_normalisation, rename_the_encoder, store_exemplars_by_clip),
+    3: (
+        give_clips_a_plan,
+        give_networks_their_normalisation,
+        rename_the_encoder,
+        store_exemplars_by_clip,
+        drop_optimiser,
+    ),
 }
 
 
