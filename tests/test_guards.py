@@ -58,6 +58,7 @@ def batch(count: int = 4) -> Sample:
     return Sample(
         video=torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).movedim(-1, 1),
         boxes=torch.tensor([5.0, 5.0, 10.0, 10.0]).expand(count, FRAMES, 4).contiguous(),
+        mask=torch.zeros(count, 0, SIZE, SIZE, dtype=torch.bool),
         score=score, label=score / 25, offset=0 * one, factor=25 * one, difficulty=3 * one,
         judges=torch.full((count, JUDGES), 7.0, dtype=torch.float64),
         action=torch.zeros(count, dtype=torch.int64), position=torch.arange(count),

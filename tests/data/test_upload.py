@@ -17,6 +17,7 @@ def sample(value: int, size: int = 4) -> Sample:
     return Sample(
         video=torch.full((2, 3, size, size, 3), value, dtype=torch.uint8),
         boxes=torch.full((2, 3, 4), float(value)),
+        mask=torch.zeros(2, 0, size, size, dtype=torch.bool),
         judges=torch.zeros(2, 0),
         action=torch.zeros(2, dtype=torch.int64),
         position=torch.arange(2),
@@ -74,7 +75,7 @@ def test_the_computation_waits_for_the_copy_and_keeps_its_memory(monkeypatch: py
     Upload()(batch, torch.device("cuda", 0))
     assert said == ["into copy", "to cuda:0", "out of copy", "computation waits for copy"]
     columns = [column for half in batch for column in half if isinstance(column, Tensor)]
-    assert len(columns) == 24
+    assert len(columns) == 26
     assert {id(column) for column in kept} == {id(column) for column in columns}
 
 

@@ -181,7 +181,8 @@ def noise(frames: int = 16) -> Sample:
     video = torch.randint(0, 256, (1, 3, frames, 16, 16), dtype=torch.uint8, generator=generator)
     one, none = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.int64)
     return Sample(
-        video, torch.zeros(1, frames, 4), one, one, 0 * one, 2 * one, one, torch.zeros(1, 0), none, none,
+        video, torch.zeros(1, frames, 4), torch.zeros(1, 0, 16, 16).bool(),
+        one, one, 0 * one, 2 * one, one, torch.zeros(1, 0), none, none,
         torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1), ["test"], ["a"],
     )  # fmt: skip
 

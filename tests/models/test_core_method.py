@@ -55,6 +55,7 @@ def sample(seed: int, count: int, split: str, voters: list[list[int]], action: i
     return Sample(
         video=video.movedim(-1, 1),
         boxes=torch.zeros(count, frames, 4),
+        mask=torch.zeros(count, 0, SIZE, SIZE, dtype=torch.bool),
         score=21.6 + 0.81 * label,
         label=label,
         offset=torch.full((count,), 21.6, dtype=torch.float64),

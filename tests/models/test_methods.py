@@ -87,6 +87,7 @@ def one(position: int, split: str, judges: int = 7) -> Sample:
     return Sample(
         video=torch.randint(0, 256, (3, FRAMES, SIZE, SIZE), dtype=torch.uint8, generator=generator),
         boxes=torch.zeros(FRAMES, 4),
+        mask=torch.zeros(0, SIZE, SIZE, dtype=torch.bool),
         score=torch.tensor(score, dtype=torch.float64),
         label=torch.tensor((score - 21.6) / 0.81, dtype=torch.float64),
         offset=torch.tensor(21.6, dtype=torch.float64),
