@@ -182,8 +182,7 @@ def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
         videos.append(geometry.place_frames(frames, geometry.centre()))
         named = [Path(cfg.boxes.root) / file.stem if cfg.boxes.get("root") else file.with_suffix("")]
         request = BoxRequest(named, (height, width), window, file, decoding=decoding)
-        region = read_region(boxes, request, geometry, geometry.centre())
-        placed.append(region.mask if len(region.mask) else region.boxes)
+        placed.append(read_region(boxes, request, geometry, geometry.centre()).kept)
     return Videos(
         [file.name for file in files],
         torch.from_numpy(np.stack(videos)).movedim(-1, 1),

@@ -53,7 +53,7 @@ def test_the_pages_commands_run(
     assert {result(tmp_path / "grey" / job)["seed"] for job in ("0", "1")} == {0, 1}
     shown = run_forked("src.report", report[1:], found)
     assert shown.returncode == 0, shown.stderr
-    assert "grey_background" in shown.stdout
+    assert "Boxes: ellipse at ratio 2" in shown.stdout
 
 
 def result(folder: Path) -> dict:

@@ -67,11 +67,11 @@ def test_boxes_lie_around_the_masks_and_between_them_where_one_is_empty(tmp_path
     assert boxes.tolist() == [[1, 2, 3, 6], [1, 2, 3, 6], [3, 2, 5, 6], [5, 2, 7, 6], [9, 2, 11, 6]]
 
 
-def test_objects_are_chosen_by_their_numbers(tmp_path: Path) -> None:
+def test_objects_are_chosen_by_their_numbers(tmp_path: Path, box_source: Callable[..., BoxSource]) -> None:
     both = [mask_at(1) + 2 * mask_at(8) for _ in range(FRAMES)]
     wanted = request(write_masks(tmp_path / "dive", both))
     assert MaskImages(1.0, None).read(wanted)[0].tolist() == [1, 2, 10, 6]
-    assert MaskImages(1.0, None, ids=[2]).read(wanted)[0].tolist() == [8, 2, 10, 6]
+    assert box_source("masks", ids=[2]).read(wanted)[0].tolist() == [8, 2, 10, 6]
     assert MaskImages(1.0, None, ids=[1, 2]).read(wanted)[0].tolist() == [1, 2, 10, 6]
     with pytest.raises(InputError, match=r"no object of boxes\.ids=\[3\].*frames 0 to 4; they show 1, 2$"):
         MaskImages(1.0, None, ids=[3]).read(wanted)

@@ -20,6 +20,11 @@ class Region(NamedTuple):
     boxes: np.ndarray  # (T, 4) float32
     mask: np.ndarray  # (T, crop, crop) bool; (0, crop, crop) from a source of boxes
 
+    @property
+    def kept(self) -> np.ndarray:
+        """What an augmentation is given, as `Sample.region`."""
+        return self.mask if len(self.mask) else self.boxes
+
 
 def read_region(source: BoxSource, request: BoxRequest, geometry: Geometry, placement: Placement) -> Region:
     """Ask a source, and place what it answers as the frames are placed. InputError as the source raises it."""

@@ -85,8 +85,8 @@ class ProbeReader(SampleReader):
         """`covered_share` of a video as the network sees it, for which one frame of the file is read."""
         indices = item.window.indices(self.frames, 0)
         _, size = self.store.read(self.want(item), indices[:1])
-        boxes, mask = map(torch.from_numpy, self.read_region(item, size, indices, self.geometry.centre()))
-        return covered_share(mask if len(mask) else boxes, self.ratio, (self.geometry.crop, self.geometry.crop))
+        region = torch.from_numpy(self.read_region(item, size, indices, self.geometry.centre()).kept)
+        return covered_share(region, self.ratio, (self.geometry.crop, self.geometry.crop))
 
 
 class Layout(NamedTuple):
