@@ -139,7 +139,9 @@ def draw_region(panel: Axes, region: Tensor, colour: str, linewidth: float = 1.2
         framed = np.pad(region.cpu().numpy(), 1)  # so that an outline closes where it touches the frame's edge
         if framed.any():
             columns, rows = (np.arange(length) - 1 for length in framed.shape[::-1])
+            limits = panel.axis()  # of the picture
             panel.contour(columns, rows, framed, levels=[0.5], colors=[colour], linewidths=linewidth)
+            panel.axis(limits)
         return
     x1, y1, x2, y2 = region.tolist()
     if x1 <= x2 and y1 <= y2:
