@@ -26,7 +26,8 @@ from rich.table import Table
 
 from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
-from swapaqa.augment.swap import ScaledBackgroundSwap, scale_boxes
+from swapaqa.augment.region import scale_region
+from swapaqa.augment.swap import ScaledBackgroundSwap
 from swapaqa.config import check_objects, one_line_errors, require_text, run_recipe
 from swapaqa.console import open_console, quieten
 from swapaqa.data.boxes import BoxSource
@@ -225,7 +226,7 @@ def draw(key: Key, titles: Sequence[str], seen: Sequence[View], ratio: float, fo
     """Write the strip and the film of one video under every checkpoint; returns their names and what they show."""
     split, video_id = key
     first = seen[0]
-    scaled = scale_boxes(first.boxes, ratio, (first.video.shape[2], first.video.shape[3]))
+    scaled = scale_region(first.boxes, ratio, (first.video.shape[2], first.video.shape[3]))
     scene = Scene(f"{video_id} ({split}), true score {first.look.true:.1f}", first.video, first.boxes, scaled)
     maps = [Seen((title, *describe(view.look)), view.map) for title, view in zip(titles, seen, strict=True)]
     name = f"{split}_{video_id}".replace("/", "_")

@@ -26,12 +26,14 @@ from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 from torch import Tensor
 
-from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, scale_boxes
+from swapaqa.augment.region import is_mask, scale_region
+from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan
 from swapaqa.config import check, compose_quietly, run_recipe
 from swapaqa.console import open_console
 from swapaqa.data.boxes import BoxRequest, BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
+from swapaqa.data.region import read_region
 from swapaqa.data.video import Decoding, frame_count, read_frames
 from swapaqa.errors import InputError
 from swapaqa.report.figures import Augmented, swap_strip, swap_video
@@ -87,7 +89,7 @@ class Videos(NamedTuple):
 
     names: list[str]
     video: Tensor  # (B, 3, T, H, W) uint8
-    boxes: Tensor  # (B, T, 4)
+    boxes: Tensor  # (B, T, 4), or masks (B, T, H, W) bool
 
 
 def configuration(overrides: list[str]) -> DictConfig:
@@ -120,7 +122,7 @@ def with_augmentation(cfg: DictConfig, title: list[str], shown: Videos) -> Augme
     plan = augment.draw(len(shown.video), keyed_generator(cfg.seed, "augment", 0, 0))
     video, _ = augment.apply(shown.video, shown.boxes, {}, plan)
     ratio = OmegaConf.select(cfg, "aug.ratio")
-    scaled = None if ratio is None else scale_boxes(shown.boxes, ratio, (video.shape[3], video.shape[4]))
+    scaled = None if ratio is None else scale_region(shown.boxes, ratio, (video.shape[3], video.shape[4]))
     return Augmented(_settings(title), video, scaled)
 
 
@@ -131,7 +133,8 @@ def background_given(cfg: DictConfig, title: list[str], shown: Videos) -> Augmen
         raise InputError(
             "--background shows what aug=swap takes from a donor: the other augmentations have no such part"
         )
-    count, nowhere = len(shown.video), torch.full_like(shown.boxes, -2.0)  # a box off the frame keeps nothing
+    count, off_the_frame = len(shown.video), torch.full_like(shown.boxes, -2.0)
+    nowhere = torch.zeros_like(shown.boxes) if is_mask(shown.boxes) else off_the_frame  # keeps nothing
     video = torch.cat([shown.video, shown.video])
     plan = SwapPlan(torch.arange(count, 2 * count).repeat(2))
     swapped, _ = augment.apply(video, torch.cat([nowhere, shown.boxes]), {}, plan)
@@ -155,7 +158,7 @@ def from_data_set(cfg: DictConfig, ids: list[str]) -> Videos:
     return Videos(
         chosen,
         torch.stack([sample.video for sample in samples]).movedim(-1, 1),
-        torch.stack([sample.boxes for sample in samples]),
+        torch.stack([sample.region for sample in samples]),
     )
 
 
@@ -178,15 +181,12 @@ def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
         geometry = Geometry(round(height * scale), round(width * scale), FILM_SIZE, random_crop=False, flip=0.0)
         videos.append(geometry.place_frames(frames, geometry.centre()))
         named = [Path(cfg.boxes.root) / file.stem if cfg.boxes.get("root") else file.with_suffix("")]
-        found = boxes.read(BoxRequest(named, (height, width), window, file, decoding=decoding))
-        on_input = boxes.frame == "input"
-        placed.append(found if on_input else geometry.place_boxes(found, (height, width), geometry.centre()))
-        if on_input:
-            placed[-1] = boxes.read(BoxRequest(named, (FILM_SIZE, FILM_SIZE), window))
+        request = BoxRequest(named, (height, width), window, file, decoding=decoding)
+        placed.append(read_region(boxes, request, geometry, geometry.centre()).kept)
     return Videos(
         [file.name for file in files],
         torch.from_numpy(np.stack(videos)).movedim(-1, 1),
-        torch.from_numpy(np.stack(placed)).float(),
+        torch.from_numpy(np.stack(placed)),
     )
 
 

@@ -146,7 +146,7 @@ class Examination(Dataset[Finding]):
         if any(problem.kind == "boxes missing" for problem in finding.problems):
             return
         try:
-            boxes = self.reader.read_boxes(item, finding.size, indices)
+            boxes = self.data.boxes.read(self.reader.request(item, finding.size, indices))
         except InputError as error:
             finding.add("boxes unreadable", error)
             return

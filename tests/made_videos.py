@@ -47,6 +47,7 @@ def made_sample(
     return Sample(
         video=video,
         boxes=torch.zeros(count, frames, 4),
+        mask=torch.zeros(count, 0, *video.shape[3:], dtype=torch.bool),
         replaced=torch.zeros(count),
         labels=labels or made_labels(count),
         side=side or {},

@@ -209,3 +209,25 @@ def test_a_wrong_key_is_no_verdict(doctor: Callable[..., Any]) -> None:
     assert done.returncode == 2
     assert "data.rot" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_masks_are_looked_at_as_boxes_are(
+    tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    root = aqa7_tree()
+    for index in range(1, 11):
+        folder = root / "boxes" / "diving" / f"{index:03d}"
+        folder.mkdir()
+        for frame in range(16):
+            mask = np.zeros((40, 64), np.uint8)
+            mask[10:30, 20:30] = 255
+            cv2.imwrite(str(folder / f"{frame:05d}.png"), mask)
+    words = ["data=aqa7", f"data.root={root}", "data.workers=0", "boxes=masks"]
+    assert doctor(*words).returncode == 0
+    (root / "boxes" / "diving" / "002" / "00003.png").write_bytes(b"damaged")
+    cv2.imwrite(str(root / "boxes" / "diving" / "004" / "00003.png"), np.ones((20, 20), np.uint8))
+    shutil.rmtree(root / "boxes" / "diving" / "006")
+    assert doctor(*words).returncode == 1
+    assert {name: kind for name, kind in kinds(report(tmp_path)).items() if kind != "duplicate"} == {
+        "diving/002": "boxes unreadable", "diving/004": "boxes unreadable", "diving/006": "boxes missing",
+    }  # fmt: skip

@@ -12,8 +12,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from swapaqa.augment.background import inside_bounds
-from swapaqa.augment.swap import pixel_bounds
+from swapaqa.augment import region
 from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import EvaluationVideos
@@ -43,7 +42,7 @@ class View(NamedTuple):
 
     look: Look
     video: Tensor  # (3, T, H, W) uint8
-    boxes: Tensor  # (T, 4), not scaled
+    boxes: Tensor  # (T, 4), not scaled, or a mask (T, H, W) bool
     map: Tensor  # (T, H, W), not negative
 
 
@@ -51,15 +50,15 @@ def views(model: Scorer, data: VideoData, split: str, exemplars: Encoded | None,
     """The videos of a test split one after the other, with a progress bar. `ratio`: of the scaled box."""
     for batch in batches(data, split, model, f"looking at {split}"):
         found = explain(model, batch, exemplars)
-        box, scaled = (inside(found, batch.boxes, factor) for factor in (1.0, ratio))
+        box, scaled = (inside(found, batch.region, factor) for factor in (1.0, ratio))
         look = Look(float(batch.labels.score), found.score, box, scaled)
-        yield View(look, batch.video[0].cpu(), batch.boxes[0].cpu(), found.map.cpu())
+        yield View(look, batch.video[0].cpu(), batch.region[0].cpu(), found.map.cpu())
 
 
 def inside(found: Explained, boxes: Tensor, ratio: float) -> Inside:
-    """How much of a map lies in the boxes (1, T, 4) grown by `ratio`, by the pixels that the swap would keep."""
+    """How much of a map lies in the boxes (1, T, 4), or the mask (1, T, H, W) bool, grown by `ratio` as in the swap."""
     size = (found.map.shape[1], found.map.shape[2])
-    pixels = inside_bounds(pixel_bounds(boxes, ratio, size, truncate=False), size)[0, 0]  # (T, H, W)
+    pixels = region.inside(region.region_pixels(boxes, ratio, size), size)[0, 0]  # (T, H, W)
     on_grid = mass_share(through_grid(pixels, found.clips), pixels) if pixels.any() else 0.0
     return Inside(mass_share(found.map, pixels), float(pixels.float().mean()), on_grid)
 

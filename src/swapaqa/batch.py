@@ -6,7 +6,7 @@
 
 A batch is a NamedTuple, so that PyTorch's collate and pinning and Lightning's transfer handle it without code of
 ours. No field is optional: a data set without judges has J = 0, one without difficulty says 1.0, one without anything
-of its own an empty `side`.
+of its own an empty `side`, and where boxes say where the athlete is, the mask has no frames.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,11 +42,17 @@ class Sample(NamedTuple):
 
     video: Tensor  # (B, T, H, W, C) uint8 from the loader; (B, C, T, H, W) uint8 (a view) after the transfer
     boxes: Tensor  # (B, T, 4) float32, x1 y1 x2 y2: inclusive pixel indices on the grid of `video`
+    mask: Tensor  # (B, T, H, W) bool on the grid of `video`, True on the athlete; (B, 0, H, W) from a source of boxes
     replaced: Tensor  # (B,) float32, share of the pixels that the augmentation took from another video
     labels: Labels
     side: dict[str, Tensor]  # what one data set alone has, by name, (B, ...) each; see `VideoData.read_side`
     split: str | list[str]  # the split's name, B times
     video_id: str | list[str]
+
+    @property
+    def region(self) -> Tensor:
+        """Where the athlete is, for whatever keeps or measures pixels: `mask` where there is one, else `boxes`."""
+        return self.mask if self.mask.shape[-3] else self.boxes
 
 
 class Pair(NamedTuple):

@@ -66,6 +66,13 @@ def write_images(folder: Path, suffix: str) -> None:
         cv2.imwrite(str(folder / f"{number:05d}{suffix}"), picture[..., ::-1])
 
 
+def write_masks(folder: Path) -> None:
+    """The mask of the square of `pictures`, a PNG a frame."""
+    folder.mkdir(parents=True)
+    for number, picture in enumerate(pictures()):
+        cv2.imwrite(str(folder / f"{number:05d}.png"), np.where(picture[..., 0] > 200, np.uint8(1), np.uint8(0)))
+
+
 def aqa7_rows(scale: float) -> list[list[float]]:
     return [
         [1, 1, 54.0 * scale],

@@ -88,6 +88,8 @@ BOXES = (
     of_boxes("MOT", "001.txt", inputs.MOT, "boxes=mot"),
     of_boxes("tracker's results", "001.txt", inputs.RESULTS, "boxes=results"),
     of_boxes("tracker's polygons", "001.txt", inputs.POLYGONS, "boxes=results"),
+    Reader("mask png", "001/00004.png", lambda folder: inputs.write_masks(folder / "001"), calls.boxes("boxes=masks"),
+           PICTURES, boxed_rightly, named=("001",)),
     Reader("tracks in the cache", "cache/boxes/track.txt", calls.write_tracked, calls.read_tracked, EDITED,
            boxed_rightly, named=("001", "cache/boxes"), ours=True),
     of_import("DarkLabel", "source.txt", inputs.DARKLABEL),

@@ -79,3 +79,26 @@ def test_a_box_of_the_whole_frame_leaves_grey() -> None:
     assert covered_share(torch.tensor([[40.0, 0, 50, 23]]), 2.0, SIZE) == 0
     _, boxes = video(10, 250, left=4)
     assert covered_share(boxes, 2.4, SIZE) == pytest.approx(8 * 8 / (24 * 32))
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.4])
+def test_a_mask_that_is_the_whole_box_shows_the_same(ratio: float) -> None:
+    own, boxes = video(10, 250, left=4)
+    other, other_boxes = video(90, 200, left=20)
+    (mask, other_mask) = (torch.zeros(4, *SIZE, dtype=torch.bool) for _ in range(2))
+    mask[:, 9:13, 6:10] = other_mask[:, 9:13, 22:26] = True
+    shown = exchange_background(own, boxes, other, other_boxes, ratio)
+    assert torch.equal(exchange_background(own, mask, other, other_mask, ratio), shown)
+    assert torch.equal(remove_athlete(own, mask, ratio), remove_athlete(own, boxes, ratio))
+    assert torch.equal(isolate_athlete(own, mask, ratio), isolate_athlete(own, boxes, ratio))
+    assert covered_share(mask, ratio, SIZE) == covered_share(boxes, ratio, SIZE)
+
+
+def test_what_lies_between_a_mask_and_its_box_is_background() -> None:
+    own, _ = video(10, 250, left=4)
+    own[:, :, 8, 4] = 77  # a corner of the athlete's box in which he is not
+    mask = own[0] == 250
+    assert (remove_athlete(own, mask, 1.0)[:, :, 8, 4] == 77).all()
+    assert set(remove_athlete(own, mask, 1.0).unique().tolist()) == {10, 77}
+    assert set(isolate_athlete(own, mask, 1.0)[:, mask].unique().tolist()) == {250}
+    assert covered_share(mask, 1.0, SIZE) == pytest.approx(47 / (24 * 32))

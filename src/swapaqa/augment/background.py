@@ -9,12 +9,18 @@ Each of the four sides of the box is mirrored into it, and the four mirror image
 inverse square of the distance to their side as weight. So the fill has the background's texture, meets the
 frame around it without a step, needs no iterations, and a mirrored frame gets the mirrored fill. A side that
 touches the frame's edge has nothing to mirror and takes no part.
+
+Of a mask the box around it is filled, and then only the pixels of the mask are taken from that: what lies between
+it and its box is background, and stays.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from swapaqa.augment.region import inside_bounds, is_mask, mask_bounds
 
 
 class _Mirrors(NamedTuple):
@@ -67,7 +73,7 @@ def _blend(rows: Tensor, columns: Tensor, x: _Mirrors, y: _Mirrors, colour: Tens
     return total.add_(0.5)  # the caller's cast truncates; round() starts threads for a few pixels, and waits for them
 
 
-def fill_box(frame: Tensor, bounds: tuple[int, int, int, int], colour: Tensor) -> None:
+def fill_box(frame: Tensor, bounds: Sequence[int], colour: Tensor) -> None:
     """Fill one box of one frame in place: frame (C, H, W), left top right bottom as slices, colour (C,)."""
     left, top, right, bottom = bounds
     if left >= right or top >= bottom:
@@ -95,11 +101,21 @@ def fill_boxes(video: Tensor, bounds: Tensor, colour: Tensor) -> Tensor:
     return torch.where(inside_bounds(bounds, (height, width)), filled, video)
 
 
-def inside_bounds(bounds: Tensor, size: tuple[int, int]) -> Tensor:
-    """bounds (B, T, 4) int64, size (H, W) -> (B, 1, T, H, W) bool: True where the slices select the pixel."""
-    columns = torch.arange(size[1], device=bounds.device)
-    rows = torch.arange(size[0], device=bounds.device)
-    left, top, right, bottom = (side[..., None] for side in bounds.unbind(-1))  # (B, T, 1)
-    across = (columns >= left) & (columns < right)  # (B, T, W)
-    down = (rows >= top) & (rows < bottom)  # (B, T, H)
-    return (down[..., :, None] & across[..., None, :]).unsqueeze(1)
+def fill_pixels(frame: Tensor, pixels: Tensor, colour: Tensor) -> None:
+    """Fill what is the athlete in one frame in place: `fill_box`, of a mask without what is background in its box.
+
+    frame (C, H, W); pixels (4,) as slices or (H, W) bool; colour (C,).
+    """
+    if not is_mask(pixels):
+        fill_box(frame, pixels.tolist(), colour)
+        return
+    before = frame.clone()
+    fill_box(frame, mask_bounds(pixels).tolist(), colour)
+    torch.where(pixels, frame, before, out=frame)
+
+
+def fill_region(video: Tensor, pixels: Tensor, colour: Tensor) -> Tensor:
+    """`fill_pixels` on every frame without a loop, as `fill_boxes`; pixels (B, T, 4) or (B, T, H, W) bool."""
+    if not is_mask(pixels):
+        return fill_boxes(video, pixels, colour)
+    return torch.where(pixels.unsqueeze(1), fill_boxes(video, mask_bounds(pixels), colour), video)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from swapaqa.augment.donors import DonorRule, Pool, check_donor_rule, draw_donors, zero_if_own_donor
+from swapaqa.augment.swap import swap_background
 from swapaqa.errors import InputError
 
 Hue = Literal["official", "corrected"]
@@ -206,10 +207,8 @@ class FAME:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """video (B, 3, T, H, W) -> a new video of the same dtype and stride order, the same targets."""
         mask = foreground_mask(video, beta=self.beta, crop_size=self.crop_size, hue=self.hue)
-        merged = torch.empty_like(video)
-        for sample, donor in enumerate(plan.donors.tolist()):
-            torch.where(mask[sample], video[sample], video[donor], out=merged[sample])
-        return merged, targets
+        in_every_frame = mask.unsqueeze(1).expand(-1, video.shape[2], -1, -1)
+        return swap_background(video, in_every_frame, plan.donors, ratio=1.0), targets
 
     def __call__(
         self, video: Tensor, boxes: Tensor, targets: dict[str, Tensor], generator: torch.Generator

@@ -2,7 +2,7 @@
 
 Zhang et al., "Scaled Background Swap", ACM TOMM 2025, doi 10.1145/3737461, Eq. (1) to (4). Letters as in
 `swapaqa.batch`: B videos, C channels, T frames, H rows, W columns. Boxes are x1 y1 x2 y2, inclusive pixel
-indices.
+indices. A mask may stand in the place of the boxes, see `swapaqa.augment.region`.
 
 The three variants keep the same thing, the pixels inside a video's own scaled box, and differ in what they do
 about the donor's athlete, who would otherwise stay in the new background:
@@ -16,8 +16,8 @@ about the donor's athlete, who would otherwise stay in the new background:
   (`swapaqa.augment.background`); edges as in `paper`.
 
 On the CPU rectangles are pasted into a copy of the donor, bytes to bytes, at about the cost of two plain
-copies. On another device the same integer bounds are compared with index ranges: no value is read back, no
-frame is looped over.
+copies; a mask is pasted pixel by pixel, which costs more. On another device the same integer bounds are compared
+with index ranges: no value is read back, no frame is looped over.
 """
 
 import math
@@ -29,56 +29,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from swapaqa.augment.background import fill_box, fill_boxes, inside_bounds
+from swapaqa.augment.background import fill_pixels, fill_region
 from swapaqa.augment.donors import DonorRule, Pool, check_donor_rule, draw_donors, zero_if_own_donor
+from swapaqa.augment.region import (
+    count_inside,
+    inside,
+    inside_bounds,
+    is_mask,
+    pixel_bounds,
+    region_pixels,
+    scale_boxes,
+)
 from swapaqa.errors import InputError
+
+__all__ = ["ScaledBackgroundSwap", "SwapPlan", "inside_bounds", "pixel_bounds", "scale_boxes", "swap_background"]
 
 Variant = Literal["paper", "official", "clean"]
 Fill = float | Sequence[float]
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the bytes of an element
-
-
-def scale_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
-    """Eq. (2): boxes grown about their centre by `ratio` and limited to the frame.
-
-    boxes (..., 4) in pixels, size (H, W) -> (..., 4), real-valued, of the same dtype (float32 if that was not
-    float32 or float64); lower ends at least 0, upper ends at most W and H. A result with min > max holds no
-    pixel. Such is (1, 1, 0, 0), the result for a box wholly outside the frame before scaling (it ends before
-    pixel 0, or starts after the last one): to grow it could reach into the frame, where its athlete is not.
-
-    Computed in float64 and rounded once, so that in float32 a box of 20 pixels at ratio 1.1 has 22, not
-    21.999998.
-    """
-    height, width = size
-    x1, y1, x2, y2 = boxes.to(torch.float64).unbind(dim=-1)
-    outside = (x2 < 0) | (x1 > width - 1) | (y2 < 0) | (y1 > height - 1)
-    # the paper's centre -+ ratio * width / 2, rearranged so that ratio 1 changes no bit
-    grow_x, grow_y = (x2 - x1) * ((ratio - 1) / 2), (y2 - y1) * ((ratio - 1) / 2)
-    low = torch.stack([x1 - grow_x, y1 - grow_y], dim=-1).clamp(min=0)
-    high = torch.stack([(x2 + grow_x).clamp(max=width), (y2 + grow_y).clamp(max=height)], dim=-1)
-    outside = outside.unsqueeze(-1)
-    scaled = torch.cat([low.masked_fill(outside, 1.0), high.masked_fill(outside, 0.0)], dim=-1)
-    return scaled.to(boxes.dtype if boxes.dtype in (torch.float32, torch.float64) else torch.float32)
-
-
-def pixel_bounds(boxes: Tensor, ratio: float, size: tuple[int, int], *, truncate: bool) -> Tensor:
-    """Eq. (3): the pixels inside the scaled boxes, as slices.
-
-    boxes (..., 4), size (H, W) -> (..., 4) int64 left, top, right, bottom: columns left to right - 1 and rows
-    top to bottom - 1, all within the frame; none where left >= right or top >= bottom. `truncate` is the
-    published code's reading of a fractional lower edge, floor instead of ceil.
-
-    Bounds are rounded to 1e-4 pixel first, about what float32 coordinates carry: an 80 % box at ratio 1.25 covers the
-    whole frame and not all but its first column.
-    """
-    height, width = size
-    scaled = scale_boxes(boxes.double(), ratio, size).round(decimals=4)
-    low, high = scaled[..., :2], scaled[..., 2:].floor() + 1
-    low = low.floor() if truncate else low.ceil()
-    left, top = low[..., 0].clamp(0, width), low[..., 1].clamp(0, height)
-    right, bottom = high[..., 0].clamp(0, width), high[..., 1].clamp(0, height)
-    return torch.stack([left, top, right, bottom], dim=-1).to(torch.int64)
 
 
 @torch.no_grad()
@@ -94,10 +63,10 @@ def swap_background(
 ) -> Tensor:
     """Eq. (4): every pixel inside a video's own scaled box is kept, every other one comes from its donor.
 
-    video (B, C, T, H, W) uint8 or floating, in any stride order; boxes (B, T, 4) on its pixel grid; donors
-    (B,) int64 positions in the batch. Frame t takes its background from the donor's frame t. Returns (B, C,
-    T, H, W) of the same dtype and stride order: `out` where given, which must not overlap `video`. Nothing
-    else is allocated on the CPU.
+    video (B, C, T, H, W) uint8 or floating, in any stride order; boxes (B, T, 4) on its pixel grid, or in their
+    place a mask (B, T, H, W) bool of the athlete, grown as `scale_mask` says; donors (B,) int64 positions in the
+    batch. Frame t takes its background from the donor's frame t. Returns (B, C, T, H, W) of the same dtype and
+    stride order: `out` where given, which must not overlap `video`. Nothing else is allocated on the CPU.
 
     `fill` (one number or C of them, in the units of `video`) is what `official` paints the donor's box with,
     and what `clean` falls back to where a donor's box leaves no background in its frame.
@@ -108,8 +77,8 @@ def swap_background(
     _check(video, boxes, donors, ratio, variant)
     size = (video.shape[3], video.shape[4])
     truncate = variant == "official"
-    own = pixel_bounds(boxes, ratio, size, truncate=truncate)
-    athlete = None if variant == "paper" else pixel_bounds(boxes, 1.0, size, truncate=truncate)
+    own = region_pixels(boxes, ratio, size, truncate=truncate)
+    athlete = None if variant == "paper" else region_pixels(boxes, 1.0, size, truncate=truncate)
     colour = _colour(fill, video)
     out = torch.empty_like(video) if out is None else out
     if out.shape != video.shape or out.dtype != video.dtype or out.data_ptr() == video.data_ptr() != 0:
@@ -122,13 +91,14 @@ def _check(video: Tensor, boxes: Tensor, donors: Tensor, ratio: float, variant: 
     _check_settings(ratio, variant)
     if video.ndim != 5:
         raise ValueError(f"video must be (B, C, T, H, W), not {tuple(video.shape)}")
-    batch, frames = video.shape[0], video.shape[2]
-    if boxes.shape != (batch, frames, 4) or donors.shape != (batch,):
+    batch, _, frames, height, width = video.shape
+    needed = (batch, frames, height, width) if is_mask(boxes) else (batch, frames, 4)
+    if boxes.shape != needed or donors.shape != (batch,):
         raise ValueError(
-            f"a video of {tuple(video.shape)} needs boxes ({batch}, {frames}, 4) and donors ({batch},), "
-            f"not {tuple(boxes.shape)} and {tuple(donors.shape)}"
+            f"a video of {tuple(video.shape)} needs boxes ({batch}, {frames}, 4), or a mask of its frames, and donors "
+            f"({batch},), not {boxes.dtype} {tuple(boxes.shape)} and {tuple(donors.shape)}"
         )
-    if boxes.device.type == "cpu":
+    if boxes.device.type == "cpu" and not is_mask(boxes):
         _check_boxes(boxes)
     if donors.device.type == "cpu" and ((donors < 0) | (donors >= batch)).any():
         raise ValueError(f"donors must be positions in a batch of {batch}, not {donors.tolist()}")
@@ -186,11 +156,11 @@ def _paste(
         if athlete is not None and variant == "official":
             row = np.empty_like(clip[:, :1, :1])  # laid out as the clip is
             row[...] = _bits(colour)[:, None, None, None]
-            _paste_rectangles(clip, np.broadcast_to(row, clip.shape), athlete[donor])
+            _paste_pixels(clip, np.broadcast_to(row, clip.shape), athlete[donor])
         elif athlete is not None:
-            for frame, bounds in zip(out[sample].unbind(1), athlete[donor].tolist(), strict=True):
-                fill_box(frame, bounds, colour)
-        _paste_rectangles(clip, bits[sample], own[sample])
+            for frame, pixels in zip(out[sample].unbind(1), athlete[donor], strict=True):
+                fill_pixels(frame, pixels, colour)
+        _paste_pixels(clip, bits[sample], own[sample])
     return out
 
 
@@ -199,9 +169,13 @@ def _bits(tensor: Tensor) -> np.ndarray:
     return tensor.view(_BITS[tensor.element_size()]).numpy()
 
 
-def _paste_rectangles(clip: np.ndarray, source: np.ndarray, bounds: Tensor) -> None:
-    """Both (C, T, H, W); bounds (T, 4), left top right bottom as slices."""
-    frames = zip(clip.swapaxes(0, 1), source.swapaxes(0, 1), bounds.tolist(), strict=True)  # (C, H, W)
+def _paste_pixels(clip: np.ndarray, source: np.ndarray, pixels: Tensor) -> None:
+    """Both (C, T, H, W); pixels (T, 4), left top right bottom as slices, or (T, H, W) bool."""
+    if is_mask(pixels):
+        for onto, taken in zip(clip, source, strict=True):  # channels last, all at once would take six times as long
+            np.copyto(onto, taken, where=pixels.numpy())
+        return
+    frames = zip(clip.swapaxes(0, 1), source.swapaxes(0, 1), pixels.tolist(), strict=True)  # (C, H, W)
     for onto, taken, (left, top, right, bottom) in frames:
         onto[:, top:bottom, left:right] = taken[:, top:bottom, left:right]
 
@@ -219,11 +193,11 @@ def _select(
     size = (video.shape[3], video.shape[4])
     background = video
     if athlete is not None and variant == "official":
-        background = torch.where(inside_bounds(athlete, size), colour.view(-1, 1, 1, 1), video)
+        background = torch.where(inside(athlete, size), colour.view(-1, 1, 1, 1), video)
     elif athlete is not None:
-        background = fill_boxes(video, athlete, colour)
+        background = fill_region(video, athlete, colour)
     torch.index_select(background, 0, donors.to(video.device, non_blocking=True), out=out)
-    return torch.where(inside_bounds(own, size), video, out, out=out)
+    return torch.where(inside(own, size), video, out, out=out)
 
 
 class SwapPlan(NamedTuple):
@@ -266,7 +240,7 @@ class ScaledBackgroundSwap:
     def apply(
         self, video: Tensor, boxes: Tensor, targets: dict[str, Tensor], plan: SwapPlan
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """`swap_background` by `plan`: video (B, C, T, H, W), boxes (B, T, 4) -> new video, same targets."""
+        """`swap_background` by `plan`: video (B, C, T, H, W), boxes (B, T, 4) or a mask -> new video, same targets."""
         swapped = swap_background(video, boxes, plan.donors, ratio=self.ratio, variant=self.variant, fill=self.fill)
         return swapped, targets
 
@@ -278,12 +252,9 @@ class ScaledBackgroundSwap:
     def replaced_share(self, boxes: Tensor, size: tuple[int, int], plan: SwapPlan) -> Tensor:
         """(B,) float32 on the boxes' device: the share of each video's pixels that is not its own any more.
 
-        boxes (B, T, 4), size (H, W). Counted from the bounds, without a look at a pixel. What `official`
-        paints and
-        `clean` fills counts as replaced. A video that is its own donor has 0.
+        boxes (B, T, 4) or a mask (B, T, H, W), size (H, W). Counted without a look at a pixel of the video. What
+        `official` paints and `clean` fills counts as replaced. A video that is its own donor has 0.
         """
-        bounds = pixel_bounds(boxes, self.ratio, size, truncate=self.variant == "official")
-        left, top, right, bottom = bounds.unbind(dim=-1)  # (B, T)
-        kept = (right - left).clamp(min=0) * (bottom - top).clamp(min=0)
-        share = 1 - kept.sum(dim=1).double() / (boxes.shape[1] * size[0] * size[1])
+        kept = count_inside(region_pixels(boxes, self.ratio, size, truncate=self.variant == "official"))
+        share = 1 - kept.double() / (boxes.shape[1] * size[0] * size[1])
         return zero_if_own_donor(share, plan.donors).float()

@@ -44,6 +44,7 @@ def make_sample(data: VideoData, count: int, generator: torch.Generator) -> Samp
     return Sample(
         video=torch.randint(0, 256, (count, data.frames, size, size, 3), dtype=torch.uint8, generator=generator),
         boxes=moving_boxes(count, data.frames, size, generator),
+        mask=torch.empty(count, 0, size, size, dtype=torch.bool),
         replaced=torch.zeros(count),
         labels=Labels(
             score=label,

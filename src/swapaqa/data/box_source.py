@@ -1,8 +1,8 @@
-"""What a box source is asked and what it answers; configuration group `boxes` names one."""
+"""What a source of boxes or masks is asked and what it answers; configuration group `boxes` names one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -43,3 +43,11 @@ class BoxSource(Protocol):
 
     def find(self, files: Sequence[Path]) -> Path | None:
         """The box file that would be read, None for a source without files. InputError where it is missing."""
+
+
+@runtime_checkable
+class MaskSource(BoxSource, Protocol):
+    """A source that knows the athlete's outline besides: `frame` is `source`, and `read` gives the boxes around."""
+
+    def read_masks(self, request: BoxRequest) -> Iterator[np.ndarray]:
+        """T masks (H, W) bool of frames of `request.size`, True on the athlete, one by one; empty where he is not."""

@@ -1,11 +1,10 @@
-"""Reading one sample, or one pair: frames, boxes and labels of a video under one drawn placement."""
+"""Reading one sample, or one pair: frames, boxes or masks, and labels of a video under one drawn placement."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -15,6 +14,7 @@ from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import NOT_STORED, FrameStore, Want
 from swapaqa.data.geometry import Geometry, Placement, Window, draw_shift
 from swapaqa.data.records import Label, Record
+from swapaqa.data.region import Region, read_region
 from swapaqa.data.sampler import Key
 from swapaqa.data.video import frame_count
 from swapaqa.seeds import keyed_generator
@@ -66,12 +66,11 @@ class SampleReader:
         """
         indices = item.window.indices(self.frames, shift)
         frames, size = self.store.read(self.want(item), indices)
-        boxes = self.read_boxes(item, size, indices)
-        if self.boxes.frame == "source":
-            boxes = self.geometry.place_boxes(boxes, size, placement)
+        region = self.read_region(item, size, indices, placement)
         return Sample(
             video=torch.from_numpy(self.geometry.place_frames(frames, placement)),
-            boxes=torch.from_numpy(boxes.astype(np.float32)),
+            boxes=torch.from_numpy(region.boxes),
+            mask=torch.from_numpy(region.mask),
             replaced=torch.zeros((), dtype=torch.float32),
             labels=labels_of(item, position, voters),
             side=self.side(item.record),
@@ -79,13 +78,15 @@ class SampleReader:
             video_id=item.record.video_id,
         )
 
-    def read_boxes(self, item: Item, size: tuple[int, int], indices: Sequence[int]) -> np.ndarray:
-        """(T, 4) boxes at frames `indices` of the source, whose frames have `size` (H, W), on the boxes' own grid."""
-        if self.boxes.frame == "input":  # already on the grid of what the network sees
-            size = (self.geometry.crop, self.geometry.crop)
+    def read_region(self, item: Item, size: tuple[int, int], indices: Sequence[int], placement: Placement) -> Region:
+        """The boxes, and the masks of a source that has them, as the network sees them; arguments as `request`."""
+        return read_region(self.boxes, self.request(item, size, indices), self.geometry, placement)
+
+    def request(self, item: Item, size: tuple[int, int], indices: Sequence[int]) -> BoxRequest:
+        """What is asked of the source of boxes: frames `indices` of the file, which have `size` (H, W)."""
         span = item.window.indices(self.frames, 0)
         total = partial(frame_count, item.media, self.store.accept_incomplete)
-        return self.boxes.read(BoxRequest(item.box_files, size, indices, item.media, span, total, self.store.decoding))
+        return BoxRequest(item.box_files, size, indices, item.media, span, total, self.store.decoding)
 
 
 def labels_of(item: Item, position: int, voters: Sequence[int]) -> Labels:

@@ -1,11 +1,11 @@
-"""One drawn resize, flip and crop, applied to the frames and to the boxes of a video alike.
+"""One drawn resize, flip and crop, applied to the frames, the boxes and the masks of a video alike.
 
 Order as CoRe has it: flip, resize, crop. Frames are mirrored after their resize, as a store keeps them resized: with
 `antialias` that is the same to the bit, with `linear` to within one grey level.
 
 Boxes are inclusive pixel indices: a flip takes x to W - 1 - x, a resize by s takes x to (x + 0.5) s - 0.5 (pixel
 centres), a crop subtracts its corner. Nothing is clamped here: a box may lie partly or wholly outside the crop, and
-Eq. (2) of the swap clamps it.
+Eq. (2) of the swap clamps it. A mask is moved as a picture of itself, by the frames' own resize.
 """
 
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def draw_shift(generator: torch.Generator, shift: tuple[int, int]) -> int:
 
 
 def resize_frame(frame: np.ndarray, size: tuple[int, int], kind: Resize) -> np.ndarray:
-    """A frame (H, W, 3) uint8 of any size -> (height, width, 3), bilinear; itself where it has that `size`.
+    """A frame (H, W, 3) or (H, W) uint8 of any size -> (height, width) of it, bilinear; itself if it has that `size`.
 
     `antialias`: Pillow's BILINEAR to the bit, which the published loaders run. Where it shrinks, a pixel is a mean over
     all source pixels below it. `linear`: OpenCV's INTER_LINEAR, which looks at four of them and leaves others out.
@@ -118,13 +118,20 @@ class Geometry:
 
     def place_frames(self, frames: Frames, placement: Placement) -> np.ndarray:
         """T frames (H, W, 3) uint8 of any size, or one array of them -> (T, crop, crop, 3), contiguous."""
-        rows = slice(placement.top, placement.top + self.crop)
-        columns = slice(placement.left, placement.left + self.crop)
         out = np.empty((len(frames), self.crop, self.crop, 3), np.uint8)
         for t, frame in enumerate(frames):
-            resized = resize_frame(frame, (self.height, self.width), self.resize)
-            out[t] = (resized[:, ::-1] if placement.flip else resized)[rows, columns]
+            out[t] = self._placed(frame, placement)
         return out
+
+    def place_mask(self, mask: np.ndarray, placement: Placement) -> np.ndarray:
+        """(H, W) bool of a source frame -> (crop, crop) bool: the pixels at least half of which show the athlete."""
+        return self._placed(np.where(mask, np.uint8(255), np.uint8(0)), placement) >= 128
+
+    def _placed(self, frame: np.ndarray, placement: Placement) -> np.ndarray:
+        """(H, W, 3) or (H, W) uint8 -> the same with H = W = crop, a view where nothing is resized."""
+        resized = resize_frame(frame, (self.height, self.width), self.resize)
+        mirrored = resized[:, ::-1] if placement.flip else resized
+        return mirrored[placement.top : placement.top + self.crop, placement.left : placement.left + self.crop]
 
     def place_boxes(self, boxes: np.ndarray, size: tuple[int, int], placement: Placement) -> np.ndarray:
         """(T, 4) boxes on source frames of `size` (H, W) -> (T, 4) on the crop. Not clamped."""

@@ -13,7 +13,10 @@ from swapaqa.seeds import keyed_generator
 
 
 class Augmentation(Protocol):
-    """What an augmentation of a batch of videos offers; `swapaqa.augment` has several."""
+    """What an augmentation of a batch of videos offers; `swapaqa.augment` has several.
+
+    `boxes` is the batch's region: boxes (B, T, 4), or masks (B, T, H, W) bool from a source of masks.
+    """
 
     mixes_targets: ClassVar[bool]  # blends labels too, which has no meaning for every method
     replaces_pixels: ClassVar[bool]  # False only for the one that does nothing
@@ -89,9 +92,9 @@ class AugmentedData(LightningDataModule):
         pool = pooled(batch)
         plan = self.augment.draw(len(pool.video), generator)
         targets = {name: getattr(pool.labels, name) for name in ("score", "label", "judges")}
-        video, targets = self.augment.apply(pool.video, pool.boxes, targets, plan)
+        video, targets = self.augment.apply(pool.video, pool.region, targets, plan)
         size = (pool.video.shape[3], pool.video.shape[4])
-        share = self.augment.replaced_share(pool.boxes, size, plan)
+        share = self.augment.replaced_share(pool.region, size, plan)
         pool = pool._replace(video=video, replaced=share, labels=pool.labels._replace(**targets))
         return pool if isinstance(batch, Sample) else unpooled(pool)
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from rich.progress import track
-from torch import Tensor
 
 from swapaqa.batch import Sample
 from swapaqa.data.boxes import BoxSource
@@ -65,11 +64,11 @@ class ProbeReader(SampleReader):
         video = sample.video.movedim(-1, 0)  # (C, T, H, W)
         if item.donor is not None:
             donor = self._whole(item.donor, placement)
-            video = exchange_background(video, sample.boxes, donor.video.movedim(-1, 0), donor.boxes, self.ratio)
+            video = exchange_background(video, sample.region, donor.video.movedim(-1, 0), donor.region, self.ratio)
         elif item.condition == "removed":
-            video = remove_athlete(video, sample.boxes, self.ratio)
+            video = remove_athlete(video, sample.region, self.ratio)
         elif item.condition == "alone":
-            video = isolate_athlete(video, sample.boxes, self.ratio)
+            video = isolate_athlete(video, sample.region, self.ratio)
         chosen = torch.tensor(voters, dtype=torch.int64)
         labels = sample.labels._replace(position=position, voters=chosen)  # type: ignore[arg-type]
         return sample._replace(video=video.movedim(0, -1), labels=labels)
@@ -83,14 +82,12 @@ class ProbeReader(SampleReader):
             del self.recent[next(iter(self.recent))]
         return sample
 
-    def boxes_of(self, item: Item) -> Tensor:
-        """(T, 4) boxes as the network sees them, from one frame of the file."""
+    def covered(self, item: Item) -> float:
+        """`covered_share` of a video as the network sees it, for which one frame of the file is read."""
         indices = item.window.indices(self.frames, 0)
         _, size = self.store.read(self.want(item), indices[:1])
-        boxes = self.read_boxes(item, size, indices)
-        if self.boxes.frame == "source":
-            boxes = self.geometry.place_boxes(boxes, size, self.geometry.centre())
-        return torch.from_numpy(boxes.astype(np.float32))
+        region = torch.from_numpy(self.read_region(item, size, indices, self.geometry.centre()).kept)
+        return covered_share(region, self.ratio, (self.geometry.crop, self.geometry.crop))
 
 
 class Layout(NamedTuple):
@@ -166,13 +163,8 @@ def _lay_out_split(split: str, items: Sequence[Item], reader: ProbeReader, seed:
         )
     generator = keyed_generator(seed, "probe", split)
     order, donors = draw_donors(actions, min(backgrounds, fewest - 1), generator)
-    size = (reader.geometry.crop, reader.geometry.crop)
-    covered = np.array(
-        [
-            covered_share(reader.boxes_of(item), reader.ratio, size)
-            for item in track(items, description=f"reading the boxes of {split}", transient=True)
-        ]
-    )
+    shown = track(items, description=f"reading the boxes of {split}", transient=True)
+    covered = np.array([reader.covered(item) for item in shown])
     if ((covered == 0) | (covered == 1)).all():
         raise InputError(
             f"probe=background: at probe_ratio={reader.ratio:g} the box of every video of {split} covers nothing or "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from swapaqa.augment.swap import scale_boxes
+from swapaqa.augment.region import scale_region
 from swapaqa.data.datamodule import VideoData
 from swapaqa.probing.conditions import WORDS
 from swapaqa.probing.design import ALONE, Layout, ProbeReader
@@ -28,9 +28,9 @@ def show_what_was_seen(data: VideoData, layouts: Mapping[str, Layout], path: Pat
         for start in range(VIDEOS)
     ]
     videos = [torch.stack([row[column].video for row in shown]).movedim(-1, 1) for column in range(len(ALONE) + 1)]
-    boxes = torch.stack([row[0].boxes for row in shown])
+    boxes = torch.stack([row[0].region for row in shown])
     as_is, removed, alone, exchanged = videos
-    scaled = scale_boxes(boxes, reader.ratio, (as_is.shape[3], as_is.shape[4]))
+    scaled = scale_region(boxes, reader.ratio, (as_is.shape[3], as_is.shape[4]))
     results = [
         Augmented(WORDS["exchanged"], exchanged, scaled),
         Augmented(WORDS["removed"], removed, None),

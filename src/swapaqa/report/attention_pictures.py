@@ -17,7 +17,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from swapaqa.report.figures import BOX, SCALED_BOX, draw_box, draw_box_in_pixels
+from swapaqa.report.figures import BOX, SCALED_BOX, draw_region, draw_region_in_pixels
 
 COLOURS = mpl.colormaps["viridis"]
 SEAM = "#000000"  # around a box, which its colour alone would not set off from the brightest of a map
@@ -34,8 +34,8 @@ class Scene(NamedTuple):
 
     title: str
     video: Tensor  # (3, T, H, W) uint8
-    boxes: Tensor  # (T, 4)
-    scaled_boxes: Tensor  # (T, 4)
+    boxes: Tensor  # (T, 4), or masks (T, H, W) bool
+    scaled_boxes: Tensor  # the same, scaled
 
 
 class Seen(NamedTuple):
@@ -96,8 +96,8 @@ def _show(panel: Axes, picture: np.ndarray, scene: Scene, t: int) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     for box, colour in ((scene.scaled_boxes[t], SCALED_BOX), (scene.boxes[t], BOX)):
-        draw_box(panel, box, SEAM, linewidth=2.2)
-        draw_box(panel, box, colour)
+        draw_region(panel, box, SEAM, linewidth=2.2)
+        draw_region(panel, box, colour)
 
 
 def attention_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
@@ -114,8 +114,8 @@ def attention_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
         for picture, lines in zip(pictures, titles, strict=True):
             large = np.ascontiguousarray(picture[t].repeat(scale, axis=0).repeat(scale, axis=1)[..., ::-1])
             for box, colour in ((scene.scaled_boxes[t], SCALED_BOX), (scene.boxes[t], BOX)):
-                draw_box_in_pixels(large, box, SEAM, scale, thickness=4)
-                draw_box_in_pixels(large, box, colour, scale, thickness=2)
+                draw_region_in_pixels(large, box, SEAM, scale, thickness=4)
+                draw_region_in_pixels(large, box, colour, scale, thickness=2)
             columns.append(np.vstack([_written(lines, large.shape[1]), large]))
         whole = np.hstack(columns)
         whole = np.vstack([whole, _footer(f"frame {t + 1} of {len(pictures[0])}", whole.shape[1])])

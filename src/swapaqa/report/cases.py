@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
-from swapaqa.augment.swap import scale_boxes
+from swapaqa.augment.region import scale_region
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.report.arms import Member, find_arms
@@ -23,7 +23,7 @@ from swapaqa.report.drawing import Drawing
 from swapaqa.report.duplicates import merged
 from swapaqa.report.evidence import about, protocol_words, ratio_groups
 from swapaqa.report.factors import parted
-from swapaqa.report.figures import SCALED_BOX, draw_box, show_frame
+from swapaqa.report.figures import SCALED_BOX, draw_region, show_frame
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.report.truth import Prediction, paired
 from swapaqa.seeds import keyed_generator
@@ -64,7 +64,7 @@ class Strip(NamedTuple):
     """What one setting's swap makes of one video."""
 
     video: Tensor  # (3, T, H, W) uint8
-    boxes: Tensor  # (T, 4), the scaled boxes
+    boxes: Tensor  # (T, 4), the scaled boxes, or masks (T, H, W) bool
 
 
 def choose_cases(first: Sequence[Prediction], second: Sequence[Prediction], count: int) -> list[Case]:
@@ -153,10 +153,10 @@ def read_strips(run: Run, video_ids: Sequence[str], open_data: OpenData) -> list
     data.open_reader([records[name] for name in shown])
     samples = [data.reader.read(data.item(records[name]), 0, data.geometry.centre()) for name in shown]
     video = torch.stack([sample.video for sample in samples]).movedim(-1, 1)  # (B, 3, T, H, W)
-    boxes = torch.stack([sample.boxes for sample in samples])
+    boxes = torch.stack([sample.region for sample in samples])
     plan = data.augment.draw(len(video), keyed_generator(0, "cases"))
     swapped, _ = data.augment.apply(video, boxes, {}, plan)
-    scaled = scale_boxes(boxes, run.setting("aug.ratio"), (video.shape[3], video.shape[4]))
+    scaled = scale_region(boxes, run.setting("aug.ratio"), (video.shape[3], video.shape[4]))
     return [Strip(swapped[number], scaled[number]) for number in range(len(video_ids))]
 
 
@@ -194,7 +194,7 @@ def _draw_row(panels: Sequence[Axes], strip: Strip) -> None:
     times = np.linspace(0, strip.video.shape[1] - 1, FRAMES).round().astype(int)
     for panel, time in zip(panels, times, strict=True):
         show_frame(panel, strip.video[:, time])
-        draw_box(panel, strip.boxes[time], SCALED_BOX)
+        draw_region(panel, strip.boxes[time], SCALED_BOX)
 
 
 def _write_scores(panel: Axes, found: Prediction, heading: Case | None) -> None:

@@ -38,7 +38,7 @@ class Augmented(NamedTuple):
 
     title: str
     video: Tensor  # (B, 3, T, H, W) uint8
-    boxes: Tensor | None  # (B, T, 4) scaled boxes, None for an augmentation without
+    boxes: Tensor | None  # (B, T, 4) scaled boxes or (B, T, H, W) bool masks, None for an augmentation without
 
 
 def swap_strip(
@@ -53,7 +53,7 @@ def swap_strip(
 
     Args:
         before: (B, 3, T, H, W) uint8.
-        boxes: (B, T, 4), drawn yellow; the scaled boxes of the first result are drawn red.
+        boxes: (B, T, 4), or masks (B, T, H, W) bool, drawn yellow; the scaled ones of the first result are drawn red.
         results: of one or several augmentations of the same videos.
         names: (B) titles.
         path: of the PNG.
@@ -67,9 +67,9 @@ def swap_strip(
         for column, t in enumerate(shown):
             own = panels[rows * video : rows * (video + 1), column]
             show_frame(own[0], before[video, :, t])
-            draw_box(own[0], boxes[video, t], BOX)
+            draw_region(own[0], boxes[video, t], BOX)
             if results[0].boxes is not None:
-                draw_box(own[0], results[0].boxes[video, t], SCALED_BOX)
+                draw_region(own[0], results[0].boxes[video, t], SCALED_BOX)
             for panel, result in zip(own[1:], results, strict=True):
                 show_frame(panel, result.video[video, :, t])
         for row, title in enumerate([names[video], *(result.title for result in results)]):
@@ -93,9 +93,9 @@ def swap_video(before: Tensor, boxes: Tensor, results: Sequence[Augmented], path
     for t in range(before.shape[2]):
         top = [_enlarged(before[video, :, t], scale) for video in range(columns)]
         for video, picture in enumerate(top):
-            draw_box_in_pixels(picture, boxes[video, t], BOX, scale)
+            draw_region_in_pixels(picture, boxes[video, t], BOX, scale)
             if results[0].boxes is not None:
-                draw_box_in_pixels(picture, results[0].boxes[video, t], SCALED_BOX, scale)
+                draw_region_in_pixels(picture, results[0].boxes[video, t], SCALED_BOX, scale)
         below = [[_enlarged(result.video[video, :, t], scale) for video in range(columns)] for result in results]
         writer.write(np.vstack([np.hstack(row) for row in [top, *below]]))
     writer.release()
@@ -107,12 +107,19 @@ def _enlarged(frame: Tensor, scale: int) -> np.ndarray:
     return np.ascontiguousarray(picture.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
-def draw_box_in_pixels(picture: np.ndarray, box: Tensor, colour: str, scale: int, thickness: int = 1) -> None:
-    """`box` on the grid of a frame of which `picture`, in OpenCV's BGR, is `scale` times as large."""
-    x1, y1, x2, y2 = box.tolist()
+def draw_region_in_pixels(picture: np.ndarray, region: Tensor, colour: str, scale: int, thickness: int = 1) -> None:
+    """A box (4,) or the outline of a mask (H, W) bool of a frame of which `picture`, in OpenCV's BGR, is `scale` times
+    as large.
+    """
+    blue_green_red = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
+    if region.ndim == 2:
+        large = region.cpu().numpy().repeat(scale, axis=0).repeat(scale, axis=1).astype(np.uint8)
+        outlines, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(picture, outlines, -1, blue_green_red, thickness)
+        return
+    x1, y1, x2, y2 = region.tolist()
     if x1 <= x2 and y1 <= y2:
         corners = [round(x1 * scale), round(y1 * scale)], [round((x2 + 1) * scale) - 1, round((y2 + 1) * scale) - 1]
-        blue_green_red = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
         cv2.rectangle(picture, *corners, blue_green_red, thickness)
 
 
@@ -123,9 +130,20 @@ def show_frame(panel: Axes, frame: Tensor) -> None:
     panel.set_yticks([])
 
 
-def draw_box(panel: Axes, box: Tensor, colour: str, linewidth: float = 1.2) -> None:
-    """An inclusive box covers its border pixels whole; `imshow` puts pixel centres on whole numbers."""
-    x1, y1, x2, y2 = box.tolist()
+def draw_region(panel: Axes, region: Tensor, colour: str, linewidth: float = 1.2) -> None:
+    """A box (4,) or the outline of a mask (H, W) bool.
+
+    An inclusive box covers its border pixels whole; `imshow` puts pixel centres on whole numbers.
+    """
+    if region.ndim == 2:
+        framed = np.pad(region.cpu().numpy(), 1)  # so that an outline closes where it touches the frame's edge
+        if framed.any():
+            columns, rows = (np.arange(length) - 1 for length in framed.shape[::-1])
+            limits = panel.axis()  # of the picture
+            panel.contour(columns, rows, framed, levels=[0.5], colors=[colour], linewidths=linewidth)
+            panel.axis(limits)
+        return
+    x1, y1, x2, y2 = region.tolist()
     if x1 <= x2 and y1 <= y2:
         panel.add_patch(
             Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1 + 1, y2 - y1 + 1, fill=False, edgecolor=colour, linewidth=linewidth)

@@ -21,6 +21,9 @@ MOVED = {  # keys that once were, and what they are now
     "model.backbone_learning_rate": "optim.backbone_learning_rate",
     "model.weight_decay": "optim.weight_decay",
     "model.epsilon": "optim.optimizer.eps",
+    "backbone.clip_frames": "clips.frames",
+    "backbone.clip_stride": "clips.stride",
+    "backbone.last_start": "clips.last_start",
 }
 
 

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
 
 from swapaqa import out_of_memory, tracking
-from swapaqa.augment.swap import scale_boxes
+from swapaqa.augment.region import scale_region
 from swapaqa.baselines import known_floors
 from swapaqa.batch import TrainingLabels
 from swapaqa.console import ProgressBar, show
@@ -139,11 +139,11 @@ def plugins() -> list[Any]:
 
 
 def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:
-    """The first two videos of the preview, with the boxes before and after scaling."""
+    """The first two videos of the preview, with the boxes or masks before and after scaling."""
     before, after = preview.before, preview.after
-    boxes = before.boxes[:2]
+    boxes = before.region[:2]
     ratio = OmegaConf.select(cfg, "aug.ratio")
-    scaled = None if ratio is None else scale_boxes(boxes, ratio, (before.video.shape[3], before.video.shape[4]))
+    scaled = None if ratio is None else scale_region(boxes, ratio, (before.video.shape[3], before.video.shape[4]))
     result = Augmented(cfg.aug._target_.rsplit(".", 1)[-1], after.video[:2], scaled)
     swap_strip(before.video[:2], boxes, [result], list(before.video_id[:2]), path)
 

@@ -1,0 +1,131 @@
+"""Where a video's athlete is: boxes or a mask, and Eq. (1) to (3) of the swap for either.
+
+A region is one tensor, and its dtype says which it is: boxes (..., T, 4) of numbers, x1 y1 x2 y2 as inclusive pixel
+indices, or a mask (..., T, H, W) of bool on the video's own grid, True on the athlete. Letters as in `swapaqa.batch`.
+
+Boxes are grown about their centre, Eq. (2). A mask is grown by the steps that the box around it takes: each of its
+pixels becomes a rectangle. So the box around a grown mask is the grown box, and a mask that is a full rectangle has the
+pixels of that box at every ratio. The other reading, the outline scaled about its centre, loses pixels of the athlete
+wherever a line from the centre leaves the mask, as between two legs.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def is_mask(region: Tensor) -> bool:
+    """Whether a region is a mask, and not boxes."""
+    return region.dtype == torch.bool
+
+
+def scale_boxes(boxes: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
+    """Eq. (2): boxes grown about their centre by `ratio` and limited to the frame.
+
+    boxes (..., 4) in pixels, size (H, W) -> (..., 4), real-valued, of the same dtype (float32 if that was not
+    float32 or float64); lower ends at least 0, upper ends at most W and H. A result with min > max holds no
+    pixel. Such is (1, 1, 0, 0), the result for a box wholly outside the frame before scaling (it ends before
+    pixel 0, or starts after the last one): to grow it could reach into the frame, where its athlete is not.
+
+    Computed in float64 and rounded once, so that in float32 a box of 20 pixels at ratio 1.1 has 22, not
+    21.999998.
+    """
+    height, width = size
+    x1, y1, x2, y2 = boxes.to(torch.float64).unbind(dim=-1)
+    outside = (x2 < 0) | (x1 > width - 1) | (y2 < 0) | (y1 > height - 1)
+    # the paper's centre -+ ratio * width / 2, rearranged so that ratio 1 changes no bit
+    grow_x, grow_y = (x2 - x1) * ((ratio - 1) / 2), (y2 - y1) * ((ratio - 1) / 2)
+    low = torch.stack([x1 - grow_x, y1 - grow_y], dim=-1).clamp(min=0)
+    high = torch.stack([(x2 + grow_x).clamp(max=width), (y2 + grow_y).clamp(max=height)], dim=-1)
+    outside = outside.unsqueeze(-1)
+    scaled = torch.cat([low.masked_fill(outside, 1.0), high.masked_fill(outside, 0.0)], dim=-1)
+    return scaled.to(boxes.dtype if boxes.dtype in (torch.float32, torch.float64) else torch.float32)
+
+
+def scale_mask(mask: Tensor, ratio: float) -> Tensor:
+    """Eq. (2) for masks (..., H, W) bool: grown (`ratio` above 1) or shrunk (below 1) as the box around each would be.
+
+    `mask` itself at ratio 1. The box is that of what the frame shows of the athlete. What lies outside of the frame is
+    no athlete, and an empty mask stays empty.
+    """
+    if ratio == 1:
+        return mask
+    left, top, right, bottom = mask_bounds(mask).unbind(-1)
+    across = _grown(mask, right - 1 - left, ratio)
+    return _grown(across.mT.contiguous(), bottom - 1 - top, ratio).mT
+
+
+def _grown(mask: Tensor, extent: Tensor, ratio: float) -> Tensor:
+    """Along the last dimension; extent (...) is the last pixel's index less the first's, of the whole mask."""
+    length = mask.shape[-1]
+    reach = (extent.double() * (abs(ratio - 1) / 2)).round(decimals=4).clamp(0, length)  # rounded as `pixel_bounds`
+    steps = (reach.floor() if ratio > 1 else reach.ceil()).long()[..., None, None]
+    at = torch.arange(length, device=mask.device)
+    before = F.pad(mask.cumsum(-1, dtype=torch.int16), (1, 0))  # how many are True before each pixel
+    first, last = (at - steps).clamp(min=0), (at + steps + 1).clamp(max=length)
+    around = before.gather(-1, last.expand(mask.shape)) - before.gather(-1, first.expand(mask.shape))
+    return around > 0 if ratio > 1 else around == 2 * steps + 1
+
+
+def scale_region(region: Tensor, ratio: float, size: tuple[int, int]) -> Tensor:
+    """Eq. (2): `scale_boxes` or `scale_mask`; `size` (H, W) of the frame."""
+    return scale_mask(region, ratio) if is_mask(region) else scale_boxes(region, ratio, size)
+
+
+def pixel_bounds(boxes: Tensor, ratio: float, size: tuple[int, int], *, truncate: bool) -> Tensor:
+    """Eq. (3): the pixels inside the scaled boxes, as slices.
+
+    boxes (..., 4), size (H, W) -> (..., 4) int64 left, top, right, bottom: columns left to right - 1 and rows
+    top to bottom - 1, all within the frame; none where left >= right or top >= bottom. `truncate` is the
+    published code's reading of a fractional lower edge, floor instead of ceil.
+
+    Bounds are rounded to 1e-4 pixel first, about what float32 coordinates carry: an 80 % box at ratio 1.25 covers the
+    whole frame and not all but its first column.
+    """
+    height, width = size
+    scaled = scale_boxes(boxes.double(), ratio, size).round(decimals=4)
+    low, high = scaled[..., :2], scaled[..., 2:].floor() + 1
+    low = low.floor() if truncate else low.ceil()
+    left, top = low[..., 0].clamp(0, width), low[..., 1].clamp(0, height)
+    right, bottom = high[..., 0].clamp(0, width), high[..., 1].clamp(0, height)
+    return torch.stack([left, top, right, bottom], dim=-1).to(torch.int64)
+
+
+def region_pixels(region: Tensor, ratio: float, size: tuple[int, int], *, truncate: bool = False) -> Tensor:
+    """Eq. (3) for either: the `pixel_bounds` of boxes, or the scaled mask, whose edges are whole pixels anyway."""
+    return scale_mask(region, ratio) if is_mask(region) else pixel_bounds(region, ratio, size, truncate=truncate)
+
+
+def mask_bounds(mask: Tensor) -> Tensor:
+    """The box around each mask (..., H, W) bool, as slices: (..., 4) int64 left top right bottom; 0 0 0 0 of none."""
+    sides = []
+    for along in (mask.any(-2), mask.any(-1)):  # (..., W) and (..., H)
+        some, whole = along.any(-1), along.shape[-1]
+        first = along.int().argmax(-1)  # the first of the largest
+        behind = whole - along.flip(-1).int().argmax(-1)
+        sides.append((first, behind.where(some, 0)))
+    (left, right), (top, bottom) = sides
+    return torch.stack([left, top, right, bottom], dim=-1)
+
+
+def inside_bounds(bounds: Tensor, size: tuple[int, int]) -> Tensor:
+    """bounds (B, T, 4) int64, size (H, W) -> (B, 1, T, H, W) bool: True where the slices select the pixel."""
+    columns = torch.arange(size[1], device=bounds.device)
+    rows = torch.arange(size[0], device=bounds.device)
+    left, top, right, bottom = (side[..., None] for side in bounds.unbind(-1))  # (B, T, 1)
+    across = (columns >= left) & (columns < right)  # (B, T, W)
+    down = (rows >= top) & (rows < bottom)  # (B, T, H)
+    return (down[..., :, None] & across[..., None, :]).unsqueeze(1)
+
+
+def inside(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """`region_pixels` of a batch, frames of size (H, W) -> (B, 1, T, H, W) bool."""
+    return pixels.unsqueeze(1) if is_mask(pixels) else inside_bounds(pixels, size)
+
+
+def count_inside(pixels: Tensor) -> Tensor:
+    """`region_pixels` of videos (..., T, 4) or (..., T, H, W) -> (...) int64, the number of pixels in all frames."""
+    if is_mask(pixels):
+        return pixels.sum(dim=(-3, -2, -1))
+    left, top, right, bottom = pixels.unbind(dim=-1)
+    return ((right - left).clamp(min=0) * (bottom - top).clamp(min=0)).sum(dim=-1)

@@ -1,0 +1,189 @@
+"""Masks in the place of boxes: grown and swapped as loops over pixels say, and boxes themselves where they are full."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from swapaqa.augment import swap as swap_module
+from swapaqa.augment.background import fill_box
+from swapaqa.augment.mix import VideoCutMix, VideoMixup
+from swapaqa.augment.region import count_inside, inside, mask_bounds, region_pixels, scale_mask
+from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, swap_background
+
+VARIANTS = ("paper", "official", "clean")
+SIZE = (9, 11)
+RATIOS = st.integers(1, 64).map(lambda sixteenths: sixteenths / 16)
+quick = settings(max_examples=40, deadline=None)
+
+
+def random_masks(seed: int) -> Tensor:
+    """(3, 4, 9, 11) bool: a few blobs each, and an empty and a full one."""
+    rng = np.random.default_rng(seed)
+    masks = rng.random((3, 4, *SIZE)) < rng.choice([0.03, 0.3], (3, 4, 1, 1))
+    masks[0, 1], masks[2, 3] = False, True
+    return torch.from_numpy(masks)
+
+
+def random_case(seed: int, dtype: torch.dtype = torch.uint8) -> tuple[Tensor, Tensor, Tensor]:
+    """Videos (3, 2, 4, 9, 11) in the loader's memory order, masks, donors."""
+    generator = torch.Generator().manual_seed(seed)
+    video = torch.randint(0, 256, (3, 4, *SIZE, 2), generator=generator).to(dtype).permute(0, 4, 1, 2, 3)
+    return video, random_masks(seed), torch.randperm(3, generator=generator)
+
+
+def loop_scale(mask: np.ndarray, ratio: float) -> np.ndarray:
+    """One mask (H, W), pixel by pixel: how far the box's sides move, and whether the mask has some or all around."""
+    rows, columns = np.where(mask)
+    scaled = np.zeros_like(mask)
+    if not len(rows):
+        return scaled
+    moved_y, moved_x = ((found.max() - found.min()) * (ratio - 1) / 2 for found in (rows, columns))
+    for y in range(mask.shape[0]):
+        for x in range(mask.shape[1]):
+            if ratio >= 1:
+                scaled[y, x] = any(
+                    abs(y - row) <= moved_y and abs(x - column) <= moved_x
+                    for row, column in zip(rows, columns, strict=True)
+                )
+            else:  # it stays where no background, nor the frame's edge, has come in
+                down, across = int(np.ceil(-moved_y)), int(np.ceil(-moved_x))
+                scaled[y, x] = all(
+                    0 <= y + dy < mask.shape[0] and 0 <= x + dx < mask.shape[1] and mask[y + dy, x + dx]
+                    for dy in range(-down, down + 1)
+                    for dx in range(-across, across + 1)
+                )
+    return scaled
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), ratio=RATIOS)
+def test_every_pixel_of_a_grown_mask_as_in_the_loops(seed: int, ratio: float) -> None:
+    masks = random_masks(seed)[:2]
+    expected = np.stack([loop_scale(mask, ratio) for mask in masks.flatten(0, 1).numpy()])
+    assert np.array_equal(scale_mask(masks, ratio).flatten(0, 1).numpy(), expected)
+
+
+def test_a_mask_at_ratio_one_is_itself() -> None:
+    masks = random_masks(0)
+    assert scale_mask(masks, 1.0) is masks
+
+
+@quick
+@given(seed=st.integers(0, 2**32), ratio=RATIOS, variant=st.sampled_from(("paper", "clean")))
+def test_a_full_rectangle_is_swapped_as_its_box(seed: int, ratio: float, variant: str) -> None:
+    """Not `official`, which paints one more row and column of boxes with fractional edges, which masks have not."""
+    video, _, donors = random_case(seed)
+    rng = np.random.default_rng(seed)
+    low = np.stack([rng.integers(0, 11, (3, 4)), rng.integers(0, 9, (3, 4))], axis=-1)
+    high = low + np.stack([rng.integers(0, 11 - low[..., 0]), rng.integers(0, 9 - low[..., 1])], axis=-1)
+    boxes = torch.from_numpy(np.concatenate([low, high], axis=-1)).float()
+    masks = inside(region_pixels(boxes, 1.0, SIZE), SIZE).squeeze(1)
+    of_boxes = swap_background(video, boxes, donors, ratio=ratio, variant=variant)
+    assert torch.equal(swap_background(video, masks, donors, ratio=ratio, variant=variant), of_boxes)
+    boxed, masked = (count_inside(region_pixels(region, ratio, SIZE)) for region in (boxes, masks))
+    assert torch.equal(boxed, masked)
+
+
+@quick
+@given(seed=st.integers(0, 2**32), ratios=st.tuples(RATIOS, RATIOS))
+def test_a_larger_ratio_keeps_more_of_a_mask_and_never_loses_it(seed: int, ratios: tuple[float, float]) -> None:
+    masks = random_masks(seed)
+    smaller, larger = (scale_mask(masks, ratio) for ratio in sorted(ratios))
+    assert (larger | ~smaller).all()
+    assert (scale_mask(masks, max(1.0, ratios[0])) | ~masks).all()
+    assert not scale_mask(masks, ratios[0])[0, 1].any()  # an empty one stays empty
+
+
+def loop_swap(video: Tensor, masks: Tensor, donors: Tensor, ratio: float, variant: str, fill: float) -> Tensor:
+    """Eq. (4) pixel by pixel. `clean`: the donor's box filled, of which a pixel is taken where he is."""
+    fused = video.clone()
+    for sample, donor in enumerate(donors.tolist()):
+        for frame in range(video.shape[2]):
+            own = loop_scale(masks[sample, frame].numpy(), ratio)
+            hole = masks[donor, frame]
+            filled = video[donor, :, frame].clone()
+            fill_box(filled, mask_bounds(hole).tolist(), torch.full((2,), fill).to(video.dtype))
+            for row in range(SIZE[0]):
+                for column in range(SIZE[1]):
+                    value = video[donor, :, frame, row, column]
+                    if hole[row, column] and variant != "paper":
+                        value = fill if variant == "official" else filled[:, row, column]
+                    if not own[row, column]:
+                        fused[sample, :, frame, row, column] = value
+    return fused
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**32), ratio=RATIOS, dtype=st.sampled_from((torch.uint8, torch.float32)))
+def test_every_pixel_of_a_masked_swap_as_in_the_loops(
+    variant: str, seed: int, ratio: float, dtype: torch.dtype
+) -> None:
+    video, masks, donors = random_case(seed, dtype)
+    fused = swap_background(video, masks, donors, ratio=ratio, variant=variant, fill=200)
+    assert torch.equal(fused, loop_swap(video, masks, donors, ratio, variant, 200))
+    assert fused.stride() == video.stride()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@quick
+@given(seed=st.integers(0, 2**32), ratio=RATIOS, dtype=st.sampled_from((torch.uint8, torch.bfloat16)))
+def test_the_devices_form_of_a_masked_swap_is_the_same(
+    variant: str, seed: int, ratio: float, dtype: torch.dtype
+) -> None:
+    video, masks, donors = random_case(seed, dtype)
+    pasted = swap_background(video, masks, donors, ratio=ratio, variant=variant, fill=[3, 200])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(swap_module, "_paste", swap_module._select)
+        selected = swap_background(video, masks, donors, ratio=ratio, variant=variant, fill=[3, 200])
+    assert torch.equal(pasted, selected)
+
+
+@quick
+@given(seed=st.integers(0, 2**32), ratio=RATIOS)
+def test_flips_of_masks_commute(seed: int, ratio: float) -> None:
+    video, masks, donors = random_case(seed)
+    fused = swap_background(video, masks, donors, ratio=ratio)
+    for dim in (2, 3, 4):
+        again = swap_background(video.flip(dim), masks.flip(dim - 1), donors, ratio=ratio)
+        assert torch.equal(again, fused.flip(dim))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_mask_is_read_back_from_a_device(variant: str) -> None:
+    """Meta tensors have no values: any read-back would raise."""
+    video = torch.empty(4, 7, 16, 20, 3, dtype=torch.uint8, device="meta").permute(0, 4, 1, 2, 3)
+    masks = torch.empty(4, 7, 16, 20, dtype=torch.bool, device="meta")
+    augment = ScaledBackgroundSwap(ratio=2.0, variant=variant)
+    plan = augment.draw(4, torch.Generator().manual_seed(0))
+    assert augment.apply(video, masks, {}, plan)[0].shape == video.shape
+    assert augment.replaced_share(masks, (16, 20), plan).device.type == "meta"
+
+
+@quick
+@given(seed=st.integers(0, 2**32), ratio=RATIOS)
+def test_replaced_share_of_masks_is_what_counting_says(seed: int, ratio: float) -> None:
+    _, masks, donors = random_case(seed)
+    video = torch.arange(3 * 4 * 99, dtype=torch.float32).view(3, 1, 4, *SIZE) + 1
+    augment, plan = ScaledBackgroundSwap(ratio=ratio), SwapPlan(donors)
+    fused, _ = augment.apply(video, masks, {}, plan)
+    counted = (fused != video).float().mean(dim=(1, 2, 3, 4))
+    torch.testing.assert_close(augment.replaced_share(masks, SIZE, plan), counted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("augment", [VideoMixup(), VideoCutMix()])
+def test_the_other_augmentations_take_a_mask_where_they_take_boxes(augment: VideoMixup | VideoCutMix) -> None:
+    video, masks, _ = random_case(1)
+    plan = augment.draw(3, torch.Generator().manual_seed(0))
+    assert torch.equal(augment.apply(video, masks, {}, plan)[0], augment.apply(video, masks.float(), {}, plan)[0])
+    assert augment.replaced_share(masks, SIZE, plan).shape == (3,)
+
+
+def test_a_mask_of_other_frames_is_refused() -> None:
+    video, masks, donors = random_case(2)
+    for wrong in (masks[:, :3], masks[..., :5], masks[:2], masks.to(torch.uint8)):
+        with pytest.raises(ValueError, match="or a mask of its frames"):
+            swap_background(video, wrong, donors, ratio=1.0)
