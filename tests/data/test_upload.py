@@ -23,7 +23,7 @@ def test_a_cpus_batch_is_left_as_it_is() -> None:
     batch = Pair(sample(1), sample(2))
     moved = Upload()(batch, torch.device("cpu"))
     assert isinstance(moved, Pair)
-    assert moved.query.video_id == ["a", "b"]
+    assert moved.query.video_id == ["train/0", "train/1"]
     assert torch.equal(moved.exemplar.video, batch.exemplar.video)
 
 
