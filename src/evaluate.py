@@ -60,6 +60,7 @@ from swapaqa.running.checkpoint import (
     stored_bank,
 )
 from swapaqa.running.ending import refuse_partial_evaluation
+from swapaqa.running.measures import asked
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.running.training import more_memory
@@ -85,6 +86,7 @@ def main(cfg: DictConfig) -> None:
     cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
     check_as_trained(cfg)
     refuse_half_on_cpu(cfg.trainer)
+    measures = asked(cfg.get("measures"))
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
     data: VideoData = make(cfg.data, cfg.checkpoint)
@@ -95,7 +97,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.probe is not None:
         probe(cfg, model, data, folder, protocol, checkpoint[CONFIG_KEY]["name"])
         return
-    evaluate(cfg, model, data, folder, protocol, int(checkpoint["epoch"]))
+    evaluate(cfg, model, data, Recorder(data.records(), protocol, measures), folder, int(checkpoint["epoch"]))
 
 
 def show_baseline(cfg: DictConfig) -> None:
@@ -136,13 +138,12 @@ def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Non
         raise InputError(f"probe_ratio={cfg.probe_ratio}: a number above 0 is needed")
 
 
-def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protocol: str, epoch: int) -> None:
+def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, recorder: Recorder, folder: Path, epoch: int) -> None:
     """Score the test splits of `data` and write `result.json` and the predictions into `folder`.
 
-    `protocol`, `epoch` (from 0): of the checkpoint.
+    `recorder`: with the protocol and the metrics. `epoch`: of the checkpoint, from 0.
     """
     prepare(data, model.exemplars)
-    recorder = Recorder(data.records(), protocol)
     trainer = make_trainer(cfg, folder, [recorder])
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.validate(model, datamodule=data, verbose=False)

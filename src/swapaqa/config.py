@@ -38,7 +38,7 @@ from swapaqa.running.interruption import NO_ROOM
 from swapaqa.running.overrides import explain_override, suggestion
 
 TOP_LEVEL = (
-    "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep",
+    "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "measures", "name", "seed", "sweep",
     "save_every", "resume", "plan",
 )  # fmt: skip
 SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "rate_scale")
