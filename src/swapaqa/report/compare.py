@@ -114,7 +114,7 @@ def find_measure(name: str, runs: Sequence[Run]) -> Measure:
     )
 
 
-def read_arm(text: str, trust: Sequence[str]) -> ArmOfRuns:
+def read_arm(text: str, trust: Sequence[str] = ()) -> ArmOfRuns:
     """The one arm of the runs at `PATH` or `PATH:key=value,...`."""
     path, wanted = _parsed(text)
     sweep = read_sweep(path, trust)

@@ -43,7 +43,7 @@ def asked(node: Any) -> tuple[Measure, ...]:
 def made(name: str, node: Any) -> Measure:
     """What a trusted configuration describes; InputError as `asked`."""
     try:
-        measure = hydra.utils.instantiate(node)
+        measure = hydra.utils.instantiate(node) if OmegaConf.is_dict(node) else node
     except InstantiationException as error:
         raise InputError(f"measures.{name}: {reason(error.__cause__ or error)}") from error
     if not isinstance(measure, Measure):
