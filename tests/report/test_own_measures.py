@@ -83,6 +83,7 @@ def two_things() -> Measure:
         value=lambda predicted, true: 1.0, draws=lambda drawn, whole: np.zeros(drawn.predicted.shape[:-1]),
     )
 '''
+REPOSITORY = Path(__file__).parents[2]
 NODES = {
     "within": {"_target_": "own_measures.within", "points": 5.0},
     "mean_error": {"_target_": "own_measures.mean_error"},
@@ -307,11 +308,37 @@ def test_nothing_asked_is_what_every_run_has() -> None:
     assert [measure.name for measure in asked(again)] == ["spearman", "relative_l2_x100"]
 
 
+@pytest.fixture
+def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the example of docs/extend_metric.md, as a reader would copy it."""
+    blocks = dict(
+        re.findall(r"```(python|yaml)\n(.*?)```", (REPOSITORY / "docs" / "extend_metric.md").read_text()[:2000], re.S)
+    )
+    folder = tmp_path / "documented"
+    (folder / "measures").mkdir(parents=True)
+    (folder / "my_measures.py").write_text(blocks["python"])
+    (folder / "measures" / "within.yaml").write_text(blocks["yaml"])
+    monkeypatch.syspath_prepend(folder)
+    yield folder
+    sys.modules.pop("my_measures", None)
+
+
+def test_the_documented_draws_are_the_documented_value(documented: Path) -> None:
+    text = (REPOSITORY / "docs" / "extend_metric.md").read_text()
+    [line] = [line for line in text.splitlines() if line.strip().startswith("draws=")]
+    code = documented / "my_measures.py"
+    code.write_text(code.read_text().replace("    )\n", f"{line}\n    )\n"))
+    [measure] = asked(OmegaConf.load(documented / "measures" / "within.yaml"))[2:]
+    assert measure.draws is not None
+    assert measure.title == "within 5 points"
+
+
 @pytest.mark.slow
-def test_training_and_evaluation_with_it(
-    here: Path, train_inside: Callable[..., Any], recipe_inside: Callable[..., Any], small_demo: list[str],
+def test_training_and_evaluation_with_the_documented_one(
+    documented: Path, train_inside: Callable[..., Any], recipe_inside: Callable[..., Any], small_demo: list[str],
     tmp_path: Path,
 ) -> None:  # fmt: skip
+    here = documented
     words = ["measures=[within,kendall_tau]", f"hydra.searchpath=[file://{here}]"]
     done = train_inside(tmp_path, *small_demo, *words)
     assert done.returncode == 0, done.stderr
@@ -335,6 +362,12 @@ def test_training_and_evaluation_with_it(
     assert evaluated.returncode == 0, evaluated.stderr
     again = json.loads((tmp_path / "again" / "result.json").read_text())["metrics"]["last"]["splits"]["test"]
     assert again["average"] == pytest.approx(found["average"])
+    [run] = read_sweep(folder).runs
+    cell = f"{expected:.3f} [" if found["confidence"]["average"]["within"] else f"{expected:.3f}"
+    [table] = build_tables([read_sweep(folder)])
+    assert cell_text(table.rows[0][table.columns.index("within 5 points")]).startswith(cell)
+    said = compare(str(folder), str(tmp_path / "again"), Protocol("within", "last", "test"), ["my_measures"])
+    assert f"within 5 points {expected:.3f} against {expected:.3f}, a difference of +0.000 (higher is better)" in said
     shutil.rmtree(here)
     plain = recipe_inside("evaluate", tmp_path / "plain", f"checkpoint={folder}/checkpoints/last.ckpt")
     assert plain.returncode == 0, plain.stderr  # whoever has the checkpoint need not have the metric
