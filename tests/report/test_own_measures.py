@@ -308,26 +308,29 @@ def test_nothing_asked_is_what_every_run_has() -> None:
     assert [measure.name for measure in asked(again)] == ["spearman", "relative_l2_x100"]
 
 
+def blocks_of_the_page() -> list[str]:
+    """The file, its yaml, and its draws."""
+    return re.findall(
+        r"```(?:python|yaml)\n(.*?)```", (REPOSITORY / "docs" / "extend_metric.md").read_text(), re.DOTALL
+    )
+
+
 @pytest.fixture
 def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the example of docs/extend_metric.md, as a reader would copy it."""
-    blocks = dict(
-        re.findall(r"```(python|yaml)\n(.*?)```", (REPOSITORY / "docs" / "extend_metric.md").read_text()[:2000], re.S)
-    )
+    code, yaml, _ = blocks_of_the_page()
     folder = tmp_path / "documented"
     (folder / "measures").mkdir(parents=True)
-    (folder / "my_measures.py").write_text(blocks["python"])
-    (folder / "measures" / "within.yaml").write_text(blocks["yaml"])
+    (folder / "my_measures.py").write_text(code)
+    (folder / "measures" / "within.yaml").write_text(yaml)
     monkeypatch.syspath_prepend(folder)
     yield folder
     sys.modules.pop("my_measures", None)
 
 
 def test_the_documented_draws_are_the_documented_value(documented: Path) -> None:
-    text = (REPOSITORY / "docs" / "extend_metric.md").read_text()
-    [line] = [line for line in text.splitlines() if line.strip().startswith("draws=")]
-    code = documented / "my_measures.py"
-    code.write_text(code.read_text().replace("    )\n", f"{line}\n    )\n"))
+    code, _, draws = blocks_of_the_page()
+    (documented / "my_measures.py").write_text(code.replace("    )\n", "        draws=shares,\n    )\n") + draws)
     [measure] = asked(OmegaConf.load(documented / "measures" / "within.yaml"))[2:]
     assert measure.draws is not None
     assert measure.title == "within 5 points"
@@ -362,7 +365,6 @@ def test_training_and_evaluation_with_the_documented_one(
     assert evaluated.returncode == 0, evaluated.stderr
     again = json.loads((tmp_path / "again" / "result.json").read_text())["metrics"]["last"]["splits"]["test"]
     assert again["average"] == pytest.approx(found["average"])
-    [run] = read_sweep(folder).runs
     cell = f"{expected:.3f} [" if found["confidence"]["average"]["within"] else f"{expected:.3f}"
     [table] = build_tables([read_sweep(folder)])
     assert cell_text(table.rows[0][table.columns.index("within 5 points")]).startswith(cell)
