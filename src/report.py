@@ -137,7 +137,7 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     for name in ("RUN_A", "RUN_B"):
         parser.add_argument(name, help="a run, runs or a sweep; PATH:aug=none,model=core chooses an arm of several")
     known = f"{', '.join(OURS)}, or another that the runs have"
-    parser.add_argument("--metric", default=SPEARMAN.name, help=f"{known}; default: {SPEARMAN.name}".replace("%", "%%"))
+    parser.add_argument("--metric", default=SPEARMAN.name, help=f"{known}; default: {SPEARMAN.name}")
     add_trust(parser)
     parser.add_argument("--protocol", default="last", help=f"{', '.join(PROTOCOLS)}; default: last")
     parser.add_argument("--split", default="test", help="default: test")

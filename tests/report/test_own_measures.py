@@ -26,6 +26,7 @@ from swapaqa.report.tables import build_tables
 from swapaqa.result import Evaluation, Recorder
 from swapaqa.running.jobs import State
 from swapaqa.running.measures import asked
+from swapaqa.running.registry import admit
 
 OWN = '''"""Metrics of my own."""
 
@@ -300,6 +301,16 @@ def test_a_description_that_is_none_is_a_damaged_run(words: dict[str, Any], pair
 def test_what_does_not_work_is_refused_before_training(nodes: Any, words: str, here: Path) -> None:  # noqa: ARG001
     with pytest.raises(InputError, match=words):
         asked(OmegaConf.create({"measures": nodes}).measures)
+
+
+def test_what_a_checkpoint_was_measured_with_is_not_looked_at() -> None:
+    assert admit({"seed": 1, "measures": {"x": {"_target_": "os.system"}}}, "it") == {"seed": 1}
+
+
+@pytest.mark.parametrize("name", ["", "two words", "videos", "ρ", "1st", "=1+1"])
+def test_a_name_is_one_of_columns_and_files(name: str) -> None:
+    with pytest.raises(InputError, match="a metric cannot be called"):
+        Description(name=name, title="mine", decimals=1, higher_is_better=True)
 
 
 def test_nothing_asked_is_what_every_run_has() -> None:

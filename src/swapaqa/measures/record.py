@@ -65,7 +65,8 @@ class Description:
     label: str = ""
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.name, str) and self.name.isidentifier()) or self.name in RESERVED:
+        sound = isinstance(self.name, str) and self.name.isidentifier() and self.name.isascii()
+        if not sound or self.name in RESERVED:
             raise InputError(f"measures: a metric cannot be called {self.name!r}; take a name of letters, digits and _")
         for text in (self.title, self.short, self.label):
             if not (isinstance(text, str) and text.isprintable() and len(text) <= LONGEST_TITLE):

@@ -161,6 +161,7 @@ def render(
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("swapaqa.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    measures = measures_in(sweeps)
     return template.render(
         title=f"Report: {', '.join([sweep.name for sweep in sweeps] or [view.probe.name for view in looks.probes])}",
         sweeps=[(sweep, count_states(sweep)) for sweep in sweeps],
@@ -176,8 +177,8 @@ def render(
         attention_words=EXPLANATION,
         attention_columns=COLUMNS,
         text_columns=TEXT_COLUMNS,
-        measures=measures_in(sweeps),
-        others=[measure for measure in measures_in(sweeps) if measure not in STANDARD],
+        measures=measures,
+        others=[measure for measure in measures if measure not in STANDARD],
         jobs=jobs,
         open_jobs=[job for job in jobs if job.run.state is not State.DONE],
         cell_text=cell_text,
