@@ -16,7 +16,7 @@ checkpoint=... trainer.devices=2 trainer.strategy=ddp`. Each video counts once, 
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
 from swapaqa.data.video import frame_count
 from swapaqa.errors import InputError
+from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, in_points, predictions
 from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
@@ -60,6 +61,7 @@ from swapaqa.running.checkpoint import (
     stored_bank,
 )
 from swapaqa.running.ending import refuse_partial_evaluation
+from swapaqa.running.measures import asked
 from swapaqa.running.needs import refuse_missing_sides
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.published_checkpoint import with_configuration
@@ -86,6 +88,7 @@ def main(cfg: DictConfig) -> None:
     cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
     check_as_trained(cfg)
     refuse_half_on_cpu(cfg.trainer)
+    measures = asked(cfg.get("measures"))
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
     data: VideoData = make(cfg.data, cfg.checkpoint)
@@ -98,7 +101,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.probe is not None:
         probe(cfg, model, data, folder, protocol, checkpoint[CONFIG_KEY]["name"])
         return
-    evaluate(cfg, model, data, folder, protocol, int(checkpoint["epoch"]))
+    evaluate(cfg, model, data, folder, protocol, int(checkpoint["epoch"]), measures)
 
 
 def show_baseline(cfg: DictConfig) -> None:
@@ -139,13 +142,21 @@ def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Non
         raise InputError(f"probe_ratio={cfg.probe_ratio}: a number above 0 is needed")
 
 
-def evaluate(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protocol: str, epoch: int) -> None:
+def evaluate(
+    cfg: DictConfig,
+    model: Scorer,
+    data: VideoData,
+    folder: Path,
+    protocol: str,
+    epoch: int,
+    measures: Sequence[Measure],
+) -> None:
     """Score the test splits of `data` and write `result.json` and the predictions into `folder`.
 
-    `protocol`, `epoch` (from 0): of the checkpoint.
+    `protocol`, `epoch` (from 0): of the checkpoint. `measures`: what is asked.
     """
     prepare(data, model.exemplars)
-    recorder = Recorder(data.records(), protocol)
+    recorder = Recorder(data.records(), protocol, measures)
     trainer = make_trainer(cfg, folder, [recorder])
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.validate(model, datamodule=data, verbose=False)

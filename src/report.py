@@ -24,6 +24,7 @@ from swapaqa.console import open_console
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import reason
+from swapaqa.measures.ours import OURS, SPEARMAN
 from swapaqa.report.captions import PROTOCOLS
 from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.page import write_page
@@ -32,7 +33,6 @@ from swapaqa.report.render import FORMATS, print_table, write_tables
 from swapaqa.report.runs import holds_runs, read_sweeps
 from swapaqa.report.tables import build_tables
 from swapaqa.running.registry import admit
-from swapaqa.statistics import METRICS
 
 TERMINAL = "terminal"
 
@@ -40,10 +40,11 @@ TERMINAL = "terminal"
 def show(paths: list[Path], out: Path | None, form: str, project: str | None, trust: Sequence[str]) -> None:
     """Print the tables of all runs below `paths` in one form, and write them in every form with the page.
 
-    `project`: of wandb, to log the figures there too, in the group of the first sweep. `trust`: see `open_data`.
+    `project`: of wandb, to log the figures there too, in the group of the first sweep. `trust`: packages whose classes
+    and metrics runs may name.
     """
     probes = find_probes(paths)
-    sweeps = read_sweeps([path for path in paths if holds_runs(path) or not find_probes([path])])
+    sweeps = read_sweeps([path for path in paths if holds_runs(path) or not find_probes([path])], trust)
     tables, probed = build_tables(sweeps), probe_tables(probes)
     folder = out or paths[0] / "report"
     make_folder(folder)
@@ -120,8 +121,14 @@ def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: report/ in the first path")
     parser.add_argument("--format", choices=(TERMINAL, *FORMATS), default=TERMINAL, help="of what is printed")
     parser.add_argument("--wandb", metavar="PROJECT", help="log the figures in this wandb project too")
-    parser.add_argument("--trust", metavar="PACKAGE", action="append", default=[], help="whose classes runs may name")
+    add_trust(parser)
     parser.set_defaults(run=lambda given: show(given.paths, given.out, given.format, given.wandb, given.trust))
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust", metavar="PACKAGE", action="append", default=[], help="whose classes and metrics runs may name"
+    )
 
 
 def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -129,12 +136,17 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser = commands.add_parser("compare", help="whether two runs, or two sets of seeds, differ by more than noise")
     for name in ("RUN_A", "RUN_B"):
         parser.add_argument(name, help="a run, runs or a sweep; PATH:aug=none,model=core chooses an arm of several")
-    parser.add_argument("--metric", choices=METRICS, default="spearman")
+    known = f"{', '.join(OURS)}, or another that the runs have"
+    parser.add_argument("--metric", default=SPEARMAN.name, help=f"{known}; default: {SPEARMAN.name}")
+    add_trust(parser)
     parser.add_argument("--protocol", default="last", help=f"{', '.join(PROTOCOLS)}; default: last")
     parser.add_argument("--split", default="test", help="default: test")
-    parser.set_defaults(
-        run=lambda given: say([compare(given.RUN_A, given.RUN_B, Protocol(given.metric, given.protocol, given.split))])
-    )
+    parser.set_defaults(run=lambda given: say([_compared(given)]))
+
+
+def _compared(given: argparse.Namespace) -> str:
+    protocol = Protocol(given.metric, given.protocol, given.split)
+    return compare(given.RUN_A, given.RUN_B, protocol, given.trust)
 
 
 def add_wandb(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -10,8 +10,10 @@ import torch
 from scipy import stats
 
 from swapaqa import metrics, statistics
+from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN, STANDARD
+from swapaqa.measures.record import Measure, Scores
+from swapaqa.measures.spearman import rank_correlation
 from swapaqa.result import Evaluation, Recorder, split_confidence
-from swapaqa.statistics import Scores
 
 
 def sample(videos: int, noise: float = 0.6, seed: int = 0) -> Scores:
@@ -28,27 +30,27 @@ def test_the_vectorised_metrics_are_those_of_the_results(levels: int) -> None:
     pred, true = rng.normal(size=(2, 5, 40))
     if levels:
         pred, true = (np.round(side * levels / 4) for side in (pred, true))
-    found = statistics.rank_correlation(pred, true)
+    found = rank_correlation(pred, true)
     expected = [float(metrics.spearman(torch.tensor(p), torch.tensor(t))) for p, t in zip(pred, true, strict=True)]
     assert found == pytest.approx(expected, abs=1e-12)
     for p, t in zip(pred, true, strict=True):
-        for metric, of_result in (("spearman", metrics.spearman), ("relative_l2_x100", metrics.relative_l2_x100)):
+        for metric, of_result in ((SPEARMAN, metrics.spearman), (RELATIVE_L2, metrics.relative_l2_x100)):
             one = statistics.value(metric, [Scores(p, t)])
             assert one == pytest.approx(float(of_result(torch.tensor(p), torch.tensor(t))), abs=1e-12)
 
 
 def test_actions_are_averaged_as_in_the_results() -> None:
     actions = [sample(20, seed=1), sample(30, noise=0.2, seed=2)]
-    rhos = [statistics.value("spearman", [scores]) for scores in actions]
-    assert statistics.value("spearman", actions) == pytest.approx(float(metrics.fisher_mean(torch.tensor(rhos))))
-    errors = [statistics.value("relative_l2_x100", [scores]) for scores in actions]
-    assert statistics.value("relative_l2_x100", actions) == pytest.approx(np.mean(errors))
+    rhos = [statistics.value(SPEARMAN, [scores]) for scores in actions]
+    assert statistics.value(SPEARMAN, actions) == pytest.approx(float(metrics.fisher_mean(torch.tensor(rhos))))
+    errors = [statistics.value(RELATIVE_L2, [scores]) for scores in actions]
+    assert statistics.value(RELATIVE_L2, actions) == pytest.approx(np.mean(errors))
 
 
 def test_the_interval_is_scipys() -> None:
     """The same draws through SciPy's own Spearman, one resample at a time."""
     scores = sample(25)
-    low, high = statistics.interval("spearman", [scores])
+    low, high = statistics.interval(SPEARMAN, [scores])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = stats.bootstrap(
@@ -60,7 +62,7 @@ def test_the_interval_is_scipys() -> None:
 
 def test_the_interval_of_an_average_is_scipys() -> None:
     actions = [sample(12, seed=1), sample(15, noise=0.2, seed=2)]
-    found = statistics.interval("relative_l2_x100", actions)
+    found = statistics.interval(RELATIVE_L2, actions)
     errors = [100 * np.square((s.predicted - s.true) / np.ptp(s.true)) for s in actions]
     expected = stats.bootstrap(
         errors, lambda a, b, axis: (a.mean(axis) + b.mean(axis)) / 2, n_resamples=statistics.RESAMPLES, method="BCa",
@@ -69,9 +71,9 @@ def test_the_interval_of_an_average_is_scipys() -> None:
     assert found == pytest.approx((expected.low, expected.high))
 
 
-@pytest.mark.parametrize(("metric", "videos"), [("spearman", 28), ("spearman", 100), ("relative_l2_x100", 60)])
+@pytest.mark.parametrize(("metric", "videos"), [(SPEARMAN, 28), (SPEARMAN, 100), (RELATIVE_L2, 60)])
 def test_the_interval_covers_the_truth_as_often_as_it_says(
-    metric: statistics.Metric, videos: int, monkeypatch: pytest.MonkeyPatch
+    metric: Measure, videos: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bivariate normal scores: Spearman of the population is 6/pi asin(r/2); 300 test sets, binomial error 1.3 %."""
     monkeypatch.setattr(statistics, "RESAMPLES", 400)
@@ -79,7 +81,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(
     rng = np.random.default_rng(7)
     for _ in range(trials):
         true = rng.normal(size=videos)
-        if metric == "spearman":
+        if metric == SPEARMAN:
             scores = Scores(r * true + math.sqrt(1 - r**2) * rng.normal(size=videos), true)
             truth = 6 / math.pi * math.asin(r / 2)
         else:
@@ -93,16 +95,16 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(
 def test_small_test_sets_are_far_less_certain() -> None:
     widths = {}
     for videos in (28, 353):
-        low, high = statistics.interval("spearman", [sample(videos)])
+        low, high = statistics.interval(SPEARMAN, [sample(videos)])
         widths[videos] = high - low
     assert widths[28] > 2.5 * widths[353]  # sqrt(353 / 28) = 3.6
 
 
 def test_intervals_are_the_same_every_time_and_in_every_order_of_calls() -> None:
     scores = sample(40)
-    first = statistics.interval("spearman", [scores])
-    statistics.interval("spearman", [sample(30)])
-    assert statistics.interval("spearman", [scores]) == first
+    first = statistics.interval(SPEARMAN, [scores])
+    statistics.interval(SPEARMAN, [sample(30)])
+    assert statistics.interval(SPEARMAN, [scores]) == first
 
 
 def test_rounding_does_not_decide_an_interval() -> None:
@@ -111,8 +113,7 @@ def test_rounding_does_not_decide_an_interval() -> None:
     for _ in range(10):
         true, predicted = generator.random(6), generator.random(6)
         one, other = (
-            statistics.interval("relative_l2_x100", [Scores(predicted * factor, true * factor)])
-            for factor in (1, 1 / 3)
+            statistics.interval(RELATIVE_L2, [Scores(predicted * factor, true * factor)]) for factor in (1, 1 / 3)
         )
         assert one == pytest.approx(other, rel=1e-9)
 
@@ -120,45 +121,45 @@ def test_rounding_does_not_decide_an_interval() -> None:
 def test_what_is_constant_has_no_correlation_and_no_interval() -> None:
     true = np.arange(5.0)
     constant = Scores(np.full(5, 3.0), true)
-    assert math.isnan(statistics.value("spearman", [constant]))
-    assert statistics.interval("spearman", [constant]) is None
-    assert statistics.interval("spearman", [sample(9), constant]) is None
-    assert math.isnan(statistics.paired_test("spearman", [constant], [Scores(true, true)]))
-    assert statistics.interval("relative_l2_x100", [constant]) is not None  # of the predictions alone
-    assert statistics.interval("relative_l2_x100", [Scores(true, np.full(5, 3.0))]) is None
-    assert statistics.interval("spearman", [Scores(true, true)]) is None  # every resample has rho 1
-    assert statistics.interval("spearman", [Scores(true[:1], true[:1])]) is None
+    assert math.isnan(statistics.value(SPEARMAN, [constant]))
+    assert statistics.interval(SPEARMAN, [constant]) is None
+    assert statistics.interval(SPEARMAN, [sample(9), constant]) is None
+    assert math.isnan(statistics.paired_test(SPEARMAN, [constant], [Scores(true, true)]))
+    assert statistics.interval(RELATIVE_L2, [constant]) is not None  # of the predictions alone
+    assert statistics.interval(RELATIVE_L2, [Scores(true, np.full(5, 3.0))]) is None
+    assert statistics.interval(SPEARMAN, [Scores(true, true)]) is None  # every resample has rho 1
+    assert statistics.interval(SPEARMAN, [Scores(true[:1], true[:1])]) is None
 
 
 def test_what_differs_by_rounding_only_is_constant() -> None:
     true = np.arange(6.0)
     rounded = Scores(np.resize([93.519283, 93.519284], 6), true)
-    assert math.isnan(statistics.value("spearman", [rounded]))
-    assert statistics.interval("spearman", [rounded]) is None
-    assert math.isnan(statistics.paired_test("spearman", [rounded], [Scores(true, true)]))
-    assert statistics.interval("relative_l2_x100", [rounded]) is not None
-    assert statistics.interval("spearman", [Scores(np.array([93.51, 93.52, 93.51, 93.53, 93.5, 93.5]), true)])
+    assert math.isnan(statistics.value(SPEARMAN, [rounded]))
+    assert statistics.interval(SPEARMAN, [rounded]) is None
+    assert math.isnan(statistics.paired_test(SPEARMAN, [rounded], [Scores(true, true)]))
+    assert statistics.interval(RELATIVE_L2, [rounded]) is not None
+    assert statistics.interval(SPEARMAN, [Scores(np.array([93.51, 93.52, 93.51, 93.53, 93.5, 93.5]), true)])
     noisy = np.array([[93.519283, 93.519284, 93.519285], [93.51, 93.52, 93.53]])
-    assert statistics.rank_correlation(noisy, np.arange(3.0)).tolist() == [0, 1]
+    assert rank_correlation(noisy, np.arange(3.0)).tolist() == [0, 1]
 
 
 def test_constant_resamples_count_as_0() -> None:
-    assert statistics.rank_correlation(np.array([[1.0, 1, 1], [1, 2, 3]]), np.array([1.0, 2, 3])).tolist() == [0, 1]
+    assert rank_correlation(np.array([[1.0, 1, 1], [1, 2, 3]]), np.array([1.0, 2, 3])).tolist() == [0, 1]
     collapsed = Scores(np.array([0.0] * 9 + [1]), np.arange(10.0))  # a third of the resamples lacks the one
-    low, high = statistics.interval("spearman", [collapsed])
+    low, high = statistics.interval(SPEARMAN, [collapsed])
     assert -1 <= low <= high <= 1
 
 
 def test_the_range_of_r_l2_is_that_of_all_truths_in_every_resample() -> None:
     """With a range of its own a resample without the extremes would be far off."""
     true = np.array([0.0, 100] + [50.0] * 20)
-    low, high = statistics.interval("relative_l2_x100", [Scores(true + np.resize([1.0, 2], 22), true)])
+    low, high = statistics.interval(RELATIVE_L2, [Scores(true + np.resize([1.0, 2], 22), true)])
     assert 100 * (1 / 100) ** 2 <= low < high <= 100 * (2 / 100) ** 2
 
 
-def enumerated(metric: statistics.Metric, one: Scores, other: Scores) -> float:
+def enumerated(metric: Measure, one: Scores, other: Scores) -> float:
     """The p-value over all 2^N exchanges, counted by hand."""
-    if metric == "spearman":
+    if metric.exchanged == "ranks":
         one, other = (Scores(stats.rankdata(s.predicted), s.true) for s in (one, other))
     differences = []
     for exchanged in itertools.product([False, True], repeat=len(one.true)):
@@ -168,9 +169,9 @@ def enumerated(metric: statistics.Metric, one: Scores, other: Scores) -> float:
     return float(np.mean(np.abs(differences) >= abs(differences[0]) - 1e-9))
 
 
-@pytest.mark.parametrize("metric", statistics.METRICS)
+@pytest.mark.parametrize("metric", STANDARD)
 @pytest.mark.parametrize("videos", [6, 9])
-def test_the_paired_test_is_the_enumeration(metric: statistics.Metric, videos: int) -> None:
+def test_the_paired_test_is_the_enumeration(metric: Measure, videos: int) -> None:
     one, rng = sample(videos, 0.2), np.random.default_rng(5)
     other = Scores(one.true + 1.5 * rng.normal(size=videos), one.true)
     assert statistics.paired_test(metric, [one], [other]) == pytest.approx(enumerated(metric, one, other))
@@ -179,26 +180,26 @@ def test_the_paired_test_is_the_enumeration(metric: statistics.Metric, videos: i
 def test_random_exchanges_come_close_to_the_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
     one = sample(10, 0.2)
     other = Scores(one.true + np.random.default_rng(5).normal(size=10), one.true)
-    exact = statistics.paired_test("spearman", [one], [other])
+    exact = statistics.paired_test(SPEARMAN, [one], [other])
     monkeypatch.setattr(statistics, "PERMUTATIONS", 900)  # below 2^10
-    assert statistics.paired_test("spearman", [one], [other]) == pytest.approx(exact, abs=0.06)
+    assert statistics.paired_test(SPEARMAN, [one], [other]) == pytest.approx(exact, abs=0.06)
 
 
 def test_the_paired_test_tells_better_from_equal() -> None:
     true = sample(100).true
     rng = np.random.default_rng(1)
     good, alike, bad = (Scores(true + noise * rng.normal(size=100), true) for noise in (0.3, 0.3, 1.0))
-    assert statistics.paired_test("spearman", [good], [bad]) < 0.01
-    assert statistics.paired_test("spearman", [good], [alike]) > 0.05
-    assert statistics.paired_test("spearman", [good], [good]) == 1
-    assert statistics.paired_test("spearman", [good, good], [good, bad]) < 0.01  # two actions
+    assert statistics.paired_test(SPEARMAN, [good], [bad]) < 0.01
+    assert statistics.paired_test(SPEARMAN, [good], [alike]) > 0.05
+    assert statistics.paired_test(SPEARMAN, [good], [good]) == 1
+    assert statistics.paired_test(SPEARMAN, [good, good], [good, bad]) < 0.01  # two actions
 
 
 def test_the_paired_test_of_rho_does_not_see_scales() -> None:
     one, other = sample(60, 0.3), sample(60, 0.3)._replace(predicted=sample(60, 0.7).predicted)
-    p = statistics.paired_test("spearman", [one], [other])
+    p = statistics.paired_test(SPEARMAN, [one], [other])
     scaled = other._replace(predicted=np.exp(other.predicted) / 1000)
-    assert statistics.paired_test("spearman", [one], [scaled]) == p
+    assert statistics.paired_test(SPEARMAN, [one], [scaled]) == p
 
 
 def test_the_paired_test_is_right_in_one_of_twenty(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +209,7 @@ def test_the_paired_test_is_right_in_one_of_twenty(monkeypatch: pytest.MonkeyPat
     for _ in range(300):
         true = rng.normal(size=30)
         one, other = (Scores(true + 0.6 * rng.normal(size=30), true) for _ in range(2))
-        found.append(statistics.paired_test("spearman", [one], [other]))
+        found.append(statistics.paired_test(SPEARMAN, [one], [other]))
     assert 0.02 <= np.mean(np.array(found) <= 0.05) <= 0.085
 
 
@@ -216,10 +217,10 @@ def test_the_difference_has_an_interval_of_its_own() -> None:
     """Runs with the same errors differ by little, whatever their own intervals are."""
     scores, rng = sample(60), np.random.default_rng(2)
     close = scores._replace(predicted=scores.predicted + 0.05 * rng.normal(size=60))
-    low, high = statistics.difference_interval("spearman", [[scores]], [[close]])
-    own_low, own_high = statistics.interval("spearman", [scores])
+    low, high = statistics.difference_interval(SPEARMAN, [[scores]], [[close]])
+    own_low, own_high = statistics.interval(SPEARMAN, [scores])
     assert high - low < (own_high - own_low) / 3
-    seeds = statistics.difference_interval("spearman", [[scores], [close]], [[close], [scores]])
+    seeds = statistics.difference_interval(SPEARMAN, [[scores], [close]], [[close], [scores]])
     assert seeds is None or seeds == pytest.approx((0, 0), abs=1e-12)
 
 
@@ -239,11 +240,11 @@ def test_seeds_are_compared_by_welchs_test() -> None:
 def test_results_have_intervals_by_action_and_of_the_average() -> None:
     one, other = sample(20, seed=1), sample(30, seed=2)
     rows = [type("Row", (), {"video_id": str(i), "action": "a" if i < 20 else "b"}) for i in range(50)]
-    table = (torch.arange(50), *(torch.tensor(np.concatenate(pair)) for pair in zip(one, other, strict=True)))
+    table = (torch.arange(50), *(torch.tensor(np.concatenate(pair)) for pair in zip(one[:2], other[:2], strict=True)))
     found = split_confidence(table, rows)
     assert found["level"] == 0.95
-    for metric in statistics.METRICS:
-        assert found["per_action"]["a"][metric] == list(statistics.interval(metric, [one]))
-        assert found["average"][metric] == list(statistics.interval(metric, [one, other]))
+    for metric in STANDARD:
+        assert found["per_action"]["a"][metric.name] == list(statistics.interval(metric, [one]))
+        assert found["average"][metric.name] == list(statistics.interval(metric, [one, other]))
     recorder = Recorder({"test": rows}, last=Evaluation(0, {"test": table}))
     assert recorder.metrics()["last"]["splits"]["test"]["confidence"] == found

@@ -20,6 +20,7 @@ import torch
 
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
+from swapaqa.measures.ours import STANDARD
 from swapaqa.result import split_confidence, split_metrics
 
 Baseline = Literal["event", "difficulty", "both"]
@@ -84,9 +85,8 @@ def _floor(baseline: Baseline, train: Sequence[Record], test: Sequence[Record], 
     table = (torch.arange(len(test)), predicted, true)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that one number for all has no rank correlation: NaN says it
-        average = split_metrics(table, test)["average"]
+        numbers = split_metrics(table, test, STANDARD)["average"]
     confidence = split_confidence(table, test)["average"]
-    numbers = {name: average[name] for name in ("spearman", "relative_l2_x100")}
     return numbers | {"confidence": confidence, "unseen": unseen(baseline, train, test, event_of)}
 
 

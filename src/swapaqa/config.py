@@ -38,8 +38,8 @@ from swapaqa.running.interruption import NO_ROOM
 from swapaqa.running.overrides import explain_override, suggestion
 
 TOP_LEVEL = (
-    "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "schedule", "data", "name", "seed",
-    "sweep", "save_every", "resume", "plan",
+    "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "schedule", "data", "measures", "name",
+    "seed", "sweep", "save_every", "resume", "plan",
 )  # fmt: skip
 SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "rate_scale")
 CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from swapaqa.measures.ours import STANDARD, stored_measures
+from swapaqa.measures.record import Measure
 from swapaqa.probing.conditions import WORDS
 
 WAIT_WORTH_A_WORD = 0.1
@@ -39,13 +41,13 @@ class ProgressBar(RichProgressBar):
 
 def show(result: dict[str, Any], folder: Path) -> None:
     """Print the folder and the scores of every protocol."""
+    measures = stored_measures(result).values()
     table = Table(title=result["name"])
-    for column in ("protocol", "epoch", "split", "Spearman", "R-l2 x100"):
-        table.add_column(column)
+    for column in ("protocol", "epoch", "split", *(measure.title for measure in measures)):
+        table.add_column(escape(column))
     for protocol, found in result["metrics"].items():
         for split, metrics in found["splits"].items():
-            average = metrics["average"]
-            numbers = (_number(average["spearman"], 4), _number(average["relative_l2_x100"], 3))
+            numbers = (_number(metrics["average"][measure.name], measure.decimals) for measure in measures)
             table.add_row(protocol, str(found["epoch"]), split, *numbers)
     console = open_console()
     console.print(table)
@@ -61,11 +63,11 @@ def show(result: dict[str, Any], folder: Path) -> None:
 def show_floors(floors: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: Mapping[str, int]) -> None:
     """Print `swapaqa.baselines.floors` by split and baseline. `videos`: by split."""
     table = Table(title=f"Without a pixel: means of {videos['train']} training videos")
-    for column in ("split", "videos", "baseline", "unseen", "Spearman", "R-l2 x100"):
+    for column in ("split", "videos", "baseline", "unseen", *(measure.title for measure in STANDARD)):
         table.add_column(column, justify="left" if column in ("split", "baseline") else "right", no_wrap=True)
     for split, found in floors.items():
         for name, floor in found.items():
-            numbers = (_with_interval(floor, "spearman", 4), _with_interval(floor, "relative_l2_x100", 3))
+            numbers = (_with_interval(floor, measure) for measure in STANDARD)
             table.add_row(split, str(videos[split]), name, str(floor["unseen"]), *numbers)
     console = open_console()
     console.print(table)
@@ -78,11 +80,11 @@ def show_floors(floors: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: M
 def show_probe(outcomes: Mapping[str, Mapping[str, Any]], lines: Sequence[str], folder: Path) -> None:
     """Print the scores of every condition by split, and `lines`. `outcomes`: see `swapaqa.probing.outcome`."""
     table = Table(title="What the prediction follows")
-    for column in ("split", "shown", "Spearman", "R-l2 x100"):
+    for column in ("split", "shown", *(measure.title for measure in STANDARD)):
         table.add_column(column, no_wrap=True)
     for split, outcome in outcomes.items():
         for condition, scores in outcome["conditions"].items():
-            numbers = (_with_interval(scores, "spearman", 4), _with_interval(scores, "relative_l2_x100", 3))
+            numbers = (_with_interval(scores, measure) for measure in STANDARD)
             table.add_row(split, WORDS[condition], *numbers)
     console = open_console()
     console.print(table)
@@ -90,9 +92,9 @@ def show_probe(outcomes: Mapping[str, Mapping[str, Any]], lines: Sequence[str], 
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def _with_interval(floor: Mapping[str, Any], metric: str, decimals: int) -> str:
-    ends = floor["confidence"][metric]
-    return _number(floor[metric], decimals) + (escape(f" [{ends[0]:.2f}, {ends[1]:.2f}]") if ends else "")
+def _with_interval(floor: Mapping[str, Any], measure: Measure) -> str:
+    ends = floor["confidence"][measure.name]
+    return _number(floor[measure.name], measure.decimals) + (escape(f" [{ends[0]:.2f}, {ends[1]:.2f}]") if ends else "")
 
 
 def _number(value: float, decimals: int) -> str:

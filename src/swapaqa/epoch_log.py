@@ -1,7 +1,5 @@
 """What a run logs once an epoch beside the scorer's own: metrics per action, and where the time went."""
 
-from typing import Any
-
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from swapaqa.logged import epoch_numbers, time_numbers
@@ -30,10 +28,11 @@ class EpochLog(Callback):
 
     def metrics(self) -> dict[str, float]:
         """Of the evaluation that the recorder kept last."""
-        assert self.recorder.last is not None
-        tables: dict[str, Any] = self.recorder.last.tables
+        last, records, measures = self.recorder.last, self.recorder.records, self.recorder.measures
+        assert last is not None
+        tables = last.tables.items()
         return epoch_numbers(
-            {split: split_metrics(table, self.recorder.records[split]) for split, table in tables.items()}
+            {split: split_metrics(table, records[split], measures, last.stds.get(split)) for split, table in tables}
         )
 
     def times(self) -> dict[str, float]:

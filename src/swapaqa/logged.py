@@ -12,8 +12,7 @@ from typing import Any
 
 from swapaqa.spreadsheet import unguarded
 
-EPOCH_METRICS = ("spearman", "relative_l2_x100")
-AVERAGE = "average"  # over the actions: rho by Fisher's z, the others plainly
+AVERAGE = "average"  # over the actions, as each metric is averaged
 SWEPT = "swept"
 ARM = f"{SWEPT}/arm"
 WITHIN_AN_ARM = ("seed", "data.action")  # runs that differ in these alone repeat one another
@@ -61,7 +60,7 @@ def epoch_numbers(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     found: dict[str, float] = {}
     for split, numbers in metrics.items():
         for row, values in [*numbers["per_action"].items(), (AVERAGE, numbers["average"])]:
-            found |= {f"{split}/{metric}/{row}": values[metric] for metric in EPOCH_METRICS}
+            found |= {f"{split}/{metric}/{row}": values[metric] for metric in numbers["average"]}
     return _defined(found)
 
 

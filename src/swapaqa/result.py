@@ -22,14 +22,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from swapaqa import statistics
-from swapaqa.metrics import (
-    fisher_mean,
-    interval_coverage,
-    pairwise_accuracy,
-    relative_l2_x100,
-    spearman,
-    why_undefined,
-)
+from swapaqa.measures.ours import COVERAGES, SPEARMAN, STANDARD, WRITTEN
+from swapaqa.measures.record import Measure, Scores
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
 from swapaqa.spreadsheet import guarded
 from swapaqa.whole_file import write_whole
@@ -52,6 +46,9 @@ PACKAGES = (
 )
 
 
+Table = tuple[Tensor, Tensor, Tensor]  # (index, predicted, true) in points
+
+
 class Row(Protocol):
     """What a prediction's row needs of a record."""
 
@@ -69,7 +66,7 @@ class Evaluation:
     """
 
     epoch: int
-    tables: dict[str, tuple[Tensor, Tensor, Tensor]]
+    tables: dict[str, Table]
     stds: dict[str, Tensor] = field(default_factory=dict)
 
     def calibration(self, split: str) -> dict[str, float] | None:
@@ -77,36 +74,31 @@ class Evaluation:
         std = self.stds.get(split)
         if std is None or std.isnan().all():
             return None
-        _, predicted, true = self.tables[split]
-        coverage = {f"coverage_{n}": float(interval_coverage(predicted, true, std, n / 100)) for n in (50, 90)}
-        return coverage | {"mean_std": float(std.nanmean())}
+        scores = as_scores(*self.tables[split][1:], std)
+        return {measure.name: measure.of(scores) for measure in COVERAGES} | {"mean_std": float(std.nanmean())}
 
 
-def split_metrics(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row]) -> dict[str, Any]:
-    """Spearman, R-l2 x100 and pairwise accuracy per action, and averaged: rho by Fisher's z, the others plainly."""
-    per_action = {}
-    for action, (predicted, true) in by_action(table, records).items():
-        per_action[action] = {
-            "spearman": float(spearman(predicted, true)),
-            "relative_l2_x100": float(relative_l2_x100(predicted, true)),
-            "pairwise_accuracy": float(pairwise_accuracy(predicted, true)),
-            "videos": len(true),
-        }
-    columns = {name: torch.tensor([m[name] for m in per_action.values()], dtype=torch.float64) for name in METRICS}
-    average = {name: float(fisher_mean(c) if name == "spearman" else c.mean()) for name, c in columns.items()}
+def split_metrics(
+    table: Table, records: Sequence[Row], measures: Sequence[Measure] = WRITTEN, std: Tensor | None = None
+) -> dict[str, Any]:
+    """The metrics per action, and averaged over the actions as each of them is. `std`: the predicted deviations."""
+    per_action: dict[str, dict[str, float]] = {
+        action: {measure.name: measure.of(scores) for measure in measures} | {"videos": len(scores.true)}
+        for action, scores in by_action(table, records, std).items()
+    }
+    average = {m.name: m.over_actions([found[m.name] for found in per_action.values()]) for m in measures}
     return {"average": average, "per_action": per_action}
 
 
-def split_confidence(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row]) -> dict[str, Any]:
+def split_confidence(
+    table: Table, records: Sequence[Row], measures: Sequence[Measure] = STANDARD, std: Tensor | None = None
+) -> dict[str, Any]:
     """The intervals over test videos of `split_metrics`, [low, high] or None; see `swapaqa.statistics`."""
-    scores = {
-        action: statistics.Scores(predicted.double().numpy(), true.double().numpy())
-        for action, (predicted, true) in by_action(table, records).items()
-    }
+    scores = by_action(table, records, std)
 
-    def intervals(actions: Sequence[statistics.Scores]) -> dict[str, list[float] | None]:
-        found = {metric: statistics.interval(metric, actions) for metric in statistics.METRICS}
-        return {metric: ends and list(ends) for metric, ends in found.items()}
+    def intervals(actions: Sequence[Scores]) -> dict[str, list[float] | None]:
+        found = {measure.name: statistics.interval(measure, actions) for measure in measures}
+        return {name: ends and list(ends) for name, ends in found.items()}
 
     return {
         "level": statistics.LEVEL,
@@ -116,15 +108,20 @@ def split_confidence(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row
     }
 
 
-def by_action(table: tuple[Tensor, Tensor, Tensor], records: Sequence[Row]) -> dict[str, tuple[Tensor, Tensor]]:
-    """(predicted, true) of (index, predicted, true) by action, in the order of the index."""
+def by_action(table: Table, records: Sequence[Row], std: Tensor | None = None) -> dict[str, Scores]:
+    """Predictions and truths by action, in the order of the index."""
     index, predicted, true = table
     actions = [records[i].action for i in index.tolist()]
     chosen = {action: torch.tensor([name == action for name in actions]) for action in dict.fromkeys(actions)}
-    return {action: (predicted[mask], true[mask]) for action, mask in chosen.items()}
+    return {
+        action: as_scores(predicted[mask], true[mask], None if std is None else std[mask])
+        for action, mask in chosen.items()
+    }
 
 
-METRICS = ("spearman", "relative_l2_x100", "pairwise_accuracy")
+def as_scores(predicted: Tensor, true: Tensor, std: Tensor | None) -> Scores:
+    """The same as float64 arrays."""
+    return Scores(predicted.double().numpy(), true.double().numpy(), None if std is None else std.double().numpy())
 
 
 @dataclass
@@ -132,11 +129,12 @@ class Recorder(Callback):
     """Keeps the predictions of the last and the best epochs, and measures what a training step costs.
 
     `records`: by split, in the order of a sample's index. `protocol`: None in training; for the evaluation of a
-    checkpoint, the one protocol that its predictions belong to.
+    checkpoint, the one protocol that its predictions belong to. `measures`: what was asked, with intervals.
     """
 
     records: Mapping[str, Sequence[Row]]
     protocol: str | None = None
+    measures: Sequence[Measure] = STANDARD
     last: Evaluation | None = None
     best: dict[str, Evaluation] = field(default_factory=dict)  # by the split that chose the epoch
     best_spearman: dict[str, float] = field(default_factory=dict)
@@ -196,24 +194,30 @@ class Recorder(Callback):
         if self.protocol:
             return
         for split in self.choosers(tables):
-            rho = split_metrics(self.last.tables[split], self.records[split])["average"]["spearman"]
+            rho = split_metrics(self.last.tables[split], self.records[split], [SPEARMAN])["average"][SPEARMAN.name]
             if rho > self.best_spearman.get(split, -2.0):
                 self.best_spearman[split], self.best[split] = rho, self.last
 
     def say_undefined(self) -> None:
-        """Log once a run which correlations of the last evaluation are undefined, and why."""
+        """Log once a run which metrics of the last evaluation are undefined, and why: one warning a reason."""
         assert self.last is not None
-        parts = [
-            (f"{split} {action}", why_undefined(*columns))
-            for split, table in self.last.tables.items()
-            for action, columns in by_action(table, self.records[split]).items()
-        ]
-        reasons = [f"{part}: {reason}" for part, reason in parts if reason]
-        if not reasons or self._undefined_said:
+        if self._undefined_said:
             return
-        self._undefined_said = True
-        advice = f" ({CANNOT_LEARN})" if any("predictions" in reason for reason in reasons) else ""
-        log.warning("Spearman is undefined and this is not said again: %s%s", "; ".join(reasons), advice)
+        parts = {
+            f"{split} {action}": scores
+            for split, table in self.last.tables.items()
+            for action, scores in by_action(table, self.records[split], self.last.stds.get(split)).items()
+        }
+        titles: dict[str, list[str]] = {}  # by what is wrong
+        for measure in self.measures:
+            reasons = [f"{part}: {why}" for part, scores in parts.items() if (why := measure.why_undefined(scores))]
+            titles.setdefault("; ".join(reasons), []).append(measure.title)
+        for reason, undefined in titles.items():
+            self._undefined_said |= bool(reason)
+            advice = f" ({CANNOT_LEARN})" if "predictions are constant" in reason else ""
+            words = f"{', '.join(undefined)} {'is' if len(undefined) == 1 else 'are'} undefined"
+            if reason:
+                log.warning("%s and this is not said again: %s%s", words, reason, advice)
 
     @staticmethod
     def choosers(tables: Mapping[str, Any]) -> list[str]:
@@ -243,8 +247,10 @@ class Recorder(Callback):
 
     def _split(self, found: Evaluation, split: str) -> dict[str, Any]:
         calibration = found.calibration(split)
-        table, records = found.tables[split], self.records[split]
-        metrics = split_metrics(table, records) | {"confidence": split_confidence(table, records)}
+        table, records, std = found.tables[split], self.records[split], found.stds.get(split)
+        written = [*dict.fromkeys((*WRITTEN, *self.measures))]
+        confidence = split_confidence(table, records, self.measures, std)
+        metrics = split_metrics(table, records, written, std) | {"confidence": confidence}
         return metrics | ({"calibration": calibration} if calibration else {})
 
     def timing(self) -> dict[str, float]:
@@ -304,6 +310,7 @@ def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -
     return {
         "format": FORMAT,
         **facts,
+        "measures": {measure.name: measure.described() for measure in recorder.measures},
         "metrics": recorder.metrics(),
         "prediction_columns": ["true", *recorder.protocols()],
         "predictions": recorder.write_predictions(folder),

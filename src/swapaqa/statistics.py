@@ -2,7 +2,8 @@
 
 Two sources of noise, never mixed here: which videos are in the test set (`interval`, `difference_interval`,
 `paired_test`), and the seed (`seeds_test`). A model is given as `Scores` by action; an average over actions is the
-papers': correlations by Fisher's z, R-l2 plainly. Videos are drawn within their action.
+papers': correlations by Fisher's z, R-l2 plainly. Videos are drawn within their action. What a metric is, of a test
+set and of draws from it, is in its record (`swapaqa.measures`).
 
 Rules:
 - A resample in which the predictions or the truths are constant says nothing about the order: its correlation is 0.
@@ -10,19 +11,19 @@ Rules:
   The same in the original is undefined, as in `swapaqa.metrics.spearman`, and so are interval and test.
 - R-l2 is relative to the range of all truths of the test set, in every resample. The range of a resample is never
   wider, and the bootstrap is not valid for extremes; so the interval is that of the mean squared error.
-- The paired test exchanges ranks for Spearman and predictions for R-l2: like rho itself, its p does not change when
-  one of the runs is rescaled.
+- The paired test exchanges what the record says, with the predicted deviations: ranks for Spearman and predictions for
+  R-l2: like rho itself, its p does not change when one of the runs is rescaled.
 - Draws are keyed by their purpose, not by the run: the same predictions always have the same interval.
 """
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from swapaqa.metrics import constant
+from swapaqa.measures.record import Measure, Scores
 from swapaqa.seeds import keyed_generator
 
 LEVEL = 0.95
@@ -30,16 +31,7 @@ RESAMPLES = 2000  # of an interval; its ends vary by about 2 % of its width with
 PERMUTATIONS = 9999  # at most; all of them where there are no more
 BATCH = 1000  # permutations at a time: 1000 x 353 videos are 3 MB
 
-Metric = Literal["spearman", "relative_l2_x100"]
-METRICS: tuple[Metric, ...] = ("spearman", "relative_l2_x100")
 Interval = tuple[float, float]
-
-
-class Scores(NamedTuple):
-    """Predictions of one run on the test videos of one action, and their truths, (N,) float64 each, in one unit."""
-
-    predicted: np.ndarray
-    true: np.ndarray
 
 
 class SeedsTest(NamedTuple):
@@ -49,37 +41,22 @@ class SeedsTest(NamedTuple):
     interval: Interval
 
 
-def rank_correlation(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """`swapaqa.metrics.spearman` over the last axis of (..., N) arrays; 0 where a side is constant."""
-    one, other = (stats.rankdata(side, axis=-1) for side in (predicted, true))
-    middle = (predicted.shape[-1] + 1) / 2
-    one, other = one - middle, other - middle
-    spread = np.sqrt(np.square(one).sum(-1) * np.square(other).sum(-1))
-    orderless = (spread == 0) | constant(predicted.min(-1), predicted.max(-1))
-    return (one * other).sum(-1) / np.where(orderless, np.inf, spread)
-
-
-def relative_squared_error(predicted: np.ndarray, true: np.ndarray, span: float) -> np.ndarray:
-    """R-l2 times 100 over the last axis of (..., N) arrays, relative to `span`, the range of the whole test set."""
-    return 100 * np.square((predicted - true) / span).mean(-1)
-
-
-def value(metric: Metric, actions: Sequence[Scores]) -> float:
+def value(measure: Measure, actions: Sequence[Scores]) -> float:
     """The metric averaged over actions, as `result.json` has it; NaN where it is undefined."""
-    return float(_average(metric, [_measure(metric, scores, scores) for scores in actions]))
+    return float(_average(measure, [measure.of_draws(scores, scores) for scores in actions]))
 
 
-def interval(metric: Metric, actions: Sequence[Scores]) -> Interval | None:
+def interval(measure: Measure, actions: Sequence[Scores]) -> Interval | None:
     """BCa bootstrap interval (Efron 1987) of 95 % over the test videos of a metric that is averaged over `actions`.
 
     None where the metric is undefined, of fewer than two videos, and where all resamples agree (rho = 1).
     """
-    return _bootstrap(actions, lambda drawn: _average(metric, _measured(metric, actions, drawn)))
+    return _bootstrap(actions, lambda drawn: _average(measure, _measured(measure, actions, drawn)))
 
 
-def mean_interval(metric: Metric, runs: Sequence[Sequence[Scores]]) -> Interval | None:
+def mean_interval(measure: Measure, runs: Sequence[Sequence[Scores]]) -> Interval | None:
     """`interval` of the mean over `runs`, lists of actions that are on the same videos in the same order."""
-    return _bootstrap(runs[0], lambda drawn: _mean(metric, runs, drawn))
+    return _bootstrap(runs[0], lambda drawn: _mean(measure, runs, drawn))
 
 
 def interval_of_mean(values: np.ndarray) -> Interval | None:
@@ -92,29 +69,31 @@ def interval_of_mean(values: np.ndarray) -> Interval | None:
 
 
 def difference_interval(
-    metric: Metric, ours: Sequence[Sequence[Scores]], others: Sequence[Sequence[Scores]]
+    measure: Measure, ours: Sequence[Sequence[Scores]], others: Sequence[Sequence[Scores]]
 ) -> Interval | None:
     """BCa interval of 95 % over the test videos of (mean over the runs of `ours`) - (the same of `others`).
 
     Runs are lists of actions; all must be on the same videos in the same order, which is not checked.
     """
-    return _bootstrap(ours[0], lambda drawn: _mean(metric, ours, drawn) - _mean(metric, others, drawn))
+    return _bootstrap(ours[0], lambda drawn: _mean(measure, ours, drawn) - _mean(measure, others, drawn))
 
 
-def paired_test(metric: Metric, ours: Sequence[Scores], others: Sequence[Scores]) -> float:
+def paired_test(measure: Measure, ours: Sequence[Scores], others: Sequence[Scores]) -> float:
     """Two-sided p of the metric's difference between two runs on the same videos, by a paired permutation test.
 
     Under the null hypothesis it does not matter which run a video's prediction is of; all 2^N exchanges where they are
     no more than `PERMUTATIONS`, else that many random ones. NaN where the metric is undefined.
     """
-    if np.isnan(value(metric, ours)) or np.isnan(value(metric, others)):
+    if np.isnan(value(measure, ours)) or np.isnan(value(measure, others)):
         return np.nan
     ends = np.cumsum([len(scores.true) for scores in ours])[:-1]
-    one, other = (np.concatenate([_exchangeable(metric, s) for s in run]) for run in (ours, others))
+    both = [_beside(measure, *pair) for pair in zip(ours, others, strict=True)]
+    one = np.concatenate([np.arange(len(scores.true)) for scores in ours])
+    other = np.concatenate([len(scores.true) + np.arange(len(scores.true)) for scores in ours])
 
-    def of_run(predicted: np.ndarray) -> np.ndarray:
-        parts = zip(np.split(predicted, ends, axis=-1), ours, strict=True)
-        return _average(metric, [_measure(metric, Scores(part, scores.true), scores) for part, scores in parts])
+    def of_run(positions: np.ndarray) -> np.ndarray:
+        parts = zip(np.split(positions, ends, axis=-1), both, ours, strict=True)
+        return _average(measure, [measure.of_draws(pair.at(part), whole) for part, pair, whole in parts])
 
     def difference(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:  # noqa: ARG001  always the last
         return of_run(one) - of_run(other)
@@ -135,37 +114,29 @@ def seeds_test(ours: Sequence[float], others: Sequence[float]) -> SeedsTest:
     return SeedsTest(float(found.pvalue), (float(low), float(high)))
 
 
-def _exchangeable(metric: Metric, scores: Scores) -> np.ndarray:
-    return stats.rankdata(scores.predicted) if metric == "spearman" else scores.predicted
+def _beside(measure: Measure, ours: Scores, others: Scores) -> Scores:
+    """What the test exchanges, of 2 N videos: those of `ours`, then the same of `others`."""
+    ranked = measure.exchanged == "ranks"
+    predicted = [stats.rankdata(run.predicted) if ranked else run.predicted for run in (ours, others)]
+    deviations = [run.deviation for run in (ours, others) if run.deviation is not None]
+    deviation = np.concatenate(deviations) if len(deviations) == 2 else None
+    return Scores(np.concatenate(predicted), np.concatenate([ours.true, others.true]), deviation)
 
 
-def _measure(metric: Metric, drawn: Scores, whole: Scores) -> np.ndarray:
-    """The metric of (..., N) draws; NaN where it is undefined of the `whole`."""
-    undefined = len(whole.true) == 0 or np.ptp(whole.true) == 0
-    if metric == "spearman":
-        undefined = undefined or constant(whole.predicted.min(), whole.predicted.max())
-    if undefined:
-        return np.full(drawn.predicted.shape[:-1], np.nan)
-    if metric == "spearman":
-        return rank_correlation(drawn.predicted, drawn.true)
-    return relative_squared_error(drawn.predicted, drawn.true, float(np.ptp(whole.true)))
-
-
-def _measured(metric: Metric, actions: Sequence[Scores], drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _measured(measure: Measure, actions: Sequence[Scores], drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The metric of every action, of its videos at the positions (..., N) in `drawn`."""
-    pairs = zip(actions, drawn, strict=True)
-    return [_measure(metric, Scores(s.predicted[chosen], s.true[chosen]), s) for s, chosen in pairs]
+    return [measure.of_draws(s.at(chosen), s) for s, chosen in zip(actions, drawn, strict=True)]
 
 
-def _mean(metric: Metric, runs: Sequence[Sequence[Scores]], drawn: Sequence[np.ndarray]) -> np.ndarray:
+def _mean(measure: Measure, runs: Sequence[Sequence[Scores]], drawn: Sequence[np.ndarray]) -> np.ndarray:
     """The metric averaged over actions, then over `runs`."""
-    return np.mean([_average(metric, _measured(metric, run, drawn)) for run in runs], axis=0)
+    return np.mean([_average(measure, _measured(measure, run, drawn)) for run in runs], axis=0)
 
 
-def _average(metric: Metric, by_action: Sequence[np.ndarray]) -> np.ndarray:
+def _average(measure: Measure, by_action: Sequence[np.ndarray]) -> np.ndarray:
     if len(by_action) == 1:
         return by_action[0]
-    if metric == "relative_l2_x100":
+    if measure.average == "mean":
         return np.mean(by_action, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # 1 and -1 average to NaN: infinity of both signs
         return np.tanh(np.mean(np.arctanh(np.clip(by_action, -1, 1)), axis=0))

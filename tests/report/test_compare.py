@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from swapaqa import statistics
+from swapaqa.measures.ours import OURS, STANDARD
 from swapaqa.report.cells import Value, cell_text
 from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.render import to_csv, to_latex, to_markdown
@@ -103,7 +104,7 @@ def test_the_average_over_runs_of_one_action_each_has_the_interval_of_all_their_
     scores = [
         statistics.Scores(*np.array([(found[name][1], found[name][0]) for name in sorted(found)]).T) for found in both
     ]
-    expected = statistics.interval("spearman", scores)
+    expected = statistics.interval(OURS["spearman"], scores)
     table = next(table for table in build_tables(sweeps) if "average" in table.columns)
     value = table.rows[0][table.columns.index("average")]
     assert isinstance(value, Value)
@@ -166,8 +167,8 @@ def test_two_runs_far_apart_are_distinguishable(arms) -> None:
 
 def test_two_runs_of_equal_quality_are_not(arms) -> None:
     folder = arms(swap=6.0, none=6.0)
-    for metric in statistics.METRICS:
-        said = compare(f"{folder}/0", f"{folder}/1", Protocol(metric, "last", "test"))
+    for metric in STANDARD:
+        said = compare(f"{folder}/0", f"{folder}/1", Protocol(metric.name, "last", "test"))
         assert said.endswith(": not distinguishable from noise.")
     assert "p = 1 " in compare(f"{folder}/0", f"{folder}/0", SPEARMAN)
 

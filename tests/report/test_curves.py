@@ -7,6 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 
+from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN
 from swapaqa.report.curves import average_curve, best_ratios, missing_points, ratio_curves
 from swapaqa.report.drawing import average_over, mean_and_std, write_drawing
 
@@ -70,7 +71,7 @@ def test_undefined_correlations_are_not_drawn_as_numbers() -> None:
     rho = {"diving": {1.0: {0: NAN, 1: 0.5}, 2.0: {0: 0.5}}}
     assert missing_points(rho) == ["diving at 1"]
     assert best_ratios(rho) == {"diving": 2.0}
-    assert math.isnan(average_curve(rho, "spearman")[1.0][0])
+    assert math.isnan(average_curve(rho, SPEARMAN)[1.0][0])
 
 
 def test_best_ratios_are_those_of_the_means() -> None:
@@ -100,8 +101,8 @@ def test_mean_and_deviation() -> None:
 
 
 def test_averages_need_the_seed_in_every_action() -> None:
-    assert average_over([{0: 1.0, 1: 2.0}, {1: 4.0}], "relative_l2_x100") == {1: 3.0}
-    assert average_over([], "spearman") == {}
+    assert average_over([{0: 1.0, 1: 2.0}, {1: 4.0}], RELATIVE_L2) == {1: 3.0}
+    assert average_over([], SPEARMAN) == {}
 
 
 def test_files_are_png_and_pdf_and_the_same_each_time(tmp_path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from swapaqa.errors import InputError
 from swapaqa.report.cells import cell_text
-from swapaqa.report.compare import Protocol, read_side
+from swapaqa.report.compare import read_arm
 from swapaqa.report.evidence import drawings
 from swapaqa.report.factors import cell_name, factor_lines, find_cells, is_list_of_cells, lines_drawing, parted
 from swapaqa.report.runs import read_sweeps
@@ -96,11 +96,10 @@ def test_a_cell_that_says_the_default_is_the_cell_that_leaves_it_out(
 
 
 def test_the_words_of_a_cell_choose_it_for_a_comparison(cells_folder: Path) -> None:
-    protocol = Protocol("spearman", "last", "test")
-    assert list(read_side(f"{cells_folder}:aug=swap", protocol).videos) == [0, 1]  # not the ratios 1 and 3
-    assert list(read_side(f"{cells_folder}:aug=swap,aug.ratio=3", protocol).videos) == [0]
+    assert read_arm(f"{cells_folder}:aug=swap").seeds == [0, 1]  # not the ratios 1 and 3
+    assert read_arm(f"{cells_folder}:aug=swap,aug.ratio=3").seeds == [0]
     with pytest.raises(InputError, match=r"there are aug=none; aug=swap; .*,aug\.variant=clean; choose"):
-        read_side(str(cells_folder), protocol)
+        read_arm(str(cells_folder))
 
 
 def test_a_panel_without_a_factor_is_empty(cells_folder: Path) -> None:

@@ -154,7 +154,9 @@ def test_every_run_has_its_numbers_under_each_protocol(page: Page) -> None:
     assert rows["0"][2:] == ["done", "aug.ratio=1.0", "0.7200", "2.40", "0.7100", "2.50", "40.0", "1.0"]
     assert rows["1"][4:8] == ["0.8300", "1.40", "0.8200", "1.50"]
     [head] = [row for row in page.rows if row[:3] == ["sweep", "job", "state"]]
-    assert head[4:8] == ["ρbest_on_test", "R-ℓ2 ×100best_on_test", "ρlast", "R-ℓ2 ×100last"]
+    assert head[4:8] == [
+        "Spearman's ρbest_on_test", "R-ℓ2 ×100best_on_test", "Spearman's ρlast", "R-ℓ2 ×100last",
+    ]  # fmt: skip
 
 
 def test_the_tables_are_all_there(folder: Path, page: Page) -> None:

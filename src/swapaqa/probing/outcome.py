@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from swapaqa import statistics
+from swapaqa.measures.ours import SPEARMAN, STANDARD
 from swapaqa.metrics import constant
 from swapaqa.probing.conditions import Condition
 from swapaqa.probing.design import Answers, Layout
 from swapaqa.probing.variance import Cells, Components, Share, average_shares, variance_components
-from swapaqa.statistics import METRICS, Scores
+from swapaqa.statistics import Scores
 
 PROBE_FILE, PICTURE = "probe.json", "probe.png"
 CONDITIONS: tuple[Condition, ...] = ("as_is", "exchanged", "removed", "alone")  # in the order of tables
@@ -79,9 +80,9 @@ def _scored(answers: Answers, layout: Layout, condition: Condition) -> dict[str,
     actions = by_action(layout).values()
     rounds = np.atleast_2d(getattr(answers, condition))  # (K or 1, N)
     runs = [[Scores(one[members], true[members]) for members in actions] for one in rounds]
-    found = {metric: float(np.mean([statistics.value(metric, run) for run in runs])) for metric in METRICS}
-    ends = {metric: statistics.mean_interval(metric, runs) for metric in METRICS}
-    return found | {"confidence": {metric: pair and list(pair) for metric, pair in ends.items()}}
+    found = {m.name: float(np.mean([statistics.value(m, run) for run in runs])) for m in STANDARD}
+    ends = {measure.name: statistics.mean_interval(measure, runs) for measure in STANDARD}
+    return found | {"confidence": {name: pair and list(pair) for name, pair in ends.items()}}
 
 
 def follows(answers: Answers, layout: Layout, cells: Sequence[Cells]) -> dict[str, float]:
@@ -89,7 +90,7 @@ def follows(answers: Answers, layout: Layout, cells: Sequence[Cells]) -> dict[st
     true = np.array([record.score for record in layout.records])
     return {
         f"{side}_{name}": statistics.value(
-            "spearman", [Scores(part.predicted, known[getattr(part, side)]) for part in cells]
+            SPEARMAN, [Scores(part.predicted, known[getattr(part, side)]) for part in cells]
         )
         for side in ("athlete", "background")
         for name, known in (("prediction", without_rounding(answers.as_is)), ("score", true))

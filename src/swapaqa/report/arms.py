@@ -2,13 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
-
-from swapaqa.metrics import fisher_mean
+from swapaqa.errors import InputError
+from swapaqa.measures.ours import OURS
+from swapaqa.measures.record import Description
 from swapaqa.report.runs import Run, Sweep
 
 UNKNOWN = "?"
@@ -233,13 +233,31 @@ def seed_words(members: Sequence[Member]) -> str:
     return str(len(planned)) if len(finished) == len(planned) else f"{len(finished)} of {len(planned)}"
 
 
+def measures_of(runs: Iterable[Run]) -> tuple[Description, ...]:
+    """The metrics that any of the runs was asked for, in the order of the first that was.
+
+    Raises:
+        InputError: two runs mean different metrics by one name.
+    """
+    found: dict[str, tuple[Description, Run]] = {}
+    for run in runs:
+        for name, measure in run.measures.items():
+            known, first = found.setdefault(name, (measure, run))
+            if name not in OURS and (known.described(), first.setting(f"measures.{name}")) != (
+                measure.described(), run.setting(f"measures.{name}"),
+            ):  # fmt: skip
+                both = f"{first.folder} and {run.folder}"
+                raise InputError(f"{both}: mean different metrics by {name}; report them apart, or give one a new name")
+    return tuple(measure for measure, _ in found.values())
+
+
 def by_seed(
-    members: Sequence[Member], metric: str, protocol: str, action: str, split: str = "test"
+    members: Sequence[Member], metric: Description, protocol: str, action: str, split: str = "test"
 ) -> dict[int, float]:
     """A metric of one action by seed, of the finished runs; of two runs with one seed the later one counts."""
     found = {}
     for member in members:
-        value = member.run.metric(metric, protocol, split, action)
+        value = member.run.metric(metric.name, protocol, split, action)
         if value is not None and member.facts.seed is not None:
             found[member.facts.seed] = value
     return found
@@ -256,31 +274,23 @@ def estimate(values: Sequence[float]) -> Estimate | None:
 
 
 def over_seeds(
-    members: Sequence[Member], metric: str, protocol: str, action: str, split: str = "test"
+    members: Sequence[Member], metric: Description, protocol: str, action: str, split: str = "test"
 ) -> Estimate | None:
     """One action's metric over the seeds that are there; None without any."""
     return estimate(list(by_seed(members, metric, protocol, action, split).values()))
 
 
 def averages_by_seed(
-    members: Sequence[Member], metric: str, protocol: str, actions: Sequence[str], split: str = "test"
+    members: Sequence[Member], metric: Description, protocol: str, actions: Sequence[str], split: str = "test"
 ) -> dict[int, float]:
-    """The average over `actions` by seed, of the seeds for which every action is there.
-
-    Correlations by Fisher's z, everything else plainly, as the papers do.
-    """
+    """The average over `actions` by seed, of the seeds for which every action is there."""
     columns = [by_seed(members, metric, protocol, action, split) for action in actions]
     complete = [seed for seed in seeds_of(members) if columns and all(seed in column for column in columns)]
-    return {seed: mean_over_actions(metric, [column[seed] for column in columns]) for seed in complete}
+    return {seed: metric.over_actions([column[seed] for column in columns]) for seed in complete}
 
 
 def average_over_actions(
-    members: Sequence[Member], metric: str, protocol: str, actions: Sequence[str], split: str = "test"
+    members: Sequence[Member], metric: Description, protocol: str, actions: Sequence[str], split: str = "test"
 ) -> Estimate | None:
     """`averages_by_seed`, averaged; None without any."""
     return estimate(list(averages_by_seed(members, metric, protocol, actions, split).values()))
-
-
-def mean_over_actions(metric: str, values: Sequence[float]) -> float:
-    """Fisher's z for Spearman's rho, the arithmetic mean for the other metrics."""
-    return float(fisher_mean(torch.tensor(values))) if metric == "spearman" else statistics.fmean(values)

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from swapaqa.measures.ours import STANDARD
+from swapaqa.measures.record import Description
 from swapaqa.report.drawing import (
     PAPER,
     PLAIN,
-    RELATIVE_L2,
-    SPEARMAN,
     SWAPPED,
     BySeed,
     Drawing,
@@ -66,13 +66,13 @@ def box_source_bars(sources: Sequence[BoxSource], protocol: str) -> Drawing:
     """
     beside = any(source.paper != NOT_PRINTED for source in sources)
     figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    for panel, metric, label in zip(figure.subplots(1, 2), Scores._fields, (SPEARMAN, RELATIVE_L2), strict=True):
-        digits = 4 if metric == "spearman" else 2
-        ours = Bars("this report", SWAPPED, [getattr(source.scores, metric) for source in sources], digits)
-        printed = [getattr(source.paper, metric) for source in sources]
+    for panel, metric in zip(figure.subplots(1, 2), STANDARD, strict=True):
+        digits = metric.decimals
+        ours = Bars("this report", SWAPPED, [getattr(source.scores, metric.name) for source in sources], digits)
+        printed = [getattr(source.paper, metric.name) for source in sources]
         paper = Bars("paper", PAPER, [{} if number is None else {0: number} for number in printed], digits)
         _draw_beside(panel, [ours, paper] if beside else [ours])
-        _label(panel, label, [source.name for source in sources])
+        _label(panel, metric, [source.name for source in sources])
     _legend_below(figure, (SWAPPED, "this report"), *([(PAPER, "paper (–: no number)")] if beside else []))
     gaps = [source.name for source in sources if not is_known(source.scores.spearman)]
     caption = f"{protocol} {seeds_words([source.scores.spearman for source in sources])}{missing_words(gaps)}"
@@ -82,13 +82,13 @@ def box_source_bars(sources: Sequence[BoxSource], protocol: str) -> Drawing:
 def plug_and_play_bars(methods: Sequence[Method], protocol: str) -> Drawing:
     """Two panels with a pair of bars a method, without and with the swap, and the change in per cent above them."""
     figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    for panel, metric, label in zip(figure.subplots(1, 2), Scores._fields, (SPEARMAN, RELATIVE_L2), strict=True):
-        digits = 3 if metric == "spearman" else 2
-        before = Bars("without", PLAIN, [getattr(method.without, metric) for method in methods], digits)
-        after = Bars("with", SWAPPED, [getattr(method.swapped, metric) for method in methods], digits)
+    for panel, metric in zip(figure.subplots(1, 2), STANDARD, strict=True):
+        name, digits = metric.name, metric.decimals
+        before = Bars("without", PLAIN, [getattr(method.without, name) for method in methods], digits)
+        after = Bars("with", SWAPPED, [getattr(method.swapped, name) for method in methods], digits)
         reached = _draw_beside(panel, [before, after])
-        _write_changes(panel, reached, before, after, [getattr(method.paper_change, metric) for method in methods])
-        _label(panel, label, [method.name for method in methods])
+        _write_changes(panel, reached, before, after, [getattr(method.paper_change, name) for method in methods])
+        _label(panel, metric, [method.name for method in methods])
     _legend_below(figure, (PLAIN, "without the swap"), (SWAPPED, "with the swap"))
     arms = [
         (f"{m.name} {word} the swap", s) for m in methods for word, s in (("without", m.without), ("with", m.swapped))
@@ -183,12 +183,12 @@ def _write_changes(
     panel.set_ylim(top=1.26 * highest)
 
 
-def _label(panel: Axes, label: str, names: Sequence[str]) -> None:
+def _label(panel: Axes, metric: Description, names: Sequence[str]) -> None:
     panel.axhline(0, color="black", linewidth=0.8)
     panel.set_xticks(range(len(names)), names)
     panel.set_xlim(-0.6, len(names) - 0.4)
-    panel.set_ylabel(label)
-    if label == SPEARMAN:
+    panel.set_ylabel(metric.axis)
+    if metric.average == "fisher":
         panel.set_yticks([tick for tick in panel.get_yticks() if tick <= 1.0])  # there is no correlation above
     tidy(panel)
 

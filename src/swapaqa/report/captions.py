@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN
 from swapaqa.report.arms import Arm, Arms, seeds_of
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.running.jobs import State
@@ -58,8 +59,8 @@ def floor_notes(arms: Arms) -> tuple[str, ...]:
 
 
 def _floor_words(found: Mapping[str, Any]) -> str:
-    rho = found["spearman"]
-    return f"{'undefined' if rho is None else f'{rho:.3f}'}, {found['relative_l2_x100']:.2f}"
+    rho = found[SPEARMAN.name]
+    return f"{'undefined' if rho is None else f'{rho:.3f}'}, {found[RELATIVE_L2.name]:.2f}"
 
 
 def missing_notes(sweeps: Sequence[Sweep], runs: Iterable[Run]) -> tuple[str, ...]:

@@ -5,16 +5,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from swapaqa.measures.record import Description
 from swapaqa.report.arms import Estimate, Member, seeds_of
 from swapaqa.report.paper import PrintedRow
 from swapaqa.statistics import Interval
 
-DECIMALS = {"spearman": 4, "relative_l2_x100": 2, "pairwise_accuracy": 4}
-METRIC_WORDS = {
-    "spearman": "Spearman's rho",
-    "relative_l2_x100": "R-l2 x100",
-    "pairwise_accuracy": "pairwise accuracy",
-}
 FEWER_SEEDS = "*"
 
 
@@ -60,13 +55,13 @@ def cell_text(cell: Cell) -> str:
 
 
 def estimate_cell(
-    found: Estimate | None, metric: str, members: Sequence[Member], interval: Interval | None = None
+    found: Estimate | None, metric: Description, members: Sequence[Member], interval: Interval | None = None
 ) -> Cell:
     """A cell of our own runs, marked where seeds are missing. `interval` is shown where there is one seed."""
     if found is None:
         return None
     mark = FEWER_SEEDS if found.seeds < len(seeds_of(members)) else ""
-    return Value(found.mean, found.deviation, DECIMALS[metric], mark, interval if found.seeds == 1 else None)
+    return Value(found.mean, found.deviation, metric.decimals, mark, interval if found.seeds == 1 else None)
 
 
 def percent_cell(before: Mapping[int, float], after: Mapping[int, float], planned: int, falling: bool = False) -> Cell:
@@ -82,10 +77,12 @@ def percent_cell(before: Mapping[int, float], after: Mapping[int, float], planne
     return Value(-gain if falling else gain, None, 2, FEWER_SEEDS if len(common) < planned else "")
 
 
-def printed_cells(row: PrintedRow, columns: Sequence[str], metrics: Sequence[str], marks: "Marks") -> tuple[Cell, ...]:
+def printed_cells(
+    row: PrintedRow, columns: Sequence[str], metrics: Sequence[Description], marks: "Marks"
+) -> tuple[Cell, ...]:
     """The paper's numbers with as many decimals as it prints, misprints marked. `metrics`: of each column."""
     return tuple(
-        Value(value, None, DECIMALS[metric], marks.add(row.notes.get(column)))
+        Value(value, None, metric.decimals, marks.add(row.notes.get(column)))
         for value, column, metric in zip(row.values, columns, metrics, strict=True)
     )
 
@@ -117,9 +114,10 @@ def cell_notes(rows: Sequence[Sequence[Cell]]) -> tuple[str, ...]:
             value.interval is not None for value in values
         ),
         f'"{FEWER_SEEDS}": over fewer seeds than planned': any(value.mark == FEWER_SEEDS for value in values),
-        '"undefined": a run predicts a constant, or a gain is over a value that is not positive': any(
+        '"undefined": no such number of these predictions (constant), or a gain over a value that is not positive': any(
             math.isnan(value.mean) for value in values
         ),
-        '"-": missing; no finished run, or no epoch that the protocol could choose': None in cells,
+        '"-": missing; no finished run, no epoch that the protocol could choose, or a metric not asked for': None
+        in cells,
     }
     return tuple(words for words, used in signs.items() if used)

@@ -5,6 +5,9 @@ A side is a folder of a run, of runs or of a sweep; where it holds several arms,
 `outputs/evidence:aug=none` is the reference without a swap. One seed against one: a paired permutation test over the
 videos. Several seeds against several: Welch's t-test over the seeds, beside an interval over the videos of the
 difference of the means.
+
+The metric is any of this project's, whether the runs were asked for it or not, or one of theirs from a package that the
+user trusts.
 """
 
 import csv
@@ -18,25 +21,37 @@ from typing import NamedTuple
 from swapaqa import statistics
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes, shown
-from swapaqa.report.arms import estimate, find_arms, label
-from swapaqa.report.cells import DECIMALS, METRIC_WORDS
+from swapaqa.measures.ours import OURS
+from swapaqa.measures.record import Measure
+from swapaqa.report.arms import Arm, estimate, find_arms, label, measures_of
 from swapaqa.report.duplicates import merged
 from swapaqa.report.factors import factors, is_list_of_cells
 from swapaqa.report.intervals import scores
 from swapaqa.report.runs import Run, Sweep, read_sweep
 from swapaqa.running.jobs import State
+from swapaqa.running.measures import package_of
 from swapaqa.spreadsheet import unguarded
 
 SIGNIFICANT = 0.05
-Videos = dict[str, dict[str, tuple[float, float]]]  # (true, predicted) in points by action and video id
+Row = tuple[float, ...]  # (true, predicted) or (true, predicted, predicted deviation), in points
+Videos = dict[str, dict[str, Row]]  # by action and video id
 
 
 class Protocol(NamedTuple):
     """Which numbers are compared."""
 
-    metric: statistics.Metric
+    metric: str
     name: str
     split: str
+
+
+class ArmOfRuns(NamedTuple):
+    """One arm as it was asked for, its finished runs and their seeds."""
+
+    text: str
+    arm: Arm
+    runs: list[Run]
+    seeds: list[int]
 
 
 @dataclass(frozen=True)
@@ -53,15 +68,18 @@ class Side:
         return [[scores(found[action]) for action in sorted(found)] for found in self.videos.values()]
 
 
-def compare(ours: str, others: str, protocol: Protocol) -> str:
-    """The sentence.
+def compare(ours: str, others: str, protocol: Protocol, trust: Sequence[str] = ()) -> str:
+    """The sentence. `trust`: packages whose metrics may be computed.
 
     Raises:
-        InputError: no such runs or several arms, other videos or truths, one seed against several, an undefined metric.
+        InputError: no such runs or several arms, other videos or truths, one seed against several, a metric that is not
+            known or undefined.
     """
-    sides = [read_side(text, protocol) for text in (ours, others)]
+    arms = [read_arm(text, trust) for text in (ours, others)]
+    measure = find_measure(protocol.metric, [run for arm in arms for run in arm.runs])
+    sides = [read_side(arm, protocol, measure.needs_deviation) for arm in arms]
     _check_videos(*sides)
-    values = [[statistics.value(protocol.metric, run) for run in side.runs] for side in sides]
+    values = [[statistics.value(measure, run) for run in side.runs] for side in sides]
     for side, numbers in zip(sides, values, strict=True):
         if any(math.isnan(number) for number in numbers):
             raise InputError(f"{side.text}: {protocol.metric} is undefined, as of constant predictions or one video")
@@ -74,13 +92,32 @@ def compare(ours: str, others: str, protocol: Protocol) -> str:
     videos = sum(len(found) for found in next(iter(sides[0].videos.values())).values())
     what = f"{protocol.name}, {protocol.split}, {videos} videos"
     words = " against ".join(f"{side.name} ({side.text})" for side in sides)
-    return f"{words}, {what}: {METRIC_WORDS[protocol.metric]} {test(protocol.metric, sides, values)}."
+    return f"{words}, {what}: {measure.title} {test(measure, sides, values)}."
 
 
-def read_side(text: str, protocol: Protocol) -> Side:
-    """One arm of the runs at `PATH` or `PATH:key=value,...`."""
+def find_measure(name: str, runs: Sequence[Run]) -> Measure:
+    """One of ours, or of those that the runs were asked for.
+
+    Raises:
+        InputError: there is none of this name, or it cannot be computed here.
+    """
+    known = {measure.name: measure for measure in (*measures_of(runs), *OURS.values())}
+    if name not in known:
+        raise InputError(f"metric {name}: the runs have none of this name; there are {', '.join(known)}")
+    found = known[name]
+    if isinstance(found, Measure):
+        return found
+    package = next((word for run in runs if run.result and (word := package_of(run.result, name))), "PACKAGE")
+    raise InputError(
+        f"metric {name}: the results have its values, and to compare it is computed anew: where you know its package, "
+        f"say --trust {shown(package)}"
+    )
+
+
+def read_arm(text: str, trust: Sequence[str] = ()) -> ArmOfRuns:
+    """The one arm of the runs at `PATH` or `PATH:key=value,...`."""
     path, wanted = _parsed(text)
-    sweep = read_sweep(path)
+    sweep = read_sweep(path, trust)
     chosen = _chosen(sweep, wanted)
     arms = merged(find_arms([replace(sweep, runs=chosen)]))
     if len(arms) != 1:
@@ -90,16 +127,21 @@ def read_side(text: str, protocol: Protocol) -> Side:
         example = names[0] if cells else "aug=none,model=core"
         raise InputError(f"{text}: one arm is needed, and there are {found}; choose like {path}:{example}")
     ((arm, members),) = arms.items()
-    videos: dict[int, Videos] = {}
-    for member in members:
-        if member.run.result is not None:
-            videos.setdefault(member.facts.seed or 0, {}).update(_videos(member.run, protocol))
+    done = [member for member in members if member.run.result is not None]
     damaged = [run.failure for run in chosen if run.state is State.DAMAGED]
-    if not videos:
+    if not done:
         if damaged:
             raise InputError(str(damaged[0]))
         raise InputError(f"{text}: no finished run; see python -m src.report show {path}")
-    return Side(text, label(arm), videos)
+    return ArmOfRuns(text, arm, [member.run for member in done], [member.facts.seed or 0 for member in done])
+
+
+def read_side(chosen: ArmOfRuns, protocol: Protocol, with_deviation: bool) -> Side:
+    """The predictions of the runs of an arm, by seed."""
+    videos: dict[int, Videos] = {}
+    for run, seed in zip(chosen.runs, chosen.seeds, strict=True):
+        videos.setdefault(seed, {}).update(_videos(run, protocol, with_deviation))
+    return Side(chosen.text, label(chosen.arm), videos)
 
 
 def _chosen(sweep: Sweep, wanted: Mapping[str, str]) -> tuple[Run, ...]:
@@ -124,8 +166,10 @@ def _parsed(text: str) -> tuple[Path, dict[str, str]]:
     return Path(path), {key: value for key, _, value in pairs}
 
 
-def _videos(run: Run, protocol: Protocol) -> Videos:
-    """The predictions by action. Of a run with several actions, the file beside its result says which video shows what.
+def _videos(run: Run, protocol: Protocol, with_deviation: bool) -> Videos:
+    """The predictions by action.
+
+    The file beside the result says what it does not: which video shows which of several actions, and the deviations.
 
     Raises:
         InputError: the run has no such protocol or split, or the file is not there.
@@ -134,18 +178,33 @@ def _videos(run: Run, protocol: Protocol) -> Videos:
     if not found:
         there = [f"{name}: {', '.join(run.splits(name))}" for name in run.protocols]
         raise InputError(f"{run.folder}: has no {protocol.name} of {protocol.split}, but {'; '.join(there)}")
-    if len(actions) == 1:
-        return {actions[0]: found}
+    if len(actions) == 1 and not with_deviation:
+        return {actions[0]: dict(found)}
+    rows = _beside(run, protocol, len(actions), [f"{protocol.name}_std"] * with_deviation)
+    return {
+        action: {video: (*found[video], *rows[video][1]) for video in found if rows.get(video, ("",))[0] == action}
+        for action in actions
+    }
+
+
+def _beside(run: Run, protocol: Protocol, actions: int, columns: Sequence[str]) -> dict[str, tuple[str, list[float]]]:
+    """Action and the numbers of `columns` by video id, from the table of predictions beside a result."""
     path = run.folder / f"predictions_{protocol.split}.csv"
     if not path.is_file():
-        raise InputError(f"{path}: no such file, and it says which of the {len(actions)} actions a video shows")
+        what = "the predicted deviations" if columns else f"which of the {actions} actions a video shows"
+        raise InputError(f"{path}: no such file, and it says {what}")
     text = read_bytes(path).decode(errors="replace")
     rows = csv.DictReader(io.StringIO(text, newline=""))
+    missing = [column for column in columns if column not in (rows.fieldnames or ())]
+    if missing:
+        raise InputError(f"{path}: has no column {missing[0]}: the method of this run predicts no standard deviations")
     try:
-        action_of = {unguarded(row["video_id"]): unguarded(row["action"]) for row in rows}
-    except (csv.Error, KeyError, TypeError, AttributeError) as error:
+        return {
+            unguarded(row["video_id"]): (unguarded(row["action"]), [float(row[column]) for column in columns])
+            for row in rows
+        }
+    except (csv.Error, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: not a table of predictions ({shown(error)}); run again") from error
-    return {action: {video: found[video] for video in found if action_of.get(video) == action} for action in actions}
 
 
 def _check_videos(ours: Side, others: Side) -> None:
@@ -165,33 +224,33 @@ def _check_videos(ours: Side, others: Side) -> None:
 
 
 def _truths(found: Videos) -> dict[str, float]:
-    return {video: round(true, 4) for rows in found.values() for video, (true, _) in rows.items()}
+    return {video: round(row[0], 4) for rows in found.values() for video, row in rows.items()}
 
 
-def _over_videos(metric: statistics.Metric, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> str:
-    digits = DECIMALS[metric]
+def _over_videos(measure: Measure, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> str:
+    digits = measure.decimals
     ours, others = (side.runs for side in sides)
-    p = statistics.paired_test(metric, ours[0], others[0])
-    ends = _interval_words(statistics.difference_interval(metric, ours, others), digits)
+    p = statistics.paired_test(measure, ours[0], others[0])
+    ends = _interval_words(statistics.difference_interval(measure, ours, others), digits)
     numbers = " against ".join(f"{found[0]:.{digits}f}" for found in values)
     verdict = "distinguishable from noise" if p < SIGNIFICANT else "not distinguishable from noise"
     return (
-        f"{numbers}, a difference of {values[0][0] - values[1][0]:+.{digits}f}, 95 % interval {ends} over the videos, "
-        f"p = {p:.2g} (paired permutation test): {verdict}"
+        f"{numbers}, a difference of {values[0][0] - values[1][0]:+.{digits}f} ({measure.direction}), "
+        f"95 % interval {ends} over the videos, p = {p:.2g} (paired permutation test): {verdict}"
     )
 
 
-def _over_seeds(metric: statistics.Metric, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> str:
-    digits = DECIMALS[metric]
+def _over_seeds(measure: Measure, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> str:
+    digits = measure.decimals
     test = statistics.seeds_test(*values)
     found = [estimate(numbers) for numbers in values]
     means = [mean for mean in found if mean is not None]
     numbers = " against ".join(
         f"{mean.mean:.{digits}f} ± {mean.deviation:.{digits}f} ({mean.seeds} seeds)" for mean in means
     )
-    over_videos = statistics.difference_interval(metric, sides[0].runs, sides[1].runs)
+    over_videos = statistics.difference_interval(measure, sides[0].runs, sides[1].runs)
     return (
-        f"{numbers}, a difference of {means[0].mean - means[1].mean:+.{digits}f}, 95 % interval "
+        f"{numbers}, a difference of {means[0].mean - means[1].mean:+.{digits}f} ({measure.direction}), 95 % interval "
         f"{_interval_words(test.interval, digits)} and p = {test.p:.2g} over the seeds (Welch's t-test), interval "
         f"{_interval_words(over_videos, digits)} over the videos: {_verdict(test, over_videos)}"
     )

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from swapaqa.measures.ours import STANDARD
+from swapaqa.measures.record import Description
 from swapaqa.report.drawing import (
     AVERAGE,
     COLOURS,
     MARKERS,
-    RELATIVE_L2,
-    SPEARMAN,
     BySeed,
     Drawing,
     average_over,
@@ -39,15 +39,12 @@ def ratio_curves(spearman: Mapping[str, Curve], relative_l2_x100: Mapping[str, C
     """
     figure = Figure(figsize=(9.6, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for panel, metric, lines, label in (
-        (left, "spearman", spearman, SPEARMAN),
-        (right, "relative_l2_x100", relative_l2_x100, RELATIVE_L2),
-    ):
+    for panel, metric, lines in zip((left, right), STANDARD, (spearman, relative_l2_x100), strict=True):
         for number, (name, curve) in enumerate(lines.items()):
             _draw(panel, name, curve, number)
         if len(lines) > 1:
             _draw(panel, AVERAGE_LINE, average_curve(lines, metric), None)
-        panel.set(xlabel="scale ratio", ylabel=label)
+        panel.set(xlabel="scale ratio", ylabel=metric.axis)
         panel.set_xticks(sorted({ratio for curve in spearman.values() for ratio in curve}))
         tidy(panel)
     handles, labels = left.get_legend_handles_labels()
@@ -57,7 +54,7 @@ def ratio_curves(spearman: Mapping[str, Curve], relative_l2_x100: Mapping[str, C
     return Drawing("ratio_curves", "Scale ratio (Fig. 7)", caption.strip(), figure)
 
 
-def average_curve(curves: Mapping[str, Curve], metric: str) -> dict[float, dict[int, float]]:
+def average_curve(curves: Mapping[str, Curve], metric: Description) -> dict[float, dict[int, float]]:
     """The average over the actions by ratio and seed; where one action is missing there is none."""
     ratios = sorted({ratio for curve in curves.values() for ratio in curve})
     return {ratio: average_over([curve.get(ratio, {}) for curve in curves.values()], metric) for ratio in ratios}

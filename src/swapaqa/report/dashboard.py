@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from swapaqa.logged import ARM, swept_column
+from swapaqa.measures.ours import STANDARD
 
 Kind = Literal["curve", "points", "bars", "pictures"]
 PROTOCOLS = {"best_on_test": "best epoch on test, as published", "last": "last epoch"}
-METRICS = {"spearman": "Spearman", "relative_l2_x100": "R-l2 x100"}
+METRICS = {measure.name: measure.title for measure in STANDARD}
 RUN_COLUMNS = ("run:state", "config:name", "config:seed")
 
 

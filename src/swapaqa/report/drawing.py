@@ -8,14 +8,13 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from swapaqa.report.arms import estimate, mean_over_actions
+from swapaqa.measures.record import Description
+from swapaqa.report.arms import estimate
 
 # Okabe and Ito's palette without its yellow, which is unreadable on white; black is kept for averages and truth
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PLAIN, SWAPPED, AVERAGE, PAPER = "#8a8f98", "#0072b2", "#000000", "#d55e00"
-
-SPEARMAN, RELATIVE_L2 = "Spearman's ρ (higher is better)", "R-ℓ2 ×100 (lower is better)"
 
 BySeed = Mapping[int, float]  # the values of one metric; none: no run is complete
 
@@ -53,10 +52,10 @@ def is_known(values: BySeed) -> bool:
     return math.isfinite(mean_and_std(values)[0])
 
 
-def average_over(columns: Sequence[BySeed], metric: str) -> dict[int, float]:
-    """By seed, the average of the columns (one an action), for the seeds that all have; of Spearman by Fisher's z."""
+def average_over(columns: Sequence[BySeed], metric: Description) -> dict[int, float]:
+    """By seed, the average of the columns (one an action), for the seeds that all have."""
     common = set.intersection(*(set(column) for column in columns)) if columns else set()
-    return {seed: mean_over_actions(metric, [column[seed] for column in columns]) for seed in sorted(common)}
+    return {seed: metric.over_actions([column[seed] for column in columns]) for seed in sorted(common)}
 
 
 def seeds_words(values: Sequence[BySeed]) -> str:

@@ -8,6 +8,8 @@ paper's numbers stand beside ours only on its own data sets, and averages of Tab
 import re
 from collections.abc import Sequence
 
+from swapaqa.measures.ours import SPEARMAN, STANDARD
+from swapaqa.measures.record import Description
 from swapaqa.report.arms import (
     Arm,
     Arms,
@@ -70,7 +72,7 @@ def ratio_drawings(arms: Arms, protocol: str) -> list[Drawing]:
     """One for every data set, method and source of boxes that was run at two ratios or more."""
     found = []
     for facts, group in ratio_groups(arms):
-        spearman, relative_l2 = (_curves(group, metric, protocol) for metric in Scores._fields)
+        spearman, relative_l2 = (_curves(group, metric, protocol) for metric in STANDARD)
         found.append(about(ratio_curves(spearman, relative_l2, protocol_words(protocol)), protocol, *facts))
     return found
 
@@ -164,7 +166,7 @@ def _actions(group: Arms) -> list[str]:
     return list(dict.fromkeys(action for members in group.values() for action in actions_of(members)))
 
 
-def _curves(group: Arms, metric: str, protocol: str) -> dict[str, Curve]:
+def _curves(group: Arms, metric: Description, protocol: str) -> dict[str, Curve]:
     by_ratio = {arm.ratio: members for arm, members in group.items() if arm.ratio is not None}
     return {
         action: {ratio: by_seed(by_ratio[ratio], metric, protocol, action) for ratio in sorted(by_ratio)}
@@ -173,8 +175,8 @@ def _curves(group: Arms, metric: str, protocol: str) -> dict[str, Curve]:
 
 
 def _scores(members: Sequence[Member], protocol: str, actions: Sequence[str]) -> Scores:
-    columns = {m: [by_seed(members, m, protocol, action) for action in actions] for m in Scores._fields}
-    return Scores(*(average_over(columns[metric], metric) for metric in Scores._fields))
+    columns = {m.name: [by_seed(members, m, protocol, action) for action in actions] for m in STANDARD}
+    return Scores(**{metric.name: average_over(columns[metric.name], metric) for metric in STANDARD})
 
 
 def _averaged(actions: Sequence[str]) -> str:
@@ -198,7 +200,7 @@ def _lines(arm: Arm) -> list[str]:
 def _as_in_the_paper(arm: Arm, actions: Sequence[str], paper: PaperNumbers) -> bool:
     """Whether an arm is of the data set, the method and the actions of Table 3, which are those of Fig. 6 too."""
     table = paper.tables["box_source"]
-    columns = next(t.columns for t in paper.tables.values() if t.data == table.data and t.metric == "spearman")
+    columns = next(t.columns for t in paper.tables.values() if t.data == table.data and t.metric == SPEARMAN.name)
     return (arm.data, arm.model) == (table.data, table.model) and set(actions) == set(columns[:-1])  # last: average
 
 

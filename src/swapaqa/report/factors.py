@@ -12,13 +12,14 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from swapaqa.report.arms import Member, actions_of, averages_by_seed, estimate, find_facts, seed_words
+from swapaqa.measures.ours import SPEARMAN
+from swapaqa.measures.record import Description
+from swapaqa.report.arms import Member, actions_of, averages_by_seed, estimate, find_facts, measures_of, seed_words
 from swapaqa.report.captions import PROTOCOLS
-from swapaqa.report.cells import METRIC_WORDS, Cell, Table, Value, cell_notes, estimate_cell
+from swapaqa.report.cells import Cell, Table, Value, cell_notes, estimate_cell
 from swapaqa.report.drawing import (
     COLOURS,
     MARKERS,
-    SPEARMAN,
     BySeed,
     Drawing,
     is_known,
@@ -29,7 +30,7 @@ from swapaqa.report.drawing import (
 )
 from swapaqa.report.runs import Run, Sweep
 
-NOT_A_FACTOR = ("seed", "sweeps", "logger", "save_every", "plan", "resume")
+NOT_A_FACTOR = ("seed", "sweeps", "logger", "save_every", "plan", "resume", "measures")
 LEAST_POINTS = 3  # of a line
 RATIO = "aug.ratio"
 
@@ -61,9 +62,13 @@ class Cells:
 
     members: Mapping[Words, tuple[Member, ...]]
 
-    def values(self, words: Words, split: str, protocol: str, metric: str = "spearman") -> dict[int, float]:
+    def values(self, words: Words, split: str, protocol: str, metric: Description = SPEARMAN) -> dict[int, float]:
         members = self.members[words]
         return averages_by_seed(members, metric, protocol, actions_of(members), split)
+
+    @property
+    def measures(self) -> tuple[Description, ...]:
+        return measures_of(member.run for runs in self.members.values() for member in runs)
 
     @property
     def splits(self) -> list[str]:
@@ -99,22 +104,20 @@ def cell_name(words: Words) -> str:
 
 
 def factor_table(name: str, cells: Cells) -> Table:
-    """A row a cell and protocol: Spearman and R-l2 of every split, and the share of pixels replaced."""
-    columns = [
-        f"{METRIC_WORDS[metric]}, {split}" for split in cells.splits for metric in ("spearman", "relative_l2_x100")
-    ]
+    """A row a cell and protocol: the metrics of every split, and the share of pixels replaced."""
+    measures = cells.measures
+    columns = [f"{metric.title}, {split}" for split in cells.splits for metric in measures]
     rows: list[tuple[Cell, ...]] = [
         (
             cell_name(words),
             protocol,
             seed_words(members),
-            *(_cell(cells, words, split, protocol, metric) for split in cells.splits
-              for metric in ("spearman", "relative_l2_x100")),
+            *(_cell(cells, words, split, protocol, metric) for split in cells.splits for metric in measures),
             _replaced(members),
         )
         for words, members in cells.members.items()
         for protocol in cells.protocols
-    ]  # fmt: skip
+    ]
     protocols = "; ".join(f"{protocol} ({PROTOCOLS.get(protocol, protocol)})" for protocol in cells.protocols)
     return Table(
         f"cells_{name}",
@@ -126,7 +129,7 @@ def factor_table(name: str, cells: Cells) -> Table:
     )
 
 
-def _cell(cells: Cells, words: Words, split: str, protocol: str, metric: str) -> Cell:
+def _cell(cells: Cells, words: Words, split: str, protocol: str, metric: Description) -> Cell:
     found = estimate(list(cells.values(words, split, protocol, metric).values()))
     return estimate_cell(found, metric, cells.members[words])
 
@@ -165,7 +168,7 @@ def cells_drawing(name: str, cells: Cells, protocol: str) -> Drawing:
             )  # fmt: skip
     panel.set_yticks(range(len(words)), [cell_name(one) for one in words], fontsize=7)
     panel.set_ylim(len(words) - 0.3, -0.7)
-    panel.set_xlabel(SPEARMAN)
+    panel.set_xlabel(SPEARMAN.axis)
     panel.set_xlim(right=1.03)
     panel.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
     tidy(panel)
@@ -196,7 +199,7 @@ def shares_drawing(name: str, cells: Cells, lines: Sequence["Line"], protocol: s
                     panel.annotate(ratio, (share, mean), (3, 3), textcoords="offset points", fontsize=7)
         panel.set(xlabel="pixels replaced, %", title=split)
         tidy(panel)
-    panels[0].set_ylabel(SPEARMAN)
+    panels[0].set_ylabel(SPEARMAN.axis)
     panels[0].legend(fontsize=6.5, loc="best")
     known = [cells.values(w, s, protocol) for line in lines for w in line.points.values() for s in cells.splits]
     caption = f"Protocol: {PROTOCOLS.get(protocol, protocol)}. The number at a point is its ratio. {seeds_words(known)}"
@@ -244,7 +247,7 @@ def lines_drawing(name: str, cells: Cells, lines: Mapping[str, Sequence[Line]], 
                 values = {value: cells.values(words, split, protocol) for value, words in line.points.items()}
                 _draw(panel, values, f"{line.name}, {split}", number, last)
                 gaps += [f"{line.name} at {value:g}" for value, one in values.items() if last and not is_known(one)]
-        panel.set(xlabel=key.removeprefix("data.settings.").replace("_", " "), ylabel="Spearman's ρ")
+        panel.set(xlabel=key.removeprefix("data.settings.").replace("_", " "), ylabel=SPEARMAN.label)
         panel.legend(fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)  # below: it hides nothing
         tidy(panel)
     for panel in list(panels):

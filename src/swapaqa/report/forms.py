@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from swapaqa.measures.ours import OURS, SPEARMAN
+from swapaqa.measures.record import Description
 from swapaqa.report.arms import Arm, label
-from swapaqa.report.cells import METRIC_WORDS, Cell, Marks, Table, printed_cells
+from swapaqa.report.cells import Cell, Marks, Table, printed_cells
 from swapaqa.report.paper import PrintedTable, paper_numbers
 from swapaqa.report.scope import Scope
 
-BOTH = ("spearman", "relative_l2_x100")
 AS_PRINTED = "as printed"
 NOT_PRINTED = "no number"  # the paper has none for this
 
@@ -17,7 +18,17 @@ def printed_of(data: str) -> list[PrintedTable]:
     return [table for table in paper_numbers().tables.values() if table.data == data]
 
 
-def action_table(scope: Scope, metric: str) -> Table:
+def which(measures: Sequence[Description]) -> str:
+    """The beginning of a caption."""
+    return "Both metrics" if len(measures) == 2 else "All metrics"
+
+
+def by_fishers_z(measures: Sequence[Description]) -> str:
+    """`rho by Fisher's z`: how those that are no means are averaged."""
+    return f"{', '.join(measure.short for measure in measures if measure.average == 'fisher')} by Fisher's z"
+
+
+def action_table(scope: Scope, metric: Description) -> Table:
     """Systems by actions, in the form of the paper's Table 1 and beside its rows."""
     rows: list[tuple[Cell, ...]] = [
         (scope.name(arm), protocol, scope.seeds(arm), *scope.by_action(arm, metric, protocol))
@@ -26,26 +37,26 @@ def action_table(scope: Scope, metric: str) -> Table:
     ]
     marks, notes = Marks(), []
     for printed in printed_of(scope.data):
-        if printed.metric == metric:
+        if printed.metric == metric.name:
             rows += _printed_rows(printed, [metric] * len(printed.columns), marks)
             notes += [f"Rows {AS_PRINTED}: the paper's Table {printed.number}, which names no protocol."]
     return scope.table(
-        f"actions_{metric}_{scope.data}",
-        f"{METRIC_WORDS[metric]} by action, {scope.data}",
-        f"{METRIC_WORDS[metric]} of the test split by action{_average_words(scope, metric)}",
+        f"actions_{metric.name}_{scope.data}",
+        f"{metric.title} by action, {scope.data}",
+        f"{metric.title} of the test split by action{_average_words(scope, metric)}",
         ("system", "protocol", "seeds", *scope.action_columns),
         rows,
         (*notes, *marks.notes),
     )
 
 
-def _average_words(scope: Scope, metric: str) -> str:
-    way = "by Fisher's z" if metric == "spearman" else "arithmetic"
+def _average_words(scope: Scope, metric: Description) -> str:
+    way = "by Fisher's z" if metric.average == "fisher" else "arithmetic"
     return f"; the average over the actions is {way}, seed by seed" if len(scope.actions) > 1 else ""
 
 
 def _printed_rows(
-    printed: PrintedTable, metrics: Sequence[str], marks: Marks, empty: int = 0
+    printed: PrintedTable, metrics: Sequence[Description], marks: Marks, empty: int = 0
 ) -> list[tuple[Cell, ...]]:
     """The systems of the paper; `empty` columns that it has no numbers for."""
     return [
@@ -61,26 +72,26 @@ def _printed_rows(
 
 
 def system_table(scope: Scope, printed: PrintedTable) -> Table:
-    """Systems and both metrics, in the form of the paper's Table 2 and beside its rows."""
-    marks = Marks()
+    """Systems and metrics, in the form of the paper's Table 2 and beside its rows, which are of the first alone."""
+    marks, measures = Marks(), scope.measures
     rows: list[tuple[Cell, ...]] = [
-        (scope.name(arm), protocol, scope.seeds(arm), *(scope.average(arm, metric, protocol) for metric in BOTH))
+        (scope.name(arm), protocol, scope.seeds(arm), *(scope.average(arm, metric, protocol) for metric in measures))
         for arm in scope.arms
         for protocol in scope.protocols
     ]
-    rows += _printed_rows(printed, BOTH[:1], marks, empty=1)
+    rows += _printed_rows(printed, measures[:1], marks, empty=len(measures) - 1)
     notes = f"Rows {AS_PRINTED}: the paper's Table {printed.number}, which names no protocol and has no R-l2."
     return scope.table(
         f"systems_{scope.data}",
         f"Systems, {scope.data}",
-        "Both metrics of the test split",
-        ("system", "protocol", "seeds", *(METRIC_WORDS[metric] for metric in BOTH)),
+        f"{which(measures)} of the test split",
+        ("system", "protocol", "seeds", *(metric.title for metric in measures)),
         rows,
         (notes, *marks.notes),
     )
 
 
-def ratio_table(scope: Scope, metric: str) -> Table:
+def ratio_table(scope: Scope, metric: Description) -> Table:
     """Ratios by actions: the numbers of the paper's Fig. 7. `scope`: arms that differ in the ratio alone."""
     first = next(iter(scope.arms))
     rows = [
@@ -90,13 +101,13 @@ def ratio_table(scope: Scope, metric: str) -> Table:
     ]
     best = " or ".join(f"{ratio:g}" for ratio in paper_numbers().best_ratios)
     notes = [f"The paper's Fig. 7 has no numbers; its text finds the highest rho at ratio {best}."] * (
-        bool(printed_of(scope.data)) and metric == "spearman"
+        bool(printed_of(scope.data)) and metric == SPEARMAN
     )
     name = label(first._replace(ratio=None), [arm._replace(ratio=None) for arm in scope.arms])
     return scope.table(
-        f"ratio_{metric}_{scope.data}_{first.model}_{first.boxes}",
-        f"{METRIC_WORDS[metric]} by scale ratio, {name}, {scope.data}",
-        f"{METRIC_WORDS[metric]} of the test split by scale ratio and action{_average_words(scope, metric)}",
+        f"ratio_{metric.name}_{scope.data}_{first.model}_{first.boxes}",
+        f"{metric.title} by scale ratio, {name}, {scope.data}",
+        f"{metric.title} of the test split by scale ratio and action{_average_words(scope, metric)}",
         ("ratio", "protocol", "seeds", *scope.action_columns),
         rows,
         notes,
@@ -108,26 +119,26 @@ def box_source_table(scope: Scope) -> Table:
     model = next(iter(scope.arms)).model
     printed = paper_numbers().tables["box_source"]
     beside = (printed.data, printed.model) == (scope.data, model)
-    marks = Marks()
+    marks, measures = Marks(), scope.measures
     rows = [
         (
             arm.boxes,
             "" if arm.ratio is None else f"{arm.ratio:g}",
             protocol,
             scope.seeds(arm),
-            *(scope.average(arm, metric, protocol) for metric in BOTH),
+            *(scope.average(arm, metric, protocol) for metric in measures),
             *(_printed_source(printed, arm.boxes, marks) if beside else ()),
         )
         for arm in scope.arms
         for protocol in scope.protocols
     ]
-    words = [METRIC_WORDS[metric] for metric in BOTH]
-    paper = [f"{word}, paper" for word in words] if beside else []
+    words = [metric.title for metric in measures]
+    paper = [f"{OURS[name].title}, paper" for name in printed.columns] if beside else []
     notes = [f"Columns of the paper: its Table {printed.number}, which names no protocol."] * beside
     return scope.table(
         f"box_source_{scope.data}_{model}",
         f"Box sources, {model}, {scope.data}",
-        "Both metrics of the test split, averaged over the actions (rho by Fisher's z), by box source",
+        f"{which(measures)} of the test split, averaged over the actions ({by_fishers_z(measures)}), by box source",
         ("boxes", "ratio", "protocol", "seeds", *words, *paper),
         rows,
         (*notes, *marks.notes),
@@ -138,32 +149,32 @@ def _printed_source(printed: PrintedTable, boxes: str, marks: Marks) -> tuple[Ce
     name = "baseline" if boxes == "none" else boxes.partition(" ")[0]
     for row in printed.rows:
         if row.system.lower() == name:
-            return printed_cells(row, printed.columns, printed.columns, marks)
+            return printed_cells(row, printed.columns, [OURS[name] for name in printed.columns], marks)
     return (NOT_PRINTED,) * len(printed.columns)
 
 
 def plug_and_play_table(scope: Scope, pairs: Sequence[tuple[Arm, Arm]]) -> Table:
     """Every model without and with the swap, with relative gains in %: the paper's Fig. 9, on its data sets."""
-    beside = bool(printed_of(scope.data))
+    beside, measures = bool(printed_of(scope.data)), scope.measures
     rows: list[tuple[Cell, ...]] = []
     for plain, swapped in pairs:
         alone = sum(other.model == plain.model for other, _ in pairs) == 1
         for protocol in scope.protocols:
             cells: list[Cell] = []
-            for metric in BOTH:
+            for metric in measures:
                 cells += [scope.average(arm, metric, protocol) for arm in (plain, swapped)]
                 cells += [scope.gain(plain, swapped, metric, protocol)]
-                cells += [_printed_gain(plain.model, metric)] * beside
+                cells += [_printed_gain(plain.model, metric.name)] * beside
             rows.append((plain.model if alone else scope.name(swapped), protocol, scope.seeds(swapped), *cells))
     columns = [
-        f"{short} {word}"
-        for short, change in (("rho", "gain"), ("R-l2 x100", "decrease"))
-        for word in ("without", "with", f"{change} %", *[f"{change} %, paper"] * beside)
+        f"{metric.short} {word}"
+        for metric in measures
+        for word in ("without", "with", f"{metric.change} %", *[f"{metric.change} %, paper"] * beside)
     ]
     return scope.only(arm for pair in pairs for arm in pair).table(
         f"plug_and_play_{scope.data}",
         f"Models without and with the swap, {scope.data}",
-        "Both metrics of the test split without and with the swap; gain and decrease are "
+        f"{which(measures)} of the test split without and with the swap; gain and decrease are "
         "relative, of the means over the seeds that both have",
         ("model", "protocol", "seeds", *columns),
         rows,
@@ -174,5 +185,5 @@ def plug_and_play_table(scope: Scope, pairs: Sequence[tuple[Arm, Arm]]) -> Table
 def _printed_gain(model: str, metric: str) -> str:
     for gain in paper_numbers().plug_and_play:
         if gain.model == model:
-            return f"{gain.spearman_gain if metric == 'spearman' else gain.relative_l2_decrease:g}"
+            return f"{gain.by_metric[metric]:g}" if metric in gain.by_metric else NOT_PRINTED
     return NOT_PRINTED

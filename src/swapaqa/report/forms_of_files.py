@@ -5,17 +5,20 @@ Keys that are not named here are not looked at.
 
 import functools
 from typing import (
+    Annotated,
     Any,
+    Literal,
     NotRequired,  # pydantic's, before Python 3.12
 )
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from swapaqa.errors import one_line
 
 Pair = tuple[float, float]
 Scores = dict[str, float | None]
+MOST_MEASURES = 64  # a column of every table each
 
 
 class Named(TypedDict):
@@ -69,11 +72,24 @@ class Configuration(TypedDict, total=False):
     boxes: Settings
     data: Settings
     model: dict[str, Any]
+    measures: dict[str, dict[str, Any]]
+
+
+class Described(TypedDict):
+    """What a table needs to know of a metric; `swapaqa.measures.record` says which titles and decimals there are."""
+
+    title: str
+    decimals: int
+    higher_is_better: bool | None
+    average: Literal["fisher", "mean"]
+    short: NotRequired[str]
+    label: NotRequired[str]
 
 
 class Result(TypedDict):
     """`result.json`."""
 
+    measures: NotRequired[Annotated[dict[str, Described], Field(max_length=MOST_MEASURES)]]
     metrics: dict[str, Protocol]
     predictions: dict[str, dict[str, list[float]]]
     prediction_columns: list[str]

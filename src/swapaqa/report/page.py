@@ -14,7 +14,9 @@ from typing import NamedTuple
 import cv2
 from jinja2 import Environment, StrictUndefined
 
-from swapaqa.report.arms import find_arms
+from swapaqa.measures.ours import STANDARD
+from swapaqa.measures.record import Description
+from swapaqa.report.arms import find_arms, measures_of
 from swapaqa.report.attention import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_attention, read_attention, rows
 from swapaqa.report.captions import PROTOCOLS, protocols_of
 from swapaqa.report.cases import OpenData, Study, find_studies
@@ -98,7 +100,7 @@ class Job(NamedTuple):
     run: Run
     values: str
     link: str | None
-    scores: tuple[tuple[str, str], ...]  # Spearman and R-l2 x100 under each protocol
+    scores: tuple[tuple[str, ...], ...]  # under each protocol, one of each metric
     minutes: str
     replaced: str
 
@@ -135,7 +137,8 @@ def write_page(
         for number, study in enumerate(studies, 1)
     ]
     page = folder / "index.html"
-    jobs = [as_job(sweep, run, protocols, folder) for sweep in sweeps for run in sweep.runs]
+    measures = measures_in(sweeps)
+    jobs = [as_job(sweep, run, protocols, measures, folder) for sweep in sweeps for run in sweep.runs]
     strips = [as_strip(*found) for found in one_strip_an_arm(sweeps)]
     looks = Looks(
         probes=[ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in probes],
@@ -158,6 +161,7 @@ def render(
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("swapaqa.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    measures = measures_in(sweeps)
     return template.render(
         title=f"Report: {', '.join([sweep.name for sweep in sweeps] or [view.probe.name for view in looks.probes])}",
         sweeps=[(sweep, count_states(sweep)) for sweep in sweeps],
@@ -173,12 +177,18 @@ def render(
         attention_words=EXPLANATION,
         attention_columns=COLUMNS,
         text_columns=TEXT_COLUMNS,
+        measures=measures,
+        others=[measure for measure in measures if measure not in STANDARD],
         jobs=jobs,
         open_jobs=[job for job in jobs if job.run.state is not State.DONE],
         cell_text=cell_text,
         is_number=lambda cell: cell is None or isinstance(cell, Value),
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def measures_in(sweeps: Sequence[Sweep]) -> tuple[Description, ...]:
+    return measures_of(run for sweep in sweeps for run in sweep.runs)
 
 
 def as_picture(drawing: Drawing, folder: Path) -> Picture:
@@ -252,11 +262,11 @@ def relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def as_job(sweep: Sweep, run: Run, protocols: Sequence[str], folder: Path) -> Job:
+def as_job(sweep: Sweep, run: Run, protocols: Sequence[str], measures: Sequence[Description], folder: Path) -> Job:
     """The row of a run; numbers that it has not are dashes."""
     result: Mapping = run.result or {}
     scores = tuple(
-        (number(run.metric("spearman", name), 4), number(run.metric("relative_l2_x100", name), 2)) for name in protocols
+        tuple(number(run.metric(measure.name, name), measure.decimals) for measure in measures) for name in protocols
     )
     seconds = result.get("timing", {}).get("wall_s")
     share = result.get("replaced_share", {}).get("mean")

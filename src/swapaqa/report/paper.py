@@ -9,6 +9,8 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN
+
 STRICT = ConfigDict(extra="forbid")
 DIFFERENCE = "Δ"  # the row of differences between the two above it, below 0 for a decrease
 
@@ -62,6 +64,11 @@ class PrintedGain:
     model: str
     spearman_gain: float
     relative_l2_decrease: float
+
+    @property
+    def by_metric(self) -> dict[str, float]:
+        """Above 0 for the better."""
+        return {SPEARMAN.name: self.spearman_gain, RELATIVE_L2.name: self.relative_l2_decrease}
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_json
+from swapaqa.measures.ours import SPEARMAN
 from swapaqa.probing.conditions import WORDS
 from swapaqa.probing.outcome import CONDITIONS, PICTURE, PROBE_FILE, said
 from swapaqa.probing.variance import Components
-from swapaqa.report.cells import DECIMALS, Cell, Table, Value
+from swapaqa.report.cells import Cell, Table, Value
 from swapaqa.report.forms_of_files import Probe as ProbeFile
 from swapaqa.report.forms_of_files import first_fault
 
@@ -87,7 +88,8 @@ def probe_tables(probes: Sequence[Probe]) -> list[Table]:
 
 def _row(probe: Probe, split: str, outcome: Mapping[str, Any]) -> tuple[Cell, ...]:
     conditions = (outcome["conditions"][name] for name in CONDITIONS)
-    rhos = [_cell(found["spearman"], found["confidence"]["spearman"], 1, DECIMALS["spearman"]) for found in conditions]
+    name = SPEARMAN.name
+    rhos = [_cell(found[name], found["confidence"][name], 1, SPEARMAN.decimals) for found in conditions]
     parts = (outcome["shares"][name] for name in Components._fields)
     shares = [_cell(part["value"], part["interval"], 100, 1) for part in parts]
     content = probe.content

@@ -5,17 +5,20 @@ A sweep's `jobs.json`, written when it starts, names its jobs; without it the ru
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import is_name, read_json, read_yaml, shown
+from swapaqa.measures.ours import STANDARD
+from swapaqa.measures.record import Description
 from swapaqa.report.attention import ATTENTION_FILE
 from swapaqa.report.forms_of_files import Configuration, Result, first_fault
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
+from swapaqa.running.measures import known_measures
 
 HYDRA = ".hydra"  # of every program with a configuration; it looks like a run
 REMEDY = "remove it and run again"
@@ -33,6 +36,8 @@ class Run:
         config: resolved; None until the run has written it.
         result: the content of result.json; None unless `state` is DONE. A damaged one is no result: State.DAMAGED.
         failure: why there is no result, in one line; None where nothing is known.
+        measures: the metrics that the run was asked for, by name: ours, and those of packages that the user trusts,
+            as a `Measure`, others as they are described in its result.
     """
 
     folder: Path
@@ -43,6 +48,7 @@ class Run:
     config: Mapping[str, Any] | None
     result: Mapping[str, Any] | None
     failure: str | None
+    measures: Mapping[str, Description] = field(default_factory=lambda: {m.name: m for m in STANDARD})
 
     @cached_property
     def given(self) -> dict[str, str]:
@@ -66,7 +72,7 @@ class Run:
         return tuple(self.result["metrics"][protocol]["splits"][split]["per_action"])
 
     def metric(self, name: str, protocol: str, split: str = "test", action: str | None = None) -> float | None:
-        """`name` (spearman, relative_l2_x100, pairwise_accuracy) of one action, or averaged by the run itself.
+        """The metric `name` of one action, or averaged by the run itself.
 
         NaN where it is undefined (constant predictions), None where the run has no such number.
         """
@@ -151,14 +157,16 @@ def _configured(run: Run, key: str) -> str:
     return "" if value is None or isinstance(value, Mapping) else str(value)
 
 
-def read_sweeps(paths: Sequence[Path]) -> list[Sweep]:
+def read_sweeps(paths: Sequence[Path], trust: Sequence[str] = ()) -> list[Sweep]:
     """Read sweeps, folders of runs and single runs; a folder named twice is read once.
+
+    `trust`: packages whose metrics may be computed.
 
     Raises:
         InputError: a path that does not exist or holds no run, a file that cannot be read.
     """
     once = {Path(path).resolve(): Path(path) for path in paths}
-    return [read_sweep(path) for path in once.values()]
+    return [read_sweep(path, trust) for path in once.values()]
 
 
 def holds_runs(path: Path) -> bool:
@@ -168,12 +176,12 @@ def holds_runs(path: Path) -> bool:
     )
 
 
-def read_sweep(path: Path) -> Sweep:
+def read_sweep(path: Path, trust: Sequence[str] = ()) -> Sweep:
     """Read the folder of a sweep, of several runs or of one, or what `src.attention` wrote; errors as `read_sweeps`."""
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; name a run or a sweep, like outputs/ratio")
     if (path / JOBS_FILE).is_file():
-        return _planned(path)
+        return _planned(path, trust)
     folders = (
         [path]
         if _is_run(path)
@@ -183,7 +191,7 @@ def read_sweep(path: Path) -> Sweep:
         raise InputError(
             f"{path}: holds no run; name a run's folder (with {RESULT_FILE}) or a sweep's (with {JOBS_FILE})"
         )
-    return Sweep(path.resolve().name, path, None, tuple(_read_run(f, f.name, None) for f in folders))
+    return Sweep(path.resolve().name, path, None, tuple(_read_run(f, f.name, None, trust) for f in folders))
 
 
 def _is_run(folder: Path) -> bool:
@@ -195,7 +203,7 @@ def _by_number(folder: Path) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", folder.name)]
 
 
-def _planned(path: Path) -> Sweep:
+def _planned(path: Path, trust: Sequence[str]) -> Sweep:
     plan = read_json(path / JOBS_FILE, "start the sweep again")
     try:
         jobs = [(str(job["job"]), tuple(str(override) for override in job["overrides"])) for job in plan["jobs"]]
@@ -205,21 +213,21 @@ def _planned(path: Path) -> Sweep:
     except (LookupError, TypeError, ValueError) as error:
         words = f"not the plan of a sweep ({shown(error)}); start the sweep again"
         raise InputError(f"{path / JOBS_FILE}: {words}") from error
-    return Sweep(name, path, command, tuple(_read_run(path / job, job, overrides) for job, overrides in jobs))
+    return Sweep(name, path, command, tuple(_read_run(path / job, job, words, trust) for job, words in jobs))
 
 
-def _read_run(folder: Path, job: str, planned: tuple[str, ...] | None) -> Run:
+def _read_run(folder: Path, job: str, planned: tuple[str, ...] | None, trust: Sequence[str]) -> Run:
     """`planned`: the overrides that jobs.json names; None: those that Hydra wrote.
 
     A run with a damaged file is shown as such, so that the others are reported.
     """
     try:
-        return _whole_run(folder, job, planned)
+        return _whole_run(folder, job, planned, trust)
     except InputError as error:
         return Run(folder, job, planned or (), State.DAMAGED, {}, None, None, str(error))
 
 
-def _whole_run(folder: Path, job: str, planned: tuple[str, ...] | None) -> Run:
+def _whole_run(folder: Path, job: str, planned: tuple[str, ...] | None, trust: Sequence[str]) -> Run:
     """As `_read_run`; InputError where one of its files is damaged."""
     written = _read_yaml(folder / HYDRA / "overrides.yaml") or []
     hydra = _read_yaml(folder / HYDRA / "hydra.yaml") or {}
@@ -235,6 +243,8 @@ def _whole_run(folder: Path, job: str, planned: tuple[str, ...] | None) -> Run:
     overrides = tuple(str(override) for override in written) if planned is None else planned
     why = failure(folder) if found is State.FAILED else None
     run = Run(folder, job, overrides, found, choices, config, result, why)
+    if result:
+        run = replace(run, measures=_measures(folder / RESULT_FILE, result, trust))
     return run if planned is None else _of_this_plan(run)
 
 
@@ -267,6 +277,13 @@ def _read_result(path: Path) -> Mapping[str, Any]:
     if fault:
         raise InputError(f"{path}: not the result of a run ({fault}); {REMEDY}")
     return result
+
+
+def _measures(path: Path, result: Mapping[str, Any], trust: Sequence[str]) -> Mapping[str, Description]:
+    try:
+        return known_measures(result, trust)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _wrong_columns(result: Mapping[str, Any]) -> str | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from swapaqa.measures.record import Description
 from swapaqa.report.arms import (
     UNKNOWN,
     Arm,
@@ -13,6 +14,7 @@ from swapaqa.report.arms import (
     averages_by_seed,
     find_facts,
     label,
+    measures_of,
     over_seeds,
     seed_words,
     seeds_of,
@@ -44,23 +46,28 @@ class Scope:
                 return printed.columns[:-1]
         return tuple(dict.fromkeys(action for members in self.arms.values() for action in actions_of(members)))
 
+    @property
+    def measures(self) -> tuple[Description, ...]:
+        """The metrics that its runs were asked for."""
+        return measures_of(member.run for members in self.arms.values() for member in members)
+
     def only(self, arms: Iterable[Arm]) -> "Scope":
         return Scope(self.data, {arm: self.arms[arm] for arm in arms}, self.sweeps)
 
     def name(self, arm: Arm) -> str:
         return label(arm, list(self.arms))
 
-    def average(self, arm: Arm, metric: str, protocol: str) -> Cell:
+    def average(self, arm: Arm, metric: Description, protocol: str) -> Cell:
         found = average_over_actions(self.arms[arm], metric, protocol, self.actions)
         return estimate_cell(found, metric, self.arms[arm], interval(self.arms[arm], metric, protocol, self.actions))
 
-    def gain(self, plain: Arm, swapped: Arm, metric: str, protocol: str) -> Cell:
+    def gain(self, plain: Arm, swapped: Arm, metric: Description, protocol: str) -> Cell:
         """The relative gain of the average in %; the decrease where lower is better."""
         before, after = (averages_by_seed(self.arms[a], metric, protocol, self.actions) for a in (plain, swapped))
         planned = max(len(seeds_of(self.arms[arm])) for arm in (plain, swapped))
-        return percent_cell(before, after, planned, falling=metric != "spearman")
+        return percent_cell(before, after, planned, falling=metric.higher_is_better is False)
 
-    def by_action(self, arm: Arm, metric: str, protocol: str) -> tuple[Cell, ...]:
+    def by_action(self, arm: Arm, metric: Description, protocol: str) -> tuple[Cell, ...]:
         """A cell an action, and the average where there are several."""
         members = self.arms[arm]
         cells = [

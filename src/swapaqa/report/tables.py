@@ -1,12 +1,15 @@
 """The tables of a report, as data: in the forms of the paper's tables where runs answer them, else a generic one.
 
 Runs are pooled over all sweeps given, so that a baseline may come from a folder of its own. A number always stands in a
-row with its protocol; averages over actions are by Fisher's z for rho and plain for R-l2, as the paper's.
+row with its protocol; averages over actions are by Fisher's z for rho and plain for R-l2, as the paper's. Spearman and
+R-l2 are in every table, and what else the runs were asked for.
 """
 
 import re
 from collections.abc import Sequence
 
+from swapaqa.measures.ours import WRITTEN
+from swapaqa.measures.record import Description
 from swapaqa.report.arms import (
     FACTS,
     UNKNOWN,
@@ -18,16 +21,17 @@ from swapaqa.report.arms import (
     find_arms,
     find_facts,
     grouped,
+    measures_of,
     pairs_of,
     seed_words,
 )
-from swapaqa.report.cells import METRIC_WORDS, Cell, Table, estimate_cell
+from swapaqa.report.cells import Cell, Table, estimate_cell
 from swapaqa.report.duplicates import merged
 from swapaqa.report.factors import factor_table, find_cells, parted
 from swapaqa.report.forms import (
-    BOTH,
     action_table,
     box_source_table,
+    by_fishers_z,
     plug_and_play_table,
     printed_of,
     ratio_table,
@@ -60,10 +64,10 @@ def _paper_like(scope: Scope) -> tuple[list[Table], set[Arm]]:
     """The tables in the forms of the paper's, and the arms that they show."""
     ratios, sources, pairs = _ratio_groups(scope), _source_groups(scope), _pairs(scope)
     covered = {arm for group in ratios + sources for arm in group.arms} | {arm for pair in pairs for arm in pair}
-    tables = [ratio_table(group, metric) for group in ratios for metric in BOTH]
+    tables = [ratio_table(group, metric) for group in ratios for metric in group.measures]
     tables += [box_source_table(group) for group in sources]
     tables += [plug_and_play_table(scope, pairs)] if pairs and not sources else []
-    whole = [action_table(scope, metric) for metric in BOTH] if len(scope.actions) > 1 and not ratios else []
+    whole = [action_table(scope, metric) for metric in scope.measures] if len(scope.actions) > 1 and not ratios else []
     whole += [system_table(scope, printed) for printed in printed_of(scope.data) if len(printed.columns) == 1]
     return tables + whole, set(scope.arms) if whole else covered
 
@@ -117,9 +121,10 @@ def generic_table(sweep: Sweep) -> Table:
         groups.setdefault(named, []).append(Member(run, find_facts(run, sweep)))
     arms = find_arms([sweep])
     scope = Scope(next(iter(arms)).data, arms, [sweep])
+    measures = tuple({m.name: m for m in (*WRITTEN, *measures_of(sweep.runs))}.values())
     splits = dict.fromkeys(s for run in sweep.runs for name in run.protocols for s in run.splits(name)) or ["test"]
     rows: list[tuple[Cell, ...]] = [
-        (*named, protocol, split, seed_words(members), *_all_metrics(members, protocol, split))
+        (*named, protocol, split, seed_words(members), *_cells(members, measures, protocol, split))
         for named, members in groups.items()
         for protocol in scope.protocols
         for split in splits
@@ -127,18 +132,18 @@ def generic_table(sweep: Sweep) -> Table:
     return scope.table(
         f"sweep_{sweep.name}",
         f"Sweep {sweep.name}",
-        "All metrics by split; where there are several actions, averaged over them (rho by Fisher's z)",
-        (*(keys or ["run"]), "protocol", "split", "seeds", *METRIC_WORDS.values()),
+        f"All metrics by split; where there are several actions, averaged over them ({by_fishers_z(measures)})",
+        (*(keys or ["run"]), "protocol", "split", "seeds", *(metric.title for metric in measures)),
         rows,
     )
 
 
-def _all_metrics(members: Sequence[Member], protocol: str, split: str) -> list[Cell]:
+def _cells(members: Sequence[Member], measures: Sequence[Description], protocol: str, split: str) -> list[Cell]:
     actions = actions_of(members)
     return [
         estimate_cell(
             average_over_actions(members, metric, protocol, actions, split), metric, members,
             interval(members, metric, protocol, actions, split),
         )
-        for metric in METRIC_WORDS
+        for metric in measures
     ]  # fmt: skip

@@ -8,11 +8,13 @@ import difflib
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+CONFIG = Path(__file__).resolve().parents[3] / "conf"
 A_SWEEP = re.compile(  # the two ways in which Hydra refuses several values without --multirun
     r"(Ambiguous value for argument|Sweep parameters) '(?P<override>.*)'(\s+1\. To use| requires --multirun)", re.DOTALL
 )
@@ -37,7 +39,9 @@ def explain_override(error: HydraException) -> str:
         return f"{cause.full_key}: no such key{suggestion(str(cause.full_key), str(cause.key), known)}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: no such option; there are {', '.join(error.options or ['none'])}"
+        # of a group that takes a list Hydra does not say what there is
+        options = error.options or sorted(path.stem for path in (CONFIG / group).glob("*.yaml"))
+        return f"{group}={option}: no such option; there are {', '.join(options or ['none'])}"
     several = A_SWEEP.match(str(error))
     if several:
         override = several["override"]

@@ -5,10 +5,12 @@ A checkpoint, a `result.json` and a run folder carry a configuration, and whoeve
 the yamls of `conf` write in the same place. Configurations that Hydra composed from `conf` and the search path in this
 process are trusted and do not come here.
 
-A class of the user's own is admitted where they name its package (`trust=[mypackage]`).
+A class of the user's own, or a function that makes a metric, is admitted where they name its package
+(`trust=[mypackage]`).
 """
 
 import functools
+import inspect
 import re
 import sys
 from collections import defaultdict
@@ -22,6 +24,7 @@ import yaml
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import shown
+from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import Scorer
 
 CONFIG = Path(__file__).resolve().parents[3] / "conf"
@@ -29,7 +32,14 @@ WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those o
 SAME_AS = re.compile(r"\$\{(\w+)\}")  # a value that is another group's: `encoder: ${backbone}`
 POSITION = re.compile(r"\[\d+\]")
 TARGET = "_target_"
-NOT_BUILT = ("logger", "trainer", "optim", "hydra")  # whoever builds from a file has its own, or trains nothing
+MEASURES = "measures"  # a place of many objects by name, all alike
+NOT_BUILT = (
+    "logger",
+    "trainer",
+    "optim",
+    "hydra",
+    MEASURES,
+)  # whoever builds from a file has its own
 PRECISION, LENGTH = "precision", "max_epochs"  # what is read of a file's trainer
 BASES = {"model": Scorer, "data": VideoData}  # what a class of the user's own has to be there
 DEEPEST, MOST_NODES = 20, 20_000  # of a configuration; ours have 5 levels and 150
@@ -51,6 +61,8 @@ class Registry(NamedTuple):
 
         What stands in a list has the place of the list.
         """
+        if path.startswith(f"{MEASURES}."):
+            return MEASURES
         found = ""
         for part in POSITION.sub("", path).split("."):
             found = f"{found}.{part}" if found else part
@@ -67,7 +79,8 @@ def registry() -> Registry:
         tree = yaml.safe_load(text) or {}
         for place, value in _strings(tree if text.startswith(WHOLE) else {path.parent.name: tree}, ""):
             if place.endswith(f".{TARGET}"):
-                targets[place.removesuffix(f".{TARGET}")].add(value)
+                own = MEASURES if path.parent.name == MEASURES else place.removesuffix(f".{TARGET}")
+                targets[own].add(value)
             elif group := SAME_AS.fullmatch(value):
                 same[place] = group[1]
     groups = {place: group for place, group in same.items() if group in targets}
@@ -108,11 +121,12 @@ def admit(config: Any, source: str, trust: Sequence[str] = ()) -> dict[str, Any]
     Raises:
         InputError: it names something else, holds other than plain values, or an interpolation.
     """
-    kept = _built(config, source)
-    for package in trust:
-        if package.partition(".")[0] in sys.stdlib_module_names or not package.isidentifier():
-            raise InputError(f"trust={package}: the name of a package of your own is needed, such as trust=[mypackage]")
-    return _Reading(source, tuple(trust)).plain(kept, "", DEEPEST)
+    return _Reading(source, tuple(trust)).plain(_built(config, source), "", DEEPEST)
+
+
+def admit_measure(node: Any, name: str, source: str, trust: Sequence[str]) -> dict[str, Any]:
+    """A metric of a file's configuration, as one that may be made; errors as `admit`."""
+    return _Reading(source, tuple(trust)).plain(node, f"{MEASURES}.{name}", DEEPEST)
 
 
 def _built(config: Any, source: str) -> dict[str, Any]:
@@ -129,6 +143,10 @@ class _Reading:
     """Goes through one configuration and counts what it meets. `trust` None: classes are not looked at."""
 
     def __init__(self, source: str, trust: tuple[str, ...] | None) -> None:
+        for package in trust or ():
+            if package.partition(".")[0] in sys.stdlib_module_names or not package.isidentifier():
+                words = "the name of a package of your own is needed, such as trust=[mypackage]"
+                raise InputError(f"trust={package}: {words}")
         self.source, self.trust = source, trust
         self.left = MOST_NODES
 
@@ -198,8 +216,19 @@ def check_own_class(name: str, place: str, source: str) -> None:
     except (ImportError, ValueError) as error:
         raise InputError(f"{source}={shown(name)}: cannot be imported ({error})") from error
     package = name.partition(".")[0]
+    if place == MEASURES:
+        _check_own_measure(found, package, f"{source}={shown(name)}")
+        return
     if not isinstance(found, type) or found.__module__.partition(".")[0] != package:
         raise InputError(f"{source}={shown(name)}: is no class of {package}")
     base = BASES.get(place)
     if base is not None and not issubclass(found, base):
         raise InputError(f"{source}={shown(name)}: is no {base.__name__}, which {place} has to be")
+
+
+def _check_own_measure(found: Any, package: str, source: str) -> None:
+    """InputError unless it is a function of the package that says that it returns a `Measure`."""
+    own = inspect.isfunction(found) and found.__module__.partition(".")[0] == package
+    returned = found.__annotations__.get("return") if own else None
+    if returned not in (Measure, Measure.__name__):
+        raise InputError(f"{source}: is no function of {package} that returns a Measure (def mine() -> Measure)")

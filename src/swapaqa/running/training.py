@@ -21,6 +21,7 @@ from swapaqa.console import ProgressBar, show
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
 from swapaqa.epoch_log import EpochLog
 from swapaqa.errors import InputError
+from swapaqa.measures.ours import SPEARMAN
 from swapaqa.models.scorer import Scorer
 from swapaqa.report.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, compose_result, device_name, save_result
@@ -29,6 +30,7 @@ from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_eva
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk, left_on_sigterm
 from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, occupied, recorded
+from swapaqa.running.measures import asked
 from swapaqa.running.needs import refuse_missing_sides, refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.resuming import check_resumable
@@ -52,6 +54,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
     """Train, evaluate and write everything of one run into `folder`; continue it where a step checkpoint lies there."""
     checkpoint = folder / RESUME_FILE
     resumed = checkpoint if checkpoint.is_file() else None
+    measures = asked(cfg.get("measures"))
     data, model = build(cfg)
     if resumed:
         check_resumable(resumed, model)
@@ -64,7 +67,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
     if getattr(rank_zero_only, "rank", 0) == 0:
         draw_preview(preview, cfg, folder / "swap.png")
         tracking.log_images([logger], "swap", folder / "swap.png")
-    recorder = Recorder(data.records())
+    recorder = Recorder(data.records(), measures=measures)
     make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)  # a call: instantiate copies dataclasses
     trainer: Trainer = make_trainer(
         logger=logger,
@@ -174,7 +177,8 @@ def finish(
     assert recorder.last is not None
     tables = {split: (table[1], table[2]) for split, table in recorder.last.tables.items()}
     scores = result["metrics"]["last"]["splits"]
-    titles = {s: f"{s}, last epoch: Spearman {scores[s]['average']['spearman']:.3f}" for s in tables}
+    rhos = {split: scores[split]["average"][SPEARMAN.name] for split in tables}
+    titles = {s: f"{s}, last epoch: {SPEARMAN.title} {rho:.{SPEARMAN.decimals}f}" for s, rho in rhos.items()}
     scatter(tables, titles, folder / "scatter.png")
     tracking.log_images(trainer.loggers, "scatter", folder / "scatter.png")
     tracking.log_result(trainer.loggers, result, folder, trainer.global_step)
