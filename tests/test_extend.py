@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,58 +14,41 @@ import pytest
 
 from swapaqa.data.demo import write_video
 from tests.forked import REPOSITORY
+from tests.page import PAGE, blocks, files, install
 
-PAGE = REPOSITORY / "docs" / "extend.md"
-BLOCK = re.compile(r"^```(?P<kind>python|yaml|bash)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-PATH = re.compile(r"# (?P<path>my_\w+/\S+)\n")
 AQA = re.compile(r"^aqa\(\) \{ (?P<command>.*); \}$", re.MULTILINE)
+INSTALLATION, *SECTIONS = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+RUN = {section.splitlines()[0]: section for section in SECTIONS if "```bash" in section}
+EXAMPLES = [
+    "A method", "A backbone", "A data set", "A source of boxes or masks", "An augmentation", "A metric", "An optimiser",
+]  # fmt: skip
 
 
-def blocks(kind: str) -> list[str]:
-    return [found["text"] for found in BLOCK.finditer(PAGE.read_text()) if found["kind"] == kind]
-
-
-def files() -> Iterator[tuple[str, str]]:
-    """The files of the page, by the path in their first line."""
-    for text in (*blocks("python"), *blocks("yaml")):
-        named = PATH.match(text)
-        assert named, f"an example without its path: {text[:60]}"
-        yield named["path"], text[named.end() :]
-
-
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """A folder with the page's package and yamls, and the videos that its data set reads."""
-    for path, text in files():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    (tmp_path / "my_aqa" / "__init__.py").write_text("")
-    jumps, rng = tmp_path / "jumps", np.random.default_rng(0)
-    jumps.mkdir()
-    with open(jumps / "jumps.csv", "w", newline="") as lines:
+def write_jumps(folder: Path) -> None:
+    """The videos that the page's data set reads."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    with open(folder / "jumps.csv", "w", newline="") as lines:
         rows = csv.writer(lines)
         rows.writerow(["file", "score", "split", "height"])
         for number in range(12):
-            name = f"{number}.avi"
-            write_video(jumps / name, rng.integers(0, 256, (20, 72, 96, 3), dtype=np.uint8))
-            rows.writerow([name, 40 + 3 * number, "test" if number % 3 == 0 else "train", 1.5])
-    return tmp_path
+            write_video(folder / f"{number}.avi", rng.integers(0, 256, (20, 72, 96, 3), dtype=np.uint8))
+            rows.writerow([f"{number}.avi", 40 + 3 * number, "test" if number % 3 == 0 else "train", 1.5])
 
 
 def test_every_example_of_the_page_is_a_file_that_compiles() -> None:
+    assert [section.splitlines()[0] for section in SECTIONS if blocks(section, "python")] == EXAMPLES
     found = dict(files())
-    assert {path.split("/")[-1] for path in found} >= {"gdlt.py", "gdlt.yaml", "frames.py", "jumps.py", "jumps.yaml"}
     for path, text in found.items():
         if path.endswith(".py"):
             compile(text, path, "exec")
-    methods = [text for path, text in found.items() if path == "my_aqa/gdlt.py"]
-    body = methods[0].partition("class GDLT")[2].partition("def hardest_triplet")[0]
+    body = found["my_aqa/gdlt.py"].partition("class GDLT")[2].partition("def hardest_triplet")[0]
     assert len([line for line in body.splitlines() if line.strip()]) <= 45
 
 
-def script(demo: list[str], folder: Path) -> str:
-    """The page's commands as a shell script, with what makes each a matter of seconds; `demo`: of the demo's data."""
-    commands = "\n".join(blocks("bash"))
+def script(section: str, demo: list[str], folder: Path) -> str:
+    """A section's commands as a shell script, with what makes each a matter of seconds; `demo`: of the demo's data."""
+    commands = "\n".join(blocks(INSTALLATION, "bash") + blocks(section, "bash"))
     assert AQA.search(commands)
     settings = " ".join(word for word in demo if word.startswith("data."))
     always = " ".join(word for word in demo if not word.startswith("data."))
@@ -80,16 +63,51 @@ def script(demo: list[str], folder: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", RUN)
 def test_every_command_of_the_page_runs(
-    installed: Path, small_demo: list[str], train_environment: Callable[[Path], dict[str, str]]
+    name: str, tmp_path: Path, small_demo: list[str], train_environment: Callable[[Path], dict[str, str]]
 ) -> None:
+    installed = install(tmp_path)
+    write_jumps(installed / "jumps")
     done = subprocess.run(
-        ["bash", "-c", script(small_demo, installed)], cwd=installed, env=train_environment(installed),
+        ["bash", "-c", script(RUN[name], small_demo, installed)], cwd=installed, env=train_environment(installed),
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for job in ("0", "1"):
-        result = json.loads((installed / "outputs" / "gdlt" / job / "result.json").read_text())
-        assert result["config"]["model"]["_target_"] == "my_aqa.gdlt.GDLT"
-        assert np.isfinite(result["metrics"]["last"]["splits"]["test"]["average"]["relative_l2_x100"])
-    assert "gdlt" in (installed / "outputs" / "gdlt" / "report" / "index.html").read_text()
+    results = [json.loads(path.read_text()) for path in sorted(installed.glob("outputs/*/*/result.json"))]
+    assert results
+    for result in results:
+        score = result["metrics"]["last"]["splits"]["test"]["average"]["relative_l2_x100"]
+        assert np.isfinite(score)
+    assert len(list(installed.glob("outputs/*/report/index.html"))) == ("report show" in RUN[name])
+    SEEN.get(name, lambda *_: None)(results, done.stdout)
+
+
+def saw_a_method(results: list[dict], out: str) -> None:  # noqa: ARG001
+    assert {result["config"]["model"]["_target_"] for result in results} == {"my_aqa.gdlt.GDLT"}
+    assert {result["seed"] for result in results} == {0, 1}
+
+
+def saw_an_augmentation(results: list[dict], out: str) -> None:
+    assert {result["config"]["boxes"]["_target_"] for result in results} == {"my_aqa.ellipses.Ellipses"}
+    assert all(0.2 < result["replaced_share"]["mean"] < 1 for result in results)
+    assert "Boxes: ellipse at ratio 2" in out
+
+
+def saw_a_metric(results: list[dict], out: str) -> None:
+    assert results[0]["measures"]["within"]["title"] == "within 5 points"
+    assert "within 5 points" in out
+    assert "(higher is better)" in out
+
+
+def saw_an_optimiser(results: list[dict], out: str) -> None:  # noqa: ARG001
+    optimisers = {result["config"]["optim"]["optimizer"]["_target_"] for result in results}
+    assert optimisers == {"my_aqa.lion.Lion", "torch.optim.Adam"}
+
+
+SEEN = {
+    "A method": saw_a_method,
+    "An augmentation": saw_an_augmentation,
+    "A metric": saw_a_metric,
+    "An optimiser": saw_an_optimiser,
+}

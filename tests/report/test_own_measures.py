@@ -27,6 +27,7 @@ from swapaqa.result import Evaluation, Recorder
 from swapaqa.running.jobs import State
 from swapaqa.running.measures import asked
 from swapaqa.running.registry import admit
+from tests.page import PAGE, files
 
 OWN = '''"""Metrics of my own."""
 
@@ -84,7 +85,6 @@ def two_things() -> Measure:
         value=lambda predicted, true: 1.0, draws=lambda drawn, whole: np.zeros(drawn.predicted.shape[:-1]),
     )
 '''
-REPOSITORY = Path(__file__).parents[2]
 NODES = {
     "within": {"_target_": "own_measures.within", "points": 5.0},
     "mean_error": {"_target_": "own_measures.mean_error"},
@@ -319,29 +319,23 @@ def test_nothing_asked_is_what_every_run_has() -> None:
     assert [measure.name for measure in asked(again)] == ["spearman", "relative_l2_x100"]
 
 
-def blocks_of_the_page() -> list[str]:
-    """The file, its yaml, and its draws."""
-    return re.findall(
-        r"```(?:python|yaml)\n(.*?)```", (REPOSITORY / "docs" / "extend_metric.md").read_text(), re.DOTALL
-    )
-
-
 @pytest.fixture
 def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with the example of docs/extend_metric.md, as a reader would copy it."""
-    code, yaml, _ = blocks_of_the_page()
+    """A folder with the metric of docs/extend.md, as a module of its own."""
+    code, yaml = (dict(files())[name] for name in ("my_aqa/within.py", "my_conf/measures/within.yaml"))
     folder = tmp_path / "documented"
     (folder / "measures").mkdir(parents=True)
     (folder / "my_measures.py").write_text(code)
-    (folder / "measures" / "within.yaml").write_text(yaml)
+    (folder / "measures" / "within.yaml").write_text(yaml.replace("my_aqa.within.within", "my_measures.within"))
     monkeypatch.syspath_prepend(folder)
     yield folder
     sys.modules.pop("my_measures", None)
 
 
 def test_the_documented_draws_are_the_documented_value(documented: Path) -> None:
-    code, _, draws = blocks_of_the_page()
-    (documented / "my_measures.py").write_text(code.replace("    )\n", "        draws=shares,\n    )\n") + draws)
+    [draws] = re.findall(r"^def shares.*?^```$", PAGE, re.DOTALL | re.MULTILINE)
+    code = (documented / "my_measures.py").read_text().replace("    )\n", "        draws=shares,\n    )\n")
+    (documented / "my_measures.py").write_text(code + "\n\n" + draws.removesuffix("```"))
     [measure] = asked(OmegaConf.load(documented / "measures" / "within.yaml"))[2:]
     assert measure.draws is not None
     assert measure.title == "within 5 points"
