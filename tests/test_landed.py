@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 from hydra.utils import instantiate
 
-from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY
 from swapaqa.running.checkpoint import as_trained, read_checkpoint
-from swapaqa.running.upgrade import upgrade
 from tests.forked import REPOSITORY, run_forked
 
 LANDED = REPOSITORY / "tests" / "landed"
-GEOMETRY = {"_target_": "swapaqa.data.geometry.Geometry", "height": 8, "width": 9, "crop": 8}
 
 
 @pytest.mark.parametrize("name", ["core", "dae"])
@@ -37,21 +34,6 @@ def test_a_first_checkpoint_keeps_its_pixels_on_other_data_too(config: Callable)
     assert geometry.resize == "linear"
     assert geometry.crop_rounding == "down"
     assert (geometry.height, geometry.width, geometry.crop) == (56, 59, 48)
-
-
-def test_a_configuration_of_today_stays_as_it_is() -> None:
-    today = {"data": {"geometry": GEOMETRY | {"resize": "antialias"}}}
-    assert upgrade(today, FORMAT) == today
-    first = {"data": {"geometry": dict(GEOMETRY)}}
-    assert upgrade(first) == {"data": {"geometry": GEOMETRY | {"resize": "linear", "crop_rounding": "down"}}}
-    assert first == {"data": {"geometry": GEOMETRY}}
-    own = {"data": {"geometry": {"_target_": "mine.Geometry", "side": 3}}}
-    own["model"] = {"_target_": "mine.Model", "learning_rate": 0.1}
-    assert upgrade(own) == own
-    second = {"model": {"_target_": "swapaqa.models.usdl.USDL", "std": 5.0, "learning_rate": 0.1, "epsilon": 1e-8}}
-    assert upgrade(second, 2) == {"model": {"_target_": "swapaqa.models.usdl.USDL", "std": 5.0}}
-    with pytest.raises(InputError, match=f"format {FORMAT + 1}"):
-        upgrade(today, FORMAT + 1)
 
 
 def test_a_checkpoint_says_its_format(config: Callable) -> None:

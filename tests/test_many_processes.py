@@ -40,6 +40,7 @@ SMALL = (
     *("aug.pool=global", "data.batch_size=8", "backbone.network.width=4", "trainer.accelerator=cpu"),
     "data.video_reader=opencv",  # which starts faster on videos this short
 )
+COUPLED = "a loss over all videos of the batch"
 LONG, SHORT = 30, 4  # steps; an epoch has three, the last with half of the videos
 TRAININGS = {  # by name: steps, precision and overrides
     "core": (LONG, "64-true", ["model=core", "model.hidden_features=32"]),
@@ -54,6 +55,7 @@ TRAININGS = {  # by name: steps, precision and overrides
         ["model=dae", "model.loss=squared_error_pair", "model.predict=sample", "model.initial_mean=0.0"],
     ),
     "dae_mt": (SHORT, "64-true", ["model=dae_mt"]),
+    COUPLED: (SHORT, "64-true", ["model=core", "model.hidden_features=32", "model._target_=tests.coupled.Coupled"]),
 }  # fmt: skip
 EXACT = [name for name, (_, precision, _) in TRAININGS.items() if precision == "64-true"]
 
@@ -185,6 +187,16 @@ def test_losses_and_weights_are_those_of_one_process(name: str, world: int, trai
     for process in processes:
         torch.testing.assert_close(process["logged"], alone["losses"], rtol=0, atol=1e-5)
         torch.testing.assert_close(process["weights"], alone["weights"], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_a_loss_over_all_videos_of_the_batch_sees_those_of_other_processes(world: int, trained) -> None:
+    """Every process has the whole loss. Three steps of whole batches and one of half a batch; BatchNorm included."""
+    alone = trained[1][0][COUPLED]
+    for process in (of_process[COUPLED] for of_process in trained[world]):
+        torch.testing.assert_close(process["losses"], alone["losses"], rtol=0, atol=1e-5)
+        torch.testing.assert_close(process["weights"], alone["weights"], rtol=0, atol=1e-12)
+    assert alone["weights"]["norm.running_mean"].abs().max() > 1e-3  # it has moved
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
