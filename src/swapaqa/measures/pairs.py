@@ -28,7 +28,7 @@ def pair_sums(predicted: np.ndarray, true: np.ndarray) -> PairSums:
     return PairSums(*(np.array(sums, dtype=np.float64).reshape(rows) for sums in zip(*found, strict=True)))
 
 
-def _of_row(predicted: np.ndarray, true: np.ndarray) -> tuple[int, int, int]:
+def _of_row(predicted: np.ndarray, true: np.ndarray) -> tuple[np.intp, np.intp, np.intp]:
     """Of (N,) arrays; every pair that a side tells apart is above in one of its two directions."""
     above, truly_above = predicted[:, None] > predicted, true[:, None] > true  # (N, N)
     right, wrong = np.count_nonzero(above & truly_above), np.count_nonzero(above & truly_above.T)
