@@ -114,7 +114,7 @@ def cell_notes(rows: Sequence[Sequence[Cell]]) -> tuple[str, ...]:
             value.interval is not None for value in values
         ),
         f'"{FEWER_SEEDS}": over fewer seeds than planned': any(value.mark == FEWER_SEEDS for value in values),
-        '"undefined": no such number of these predictions (constant), or a gain over a value that is not positive': any(
+        '"undefined": not of these predictions, as of constant ones, or a gain over a value that is not positive': any(
             math.isnan(value.mean) for value in values
         ),
         '"-": missing; no finished run, no epoch that the protocol could choose, or a metric not asked for': None
