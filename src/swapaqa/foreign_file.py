@@ -29,6 +29,7 @@ WEB_PAGE = (b"<!doctype html", b"<html", b"<head", b"<script")
 DAMAGED_COPY = "nothing but zeros, as an interrupted copy or a full disk leaves"
 BEGINNINGS = (  # of other kinds of files that are saved under a wrong name
     (b"PK\x03\x04", "a zip archive; unpack it"),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet or document of an old Office"),
     (b"\x1f\x8b", "a gzip archive; unpack it"),
     (b"BZh", "a bzip2 archive; unpack it"),
     (b"\xfd7zXZ", "an xz archive; unpack it"),

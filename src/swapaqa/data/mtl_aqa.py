@@ -97,7 +97,8 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
         root: the folder that holds `info`, or the files themselves.
 
     Raises:
-        InputError: a file is missing or no such pickle, a dive of the split is not annotated, a score out of range.
+        InputError: a file is missing or no such pickle, a dive of the split is not annotated or is there twice, a score
+            out of range, a dive that ends before it begins.
     """
     path = _find(Path(root), ANNOTATIONS)
     annotations = load_pickle(path)
@@ -107,7 +108,11 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
         raise InputError(f"{path}: holds no dictionary of dives; it is not an annotation file of MTL-AQA")
     if not isinstance(keys, list | tuple) or not keys:
         raise InputError(f"{keys_path}: holds no list of (competition, dive); it is not a split of MTL-AQA")
-    return [_record(path, annotations, keys_path, key, split) for key in keys]
+    dives = [_record(path, annotations, keys_path, key, split) for key in keys]
+    twice = [name for name, times in Counter(dive.video_id for dive in dives).items() if times > 1]
+    if twice:
+        raise InputError(f"{keys_path}: names dive {twice[0]} more than once; once is right")
+    return dives
 
 
 def competition_folds(sizes: Mapping[int, int]) -> list[list[int]]:
@@ -164,6 +169,11 @@ def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str
         raise InputError(
             f"{path}: record {key} has score {score} and difficulty {difficulty}; expected are points from 0 to "
             f"{MAX_SCORE} and a difficulty above 0; correct the file"
+        )
+    if not 1 <= first <= last:
+        raise InputError(
+            f"{path}: record {key} is annotated from frame {first} to {last}; expected are two numbers from 1 on, the "
+            "first one first; correct the file"
         )
     return Dive(
         video_id=f"{competition:02d}_{dive:03d}",

@@ -9,8 +9,9 @@ from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY, Scorer
 from swapaqa.running.jobs import first_difference, identity
 from swapaqa.tensor_file import load_tensors
+from swapaqa.value_digest import DIGEST_KEY, is_sealed
 
-NEEDED = ("state_dict", "loops", "callbacks", "optimizer_states", "epoch", "global_step", CONFIG_KEY)
+NEEDED = ("state_dict", "loops", "callbacks", "optimizer_states", "epoch", "global_step", CONFIG_KEY, DIGEST_KEY)
 
 
 def check_resumable(path: Path, model: Scorer) -> None:
@@ -33,6 +34,8 @@ def fault_of(path: Path, model: Scorer) -> str | None:
         content = load_tensors(path)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+    except InputError as error:
+        return str(error).removeprefix(f"{path}: ").partition(";")[0]  # what to do is another here
     except Exception as error:  # whatever readers raise of bytes that are not theirs
         return f"damaged ({' '.join(str(error).split())[:80] or type(error).__name__})"
     missing = [key for key in NEEDED if not isinstance(content, dict) or key not in content]
@@ -40,6 +43,8 @@ def fault_of(path: Path, model: Scorer) -> str | None:
         return f"no step checkpoint ({', '.join(missing)} missing)"
     if not isinstance(content[CONFIG_KEY], dict):
         return "no step checkpoint (no configuration in it)"
+    if not is_sealed(content):
+        return "not as it was written"
     difference = first_difference(identity(content[CONFIG_KEY]), identity(model.config or {}))
     return f"of another run: {difference}" if difference else other_weights(content["state_dict"], model)
 
