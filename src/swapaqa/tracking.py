@@ -37,7 +37,7 @@ ANSWER_TIMEOUT = 8  # seconds for a server's first answer, names and proxies inc
 START_TIMEOUT = 12  # seconds for wandb's own start; its retries go on for up to seven more
 FINISH_TIMEOUT = 600  # seconds; without it a network that went away holds up the rest of a sweep
 ID_FILE = "wandb_id.txt"  # in the run folder: a run that is continued there continues under this id
-ID = re.compile(r"[^\s/\\#?%:\ufffd]{1,128}")  # what wandb takes for one
+ID = re.compile(r"[\w.=@+-]{1,128}")  # of a wandb run: eight letters and digits, or what WANDB_RUN_ID says
 LONGEST_ID = 1024  # bytes of that file
 STEP = "trainer/global_step"  # Lightning's name of the x axis
 Mode = Literal["online", "offline", "disabled", "shared"]
@@ -159,7 +159,7 @@ def stored_id(path: Path) -> str | None:
     except InputError as error:
         log.warning("%s; wandb starts a run of its own", error)
         return None
-    if not ID.fullmatch(found) or not found.isprintable():
+    if not ID.fullmatch(found):
         log.warning("%s: holds no id of a wandb run but %s; wandb starts one of its own", path, shown(found))
         return None
     return found

@@ -26,7 +26,7 @@ from swapaqa.data.box_source import BoxRequest
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
 from swapaqa.data.video import read_frames
-from swapaqa.data.video_index import cached_path, identity, index_of
+from swapaqa.data.video_index import cached_path, identity, index_of, make_and_keep
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
 from swapaqa.report.compare import Protocol, compare
@@ -275,11 +275,9 @@ def read_our_boxes(folder: Path) -> np.ndarray:
 
 def write_indexed(folder: Path) -> None:
     """What is kept of a video once it was decoded."""
-    write_old_video(folder / "001.avi")
-    cached(folder)
-    index_of(folder / "001.avi")
-    (written,) = (folder / "cache" / "index").glob("*")
-    written.rename(written.with_name("index.kept"))
+    video = folder / "001.avi"
+    write_old_video(video)
+    make_and_keep(video, folder / "cache" / "index" / "index.kept")
 
 
 def read_indexed(folder: Path) -> Any:

@@ -23,11 +23,8 @@ def read_content(path: Path, endings: Sequence[str]) -> bytes:
     Raises:
         InputError: no regular file, one beyond LARGEST or MOST_LINES, a damaged archive, no such member or several.
     """
-    if path.suffix.lower() == ".zip":
-        check_regular(path)
-        content = _read_member(path, endings)
-    else:
-        content = read_bytes(path, LARGEST)
+    packed = path.suffix.lower() == ".zip"
+    content = _read_member(path, endings) if packed else read_bytes(path, LARGEST)
     lines = content.count(b"\n") + content.count(b"\r")
     if lines > 2 * MOST_LINES:  # \r\n counts twice
         raise InputError(f"{path}: has {lines} lines, and boxes have {MOST_LINES} at most; export one video alone")
@@ -54,6 +51,7 @@ def is_cvat_archive(path: Path) -> bool:
 
 
 def _members(path: Path, endings: Sequence[str]) -> list[str]:
+    check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             found = archive.namelist()

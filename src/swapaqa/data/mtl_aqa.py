@@ -112,6 +112,13 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
     twice = [name for name, times in Counter(dive.video_id for dive in dives).items() if times > 1]
     if twice:
         raise InputError(f"{keys_path}: names dive {twice[0]} more than once; once is right")
+    (usual, _), *others = Counter(len(dive.judge_scores) for dive in dives).most_common()
+    for dive in dives if others else ():
+        if len(dive.judge_scores) != usual:
+            raise InputError(
+                f"{path}: dive {dive.video_id} has {len(dive.judge_scores)} judges' scores, and others have {usual}; "
+                "correct the file"
+            )
     return dives
 
 
