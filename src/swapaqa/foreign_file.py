@@ -36,6 +36,7 @@ BEGINNINGS = (  # of other kinds of files that are saved under a wrong name
     (b"7z\xbc\xaf", "a 7z archive; unpack it"),
     (b"Rar!", "a rar archive; unpack it"),
     (b"\x89HDF\r\n", "an HDF5 file, which MATLAB 7.3 writes; save it again with -v7"),
+    (b"MATLAB 7.3", "an HDF5 file, which MATLAB 7.3 writes; save it again with -v7"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),

@@ -137,6 +137,11 @@ def framed_rightly(found: np.ndarray) -> str:
     return "" if found.shape == wanted and found.dtype == np.uint8 else f"frames {found.shape} {found.dtype}"
 
 
+def animated_rightly(found: np.ndarray) -> str:
+    """A GIF's size is two numbers that nothing else in it depends on: its pictures may be smaller."""
+    return "" if len(found) == inputs.FRAMES and found.dtype == np.uint8 else f"frames {found.shape} {found.dtype}"
+
+
 def cached(folder: Path) -> None:
     os.environ["SWAPAQA_CACHE"] = str(folder / "cache")
 
@@ -239,10 +244,11 @@ def imported(file: str, folder: Path) -> bytes:
 
 def imported_rightly(content: bytes) -> str:
     try:
-        found = np.array([[float(value) for value in row[:6]] for row in csv.reader(io.StringIO(content.decode()))])
+        rows = list(csv.reader(io.StringIO(content.decode())))
+        found = np.array([[float(value) for value in (row[0], *row[2:6])] for row in rows])
     except ValueError:
         return "numbers that are none"
-    return "" if len(found) and np.isfinite(found).all() and (found[:, 4:] > 0).all() else "boxes that are none"
+    return "" if len(found) and np.isfinite(found).all() and (found[:, 3:] > 0).all() else "boxes that are none"
 
 
 def write_ledger(folder: Path) -> None:

@@ -133,7 +133,8 @@ BOXES = (
 def of_video(suffix: str) -> Reader:
     file = f"001.{suffix}"
     write = lambda folder: inputs.write_video(folder / file)  # noqa: E731
-    return Reader(f"video {suffix}", file, write, calls.frames(file), PICTURES, framed_rightly)
+    sound = calls.animated_rightly if suffix == "gif" else framed_rightly
+    return Reader(f"video {suffix}", file, write, calls.frames(file), PICTURES, sound)
 
 
 def of_images(suffix: str) -> Reader:

@@ -119,7 +119,8 @@ def row_of(
     else:
         frame = frame_number(columns.get("iname", "") if own_frame is None else own_frame, place)
     for name in {"cname", "id"} & columns.keys():
-        if not columns[name].isprintable():
+        undecoded = name == "id" and "\ufffd" in columns[name]  # labels are in whatever encoding a system has
+        if undecoded or not columns[name].isprintable():
             raise unlike(columns.values(), columns, place, f" ({READABLE.get(name, name)} is no text)")
     label = columns.get("cname", "")
     if "classid" in columns:

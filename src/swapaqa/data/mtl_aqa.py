@@ -60,6 +60,8 @@ ANNOTATIONS = (  # best first
     "final_annotations_dict.pkl",
 )
 MEDIA_FOLDERS = ("new/new_total_frames_256s", "new/new_total_frames", "whole_videos_frames", "frames", "videos", "")
+LAST_FRAME = 99_999_999  # of a competition's video; the longest has 290,000
+LAST_NUMBER = 999_999  # of a competition or a dive; there are 26 and 192
 MAX_SCORE = 104.5
 MAX_COMPLETENESS = 30.0
 CORRUPTED = (4, 49)  # in MUSDL's copy one judge gave 45.0; CoRe's copy says 4.5
@@ -162,7 +164,7 @@ def _find(root: Path, names: Sequence[str]) -> Path:
 
 def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str) -> Dive:
     try:
-        found, (competition, dive) = annotations[key], map(operator.index, key)
+        found, (competition, dive) = annotations[key], map(_number, key)
         score, difficulty = float(found["final_score"]), float(found["difficulty"])
         judges = _judges(path, key, [float(judge) for judge in found["judge_scores"]])
         first, last = int(found["start_frame"]), int(found["end_frame"])
@@ -177,9 +179,9 @@ def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str
             f"{path}: record {key} has score {score} and difficulty {difficulty}; expected are points from 0 to "
             f"{MAX_SCORE} and a difficulty above 0; correct the file"
         )
-    if not 1 <= first <= last:
+    if not 1 <= first <= last <= LAST_FRAME:
         raise InputError(
-            f"{path}: record {key} is annotated from frame {first} to {last}; expected are two numbers from 1 on, the "
+            f"{path}: record {key} is annotated from frame {shown(first)} to {shown(last)}; expected are two numbers from 1 on, the "
             "first one first; correct the file"
         )
     return Dive(
@@ -194,6 +196,14 @@ def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str
         competition=competition,
         dive_number=number,
     )
+
+
+def _number(of_a_file: Any) -> int:
+    """A number of competition or dive, which names files."""
+    number = operator.index(of_a_file)
+    if not 0 <= number <= LAST_NUMBER:
+        raise ValueError("no number of a competition or dive")
+    return number
 
 
 def _judges(path: Path, key: Key, judges: list[float]) -> tuple[float, ...]:
