@@ -181,8 +181,8 @@ def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str
         )
     if not 1 <= first <= last <= LAST_FRAME:
         raise InputError(
-            f"{path}: record {key} is annotated from frame {shown(first)} to {shown(last)}; expected are two numbers from 1 on, the "
-            "first one first; correct the file"
+            f"{path}: record {key} is annotated from frame {shown(first)} to {shown(last)}; expected are two "
+            "numbers from 1 on, the first one first; correct the file"
         )
     return Dive(
         video_id=f"{competition:02d}_{dive:03d}",
