@@ -34,6 +34,7 @@ from swapaqa.data.boxes import BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY, Scorer
+from swapaqa.out_of_memory import explained
 from swapaqa.report.attention import (
     ATTENTION_FILE,
     COLUMNS,
@@ -99,7 +100,8 @@ def main(cfg: DictConfig) -> None:
     check_same_videos(arms)
     chosen = choose_videos(arms[0].data, cfg.videos)
     boxes: BoxSource = make(cfg.boxes, cfg.checkpoint)
-    found = [look(arm, boxes, ratio, chosen) for arm in arms]
+    with explained("a video at a time is computed already: use a device with more memory, or CUDA_VISIBLE_DEVICES= "):
+        found = [look(arm, boxes, ratio, chosen) for arm in arms]
     pictures = [draw(key, titles, [kept[key] for _, kept in found], ratio, folder) for key in chosen]
     result = {
         "format": FORMAT,

@@ -27,17 +27,18 @@ from rich.progress import track
 from rich.table import Table
 
 from swapaqa.annotate.desk import Desk
-from swapaqa.annotate.examine import Examined, Question, examine_all
+from swapaqa.annotate.examine import Examined, Question, examine
 from swapaqa.annotate.follow import Settings, settings_of
 from swapaqa.annotate.importing import FORMATS, Imported, Reading, import_file
 from swapaqa.annotate.listing import Listed, boxes_folder, list_videos, wanted_frames
-from swapaqa.annotate.make import Job, Made, estimate, is_due, make_all
+from swapaqa.annotate.make import Job, Made, estimate, is_due, make_boxes
 from swapaqa.annotate.matching import box_files, match_video, named_videos
 from swapaqa.annotate.measure import DEMO, follow_demo, summary, suspected, ways
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities, reason, sorted_by_severity, write_sheets, write_table
 from swapaqa.annotate.strip import draw_strips
+from swapaqa.annotate.workers import in_processes
 from swapaqa.config import check as check_config
 from swapaqa.config import compose_quietly, run_recipe
 from swapaqa.console import open_console
@@ -133,7 +134,7 @@ def make(given: argparse.Namespace, words: list[str]) -> None:
 def run_jobs(jobs: list[Job], processes: int, ledger: Ledger, method: str, failed: list[tuple[str, str]]) -> list[Made]:
     """Work on all jobs under a progress bar; failures are added to `failed`. Returns those with lost frames."""
     processes, gaps, start = min(processes, len(jobs)), list[Made](), time.perf_counter()
-    results = make_all(jobs, processes)
+    results = in_processes(make_boxes, jobs, processes)
 
     def note(made: Made) -> float:
         if made.problem:
@@ -166,7 +167,9 @@ def check(given: argparse.Namespace, words: list[str]) -> None:
     ledger = Ledger(boxes_folder(opened.data))
     listed = {video.record.video_id: video for video in list_videos(opened.data)}
     questions, found = questions_about(opened.data, list(listed.values()))
-    for examined in track(examine_all(questions, given.processes), "examining", len(questions), console=console):
+    for examined in track(
+        in_processes(examine, questions, given.processes), "examining", len(questions), console=console
+    ):
         state = ledger.state(listed[examined.video_id].path) if isinstance(source, DarkLabelBoxes) else ""
         found.append(examined._replace(state=state))
     write_table(found, out / TABLE)

@@ -30,6 +30,7 @@ from swapaqa.data.frame_store import FrameStore
 from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.video import frame_count, incomplete, read_frames
 from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.out_of_memory import explained
 
 REPORT_FILE = "doctor.json"
 SHOWN = 20  # problems on the screen; all are in the file
@@ -185,7 +186,8 @@ def examine(data: VideoData) -> tuple[dict[str, int], list[Problem]]:
         records += chosen
     problems += [Problem("list", "", "", fault) for fault in faults(records, data.shown)]
     loader = DataLoader(Examination(data, records), batch_size=None, num_workers=data.workers)
-    findings = list(track(loader, description="reading every video", total=len(records)))
+    with explained("lower data.workers or data.frames"):
+        findings = list(track(loader, description="reading every video", total=len(records)))
     problems += [problem for finding in findings for problem in finding.problems]
     return counts, problems + duplicates(findings) + left_over(data, findings)
 

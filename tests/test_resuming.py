@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import FORMAT, FORMAT_KEY, Scorer
 from swapaqa.running.resuming import check_resumable
+from swapaqa.value_digest import sealed, value_digest
 
 Run = Callable[..., "CompletedProcess[str]"]
 
@@ -29,7 +30,8 @@ def model(config: Callable[..., Any]) -> Scorer:
 def whole(model: Scorer) -> dict[str, Any]:
     """What a step checkpoint holds, as far as it is looked at."""
     lightning = {"loops": {}, "callbacks": {}, "optimizer_states": [], "epoch": 0, "global_step": 3}
-    return {"state_dict": model.state_dict(), "swapaqa_config": model.config, FORMAT_KEY: FORMAT} | lightning
+    known = {"state_dict": model.state_dict(), "swapaqa_config": model.config, FORMAT_KEY: FORMAT}
+    return sealed(known | lightning)
 
 
 def test_a_whole_one_is_not_refused(model: Scorer, tmp_path: Path) -> None:
@@ -79,20 +81,62 @@ def test_another_content_is_named(model: Scorer, tmp_path: Path, config: Callabl
     for content, words in (
         ([1, 2], r"no step checkpoint \(state_dict, loops"),
         ({key: value for key, value in own.items() if key != "loops"}, r"no step checkpoint \(loops missing\)"),
-        (own | {"swapaqa_config": None}, "no configuration in it"),
-        (without_format, f"of another version \\(its format is 1, this one's {FORMAT}\\)"),
-        (own | {FORMAT_KEY: FORMAT - 1}, f"of another version \\(its format is {FORMAT - 1}, this one's {FORMAT}\\)"),
-        (own | {FORMAT_KEY: FORMAT + 1}, f"of another version \\(its format is {FORMAT + 1}, "),
-        (own | {FORMAT_KEY: [3]}, "of another version"),
-        (own | {"swapaqa_config": other}, r"of another run: aug\.ratio \(3, now 2\.0\)"),
-        (own | {"state_dict": {"a": torch.ones(1)}}, "of another model"),
-        (own | {"state_dict": larger}, "of another model: .* has another shape"),
-        (own | {"state_dict": dict.fromkeys(own["state_dict"], 1)}, "of another model: .* has another shape"),
+        ({key: value for key, value in own.items() if key != "swapaqa_digest"}, r"\(swapaqa_digest missing\)"),
+        (resealed(own, swapaqa_config=None), "no configuration in it"),
+        (resealed(without_format), f"of another version \\(its format is 1, this one's {FORMAT}\\)"),
+        (resealed(own, **{FORMAT_KEY: FORMAT - 1}), f"of another version \\(its format is {FORMAT - 1}, "),
+        (resealed(own, **{FORMAT_KEY: FORMAT + 1}), f"of another version \\(its format is {FORMAT + 1}, "),
+        (resealed(own, **{FORMAT_KEY: [3]}), "of another version"),
+        (resealed(own, swapaqa_config=other), r"of another run: aug\.ratio \(3, now 2\.0\)"),
+        (resealed(own, state_dict={"a": torch.ones(1)}), "of another model"),
+        (resealed(own, state_dict=larger), "of another model: .* has another shape"),
+        (resealed(own, state_dict=dict.fromkeys(own["state_dict"], 1)), "of another model: .* has another shape"),
     ):
         torch.save(content, path)
         with pytest.raises(InputError, match=words) as refused:
             check_resumable(path, model)
         assert "\n" not in str(refused.value)
+
+
+def resealed(content: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    return sealed({key: value for key, value in (content | changed).items() if key != "swapaqa_digest"})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loops": {"fit_loop": {}}},
+        {"loops": None},
+        {"global_step": 2},
+        {"optimizer_states": [{"state": {}, "param_groups": []}]},
+        {"callbacks": []},
+    ],
+)
+def test_one_whose_values_were_changed_is_one_line(changed: dict[str, Any], model: Scorer, tmp_path: Path) -> None:
+    """With the run's own configuration and weights, so that Lightning would restore it, and fail or go on otherwise."""
+    path = tmp_path / "resume.ckpt"
+    torch.save(whole(model) | changed, path)
+    with pytest.raises(InputError, match=r"resume\.ckpt: not as it was written, so .*; delete this file"):
+        check_resumable(path, model)
+
+
+def test_a_weight_whose_value_was_changed_is_noticed(model: Scorer, tmp_path: Path) -> None:
+    content = whole(model)
+    name, weight = next(iter(content["state_dict"].items()))
+    torch.save(content | {"state_dict": content["state_dict"] | {name: weight + 1}}, tmp_path / "resume.ckpt")
+    with pytest.raises(InputError, match="not as it was written"):
+        check_resumable(tmp_path / "resume.ckpt", model)
+
+
+def test_a_digest_is_of_values_types_and_order() -> None:
+    values = [
+        1, 1.0, True, "1", None, [1], (1,), {"a": 1}, {"a": [1]}, {"a": 1, "b": 2}, {"b": 2, "a": 1}, [[1], 1],
+        [1, [1]],
+        torch.tensor(1), torch.tensor([1]), torch.tensor([[1]]), torch.tensor(1.0), torch.tensor(1, dtype=torch.int32),
+        torch.zeros(0), torch.zeros(0, 3), torch.tensor([1.5], dtype=torch.bfloat16), float("nan"), {}, [], "",
+    ]  # fmt: skip
+    assert len({value_digest(value) for value in values}) == len(values)
+    assert value_digest(torch.eye(3).T[::2]) == value_digest(torch.tensor([[1.0, 0, 0], [0, 0, 1]]))
 
 
 def test_deleting_it_starts_the_run_over(tmp_path: Path, train_inside: Run, small_demo: list[str]) -> None:

@@ -29,12 +29,14 @@ WEB_PAGE = (b"<!doctype html", b"<html", b"<head", b"<script")
 DAMAGED_COPY = "nothing but zeros, as an interrupted copy or a full disk leaves"
 BEGINNINGS = (  # of other kinds of files that are saved under a wrong name
     (b"PK\x03\x04", "a zip archive; unpack it"),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet or document of an old Office"),
     (b"\x1f\x8b", "a gzip archive; unpack it"),
     (b"BZh", "a bzip2 archive; unpack it"),
     (b"\xfd7zXZ", "an xz archive; unpack it"),
     (b"7z\xbc\xaf", "a 7z archive; unpack it"),
     (b"Rar!", "a rar archive; unpack it"),
     (b"\x89HDF\r\n", "an HDF5 file, which MATLAB 7.3 writes; save it again with -v7"),
+    (b"MATLAB 7.3", "an HDF5 file, which MATLAB 7.3 writes; save it again with -v7"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x89PNG", "a picture"),
     (b"\xff\xd8\xff", "a picture"),

@@ -7,6 +7,7 @@ later the run goes on without it. What is logged under which name: docs/tracking
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
@@ -22,7 +23,10 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from swapaqa.errors import InputError
+from swapaqa.foreign_file import read_bytes, shown
 from swapaqa.logged import prediction_table, run_name, summary_numbers, swept_columns
+from swapaqa.whole_file import write_whole
 
 if TYPE_CHECKING:  # it takes a second to import: for runs that use it
     import wandb
@@ -33,6 +37,8 @@ ANSWER_TIMEOUT = 8  # seconds for a server's first answer, names and proxies inc
 START_TIMEOUT = 12  # seconds for wandb's own start; its retries go on for up to seven more
 FINISH_TIMEOUT = 600  # seconds; without it a network that went away holds up the rest of a sweep
 ID_FILE = "wandb_id.txt"  # in the run folder: a run that is continued there continues under this id
+ID = re.compile(r"[\w.=@+-]{1,128}")  # of a wandb run: eight letters and digits, or what WANDB_RUN_ID says
+LONGEST_ID = 1024  # bytes of that file
 STEP = "trainer/global_step"  # Lightning's name of the x axis
 Mode = Literal["online", "offline", "disabled", "shared"]
 
@@ -131,17 +137,32 @@ def _start(
         group=group,
         dir=save_dir,
         mode=mode,
-        id=id_file.read_text().strip() if id_file.exists() else None,
+        id=stored_id(id_file),
         resume="allow",
         settings=wandb.Settings(
             init_timeout=START_TIMEOUT, finish_timeout=FINISH_TIMEOUT, silent=True, console="off", disable_git=True
         ),
     )
-    id_file.write_text(f"{run.id}\n")
+    write_whole(id_file, f"{run.id}\n".encode())
     run.config.update(dict(columns), allow_val_change=True)
     run.define_metric(STEP)  # as Lightning does for runs that it starts itself
     run.define_metric("*", step_metric=STEP, step_sync=True)
     return run
+
+
+def stored_id(path: Path) -> str | None:
+    """The id of the wandb run that a folder's run continues; None, with a warning, where the file holds none."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        found = read_bytes(path, LONGEST_ID).decode(errors="replace").strip()
+    except InputError as error:
+        log.warning("%s; wandb starts a run of its own", error)
+        return None
+    if not ID.fullmatch(found):
+        log.warning("%s: holds no id of a wandb run but %s; wandb starts one of its own", path, shown(found))
+        return None
+    return found
 
 
 def has_key() -> bool:

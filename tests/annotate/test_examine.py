@@ -9,9 +9,10 @@ import hydra
 import numpy as np
 import pytest
 
-from swapaqa.annotate.examine import Examined, Question, examine, examine_all, pairs_of
+from swapaqa.annotate.examine import Examined, Question, examine, pairs_of
 from swapaqa.annotate.sheet import read_severities, reason, sorted_by_severity, write_sheets, write_table
 from swapaqa.annotate.suspicion import Suspicion
+from swapaqa.annotate.workers import in_processes
 
 FRAMES = range(16)
 
@@ -77,7 +78,7 @@ def test_what_stops_a_training_is_a_problem(question: Callable[[int], Question])
     missing.files[0].with_suffix(".txt").unlink()
     wrong.files[0].with_suffix(".txt").write_text("nonsense\n")
     gone.media.unlink()
-    found = {video.video_id: video for video in examine_all([missing, wrong, gone], 2)}
+    found = {video.video_id: video for video in in_processes(examine, [missing, wrong, gone], 2)}
     assert "no such box file" in found["diving/001"].problem
     assert "line 1" in found["diving/002"].problem
     assert "003.avi" in found["diving/003"].problem

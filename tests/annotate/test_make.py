@@ -8,7 +8,8 @@ import pytest
 
 from swapaqa.annotate.box_file import read_rows, write_text
 from swapaqa.annotate.follow import Settings
-from swapaqa.annotate.make import Job, estimate, hand_rows, is_due, make_all, make_boxes
+from swapaqa.annotate.make import Job, estimate, hand_rows, is_due, make_boxes
+from swapaqa.annotate.workers import in_processes
 
 FRAMES = 12
 
@@ -96,5 +97,5 @@ def test_failures_are_told_and_write_nothing(video: Path, tmp_path: Path, monkey
 def test_all_jobs_are_worked_on_in_processes(video: Path, tmp_path: Path) -> None:
     jobs = [job(video, tmp_path / f"{index}.txt")._replace(video_id=str(index)) for index in range(3)]
     for processes in (1, 2):
-        assert {made.video_id for made in make_all(jobs, processes)} == {"0", "1", "2"}
+        assert {made.video_id for made in in_processes(make_boxes, jobs, processes)} == {"0", "1", "2"}
     assert estimate([2.0, 4.0], left=10, processes=2) == 15

@@ -1,5 +1,6 @@
 """The real functions, called as the programs call them on a file in a folder, and what no value of theirs may be."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -10,21 +11,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import hydra
 import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
+from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.importing import Reading, import_file
 from swapaqa.config import check, compose_quietly, run_recipe
-from swapaqa.data.box_ledger import Ledger
+from swapaqa.data.box_ledger import Ledger, warn_of_changed
 from swapaqa.data.box_source import BoxRequest
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
 from swapaqa.data.video import read_frames
+from swapaqa.data.video_index import cached_path, identity, index_of, make_and_keep
+from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
 from swapaqa.report.compare import Protocol, compare
+from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS
 from swapaqa.report.runs import read_sweeps
@@ -38,7 +44,7 @@ DEMO = [f"data.settings.{split}={count}" for split, count in (("train", 4), ("te
 
 
 @cache
-def _configuration(program: str, *words: str) -> DictConfig:
+def configuration(program: str, *words: str) -> DictConfig:
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         return compose(program, list(words))
 
@@ -53,16 +59,21 @@ def instantiate(node: DictConfig) -> Any:
 
 def opened(folder: Path, *words: str) -> Any:
     """The data set of `src.train` with these words and its root in `folder`."""
-    cfg = _configuration("train", "logger=csv", "name=attack", *words).copy()
+    cfg = configuration("train", "logger=csv", "name=attack", *words).copy()
     cfg.data.root = str(folder)
     return instantiate(cfg.data)
 
 
 def records(*words: str) -> Callable[[Path], list[Any]]:
-    """A reader of the training list of a data set; of records what does not name the folder."""
+    """A reader of the lists of a data set, which also looks for the files; of training records without the folder."""
 
     def read(folder: Path) -> list[Any]:
-        found = opened(folder, *words).read_split("train")
+        data = opened(folder, *words)
+        found = data.read_splits()["train"]
+        for record in found:
+            data.box_files(record)
+            with contextlib.suppress(InputError):  # there are none
+                data.media(record)
         return [replace(record, place="") if hasattr(record, "place") else record for record in found]
 
     return read
@@ -95,7 +106,7 @@ def boxes(*words: str) -> Callable[[Path], np.ndarray]:
     """A reader of a video's boxes by a box source of conf/boxes."""
 
     def read(folder: Path) -> np.ndarray:
-        cfg = _configuration("train", "logger=csv", "name=attack", *words).copy()
+        cfg = configuration("train", "logger=csv", "name=attack", *words).copy()
         if cfg.boxes.get("settings_file"):
             cfg.boxes.settings_file = str(folder / "darklabel.yml")
         source = instantiate(cfg.boxes)
@@ -124,6 +135,11 @@ def frames(media: str) -> Callable[[Path], np.ndarray]:
 def framed_rightly(found: np.ndarray) -> str:
     wanted = (inputs.FRAMES, inputs.HEIGHT, inputs.WIDTH, 3)
     return "" if found.shape == wanted and found.dtype == np.uint8 else f"frames {found.shape} {found.dtype}"
+
+
+def animated_rightly(found: np.ndarray) -> str:
+    """A GIF's size is two numbers that nothing else in it depends on: its pictures may be smaller."""
+    return "" if len(found) == inputs.FRAMES and found.dtype == np.uint8 else f"frames {found.shape} {found.dtype}"
 
 
 def cached(folder: Path) -> None:
@@ -175,7 +191,7 @@ def write_tracked(folder: Path) -> None:
 def read_tracked(folder: Path) -> np.ndarray:
     cached(folder)
     video, kept = folder / "001.avi", folder / "cache" / "boxes" / "track.txt"
-    cfg = _configuration("train", "logger=csv", "name=attack", "boxes=tracker", "boxes.method=kcf")
+    cfg = configuration("train", "logger=csv", "name=attack", "boxes=tracker", "boxes.method=kcf")
     source = instantiate(cfg.boxes)
     if os.path.lexists(kept):
         kept.rename(source.cached(video, range(inputs.FRAMES), {0: np.array([0.0, 16, 16, 32])}))
@@ -185,7 +201,7 @@ def read_tracked(folder: Path) -> np.ndarray:
 def scored(folder: Path) -> dict[str, Any]:
     """What `src.evaluate checkpoint=` does until the model is ready."""
     content = read_checkpoint(str(folder / "last.ckpt"))
-    cfg = OmegaConf.merge(_configuration("evaluate", *DEMO), {"checkpoint": str(folder / "last.ckpt")})
+    cfg = OmegaConf.merge(configuration("evaluate", *DEMO), {"checkpoint": str(folder / "last.ckpt")})
     assert isinstance(cfg, DictConfig)
     cfg = as_trained(cfg, content[CONFIG_KEY], [])
     check_as_trained(cfg)
@@ -227,9 +243,12 @@ def imported(file: str, folder: Path) -> bytes:
 
 
 def imported_rightly(content: bytes) -> str:
-    lines = [[float(value) for value in row[:6]] for row in csv.reader(io.StringIO(content.decode()))]
-    found = np.array(lines)
-    return "" if len(lines) and np.isfinite(found).all() and (found[:, 4:] > 0).all() else "boxes that are none"
+    try:
+        rows = list(csv.reader(io.StringIO(content.decode())))
+        found = np.array([[float(value) for value in (row[0], *row[2:6])] for row in rows])
+    except ValueError:
+        return "numbers that are none"
+    return "" if len(found) and np.isfinite(found).all() and (found[:, 3:] > 0).all() else "boxes that are none"
 
 
 def write_ledger(folder: Path) -> None:
@@ -248,19 +267,64 @@ def stated_rightly(states: list[str]) -> str:
     return "" if states[0] in ("tracker", "hand") and states[1] == "hand" else "a state that nobody gave"
 
 
+def write_our_boxes(folder: Path) -> None:
+    """A box file that this package wrote, and its ledger."""
+    path = folder / "boxes" / "001.txt"
+    Ledger(path.parent).add(path, write_text(path, inputs.DARKLABEL, None), "csrt")
+
+
+def read_our_boxes(folder: Path) -> np.ndarray:
+    """With the warning that a training gives."""
+    warn_of_changed([folder / "boxes" / "001.txt"])
+    return boxes("boxes=darklabel")(folder / "boxes")
+
+
+def write_indexed(folder: Path) -> None:
+    """What is kept of a video once it was decoded."""
+    video = folder / "001.avi"
+    write_old_video(video)
+    make_and_keep(video, folder / "cache" / "index" / "index.kept")
+
+
+def read_indexed(folder: Path) -> Any:
+    cached(folder)
+    video, kept = folder / "001.avi", folder / "cache" / "index" / "index.kept"
+    if os.path.lexists(kept):
+        kept.rename(cached_path(*identity(video)))
+    return index_of(video)
+
+
+FILM = {"title": "a", "strip": "a.png", "film": "a.mp4"}
+
+
+def write_film(folder: Path) -> None:
+    inputs.write_video(folder / FILM["film"])
+    cv2.imwrite(str(folder / FILM["strip"]), inputs.pictures()[0])
+
+
+def read_film(folder: Path) -> Any:
+    """What a report's page shows of a video under attention."""
+    return as_film(folder, FILM, folder)
+
+
+def filmed_rightly(found: Any) -> str:
+    right = found.film is None or found.film.startswith("data:video/mp4;base64,")
+    return "" if right and found.link in (None, FILM["film"]) else "no film"
+
+
 def write_demo(folder: Path) -> None:
     cached(folder)
-    opened_demo().read_split("train")
+    opened_demo().read_splits()
     (written,) = (folder / "cache").glob("demo-*")
     written.rename(folder / "demo")
 
 
 def opened_demo() -> Any:
-    return instantiate(_configuration("train", "logger=csv", *DEMO).data)
+    return instantiate(configuration("train", "logger=csv", *DEMO).data)
 
 
 def read_demo(folder: Path) -> list[Record]:
-    return opened(folder / "demo", *DEMO).read_split("train")
+    return opened(folder / "demo", *DEMO).read_splits()["train"]
 
 
 def overridden(folder: Path) -> Any:

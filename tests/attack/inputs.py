@@ -3,7 +3,7 @@
 import io
 import json
 import pickle
-import zipfile
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from scipy.io import loadmat, savemat
 from tests.attack.damage import Edit
 
 FRAMES, HEIGHT, WIDTH = 12, 48, 64  # of every video
-CODECS = {"avi": "mjpeg", "mp4": "h264", "mkv": "mpeg4", "webm": "vp8", "mpg": "mpeg1video"}
-PIXELS = {"mjpeg": "yuvj420p"}
+CODECS = {"avi": "mjpeg", "mp4": "h264", "mkv": "mpeg4", "webm": "vp8", "mpg": "mpeg1video", "gif": "gif"}
+PIXELS = {"mjpeg": "yuvj420p", "gif": "rgb8"}
 DIVES = {(1, 1): 20, (1, 2): 24, (2, 3): 28, (3, 4): 32, (26, 5): 40}  # end frame by competition and dive
 
 json_edit = Edit(json.loads, lambda tree: json.dumps(tree).encode())
@@ -73,14 +73,10 @@ def write_masks(folder: Path) -> None:
         cv2.imwrite(str(folder / f"{number:05d}.png"), np.where(picture[..., 0] > 200, np.uint8(1), np.uint8(0)))
 
 
-def aqa7_rows(scale: float) -> list[list[float]]:
-    return [
-        [1, 1, 54.0 * scale],
-        [1, 2, 60.5 * scale],
-        [1, 3, 81.6 * scale],
-        [2, 1, 14.5 * scale],
-        [6, 7, 77.4 * scale],
-    ]
+def aqa7_rows(scale: float, split: str) -> list[list[float]]:
+    first = 0 if split == "train" else 100
+    rows = [(1, 1, 54.0), (1, 2, 60.5), (1, 3, 81.6), (2, 1, 14.5), (6, 7, 77.4)]
+    return [[action, first + index, score * scale] for action, index, score in rows]
 
 
 def aqa7_list(split: str) -> Edit:
@@ -95,10 +91,10 @@ def aqa7_list(split: str) -> Edit:
     return Edit(lambda content: loadmat(io.BytesIO(content))[name].tolist(), dump)
 
 
-def write_aqa7(folder: Path, scale: float, compress: bool = False) -> None:
+def write_aqa7(folder: Path, scale: float, compress: bool = False, kind: str = "f8") -> None:
     (folder / "Split_4").mkdir()
     for split in ("train", "test"):
-        rows = {f"consolidated_{split}_list": np.array(aqa7_rows(scale))}
+        rows = {f"consolidated_{split}_list": np.array(aqa7_rows(scale, split)).round(9).astype(kind)}
         savemat(folder / "Split_4" / f"split_4_{split}_list.mat", rows, do_compression=compress)
 
 
@@ -119,8 +115,9 @@ def write_mtl_aqa(folder: Path, arrays: bool = False) -> None:
     (folder / "info").mkdir()
     content = {key: annotation(end, arrays) for key, end in DIVES.items()}
     (folder / "info" / "final_annotations_dict_with_dive_number.pkl").write_bytes(pickle.dumps(content))
-    for split in ("train", "test"):
-        (folder / "info" / f"{split}_split_0.pkl").write_bytes(pickle.dumps(list(DIVES)))
+    *train, test = DIVES
+    for split, dives in (("train", train), ("test", [test])):
+        (folder / "info" / f"{split}_split_0.pkl").write_bytes(pickle.dumps(dives))
 
 
 TABLE = """video,score,split,group,action,difficulty,judges,first_frame,last_frame,boxes
@@ -173,21 +170,19 @@ d,vault,15.0000,14.500000
 """
 
 
-def writes(texts: Mapping[str, str]) -> Callable[[Path], None]:
+SPREADSHEET = "sep=;\n" + re.sub(r"(\d)\.(\d)", r"\1,\2", TABLE.replace("anna", "änne").replace(",", ";"))
+
+
+def writes(texts: Mapping[str, str], encoding: str = "utf-8") -> Callable[[Path], None]:
     """A writer of text files by their names."""
 
     def write(folder: Path) -> None:
         for name, text in texts.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding=encoding)
 
     return write
-
-
-def write_cvat_zip(folder: Path) -> None:
-    with zipfile.ZipFile(folder / "001.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("annotations.xml", CVAT)
 
 
 SCORES = {"spearman": 0.8, "relative_l2_x100": 2.0, "pairwise_accuracy": 0.75}

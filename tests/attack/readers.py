@@ -11,7 +11,8 @@ from swapaqa.annotate.sheet import read_severities
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.report.attention import read_attention, rows
 from swapaqa.running.jobs import refuse_another_list, stored_identity
-from tests.attack import calls, inputs
+from swapaqa.tracking import stored_id
+from tests.attack import archives, calls, checkpoints, inputs
 from tests.attack.calls import boxed_rightly, framed_rightly, imported_rightly, listed_rightly, scored_rightly
 from tests.attack.damage import Edit
 from tests.attack.reading import Reader
@@ -51,6 +52,20 @@ def of_report(file: str) -> Reader:
     )
 
 
+def of_table(name: str, write: Callable[[Path], None]) -> Reader:
+    return Reader(
+        name, "videos.csv", write, calls.records("data=videos"), TYPED, listed_rightly, named=("data=videos",)
+    )
+
+
+def of_zip(name: str, content: Callable[[], bytes], *words: str) -> Reader:
+    """A reader of boxes in an archive."""
+    write = archives.writes("001.zip", content)
+    return Reader(
+        name, "001.zip", write, calls.boxes(*words), TYPED, boxed_rightly, archives.zip_edit, ("001.xml", "001.txt")
+    )
+
+
 of_aqa7 = partial(Reader, file=MAT, read=calls.records("data=aqa7", "data.action=all"), sound=scored_rightly)
 of_mtl_aqa = partial(Reader, read=calls.records("data=mtl_aqa"), unknowable=NO_DIGEST, sound=listed_rightly)
 LISTS = (
@@ -63,6 +78,11 @@ LISTS = (
     of_mtl_aqa("MTL-AQA annotations, arrays", PKL, partial(inputs.write_mtl_aqa, arrays=True),
                named=("train_split_0.pkl",)),
     of_mtl_aqa("MTL-AQA split", "info/train_split_0.pkl", inputs.write_mtl_aqa, edit=inputs.pickle_edit),
+    of_aqa7("AQA-7 list, whole numbers", write=partial(inputs.write_aqa7, scale=100.0, kind="i4"),
+            unknowable=NO_DIGEST),
+    of_aqa7("AQA-7 list, big-endian", write=archives.write_big_endian_lists, unknowable=NO_DIGEST),
+    of_table("videos.csv in UTF-16", inputs.writes({"videos.csv": inputs.TABLE}, "utf-16")),
+    of_table("videos.csv of a spreadsheet", inputs.writes({"videos.csv": inputs.SPREADSHEET}, "cp1252")),
     simple("videos.csv", "videos.csv", inputs.TABLE, calls.records("data=videos"), sound=listed_rightly,
            named=("data=videos",)),
     Reader("demo's list in the cache", f"demo/{MAT}", calls.write_demo, calls.read_demo, sound=scored_rightly,
@@ -92,10 +112,19 @@ BOXES = (
            PICTURES, boxed_rightly, named=("001",)),
     Reader("tracks in the cache", "cache/boxes/track.txt", calls.write_tracked, calls.read_tracked, EDITED,
            boxed_rightly, named=("001", "cache/boxes"), ours=True),
+    of_zip("CVAT zip", archives.cvat_video, "boxes=cvat"),
+    of_zip("CVAT zip with images", archives.cvat_images, "boxes=cvat"),
+    of_zip("CVAT zip of a project", archives.cvat_project, "boxes=cvat"),
+    of_zip("MOT zip", archives.mot, "boxes=mot"),
+    Reader("box file of ours", "boxes/001.txt", calls.write_our_boxes, calls.read_our_boxes, "", boxed_rightly),
     of_import("DarkLabel", "source.txt", inputs.DARKLABEL),
     of_import("MOT", "source.txt", inputs.MOT),
     of_import("polygons", "source.txt", inputs.POLYGONS),
     of_import("CVAT xml", "source.xml", inputs.CVAT),
+    Reader("import: CVAT zip", "source.zip", archives.writes("source.zip", archives.cvat_video),
+           partial(calls.imported, "source.zip"), TYPED, imported_rightly, archives.zip_edit),
+    Reader("import: MOT zip", "source.zip", archives.writes("source.zip", archives.mot),
+           partial(calls.imported, "source.zip"), TYPED, imported_rightly, archives.zip_edit),
     Reader("boxes_ledger.csv", "boxes/boxes_ledger.csv", calls.write_ledger, calls.ledger_states, TYPED,
            calls.stated_rightly, may_miss=True),
     simple("table of boxes check", "suspicions.csv", inputs.SEVERITIES,
@@ -106,7 +135,8 @@ BOXES = (
 def of_video(suffix: str) -> Reader:
     file = f"001.{suffix}"
     write = lambda folder: inputs.write_video(folder / file)  # noqa: E731
-    return Reader(f"video {suffix}", file, write, calls.frames(file), PICTURES, framed_rightly)
+    sound = calls.animated_rightly if suffix == "gif" else framed_rightly
+    return Reader(f"video {suffix}", file, write, calls.frames(file), PICTURES, sound)
 
 
 def of_images(suffix: str) -> Reader:
@@ -124,15 +154,25 @@ def of_store(kind: str, unknowable: str) -> Reader:
 MEDIA = (
     *map(of_video, inputs.CODECS),
     *map(of_images, ("jpg", "png")),
+    Reader("video's index in the cache", "cache/index/index.kept", calls.write_indexed, calls.read_indexed,
+           may_miss=True, ours=True),
     of_store("packed", ""),
     of_store("bytes", PICTURES),
-)
+)  # fmt: skip
 RUNS = (
+    Reader("resume.ckpt", checkpoints.RESUME, checkpoints.write_resumable, checkpoints.resumed, edit=inputs.torch_edit,
+           may_miss=True),
+    Reader("published checkpoint", checkpoints.PUBLISHED, checkpoints.write_published, checkpoints.read_published,
+           NO_DIGEST, checkpoints.weighed_rightly, checkpoints.published_edit),
     Reader("checkpoint", "last.ckpt", calls.write_checkpoint, calls.scored, edit=inputs.torch_edit),
     Reader("pretrained weights", "i3d.pth", inputs.write_weights, lambda folder: read_weights(folder / "i3d.pth"),
            NO_DIGEST, edit=inputs.torch_edit),
     *map(of_report, ("1/result.json", "1/config.yaml", "1/.hydra/hydra.yaml", "1/.hydra/overrides.yaml", "jobs.json",
                      "2/failed.txt")),
+    *(Reader(f"report's page: {what}", calls.FILM[what], calls.write_film, calls.read_film, PICTURES,
+             calls.filmed_rightly, may_miss=True) for what in ("film", "strip")),
+    simple("wandb_id.txt", "wandb_id.txt", "k2j4h6l8\n", lambda folder: stored_id(folder / "wandb_id.txt"),
+           may_miss=True),
     of_run("compare: result.json", "a/result.json", calls.write_two_runs, calls.compared, named=("/a",)),
     of_run("compare: predictions", "a/predictions_test.csv", calls.write_two_runs, calls.compared, named=("/a",)),
     of_run("probe.json", "run/probe.json", inputs.write_json("run/probe.json", inputs.probe), calls.probed,

@@ -1,9 +1,12 @@
 """What comes to lie under a file's name instead of it: other files, hostile ones, and what is no file at all."""
 
+import io
 import os
 import pickle
 import socket
+import zipfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,6 +60,25 @@ class Touching:
         return os.system, (f"touch {self.canary}",)
 
 
+def archive(members: Mapping[str, str | bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(name, content)
+    return file.getvalue()
+
+
+@cache
+def bombs() -> dict[str, bytes]:
+    """Kilobytes that unpack to 64 MiB, of which every four bytes are an object."""
+    many = 2**24
+    return {
+        "bomb: zip of XML": archive({"annotations.xml": b"<a>" + b"<a/>" * many + b"</a>"}),
+        "bomb: zip of lines": archive({"gt/gt.txt": b"1,1\n" * many}),
+        "bomb: zip in a zip": archive({"annotations.xml": archive({"annotations.xml": bytes(2**26)})}),
+    }
+
+
 def strangers(canary: Path, others: Mapping[str, bytes]) -> dict[str, bytes]:
     """Files that nobody meant: of downloads that failed, of other programs, of enemies. By kind."""
     doubled: Any = "x"
@@ -67,20 +89,24 @@ def strangers(canary: Path, others: Mapping[str, bytes]) -> dict[str, bytes]:
     laugh += [f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]" for a, b in pairwise(names)]
     expanded = ["x" * 10] + [f"&e{n};" * 10 for n in range(9)]
     entities = "".join(f"<!ENTITY e{n} '{text}'>" for n, text in enumerate(expanded))
-    return {
-        "HTML page": HTML,
-        "git-lfs pointer": LFS,
-        "empty": b"",
-        "zeros": bytes(4096),
-        "bomb: nesting": b"[" * 200_000,
-        "bomb: YAML aliases": "\n".join(laugh).encode(),
-        "bomb: XML entities": f"<!DOCTYPE a [{entities}]><annotations>&e9;</annotations>".encode(),
-        "bomb: bytearray": b"\x80\x04cbuiltins\nbytearray\n\x8a\x05\x00\x00\x00\x80\x00\x85R.",
-        "bomb: doubled lists": pickle.dumps(doubled),
-        "bomb: long line": b"1," * 5_000_000,
-        "runs code: pickle": pickle.dumps(Touching(canary)),
-        "runs code: YAML": f"!!python/object/apply:os.system ['touch {canary}']\n".encode(),
-    } | {f"another's file: {name}": content for name, content in others.items()}
+    return (
+        {
+            "HTML page": HTML,
+            "git-lfs pointer": LFS,
+            "empty": b"",
+            "zeros": bytes(4096),
+            "bomb: nesting": b"[" * 200_000,
+            "bomb: YAML aliases": "\n".join(laugh).encode(),
+            "bomb: XML entities": f"<!DOCTYPE a [{entities}]><annotations>&e9;</annotations>".encode(),
+            "bomb: bytearray": b"\x80\x04cbuiltins\nbytearray\n\x8a\x05\x00\x00\x00\x80\x00\x85R.",
+            "bomb: doubled lists": pickle.dumps(doubled),
+            "bomb: long line": b"1," * 5_000_000,
+            "runs code: pickle": pickle.dumps(Touching(canary)),
+            "runs code: YAML": f"!!python/object/apply:os.system ['touch {canary}']\n".encode(),
+        }
+        | bombs()
+        | {f"another's file: {name}": content for name, content in others.items()}
+    )
 
 
 def lay(damage: Damage, path: Path) -> Callable[[], None]:

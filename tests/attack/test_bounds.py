@@ -7,6 +7,7 @@ import resource
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,21 @@ from swapaqa.data.box_tracks import existing, parse_xml
 from swapaqa.data.cvat_xml import ALL, read_cvat
 from swapaqa.data.darklabel_format import read_formats
 from swapaqa.data.demo import read_judges
+from swapaqa.data.mot import read_mot
 from swapaqa.data.mtl_aqa import read_records
 from swapaqa.data.tracker_boxes import result_rows
 from swapaqa.data.unpickler import load_pickle
 from swapaqa.data.video import frame_count, read_frames
+from swapaqa.data.video_index import make_index
+from swapaqa.data.videos import read_table
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import check_regular, read_bytes, read_json, read_yaml, shown
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import State, state
+from tests.attack.inputs import FRAMES, write_video
 from tests.attack.malformed import giant_json, giant_yaml
+from tests.attack.strange import bombs
 
 MEMORY, SECONDS = 2**29, 20  # more than the process has; seconds of a reader, which needs a hundredth
 
@@ -155,7 +161,18 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "ledger": read_ledger,
     "table of boxes check": read_severities,
     "demo's judges": read_judges,
+    "table of videos": read_table,
+    "CVAT's archive": lambda path: read_cvat(as_zip(path), ALL),
+    "MOT's archive": lambda path: read_mot(as_zip(path)),
+    "archive to import": lambda path: recognise(as_zip(path)),
 }
+
+
+def as_zip(path: Path) -> Path:
+    """The same under a name that says it is an archive."""
+    link = Path(mkdtemp()) / f"{path.name}.zip"
+    link.symlink_to(path)
+    return link
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -164,7 +181,8 @@ def test_what_is_no_file_is_refused_and_not_waited_for(reader: str, tmp_path: Pa
     os.mkfifo(pipe)
     for path in (pipe, Path("/dev/zero")):
         words = refusal(lambda path=path: READERS[reader](path))
-        assert f"{path}: is a pipe, a socket or a device and no file" in words
+        assert path.name in words
+        assert ": is a pipe, a socket or a device and no file" in words
 
 
 def test_a_result_that_is_no_file_is_a_damaged_one(tmp_path: Path) -> None:
@@ -198,6 +216,29 @@ def test_a_damaged_table_is_refused_in_one_line(content: bytes, tmp_path: Path) 
         read_severities(path)
     assert str(refused.value).startswith(f"{path}: not a readable CSV")
     assert TABLES[content] in str(refused.value)
+
+
+@pytest.mark.parametrize("name", bombs())
+def test_what_unpacks_to_much_is_no_annotation(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "001.zip"
+    path.write_bytes(bombs()[name])
+    for read in (lambda path: read_cvat(path, ALL), read_mot):
+        assert str(path) in refusal(lambda read=read: read(path))
+
+
+def test_attributes_without_number_are_no_annotation(tmp_path: Path) -> None:
+    path = tmp_path / "001.xml"
+    path.write_bytes(b"<a>" + b'<b c="" d="" e="" f="" g="" h=""/>' * 1_500_000 + b"</a>")
+    assert f"{path}: has 10500002 tags and attributes" in refusal(lambda: read_cvat(path, ALL))
+
+
+def test_opened_animations_leave_no_threads(tmp_path: Path) -> None:
+    """FFmpeg's conversion of a picture with a palette starts as many as there are cores, and keeps them."""
+    write_video(tmp_path / "a.gif")
+    before = len(list(Path("/proc/self/task").iterdir()))
+    index = make_index(tmp_path / "a.gif")
+    assert len(index) == FRAMES
+    assert len(list(Path("/proc/self/task").iterdir())) == before
 
 
 def test_a_pipe_among_images_is_named(tmp_path: Path) -> None:

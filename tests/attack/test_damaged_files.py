@@ -2,8 +2,10 @@
 
 import io
 import json
+import multiprocessing
 import os
 import pickle
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,22 +15,32 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hydra.utils import instantiate
 from rich.console import Console
 from scipy.io import loadmat, savemat
 
+from src import doctor
+from swapaqa.annotate.box_file import format_row, read_rows
+from swapaqa.annotate.workers import in_processes
 from swapaqa.config import write_any_text
 from swapaqa.data import aqa7, mtl_aqa
 from swapaqa.data.cvat import read_cvat, read_mot
-from swapaqa.data.darklabel import read_darklabel
+from swapaqa.data.darklabel import DarkLabelBoxes, read_darklabel
 from swapaqa.data.darklabel_format import read_formats
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import read_json
 from swapaqa.out_of_memory import explained
+from swapaqa.report.attention import read_attention, rows
 from swapaqa.report.cells import Table
+from swapaqa.report.page import as_film
+from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
+from swapaqa.tracking import stored_id
+from swapaqa.whole_file import remove_unfinished, with_digest, without_digest, write_whole
+from tests.attack.inputs import attention, probe
 from tests.attack.malformed import IMPOSTORS, damaged, wrong_values
 from tests.forked import REPOSITORY
 
@@ -275,3 +287,159 @@ def test_values_of_a_checkpoint_that_describe_no_model(recipe_inside: Run, tmp_p
         assert done.returncode == 2, done.stderr
         assert done.stderr.count("\n") == 1, done.stderr
         assert words in done.stderr
+
+
+def test_a_dive_that_ends_before_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "train_split_0.pkl").write_bytes(pickle.dumps(list(DIVES)))
+    for first, last in ((121, 120), (0, 120), (-5, 120)):
+        dives = {key: value | {"start_frame": first, "end_frame": last} for key, value in DIVES.items()}
+        (tmp_path / "final_annotations_dict.pkl").write_bytes(pickle.dumps(dives))
+        with pytest.raises(InputError, match=rf"final_annotations_dict\.pkl: record .* from frame {first} to {last};"):
+            mtl_aqa.read_records(tmp_path, "train")
+
+
+def test_a_dive_that_a_split_names_twice(tmp_path: Path) -> None:
+    (tmp_path / "final_annotations_dict.pkl").write_bytes(pickle.dumps(DIVES))
+    for again in ((3, 1), [3, 1.0], (True + 2, 1)):
+        (tmp_path / "train_split_0.pkl").write_bytes(pickle.dumps([*DIVES, again]))
+        with pytest.raises(InputError, match=r"train_split_0\.pkl: "):
+            mtl_aqa.read_records(tmp_path, "train")
+
+
+def test_settings_that_look_for_boxes_elsewhere_are_named(tmp_path: Path) -> None:
+    """A damaged key is one that is not known, and its default counts."""
+    settings = tmp_path / "darklabel.yml"
+    settings.write_bytes(FORMATS.replace(b"gt_merged: 1", b"gt_mergad: 1"))
+    source = DarkLabelBoxes(ratio=2.0, root=None, settings_file=str(settings), format=0)
+    with pytest.raises(InputError, match=r"001: no such box file; .* said by .*darklabel\.yml, format0$"):
+        source.find([tmp_path / "001"])
+
+
+@pytest.mark.parametrize("sign", ["\0", "\x1b", "\x7f"])
+def test_a_name_that_nobody_wrote_is_no_object(sign: str, tmp_path: Path) -> None:
+    path = tmp_path / "001.txt"
+    for line in (f"0,{sign},2,20,30.5,40,diver\n", f"0,1,2,20,30.5,40,di{sign}ver\n"):
+        path.write_text(line)
+        with pytest.raises(InputError, match=r"001\.txt, line 1: .* is no text"):
+            read_darklabel(path, range(2))
+
+
+def test_a_name_is_one_cell_of_the_file_that_import_writes(tmp_path: Path) -> None:
+    line = format_row(3, 'a,b"\n\0', (1, 2, 3, 4), "x\t,y\x1b")
+    assert line == "3,a b,1,2,3,3,x y\n"
+    (tmp_path / "001.txt").write_text(line)
+    assert read_rows(tmp_path / "001.txt")[0].object_id == "a b"
+
+
+def test_keys_that_a_table_of_attention_or_of_a_probe_needs(tmp_path: Path) -> None:
+    found = attention()
+    del found["splits"]["test"]["checkpoints"][0]["box"]["chance"]
+    (tmp_path / "attention.json").write_text(json.dumps(found))
+    with pytest.raises(InputError, match=r"attention\.json: .*checkpoints\.0\.box\.chance: field required"):
+        read_attention(tmp_path / "attention.json")
+    asked = probe()
+    del asked["splits"]["test"]["conditions"]["as_is"]["confidence"]["spearman"]
+    (tmp_path / "probe.json").write_text(json.dumps(asked))
+    with pytest.raises(InputError, match=r"probe\.json: .*confidence\.spearman: field required"):
+        find_probes([tmp_path])
+
+
+def test_a_difference_of_two_checkpoints_has_no_chance(tmp_path: Path) -> None:
+    found = attention()
+    gain = {"share": 0.1, "interval": [0.0, 0.2]}
+    found["checkpoints"] *= 2
+    found["splits"]["test"]["checkpoints"] *= 2
+    found["splits"]["test"]["difference"] = {"videos": 3, "box": gain, "scaled_box": gain}
+    (tmp_path / "attention.json").write_text(json.dumps(found))
+    assert len(rows(read_attention(tmp_path / "attention.json"))) == 6
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"a/b\n", b"\xff\xfe", b"x" * 5000, b"a b", b"\x1b[31m"])
+def test_a_damaged_id_of_wandb_is_a_warning_and_a_new_run(
+    content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "wandb_id.txt").write_bytes(content)
+    assert stored_id(tmp_path / "wandb_id.txt") is None
+    assert "wandb_id.txt" in caplog.text
+    assert "wandb starts" in caplog.text
+
+
+def test_an_id_of_wandb_is_read_and_none_is_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert stored_id(tmp_path / "wandb_id.txt") is None
+    os.mkfifo(tmp_path / "pipe")
+    assert stored_id(tmp_path / "pipe") is None
+    (tmp_path / "wandb_id.txt").write_bytes(b"k2j4-h6_l8.x\n")
+    caplog.clear()
+    assert stored_id(tmp_path / "wandb_id.txt") == "k2j4-h6_l8.x"
+    assert not caplog.text
+
+
+def test_a_page_shows_what_is_no_picture_and_no_film_as_such(tmp_path: Path) -> None:
+    page = tmp_path / "report"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large.mp4").write_bytes(bytes(2_000_001))
+    for strip, film, link in (("pipe", "pipe", None), ("none.png", "large.mp4", "../large.mp4")):
+        found = as_film(tmp_path, {"title": "a", "strip": strip, "film": film}, page)
+        assert (found.film, found.link) == (None, link)
+        assert found.strip.caption == f"{strip} cannot be read."
+
+
+def wait_for_the_end(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_killed_process_of_many_is_one_line() -> None:
+    with pytest.raises(InputError, match="--processes 2: one of the processes was ended from outside"):
+        list(in_processes(wait_for_the_end, [1, 2, 3], 2))
+
+
+class KilledReader:
+    """A video that the system ends its reader of."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, position: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_reader_of_the_doctor_is_one_line(monkeypatch: pytest.MonkeyPatch, config: Callable[..., Any]) -> None:
+    monkeypatch.setattr(doctor, "Examination", KilledReader)
+    cfg = config("data=demo", "name=x", "logger=csv", "data.workers=1")
+    data = instantiate(cfg.data)
+    with pytest.raises(InputError, match=r"DataLoader worker .* lower data\.workers"):
+        doctor.examine(data)
+
+
+def test_two_processes_write_one_file_at_once(tmp_path: Path) -> None:
+    """Each with its own unfinished one; what a killed one left is taken away by the next start of the run."""
+    contents = [bytes([number]) * 200_000 for number in range(2)]
+
+    def write(content: bytes) -> None:
+        for _ in range(20):
+            write_whole(tmp_path / "a", content)
+
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=write, args=(content,)) for content in contents]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert (tmp_path / "a").read_bytes() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    (tmp_path / "a.0123.unfinished").write_bytes(b"")
+    remove_unfinished(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_only_we_read_is_known_as_it_was_written() -> None:
+    written = with_digest(b"abc")
+    assert without_digest(written) == b"abc"
+    for damaged_content in (b"", written[:-1], written + b"x", bytes(40), written[:5] + b"\0" + written[6:]):
+        with pytest.raises(ValueError, match="not as it was written"):
+            without_digest(damaged_content)

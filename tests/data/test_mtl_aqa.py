@@ -334,7 +334,7 @@ def test_a_dive_that_is_there_twice_is_refused(mtl_tree: Callable[..., Path], op
     root = mtl_tree()
     again = DIVES[1, 2]
     cases: list[tuple[list, list, dict, str]] = [
-        ([*TRAIN, (1, 2)], TEST, DIVES, "01_002: one video twice in train"),
+        ([*TRAIN, (1, 2)], TEST, DIVES, "train_split_0.pkl: names dive 01_002 more than once; once is right"),
         ([*TRAIN, [1, 2.0]], TEST, DIVES, "01_002"),
         (TRAIN, [*TEST, (1, 2)], DIVES, "01_002: one video in train and test"),
         (TRAIN, [*TEST, (1, 9)], DIVES | {(1, 9): again}, "01_002 and 01_009: one video in train and test"),
@@ -359,7 +359,7 @@ def test_as_many_judges_of_every_dive_are_needed(mtl_tree: Callable[..., Path], 
     annotations = {key: annotation(*values) for key, values in DIVES.items()}
     annotations[1, 3]["judge_scores"] = [8.0, 8.5, 7.5, 8.0, 8.0]
     (root / "info" / COPIES[0]).write_bytes(pickle.dumps(annotations))
-    with pytest.raises(InputError, match="01_003 has 5 judges' scores, and 01_001 has 7"):
+    with pytest.raises(InputError, match="01_003 has 5 judges' scores, and others have 7"):
         open_mtl(root)
 
 

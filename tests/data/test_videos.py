@@ -294,8 +294,11 @@ def test_large_numbers_have_exponents(tmp_path: Path) -> None:
         ("", ["nothing in it"]),
         ("\n\n", ["nothing in it"]),
         ("video,score\n", ["no videos in it"]),
-        ("<html><body>404</body></html>\n", ["line 1", "no column 'video'"]),
-        (b"PK\x03\x04 and so on", ["spreadsheet", "CSV"]),
+        ("<html><body>404</body></html>\n", ["is no table but a web page, saved in the file's place", "CSV"]),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", ["a git-lfs pointer and not the file itself"]),
+        (b"PK\x03\x04 and so on", ["a zip archive", "CSV"]),
+        (b"\xd0\xcf\x11\xe0 and so on", ["a spreadsheet", "CSV"]),
+        (bytes(4096), ["nothing but zeros"]),
         (b"video,score\na\0b,9\n", ["not a readable text file"]),
         (b"video,score\n\x81\x8d,9\n", ["not a readable text file"]),
     ],
@@ -311,7 +314,7 @@ def test_what_could_be_read_in_two_ways_is_refused(content: str | bytes, words: 
 
 def test_a_table_that_is_no_regular_file_is_not_opened(tmp_path: Path, open_videos: Open) -> None:
     os.mkfifo(tmp_path / "videos.csv")
-    with pytest.raises(InputError, match=r"videos\.csv: no regular file"):
+    with pytest.raises(InputError, match=r"videos\.csv: is a pipe, a socket or a device and no file"):
         open_videos(tmp_path)
 
 

@@ -15,7 +15,6 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from swapaqa.errors import InputError
-from swapaqa.models import published
 from swapaqa.models.i3d import I3D
 from swapaqa.models.scorer import Scorer
 from swapaqa.running.checkpoint import as_trained, build, read_checkpoint
@@ -142,12 +141,32 @@ def small_model(system: str) -> Scorer:
     return instantiate(cfg.model)
 
 
-def test_an_unknown_weight_of_the_head_is_named() -> None:
-    content = {"i3d": {}, "evaluator": {"evaluator.layer1.weight": torch.ones(1), "other.weight": torch.ones(1)}}
-    system = published.system_of(content)
-    assert system is not None
-    with pytest.raises(InputError, match=r"other\.weight is no weight of USDL's evaluator"):
-        published.head_weights(content, system)
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"other.weight": torch.ones(1)}, "'other.weight' is no weight of its evaluator"),
+        ({"evaluator.layer2.weight": 3}, "its evaluator holds 'evaluator.layer2.weight', which is no tensor"),
+        ({"evaluator.layer2.weight": None}, "its evaluator holds 'evaluator.layer2.weight', which is no tensor"),
+        ({"epoch": "x"}, "its epoch is 'x'"),
+        ({"epoch": float("inf")}, "its epoch is inf"),
+        ({"epoch": -1}, "its epoch is -1"),
+    ],
+)
+def test_a_damaged_one_is_one_line(changed: dict[str, Any], line: str, tmp_path: Path) -> None:
+    path, head = tmp_path / "theirs.pth", {"evaluator.layer1.weight": torch.ones(1)}
+    beside = {"epoch": 1} | {key: value for key, value in changed.items() if key == "epoch"}
+    named = {key: value for key, value in changed.items() if key != "epoch"}
+    torch.save({"i3d": {}, "evaluator": head | named} | beside, path)
+    with pytest.raises(InputError, match=re.escape(f"checkpoint={path}: saved by USDL's program, but {line}")):
+        read_checkpoint(str(path))
+
+
+def test_a_file_without_an_epoch_is_read(words_of: Callable[[str], list[str]], tmp_path: Path) -> None:
+    words, path = words_of("usdl"), tmp_path / "theirs.pth"
+    content = published_content(model_of(words, 1e-3), "usdl", False)
+    del content["epoch"]
+    torch.save(content, path)
+    opened(path, words)
 
 
 class Intruder:

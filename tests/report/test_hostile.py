@@ -41,7 +41,8 @@ DEMO = {
     "augment": {"_target_": "swapaqa.augment.none.NoAugmentation"},
     "workers": 0, "seed": 0, "target": "score", "val_fraction": 0.0, "skip_unreadable": False,
 }  # fmt: skip
-NAMES = ("=1+1", "+1+1", "-2+3+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "'=1", " =1")
+NAMES = ("=1+1", "+1+1", "-2+3+cmd|' /C calc'!A0", "@SUM(1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', "'=1", " =1",
+         "\xa0=1", "\u200b=1", "\ufeff+A1", "\x0b@x", "＝1+1", "＠SUM(1)", " ' -1+2")  # fmt: skip
 
 
 @pytest.fixture

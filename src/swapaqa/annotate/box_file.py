@@ -32,8 +32,13 @@ def format_row(frame: int, object_id: str, box: Iterable[float], label: str) -> 
     """One line. `box` x1 y1 x2 y2 in inclusive pixels; rounded to a hundredth of a pixel, x2 = x1 + w - 1."""
     x1, y1, x2, y2 = box
     values = (x1, y1, x2 - x1 + 1, y2 - y1 + 1)
-    word = " ".join(label.replace(",", " ").replace('"', " ").split())
-    return f"{frame},{object_id},{','.join(f'{round(float(value), 2) + 0.0:.10g}' for value in values)},{word}\n"
+    numbers = ",".join(f"{round(float(value), 2) + 0.0:.10g}" for value in values)
+    return f"{frame},{_cell(object_id)},{numbers},{_cell(label)}\n"
+
+
+def _cell(text: str) -> str:
+    """A name without what ends a cell or a line."""
+    return " ".join("".join(sign if sign.isprintable() and sign not in ',"' else " " for sign in text).split())
 
 
 def write_text(path: Path, text: str, read: str | None) -> str:

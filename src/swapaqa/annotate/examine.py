@@ -1,7 +1,6 @@
 """One video's boxes looked at: read as the training would, measured, and drawn into a few frames."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,6 @@ import cv2
 import numpy as np
 
 from swapaqa.annotate.follow import shrink
-from swapaqa.annotate.make import leave_interrupts_to_the_parent
 from swapaqa.annotate.suspicion import (
     Suspicion,
     jumps,
@@ -176,16 +174,3 @@ def draw_strip(pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> b
         tiles.append(np.pad(tile, ((0, 0), (0, 2), (0, 0)), constant_values=255))
     _, encoded = cv2.imencode(".jpg", np.hstack(tiles)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
     return encoded.tobytes()
-
-
-def examine_all(questions: Sequence[Question], processes: int) -> Iterator[Examined]:
-    """Examine all in so many processes; each result as soon as it is there."""
-    if processes == 1 or len(questions) < 2:
-        yield from map(examine, questions)
-        return
-    pool = ProcessPoolExecutor(min(processes, len(questions)), initializer=leave_interrupts_to_the_parent)
-    try:
-        for future in as_completed([pool.submit(examine, question) for question in questions]):
-            yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -4,10 +4,8 @@ A file that is there stays. `fill` adds what a tracker finds between the boxes t
 they are; `again` replaces what a tracker wrote and nobody has changed since.
 """
 
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -121,24 +119,6 @@ def check_lost(job: Job, followed: Followed) -> None:
             f"{job.media}: {job.settings.method} lost the athlete in {lost} of {count} frames, more than "
             f"boxes.max_lost={job.settings.max_lost:g}; draw a few keyframes"
         )
-
-
-def make_all(jobs: Sequence[Job], processes: int, work: Callable[[Job], Made] = make_boxes) -> Iterator[Made]:
-    """Work on all jobs in so many processes, and give each result as soon as it is there; stopping ends the rest."""
-    if processes == 1:
-        yield from map(work, jobs)
-        return
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), initializer=leave_interrupts_to_the_parent)
-    try:
-        for future in as_completed([pool.submit(work, job) for job in jobs]):
-            yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches every process of a terminal: those that work finish their video, the first one ends them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def estimate(seconds: Sequence[float], left: int, processes: int) -> float:

@@ -41,6 +41,7 @@ SCORE_RANGES: dict[str, tuple[float, float]] = {  # points; in the order of the 
     "sync_diving_10m": (49.8, 99.36),
 }
 MOST_BYTES = 64 * MIB  # of a list, which has 0.02
+LAST_INDEX = 999_999  # of a video; they have three digits
 TRAMPOLINE = 7  # the paper leaves it out "due to the lengthy video content"
 
 LAYOUT = (
@@ -108,8 +109,9 @@ def _read_list(path: Path, variable: str) -> np.ndarray:
             f"{path}: has trampoline (class 7), which the paper leaves out for the length of its videos; "
             "use the split list of the six other actions"
         )
-    if not np.isin(rows[:, 0], range(1, 7)).all() or not (rows[:, :2] == rows[:, :2].round()).all():
-        raise InputError(f"{path}: classes must be 1 to 6 and indices whole numbers; it is not an AQA-7 list")
+    named = (rows[:, :2] == rows[:, :2].round()) & (rows[:, :2] >= 1) & (rows[:, :2] <= LAST_INDEX)
+    if not np.isin(rows[:, 0], range(1, 7)).all() or not named.all():
+        raise InputError(f"{path}: classes must be 1 to 6 and indices whole numbers from 1; it is not an AQA-7 list")
     videos, count = np.unique(rows[:, :2], axis=0, return_counts=True)
     if count.max() > 1:
         action, index = videos[count.argmax()].astype(int)

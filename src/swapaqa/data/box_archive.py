@@ -12,6 +12,7 @@ from swapaqa.errors import InputError
 from swapaqa.foreign_file import check_regular, read_bytes
 
 LARGEST = 256 * 2**20  # bytes of a file, unpacked: a project of a thousand videos in CVAT's XML has about 60 MB
+MOST_LINES = 1_000_000  # a few bytes each are gigabytes once they are boxes; such a project has 460,000
 MOST_MEMBERS = 200_000  # CVAT packs the images of a video beside its annotations
 ANNOTATIONS = {"cvat": (".xml",), "mot": ("gt.txt",)}  # how members end, by format
 
@@ -20,12 +21,14 @@ def read_content(path: Path, endings: Sequence[str]) -> bytes:
     """The bytes of an annotation file, or of the one member of a zip that ends in one of `endings`.
 
     Raises:
-        InputError: no regular file, one beyond LARGEST, a damaged archive, no such member or several.
+        InputError: no regular file, one beyond LARGEST or MOST_LINES, a damaged archive, no such member or several.
     """
-    if path.suffix.lower() == ".zip":
-        check_regular(path)
-        return _read_member(path, endings)
-    return read_bytes(path, LARGEST)
+    packed = path.suffix.lower() == ".zip"
+    content = _read_member(path, endings) if packed else read_bytes(path, LARGEST)
+    lines = content.count(b"\n") + content.count(b"\r")
+    if lines > 2 * MOST_LINES:  # \r\n counts twice
+        raise InputError(f"{path}: has {lines} lines, and boxes have {MOST_LINES} at most; export one video alone")
+    return content
 
 
 def format_of_archive(path: Path) -> str:
@@ -48,6 +51,7 @@ def is_cvat_archive(path: Path) -> bool:
 
 
 def _members(path: Path, endings: Sequence[str]) -> list[str]:
+    check_regular(path)
     try:
         with zipfile.ZipFile(path) as archive:
             found = archive.namelist()

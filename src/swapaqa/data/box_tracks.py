@@ -24,6 +24,7 @@ from swapaqa.foreign_file import unreadable
 
 FARTHEST = 1_000_000  # pixels: no frame reaches there, and float32 no longer tells neighbouring ones apart
 
+MOST_PARTS = 8_000_000  # of XML: a project of a thousand videos has 5.5 million, and a gigabyte holds these
 LONGEST_NUMBER = 18  # digits of a frame's number in a name
 MAKE_BOXES = (  # what those do who have none
     "make boxes for the whole data set with `python -m src.boxes make data=... source=tracker` (docs/boxes.md), or "
@@ -70,6 +71,9 @@ def parse_xml(path: Path) -> ElementTree.Element:
     or fetched.
     """
     text = read_content(path, (".xml",))
+    parts = text.count(b"<") + text.count(b"=")  # tags and attributes
+    if parts > MOST_PARTS:
+        raise InputError(f"{path}: has {parts} tags and attributes, {MOST_PARTS} are read; export one video alone")
     if b"<!DOCTYPE" in text.replace(b"\0", b""):  # whatever the encoding
         raise InputError(f"{path}: declares a DOCTYPE, which annotation files do not need; delete that line")
     try:

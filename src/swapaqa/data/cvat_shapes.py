@@ -23,6 +23,8 @@ def edges_of(shape: Element, place: str) -> Edges:
         left, top, width, height = (_attribute(shape, name, place) for name in ("left", "top", "width", "height"))
         return left, top, left + width, top + height
     turn = _attribute(shape, "rotation", place) if shape.get("rotation") else 0.0
+    if abs(turn) > 360:
+        raise InputError(f"{place}: rotation {turn:g} is no angle in degrees; correct it")
     if shape.tag == "ellipse":
         cx, cy, rx, ry = (_attribute(shape, name, place) for name in ("cx", "cy", "rx", "ry"))
         return around_ellipse(cx, cy, rx, ry, turn)

@@ -190,6 +190,16 @@ class DarkLabelBoxes(BoxFiles):
             raise InputError(f"boxes.format={self.format}: {path} has the formats {', '.join(map(str, formats))}")
         return formats[self.format]
 
+    def find(self, files: Sequence[Path]) -> Path:
+        try:
+            return super().find(files)
+        except InputError as error:
+            if self.settings_file is None:
+                raise
+            raise InputError(
+                f"{error}; where it is looked for is said by {self.settings_file}, format{self.format}"
+            ) from error
+
     def candidates(self, file: Path) -> list[Path]:
         form = self.form
         return [file.parent / f"{file.name}.{form.gt_file_ext}"] if form.gt_merged else [file]

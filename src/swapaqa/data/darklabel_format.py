@@ -118,6 +118,10 @@ def row_of(
         frame = _integer(columns, "fn", place)
     else:
         frame = frame_number(columns.get("iname", "") if own_frame is None else own_frame, place)
+    for name in {"cname", "id"} & columns.keys():
+        undecoded = name == "id" and "\ufffd" in columns[name]  # labels are in whatever encoding a system has
+        if undecoded or not columns[name].isprintable():
+            raise unlike(columns.values(), columns, place, f" ({READABLE.get(name, name)} is no text)")
     label = columns.get("cname", "")
     if "classid" in columns:
         index = _integer(columns, "classid", place)

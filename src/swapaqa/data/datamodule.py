@@ -104,9 +104,9 @@ class VideoData(AugmentedData):
     def read_split(self, split: str) -> list[Record]:
         """The records of a split, in the order of the data set's list."""
 
-    def read_splits(self) -> dict[str, list[Record]]:
-        """The records by split, train first. InputError where they do not go together, see `records.faults`."""
-        records = {split: self.read_split(split) for split in ("train", *self.test_splits)}
+    def read_splits(self, train: bool = True) -> dict[str, list[Record]]:
+        """The records by split, with `train` first. InputError where they do not go together, see `records.faults`."""
+        records = {split: self.read_split(split) for split in (*(("train",) if train else ()), *self.test_splits)}
         everything = [record for found in records.values() for record in found]
         refuse(f"{self.folder}: {fault}" for fault in faults(everything, self.shown))
         return records

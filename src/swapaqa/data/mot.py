@@ -50,7 +50,7 @@ def _values(row: Sequence[str], place: str) -> list[float]:
         values = [number(cell) for cell in row[: 8 if len(row) == 8 else 7]]
     except (ValueError, IndexError):
         values = []
-    if len(values) < 6 or any(math.isnan(value) for value in values[6:7]):
+    if len(values) < 6 or not all(math.isfinite(value) for value in values[6:7]):
         raise InputError(
             f"{place}: '{' '.join(row)[:80]}' is not 'frame,id,x,y,w,h,confidence,...' in numbers; export it as MOT "
             "1.1 again"

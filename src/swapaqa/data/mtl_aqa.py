@@ -63,6 +63,8 @@ ANNOTATIONS = (  # best first
     "final_annotations_dict.pkl",
 )
 MEDIA_FOLDERS = ("new/new_total_frames_256s", "new/new_total_frames", "whole_videos_frames", "frames", "videos", "")
+LAST_FRAME = 99_999_999  # of a competition's video; the longest has 290,000
+LAST_NUMBER = 999_999  # of a competition or a dive; there are 26 and 192
 MAX_SCORE = 104.5
 MAX_COMPLETENESS = 30.0
 CORRUPTED = (4, 49)  # in MUSDL's copy one judge gave 45.0; CoRe's copy says 4.5
@@ -100,7 +102,8 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
         root: the folder that holds `info`, or the files themselves.
 
     Raises:
-        InputError: a file is missing or no such pickle, a dive of the split is not annotated, a score out of range.
+        InputError: a file is missing or no such pickle, a dive of the split is not annotated or is there twice, a score
+            out of range, a dive that ends before it begins.
     """
     path = _find(Path(root), ANNOTATIONS)
     annotations = load_pickle(path)
@@ -110,7 +113,18 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
         raise InputError(f"{path}: holds no dictionary of dives; it is not an annotation file of MTL-AQA")
     if not isinstance(keys, list | tuple) or not keys:
         raise InputError(f"{keys_path}: holds no list of (competition, dive); it is not a split of MTL-AQA")
-    return [_record(path, annotations, keys_path, key, split) for key in keys]
+    dives = [_record(path, annotations, keys_path, key, split) for key in keys]
+    twice = [name for name, times in Counter(dive.video_id for dive in dives).items() if times > 1]
+    if twice:
+        raise InputError(f"{keys_path}: names dive {twice[0]} more than once; once is right")
+    (usual, _), *others = Counter(len(dive.judge_scores) for dive in dives).most_common()
+    for dive in dives if others else ():
+        if len(dive.judge_scores) != usual:
+            raise InputError(
+                f"{path}: dive {dive.video_id} has {len(dive.judge_scores)} judges' scores, and others have {usual}; "
+                "correct the file"
+            )
+    return dives
 
 
 def competition_folds(sizes: Mapping[int, int]) -> list[list[int]]:
@@ -153,7 +167,7 @@ def _find(root: Path, names: Sequence[str]) -> Path:
 
 def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str) -> Dive:
     try:
-        found, (competition, dive) = annotations[key], map(operator.index, key)
+        found, (competition, dive) = annotations[key], map(_number, key)
         score, difficulty = float(found["final_score"]), float(found["difficulty"])
         judges = _judges(path, key, [float(judge) for judge in found["judge_scores"]])
         first, last = int(found["start_frame"]), int(found["end_frame"])
@@ -168,6 +182,11 @@ def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str
             f"{path}: record {key} has score {score} and difficulty {difficulty}; expected are points from 0 to "
             f"{MAX_SCORE} and a difficulty above 0; correct the file"
         )
+    if not 1 <= first <= last <= LAST_FRAME:
+        raise InputError(
+            f"{path}: record {key} is annotated from frame {shown(first)} to {shown(last)}; expected are two "
+            "numbers from 1 on, the first one first; correct the file"
+        )
     return Dive(
         video_id=f"{competition:02d}_{dive:03d}",
         action=ACTION,
@@ -180,6 +199,14 @@ def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str
         competition=competition,
         dive_number=number,
     )
+
+
+def _number(of_a_file: Any) -> int:
+    """A number of competition or dive, which names files."""
+    number = operator.index(of_a_file)
+    if not 0 <= number <= LAST_NUMBER:
+        raise ValueError("no number of a competition or dive")
+    return number
 
 
 def _judges(path: Path, key: Key, judges: list[float]) -> tuple[float, ...]:

@@ -188,7 +188,7 @@ def checksum(frame: av.VideoFrame) -> int:
     """CRC-32 of a frame's decoded samples, without the bytes that pad its rows."""
     components = frame.format.components
     if len(components) != len(frame.planes):  # packed or with a palette: as RGB
-        return zlib.crc32(np.ascontiguousarray(frame.to_ndarray(format="rgb24")).data)
+        return zlib.crc32(np.ascontiguousarray(frame.to_ndarray(format="rgb24", threads=1)).data)
     value = 0
     for component in components:
         plane = frame.planes[component.plane]

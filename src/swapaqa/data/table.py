@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import MIB, kind_of, read_bytes
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-LARGEST = 64 * 2**20  # bytes
+LARGEST = 64 * MIB
 SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)  # as Excel writes and reads it
 WITH_COMMA, WITH_POINT = (re.compile(rf"[+-]?\d*{mark}\d+(e[+-]?\d+)?", re.IGNORECASE) for mark in (",", r"\."))
 LIKE_THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
@@ -91,16 +92,10 @@ def _split(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]
 
 def _decoded(path: Path) -> tuple[str, str]:
     """The text of a file and the name of its encoding."""
-    try:
-        if not path.is_file():
-            raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: no regular file")
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path}: larger than {LARGEST >> 20} MiB; a table of videos is not")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise InputError(f"{path}: a spreadsheet's own file or an archive; save the table as CSV")
+    content = read_bytes(path, LARGEST)
+    kind = kind_of(content)
+    if content and kind is not None:
+        raise InputError(f"{path}: is no table but {kind}; save the table as CSV")
     for name, codec in _candidates(content):
         try:
             text = content.decode(codec)

@@ -27,8 +27,8 @@ from swapaqa.data.cache import cache_root
 from swapaqa.data.gif_file import is_whole
 from swapaqa.data.pyav_reader import CONVERT, DamagedError, OpenVideo, checksum, displayed_size, is_mirrored
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import check_regular
-from swapaqa.whole_file import write_whole
+from swapaqa.foreign_file import check_regular, read_bytes
+from swapaqa.whole_file import with_digest, without_digest, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -261,7 +261,7 @@ def _index(media: Path, size: int, changed: int) -> VideoIndex:
 def cached_path(media: Path, size: int, changed: int) -> Path:
     """Where the index of a file of this size and time of change is kept."""
     made_from = (VERSION, str(media.resolve()), size, changed, av.__version__, sorted(av.library_versions.items()))
-    return cache_root() / "index" / f"{hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]}.npz"
+    return cache_root() / "index" / hashlib.sha256(repr(made_from).encode()).hexdigest()[:24]
 
 
 def save_index(path: Path, index: VideoIndex) -> None:
@@ -270,19 +270,19 @@ def save_index(path: Path, index: VideoIndex) -> None:
     content = io.BytesIO()
     np.savez(content, pts=index.pts, checksums=index.checksums, keys=index.keys, facts=np.array(json.dumps(facts)))
     try:
-        write_whole(path, content.getbuffer())
+        write_whole(path, with_digest(content.getvalue()))
     except OSError as error:
         log.debug("%s: not kept (%s)", path, error)
 
 
 def load_index(path: Path) -> VideoIndex | None:
-    """A kept index; None where there is none or it is not a whole one."""
+    """A kept index; None where there is none or it is not as it was written."""
     if not path.is_file():  # nothing to wait for
         return None
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(without_digest(read_bytes(path))), allow_pickle=False) as kept:
             facts = json.loads(str(kept["facts"]))
             return VideoIndex(kept["pts"], kept["checksums"], kept["keys"], **facts | {"size": tuple(facts["size"])})
-    except Exception as error:
+    except (InputError, ValueError) as error:
         log.debug("%s: damaged, made again (%s)", path, error)
         return None

@@ -54,6 +54,7 @@ OPTIONAL = ("split", "group", "action", "difficulty", "judges", "first_frame", "
 MAY_BE_EMPTY = ("first_frame", "last_frame", "boxes")
 BOX_SUFFIXES = (".txt", ".csv", ".xml", ".zip")
 NUMBERS = ("score", "difficulty", "judges")  # which may have decimals
+LONGEST_NAME, LONGEST_PATH = 240, 3000  # bytes of a file's name without a suffix; characters: what systems take
 ONE_ACTION = "video"  # the action's name where the table has none
 
 LAYOUT = (
@@ -179,6 +180,9 @@ class Line:
     def _path(self, column: str) -> str:
         """The path of a cell from the root on, without the detours in it; refused where it leads out of the root."""
         written = self.row.cells.get(column, "")
+        if len(written) > LONGEST_PATH or any(len(part.encode()) > LONGEST_NAME for part in Path(written).parts):
+            self._fault(column, f"{written}: longer than the name of any file")
+            return ""
         whole = Path(os.path.normpath(self.root / written))
         if written and not whole.is_relative_to(self.root):
             if not self.outside_root:

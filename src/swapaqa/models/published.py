@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from swapaqa.errors import InputError
+from swapaqa.foreign_file import shown
 
 PARALLEL, BACKBONE = "module.", "backbone."  # CoRe's I3D lies in a module that cuts the clips
 SCALARS = (np.float64, np.float32, np.int64, np.int32, np.bool_)
@@ -81,13 +81,27 @@ def system_of(content: Any) -> System | None:
     return None
 
 
+def fault_of(content: Mapping[str, Any], system: System) -> str | None:
+    """What is wrong with the content of a file that the program of `system` saved; None if nothing is."""
+    for part in (system.i3d, system.head):
+        wrong = next((key for key, value in content[part].items() if not isinstance(value, Tensor)), None)
+        if wrong is not None:
+            return f"its {part} holds {shown(wrong)}, which is no tensor"
+    known = re.compile("|".join(pattern for pattern, _ in system.names))
+    strange = next((key for key in content[system.head] if not known.match(_plain(key))), None)
+    if strange is not None:
+        return f"{shown(strange)} is no weight of its {system.head}"
+    epoch = content.get("epoch", 0)
+    return None if isinstance(epoch, int | np.integer) and epoch >= 0 else f"its epoch is {shown(epoch)}"
+
+
 def i3d_weights(content: Mapping[str, Any], system: System) -> dict[str, Tensor]:
     """The I3D's weights under the names of its published layout: hassony2's for CoRe, piergiaj's for the others."""
     return {_plain(key).removeprefix(BACKBONE): value for key, value in content[system.i3d].items()}
 
 
 def head_weights(content: Mapping[str, Any], system: System) -> dict[str, Tensor]:
-    """The head's weights under the names of our model. InputError for a key that its program does not have."""
+    """The head's weights under the names of our model, if `fault_of` the content is None."""
     return {_our_name(_plain(key), system): value for key, value in content[system.head].items()}
 
 
@@ -96,7 +110,5 @@ def _plain(key: Any) -> str:
 
 
 def _our_name(key: str, system: System) -> str:
-    for pattern, ours in system.names:
-        if re.match(pattern, key):
-            return re.sub(f"^{pattern}", ours, key)
-    raise InputError(f"{key} is no weight of {system.name}'s {system.head}")
+    pattern, ours = next(pair for pair in system.names if re.match(pair[0], key))
+    return re.sub(f"^{pattern}", ours, key)

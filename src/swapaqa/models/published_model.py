@@ -43,7 +43,7 @@ def as_ours(
     learnt = dict(model.named_buffers(recurse=False))
     state = {f"encoder.network.{name}": value for name, value in backbone.items()} | head | learnt
     norms = {name: list(batch_norm_of(piergiaj)) for name in batch_norm_settings(model.encoder)}
-    return {"state_dict": state, BATCH_NORM_KEY: {} if keep_eps else norms, "epoch": content["epoch"]}
+    return {"state_dict": state, BATCH_NORM_KEY: {} if keep_eps else norms, "epoch": content.get("epoch", 0)}
 
 
 def head_names(model: Scorer) -> set[str]:

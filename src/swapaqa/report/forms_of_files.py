@@ -105,29 +105,42 @@ class Result(TypedDict):
     world_size: NotRequired[int]
 
 
-class Share(TypedDict):
-    """A share of the mass of maps, and what to compare it with."""
+class Gain(TypedDict):
+    """A share of the mass of maps, or what it gained."""
 
     share: float | None
     interval: Pair | None
-    chance: NotRequired[float | None]
-    on_grid: NotRequired[float | None]
+
+
+class Share(Gain):
+    """A share, and what to compare it with."""
+
+    chance: float | None
+    on_grid: float | None
 
 
 class Looks(TypedDict):
-    """The maps of one checkpoint, or the difference of two."""
+    """The maps of one checkpoint."""
 
     videos: int
-    without_mass: NotRequired[int]
+    without_mass: int
     box: Share
     scaled_box: Share
+
+
+class Difference(TypedDict):
+    """The maps of the second checkpoint against those of the first."""
+
+    videos: int
+    box: Gain
+    scaled_box: Gain
 
 
 class SplitLooks(TypedDict):
     """The maps of one split."""
 
     checkpoints: list[Looks]
-    difference: Looks | None
+    difference: Difference | None
 
 
 class Checkpoint(TypedDict):
@@ -156,11 +169,17 @@ class Attention(TypedDict):
     pictures: list[Picture]
 
 
+class Ends(TypedDict):
+    """The ends of the intervals that a table of probes shows."""
+
+    spearman: Pair | None
+
+
 class Condition(TypedDict):
     """The scores under one condition of a probe."""
 
     spearman: float | None
-    confidence: dict[str, Pair | None]
+    confidence: Ends
 
 
 class Part(TypedDict):

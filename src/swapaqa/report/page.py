@@ -14,6 +14,8 @@ from typing import NamedTuple
 import cv2
 from jinja2 import Environment, StrictUndefined
 
+from swapaqa.errors import InputError
+from swapaqa.foreign_file import check_regular, read_bytes
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
 from swapaqa.report.arms import find_arms, measures_of
@@ -222,8 +224,12 @@ def one_strip_an_arm(sweeps: Sequence[Sweep]) -> list[tuple[str, Path]]:
 
 
 def as_strip(title: str, path: Path) -> Picture:
-    """A strip as JPEG of at most STRIP_WIDTH columns."""
-    picture = cv2.imread(str(path))
+    """A strip as JPEG of at most STRIP_WIDTH columns; of a file that is no picture the words that it is none."""
+    try:
+        check_regular(path)
+        picture = cv2.imread(str(path))
+    except (InputError, cv2.error):  # a pipe; more pixels than OpenCV takes
+        picture = None
     if picture is None:
         return Picture("", title, f"{path.name} cannot be read.", "")
     scale = min(1.0, STRIP_WIDTH / picture.shape[1])
@@ -249,12 +255,14 @@ def as_attention(path: Path, folder: Path) -> AttentionView:
 def as_film(place: Path, picture: Mapping[str, str], folder: Path) -> Film:
     """Strip and film of one video, which lie in `place`."""
     path = place / picture["film"]
-    size = path.stat().st_size if path.is_file() else None
-    small = size is not None and size <= FILM_BYTES
+    try:
+        film = data_uri(read_bytes(path, FILM_BYTES), "mp4", "video")
+    except InputError:  # missing, too large for a page, or no film at all
+        film = None
     return Film(
         strip=as_strip(picture["title"], place / picture["strip"]),
-        film=data_uri(path.read_bytes(), "mp4", "video") if small else None,
-        link=None if size is None else relative(path, folder),
+        film=film,
+        link=relative(path, folder) if path.is_file() else None,
     )
 
 

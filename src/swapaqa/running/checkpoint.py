@@ -57,7 +57,11 @@ def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[s
         raise InputError(f"checkpoint={error}") from error
     except pickle.UnpicklingError as error:
         raise InputError(f"checkpoint={path}: not a checkpoint: {error}; name one that src.train wrote") from error
-    if published.system_of(content):
+    system = published.system_of(content)
+    if system:
+        fault = published.fault_of(content, system)
+        if fault:
+            raise InputError(f"checkpoint={path}: saved by {system.name}'s program, but {fault}; download it again")
         return content
     if not isinstance(content, dict) or not content.get(CONFIG_KEY):
         raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
@@ -205,7 +209,7 @@ def prepare(data: VideoData, exemplars: Encoded | None) -> None:
     if data.voters and exemplars is None:
         data.setup()
         return
-    records = {split: data.read_split(split) for split in data.test_splits}
+    records = data.read_splits(train=False)
     data.open_reader([record for chosen in records.values() for record in chosen])
     data.items = {split: [data.item(record) for record in chosen] for split, chosen in records.items()}
     data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None

@@ -24,6 +24,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from swapaqa.errors import InputError
 from swapaqa.running.ending import run_ends
+from swapaqa.value_digest import sealed
 from swapaqa.whole_file import write_whole
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if storage_options is not None:
             raise TypeError("storage_options: checkpoints are local files")
         content = io.BytesIO()
-        torch.save(checkpoint, content)
+        torch.save(sealed(checkpoint), content)
         with errors_of_a_full_disk(Path(path)):
             write_whole(Path(path), content.getbuffer())
 

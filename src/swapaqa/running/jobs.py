@@ -22,7 +22,7 @@ from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.foreign_file import MOST_YAML, parse_yaml, read_bytes, read_json, reason
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.interruption import STOPPED, stop_request
-from swapaqa.whole_file import write_whole
+from swapaqa.whole_file import remove_unfinished, write_whole
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 LOCK_FILE = ".lock"
@@ -191,7 +191,7 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
             raise InputError(f"{folder}: holds a run of another configuration: {difference}; {_elsewhere(in_sweep)}")
         if not cfg.resume and any((folder / RESUME_FILE).parent.glob("*.ckpt")):
             raise InputError(f"{folder}: holds an unfinished run; continue it with resume=true, or remove it")
-    continues = before is not None and not difference and (folder / RESUME_FILE).is_file()
+    continues = before is not None and not difference and os.path.lexists(folder / RESUME_FILE)
     if write:
         if continues:
             _keep_metrics(folder)
@@ -200,6 +200,8 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
             for stale in ("wandb_id.txt", RESULT_FILE):  # a result here has no metrics
                 (folder / stale).unlink(missing_ok=True)
         (folder / FAILURE_FILE).unlink(missing_ok=True)
+        for place in (folder, (folder / RESUME_FILE).parent):
+            remove_unfinished(place)
         write_whole(folder / CONFIG_FILE, written(cfg))
     return Start.CONTINUE if continues else Start.FRESH
 

@@ -10,6 +10,7 @@ from swapaqa.foreign_file import shown
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY, Scorer
 from swapaqa.running.jobs import first_difference, identity
 from swapaqa.tensor_file import load_tensors
+from swapaqa.value_digest import DIGEST_KEY, is_sealed
 
 NEEDED = ("state_dict", "loops", "callbacks", "optimizer_states", "epoch", "global_step", CONFIG_KEY)
 
@@ -34,6 +35,8 @@ def fault_of(path: Path, model: Scorer) -> str | None:
         content = load_tensors(path)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
+    except InputError as error:
+        return str(error).removeprefix(f"{path}: ").partition(";")[0]  # what to do is another here
     except Exception as error:  # whatever readers raise of bytes that are not theirs
         return f"damaged ({' '.join(str(error).split())[:80] or type(error).__name__})"
     missing = [key for key in NEEDED if not isinstance(content, dict) or key not in content]
@@ -43,6 +46,10 @@ def fault_of(path: Path, model: Scorer) -> str | None:
         return "no step checkpoint (no configuration in it)"
     if content.get(FORMAT_KEY, 1) != FORMAT:
         return f"of another version (its format is {shown(content.get(FORMAT_KEY, 1))}, this one's {FORMAT})"
+    if DIGEST_KEY not in content:
+        return f"no step checkpoint ({DIGEST_KEY} missing)"
+    if not is_sealed(content):
+        return "not as it was written"
     difference = first_difference(identity(content[CONFIG_KEY]), identity(model.config or {}))
     return f"of another run: {difference}" if difference else other_weights(content["state_dict"], model)
 

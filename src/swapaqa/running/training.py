@@ -53,7 +53,7 @@ def run_here(cfg: DictConfig, folder: Path) -> None:
 def train(cfg: DictConfig, folder: Path) -> None:
     """Train, evaluate and write everything of one run into `folder`; continue it where a step checkpoint lies there."""
     checkpoint = folder / RESUME_FILE
-    resumed = checkpoint if checkpoint.is_file() else None
+    resumed = checkpoint if os.path.lexists(checkpoint) else None
     measures = asked(cfg.get("measures"))
     data, model = build(cfg)
     if resumed:
