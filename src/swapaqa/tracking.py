@@ -23,6 +23,7 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from swapaqa.logged import prediction_table, run_name, summary_numbers, swept_columns
+from swapaqa.whole_file import write_whole
 
 if TYPE_CHECKING:  # it takes a second to import: for runs that use it
     import wandb
@@ -137,7 +138,7 @@ def _start(
             init_timeout=START_TIMEOUT, finish_timeout=FINISH_TIMEOUT, silent=True, console="off", disable_git=True
         ),
     )
-    id_file.write_text(f"{run.id}\n")
+    write_whole(id_file, f"{run.id}\n")
     run.config.update(dict(columns), allow_val_change=True)
     run.define_metric(STEP)  # as Lightning does for runs that it starts itself
     run.define_metric("*", step_metric=STEP, step_sync=True)

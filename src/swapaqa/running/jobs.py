@@ -281,7 +281,7 @@ def write_jobs(sweep: Path, name: str, command: str, jobs: list[list[str]]) -> N
         for number, job in enumerate(jobs)
     ]
     text = json.dumps({"sweep": name, "command": command, "jobs": listed}, indent=1)
-    write_whole(sweep / JOBS_FILE, text.encode())
+    write_whole(sweep / JOBS_FILE, text)
 
 
 def refuse_another_list(sweep: Path, jobs: list[list[str]]) -> None:
