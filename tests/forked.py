@@ -63,7 +63,7 @@ class Forked:
     def communicate(self, timeout: float = 240) -> tuple[str, str]:
         """Wait for the end; what it wrote."""
         self.wait(timeout)
-        return self.out.read_text(), self.err.read_text()
+        return self.out.read_text() if self.out.is_file() else "", self.err.read_text()
 
     def send_signal(self, number: int) -> None:
         assert self.pid is not None

@@ -16,7 +16,7 @@ NO_PLACE = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO,
     errno.ESTALE,
 )  # fmt: skip
-STANDARD_OUTPUT = "the standard output"
+OUTPUT, STANDARD_OUTPUT = 1, "the standard output"
 
 
 @contextmanager
@@ -41,12 +41,20 @@ def place_of(error: OSError, otherwise: object) -> str:
     named = error.filename if error.filename is not None else written_file(error)
     if named is not None:
         return str(named)
+    return STANDARD_OUTPUT if output_is_lost() else str(otherwise)
+
+
+def output_is_lost() -> bool:
+    """Whether nothing can be written to the standard output; then it is the null device from now on.
+
+    Python writes there at its end what is left, and would fail once more.
+    """
     try:
-        sys.stdout.flush()
+        os.write(OUTPUT, b"\n")  # one byte, as none is written anywhere
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python writes what is left
-        return STANDARD_OUTPUT
-    return str(otherwise)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)
+        return True
+    return False
 
 
 def written_file(error: BaseException) -> str | None:

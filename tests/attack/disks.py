@@ -58,7 +58,7 @@ def training(folder: Path, *words: str) -> tuple[str, Sequence[str]]:
 
 
 def sweeping(folder: Path) -> tuple[str, Sequence[str]]:
-    return "src.train", [*SMALL, "--multirun", "seed=1,2", f"hydra.sweep.dir={folder}/sweep"]
+    return "src.train", ["--multirun", *SMALL, "seed=1,2", f"hydra.sweep.dir={folder}/sweep"]
 
 
 def boxes_making(folder: Path, disk: Path) -> tuple[str, Sequence[str]]:

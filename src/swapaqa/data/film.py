@@ -27,7 +27,8 @@ def write_film(
         quality: in percent, of a codec that has one.
 
     Raises:
-        OSError: naming `path`: it cannot be written as a whole, or in none of `codecs`.
+        OSError: naming `path`, which cannot be written as a whole.
+        InputError: this build of OpenCV has none of `codecs`.
     """
     left = iter(pictures)
     first = next(left)
@@ -39,7 +40,7 @@ def write_film(
         writer.write(picture)
     writer.release()
     if not _holds(path, count):
-        raise _refused(path)
+        raise _refusal(path) or OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
 
 def _open(path: Path, codecs: Sequence[str], rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
@@ -50,7 +51,7 @@ def _open(path: Path, codecs: Sequence[str], rate: float, size: tuple[int, int])
         writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, size)
         if writer.isOpened():
             return writer
-    raise OSError(f"{path}: this build of OpenCV can write none of {', '.join(codecs)}")
+    raise _refusal(path) or InputError(f"{path}: this build of OpenCV can write none of {', '.join(codecs)}")
 
 
 def _holds(path: Path, count: int) -> bool:
@@ -61,8 +62,8 @@ def _holds(path: Path, count: int) -> bool:
     return len(index) == count and not index.incomplete
 
 
-def _refused(path: Path) -> OSError:
-    """What the system says of one more write to a file that was not written as a whole."""
+def _refusal(path: Path) -> OSError | None:
+    """What the system says of one more write to a file that was not written as a whole; None if it has no objection."""
     try:
         with names(path), open(path, "ab") as file:
             file.write(bytes(2**20))
@@ -70,4 +71,4 @@ def _refused(path: Path) -> OSError:
             os.fsync(file.fileno())
     except OSError as error:
         return error
-    return OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+    return None
