@@ -113,7 +113,7 @@ def main(cfg: DictConfig) -> None:
         "device": device_name(arms[0].model),
         "git_commit": git_commit(),
     }
-    write_whole(folder / ATTENTION_FILE, json.dumps(result, indent=1, allow_nan=False).encode())
+    write_whole(folder / ATTENTION_FILE, json.dumps(result, indent=1, allow_nan=False))
     show(result, folder)
 
 
@@ -232,7 +232,6 @@ def draw(key: Key, titles: Sequence[str], seen: Sequence[View], ratio: float, fo
     scene = Scene(f"{video_id} ({split}), true score {first.look.true:.1f}", first.video, first.boxes, scaled)
     maps = [Seen((title, *describe(view.look)), view.map) for title, view in zip(titles, seen, strict=True)]
     name = f"{split}_{video_id}".replace("/", "_")
-    folder.mkdir(parents=True, exist_ok=True)
     attention_strip(scene, maps, folder / f"{name}.png")
     attention_film(scene, maps, folder / f"{name}.mp4")
     return {"split": split, "video_id": video_id, "title": scene.title, "strip": f"{name}.png", "film": f"{name}.mp4"}

@@ -50,6 +50,7 @@ from swapaqa.data.darklabel_format import KEYFRAMES
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.video import decode, frame_count
 from swapaqa.errors import InputError
+from swapaqa.whole_file import write_whole
 
 CONFIG = Path(__file__).resolve().parent.parent / "conf"
 OUT = Path("outputs/boxes")
@@ -320,9 +321,9 @@ def strip(given: argparse.Namespace, _: list[str]) -> None:
     picture, lines = draw_strips(given.videos, given.first, given.frames)
     for line in lines:
         console.print(line)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
     # 256 colours at most would dither; coarser levels keep a PNG of photographs small
-    cv2.imwrite(str(given.out), picture[..., ::-1] // 8 * 8 + 4, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    png = cv2.imencode(".png", picture[..., ::-1] // 8 * 8 + 4, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    write_whole(given.out, png.tobytes())
     console.print(f"written to {given.out} ({given.out.stat().st_size // 1000} kB)", soft_wrap=True)
 
 

@@ -110,7 +110,6 @@ def show_swap(given: argparse.Namespace, overrides: list[str]) -> None:
         another = any(word.startswith("aug=") for word in words)  # whose keys are not those of the first
         kept = [word for word in overrides if not (another and word.startswith("aug"))]
         results.append(augmented(configuration([*kept, *words]), words, shown))
-    out.mkdir(parents=True, exist_ok=True)
     swap_strip(shown.video, shown.boxes, results, shown.names, out / "swap.png")
     swap_video(shown.video, shown.boxes, results, out / "swap.mp4")
     console.print(f"written: {out / 'swap.png'}, {out / 'swap.mp4'}", soft_wrap=True)

@@ -31,6 +31,7 @@ from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.video import frame_count, incomplete, read_frames
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.out_of_memory import explained
+from swapaqa.whole_file import write_whole
 
 REPORT_FILE = "doctor.json"
 SHOWN = 20  # problems on the screen; all are in the file
@@ -261,7 +262,7 @@ def main(cfg: DictConfig) -> None:
     verdict = can_train(data, problems)
     path = Path(HydraConfig.get().runtime.output_dir) / REPORT_FILE
     report = {"can_train": verdict, "videos": counts, "problems": [asdict(problem) for problem in problems]}
-    path.write_text(json.dumps(report, indent=1))
+    write_whole(path, json.dumps(report, indent=1))
     show(counts, problems, verdict, path)
     if not verdict:
         sys.exit(1)

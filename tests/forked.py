@@ -28,10 +28,17 @@ warm.set_forkserver_preload(list(LIBRARIES))
 class Forked:
     """`python -m module words` from the repository, begun; the part of `subprocess.Popen` that the tests use."""
 
-    def __init__(self, module: str, words: Sequence[str], environment: Mapping[str, str], session: bool = False):
-        """`session`: the process leads a session of its own, as in a terminal."""
+    def __init__(
+        self,
+        module: str,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        session: bool = False,
+        out: Path | None = None,
+    ):
+        """`session`: the process leads a session of its own, as in a terminal. `out`: file of its standard output."""
         self.folder = tempfile.TemporaryDirectory(prefix="forked-")
-        self.out, self.err = (Path(self.folder.name, name) for name in ("out", "err"))
+        self.out, self.err = out or Path(self.folder.name, "out"), Path(self.folder.name, "err")
         given = (module, list(words), dict(environment), self.out, self.err, session)
         self.process = warm.Process(target=_become, args=given)
         self.out.touch()
@@ -56,7 +63,7 @@ class Forked:
     def communicate(self, timeout: float = 240) -> tuple[str, str]:
         """Wait for the end; what it wrote."""
         self.wait(timeout)
-        return self.out.read_text(), self.err.read_text()
+        return self.out.read_text() if self.out.is_file() else "", self.err.read_text()
 
     def send_signal(self, number: int) -> None:
         assert self.pid is not None
@@ -68,10 +75,10 @@ class Forked:
 
 
 def run_forked(
-    module: str, words: Sequence[str], environment: Mapping[str, str], timeout: float = 240
+    module: str, words: Sequence[str], environment: Mapping[str, str], timeout: float = 240, out: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """`python -m module words` from the repository, to its end."""
-    process = Forked(module, words, environment)
+    """`python -m module words` from the repository, to its end. `out`: file of its standard output."""
+    process = Forked(module, words, environment, out=out)
     try:
         out, err = process.communicate(timeout)
     finally:

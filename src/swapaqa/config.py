@@ -5,17 +5,17 @@ exist, every key must be one of its parameters, every parameter without a defaul
 have the annotated type.
 """
 
-import errno
 import functools
 import inspect
 import io
+import logging
 import os
 import re
 import signal
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,10 @@ from pydantic_core import SchemaError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
+from swapaqa.disk_errors import NO_PLACE, NO_ROOM, STANDARD_OUTPUT, place_of
 from swapaqa.errors import InputError, for_a_terminal
 from swapaqa.foreign_file import reason
 from swapaqa.running import orphans, processes, resolvers
-from swapaqa.running.interruption import NO_ROOM
 from swapaqa.running.overrides import explain_override, suggestion
 
 TOP_LEVEL = (
@@ -44,7 +44,6 @@ TOP_LEVEL = (
 SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "rate_scale")
 CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
 resolvers.register()
-NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 PLACE_OF_OBJECT = re.compile(r"full_key: (\S+)")  # in what Hydra says of an object that it could not make
@@ -65,9 +64,11 @@ def run_recipe(main: Callable[[], None]) -> None:
     write_any_text()
     processes.ignore_allocation()
     os.environ |= {"HYDRA_FULL_ERROR": "1", SHORT_ERRORS: "1"}  # Hydra's own short form would hide the error from us
+    logging.raiseExceptions = False  # a log's full disk would fill the terminal with tracebacks
     try:
         if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
             main()
+        sys.stdout.flush()  # here, as nobody catches what Python does at its end
     except InputError as error:
         fail(str(error))
     except InstantiationException as error:
@@ -79,14 +80,22 @@ def run_recipe(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C", 128 + signal.SIGINT)
     except OSError as error:
-        if error.errno not in (*NO_ROOM, *NO_PLACE):
-            raise
-        if error.errno in NO_PLACE:
-            remedy = "name a folder of your own with hydra.run.dir=, hydra.sweep.dir=, --out or SWAPAQA_CACHE"
-            fail(f"{error.filename or 'a file'}: cannot be written or read ({reason(error)}); {remedy}")
-        fail(f"{error.filename or 'a file'}: no space left on the disk; free some and give the command again")
+        fail_of_system(error)
     except MisconfigurationException as error:  # an accelerator that is not there, options that exclude each other
         fail(f"trainer: {' '.join(str(error).split())}")
+
+
+def fail_of_system(error: OSError) -> None:
+    """Leave with one line for an error of a disk, without a word where nobody reads any more; raise any other."""
+    place = place_of(error, HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else "a file")
+    if error.errno in NO_ROOM:
+        fail(f"{place}: no space left on the disk; free some and give the command again")
+    if error.errno in NO_PLACE:
+        remedy = "name a folder of your own with hydra.run.dir=, hydra.sweep.dir=, --out or SWAPAQA_CACHE"
+        fail(f"{place}: cannot be written or read ({reason(error)}); {remedy}")
+    if isinstance(error, BrokenPipeError) and place == STANDARD_OUTPUT:
+        sys.exit(128 + signal.SIGPIPE)
+    raise error
 
 
 def write_any_text() -> None:
@@ -152,7 +161,8 @@ def keywords_explained(cfg: DictConfig) -> Iterator[None]:
 def fail(message: str, status: int = 2) -> None:
     """Print `error: ...` and leave with a status, 2 for a user's error."""
     line = f"error: {for_a_terminal(message)}"
-    Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
+    with suppress(OSError):  # a disk that is full has no room for this either
+        Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
     sys.exit(status)
 
 

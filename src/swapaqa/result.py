@@ -5,6 +5,7 @@ numbers of the field are) and, where a part of train was cut off, at the best ep
 """
 
 import csv
+import io
 import json
 import logging
 import math
@@ -280,18 +281,17 @@ class Recorder(Callback):
         index, _, true = next(iter(found.values())).tables[split]
         uncertain = {name: e.stds[split] for name, e in found.items() if e.calibration(split)}
         rows = {}
-        with open(folder / f"predictions_{split}.csv", "w", newline="", encoding="utf-8") as table:
-            writer = csv.writer(table)
-            writer.writerow(
-                ["video_id", "action", "true", *map(guarded, found), *(f"{name}_std" for name in uncertain)]
-            )
-            for row, position in enumerate(index.tolist()):
-                record = self.records[split][position]
-                values = [float(evaluation.tables[split][1][row]) for evaluation in found.values()]
-                stds = [float(std[row]) for std in uncertain.values()]
-                rows[record.video_id] = [float(true[row]), *values]
-                numbers = [f"{true[row]:.4f}", *(f"{v:.6f}" for v in values + stds)]
-                writer.writerow([guarded(record.video_id), guarded(record.action), *numbers])
+        table = io.StringIO(newline="")
+        writer = csv.writer(table)
+        writer.writerow(["video_id", "action", "true", *map(guarded, found), *(f"{name}_std" for name in uncertain)])
+        for row, position in enumerate(index.tolist()):
+            record = self.records[split][position]
+            values = [float(evaluation.tables[split][1][row]) for evaluation in found.values()]
+            stds = [float(std[row]) for std in uncertain.values()]
+            rows[record.video_id] = [float(true[row]), *values]
+            numbers = [f"{true[row]:.4f}", *(f"{v:.6f}" for v in values + stds)]
+            writer.writerow([guarded(record.video_id), guarded(record.action), *numbers])
+        write_whole(folder / f"predictions_{split}.csv", table.getvalue())
         return rows
 
 
@@ -340,7 +340,7 @@ def save_result(folder: Path, result: Mapping[str, Any]) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """What is undefined (the correlation of constant predictions) is null."""
-    write_whole(path, json.dumps(_without_nan(content), indent=1, allow_nan=False).encode())
+    write_whole(path, json.dumps(_without_nan(content), indent=1, allow_nan=False))
 
 
 def _without_nan(value: Any) -> Any:

@@ -143,7 +143,7 @@ def _start(
             init_timeout=START_TIMEOUT, finish_timeout=FINISH_TIMEOUT, silent=True, console="off", disable_git=True
         ),
     )
-    write_whole(id_file, f"{run.id}\n".encode())
+    write_whole(id_file, f"{run.id}\n")
     run.config.update(dict(columns), allow_val_change=True)
     run.define_metric(STEP)  # as Lightning does for runs that it starts itself
     run.define_metric("*", step_metric=STEP, step_sync=True)

@@ -1,35 +1,61 @@
-"""Files that are there as a whole or not at all, whatever happens while they are written."""
+"""Files that are there as a whole or not at all, whatever happens while they are written.
+
+What a program writes goes through here, so that a full disk takes nothing that was there before, and its error names
+the file: in that of a write to an open file the system names none.
+"""
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-UNFINISHED = ".unfinished"  # how the names end of files that are being written, or were when their writer was killed
+UNFINISHED = ".unfinished"  # in the names of files that are being written, or were when their writer was killed
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file so that under its name there is either the old content or all of the new.
+def write_whole(path: Path, content: bytes | memoryview | str) -> None:
+    """Write a file so that under its name there is either the old content or all of the new. Text becomes UTF-8.
 
     Several processes may write it at once: one of their contents is there afterwards.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{uuid4().hex[:8]}{UNFINISHED}")
+    with whole(path) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def whole(path: Path, suffix: str = "") -> Iterator[Path]:
+    """A name beside `path` to write to: what lies there takes the place of `path` when the block ends well.
+
+    `suffix`: of that name, for a library that goes by it.
+    """
+    unfinished = path.with_name(f"{path.name}.{uuid4().hex[:8]}{UNFINISHED}{suffix}")  # of this writer alone
     try:
-        with open(unfinished, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+        with names(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield unfinished
+            _to_disk(unfinished)
+            os.replace(unfinished, path)
+    finally:
+        with suppress(OSError):  # there is none, or nothing can be removed either
+            unfinished.unlink()
 
 
 def remove_unfinished(folder: Path) -> None:
     """Take away what killed processes left in a folder in which no other process writes now."""
-    for left in folder.glob(f"*{UNFINISHED}"):
+    for left in folder.glob(f"*{UNFINISHED}*"):
         left.unlink(missing_ok=True)
+
+
+@contextmanager
+def names(path: Path) -> Iterator[None]:
+    """Have an error of the system that names no file name `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def with_digest(content: bytes) -> bytes:
@@ -44,3 +70,11 @@ def without_digest(written: bytes) -> bytes:
     if hashlib.sha256(content).digest() != digest:
         raise ValueError("not as it was written")
     return content
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

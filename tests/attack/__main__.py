@@ -86,7 +86,7 @@ def run_kills(given: argparse.Namespace, folder: Path) -> list[Counts]:
 def run_disks(given: argparse.Namespace, folder: Path) -> list[Counts]:
     from tests.attack.disks import attack_disks
 
-    return [attack_disks(folder, given.reader)]
+    return [attack_disks(folder, given.processes, given.reader)]
 
 
 def listed(tried: Sequence[Tried], title: str) -> list[Counts]:

@@ -8,14 +8,18 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from swapaqa.disk_errors import STANDARD_OUTPUT
 from swapaqa.errors import InputError
 from tests.attack import inputs
+from tests.attack.calls import CHECKPOINT
 from tests.attack.counts import Counts
-from tests.attack.programs import DIVING, SECONDS, SMALL, common_cache, write_aqa7
+from tests.attack.kills import TWO
+from tests.attack.programs import DIVING, SECONDS, SMALL, common_cache, write_aqa7, write_import
 from tests.attack.reading import LONGEST
 from tests.conftest import isolated
 from tests.forked import run_forked
@@ -25,6 +29,7 @@ AMPLE = 64 * 1024  # KiB: here everything works
 PAGE = 4  # KiB: the smallest file
 TRACKED = ("boxes=tracker", "boxes.method=kcf", "boxes.max_lost=1.0")
 KEPT = "kept-from-before"
+LANDED = f"checkpoint={CHECKPOINT}"
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Place:
         environment: variables, given the disk.
         prepare: writes what the program reads.
         works_read_only: it should write nothing there.
+        output: the file on the disk that its standard output goes to.
     """
 
     name: str
@@ -44,10 +50,15 @@ class Place:
     environment: Callable[[Path], dict[str, str]] = lambda disk: {}  # noqa: ARG005
     prepare: Callable[[Path], None] = lambda folder: None  # noqa: ARG005
     works_read_only: bool = False
+    output: str = ""
 
 
 def training(folder: Path, *words: str) -> tuple[str, Sequence[str]]:
     return "src.train", [*SMALL, f"hydra.run.dir={folder}/run", *words]
+
+
+def sweeping(folder: Path) -> tuple[str, Sequence[str]]:
+    return "src.train", ["--multirun", *SMALL, "seed=1,2", f"hydra.sweep.dir={folder}/sweep"]
 
 
 def boxes_making(folder: Path, disk: Path) -> tuple[str, Sequence[str]]:
@@ -55,8 +66,32 @@ def boxes_making(folder: Path, disk: Path) -> tuple[str, Sequence[str]]:
     return "src.boxes", [*words, "--processes", "1"]
 
 
+def boxes_checking(folder: Path, disk: Path) -> tuple[str, Sequence[str]]:
+    words = ["check", *DIVING, f"data.root={folder}/aqa7", "boxes=darklabel", "--out", f"{disk}/check"]
+    return "src.boxes", [*words, "--processes", "1", "--tolerate", "1"]
+
+
+def boxes_page(folder: Path, disk: Path) -> tuple[str, Sequence[str]]:
+    words = ["draw", *DIVING, f"data.root={folder}/aqa7", f"boxes.root={folder}/boxes", "--id", "diving/005"]
+    return "src.boxes", [*words, "--html", f"{disk}/page.html"]
+
+
+def boxes_import(folder: Path, disk: Path) -> tuple[str, Sequence[str]]:
+    words = ["import", *DIVING, f"data.root={folder}/aqa7", f"boxes.root={disk}/boxes"]
+    return "src.boxes", [*words, f"{folder}/from/005.xml"]
+
+
+def film(folder: Path, disk: Path) -> tuple[str, Sequence[str]]:
+    videos = [word for number in (1, 2) for word in ("--video", f"{folder}/aqa7/diving-out/00{number}.avi")]
+    return "src.demo", ["swap", *videos, "boxes=fixed", "--out", f"{disk}/swap"]
+
+
 PLACES = (
     Place("run folder", lambda folder, disk: training(disk)),  # noqa: ARG005
+    Place("run folder, two processes", lambda folder, disk: training(disk, *TWO)),  # noqa: ARG005
+    Place("folder of a sweep", lambda folder, disk: sweeping(disk)),  # noqa: ARG005
+    Place("evaluation", lambda folder, disk: ("src.evaluate", [LANDED, f"hydra.run.dir={disk}/out"])),  # noqa: ARG005
+    Place("attention", lambda folder, disk: ("src.attention", [LANDED, "videos=1", f"hydra.run.dir={disk}/out"])),  # noqa: ARG005
     Place("run folder, wandb offline", lambda folder, disk: training(disk, "logger=wandb"),  # noqa: ARG005
           lambda disk: {"WANDB_MODE": "offline"}),  # noqa: ARG005
     Place("cache: demo data", lambda folder, disk: training(folder), lambda disk: {"SWAPAQA_CACHE": str(disk)}),  # noqa: ARG005
@@ -69,36 +104,55 @@ PLACES = (
     Place("home", lambda folder, disk: training(folder), lambda disk: {"HOME": str(disk)}, works_read_only=True),  # noqa: ARG005
     Place("home, cache in it", lambda folder, disk: training(folder),  # noqa: ARG005
           lambda disk: {"HOME": str(disk), "SWAPAQA_CACHE": ""}),
+    Place("cache: tracks, by a loader", lambda folder, disk: training(folder, *TRACKED, "data.workers=1"),  # noqa: ARG005
+          lambda disk: {"SWAPAQA_CACHE": str(disk)}),
+    Place("temporary files", lambda folder, disk: training(folder, "data.workers=1"),  # noqa: ARG005
+          lambda disk: {"TMPDIR": str(disk)}, works_read_only=True),
+    Place("standard output", lambda folder, disk: training(folder), output="output.txt"),  # noqa: ARG005
+    Place("standard output of a report", lambda folder, disk: ("src.report", ["show", f"{folder}/sweep"]),  # noqa: ARG005
+          prepare=inputs.write_sweep, output="output.txt"),
     Place("box files", boxes_making, prepare=write_aqa7),
+    Place("imported box files", boxes_import, prepare=write_import),
+    Place("sheets of boxes check", boxes_checking, prepare=write_aqa7),
+    Place("page of boxes draw", boxes_page, prepare=write_aqa7),
+    Place("strip and film", film, prepare=write_aqa7),
     Place("report", lambda folder, disk: ("src.report", ["show", f"{folder}/sweep", "--out", f"{disk}/report"]),
           prepare=inputs.write_sweep),
     Place("doctor's folder", lambda folder, disk: ("src.doctor", [*SMALL, f"hydra.run.dir={disk}/doctor"])),  # noqa: ARG005
 )  # fmt: skip
 
 
-def attack_disks(folder: Path, words: Sequence[str] = ()) -> Counts:
+def attack_disks(folder: Path, at_once: int, words: Sequence[str] = ()) -> Counts:
     """Every place on disks of all sizes in ROOMS, on one without any write, and a data set on such a one.
 
-    `words`: of the names of places; all.
+    `at_once`: attempts side by side. `words`: of the names of places; all.
     """
     columns = ("what is written to", "disk", "attempts", "worked", "one line, status 2", "wrong")
     problem = no_mounts(folder)
     if problem:
         return Counts(f"Full and read-only disks: left out, {problem}", columns, [], 0)
     rows, wrong = [], 0
-    for place in [place for place in PLACES if not words or any(word in place.name for word in words)]:
-        for read_only in (False, True):
-            rooms = (AMPLE,) if read_only else (*ROOMS, AMPLE)
-            own = re.sub(r"\W+", "-", place.name) + "-read-only" * read_only
-            verdicts = [attempt(place, folder / f"{own}-{room}", room, read_only) for room in rooms]
-            bad = [verdict for verdict in verdicts if verdict not in ("worked", "refused")]
-            counts = [str(len(verdicts)), *(str(verdicts.count(word) or "") for word in ("worked", "refused"))]
-            rows.append((place.name, "read-only" if read_only else "full", *counts, "; ".join(dict.fromkeys(bad))))
-            wrong += len(bad)
+    chosen = [place for place in PLACES if not words or any(word in place.name for word in words)]
+    disks = [(place, read_only) for place in chosen for read_only in (False, True)[: 1 if place.output else 2]]
+    with ThreadPoolExecutor(at_once) as pool:
+        tried = [[pool.submit(attempt, *one) for one in attempts(folder, *disk)] for disk in disks]
+    for (place, read_only), found in zip(disks, tried, strict=True):
+        verdicts = [one.result() for one in found]
+        bad = [verdict for verdict in verdicts if verdict not in ("worked", "refused")]
+        counts = [str(len(verdicts)), *(str(verdicts.count(word) or "") for word in ("worked", "refused"))]
+        rows.append((place.name, "read-only" if read_only else "full", *counts, "; ".join(dict.fromkeys(bad))))
+        wrong += len(bad)
     verdict = read_only_data(folder / "data-root")
     right = verdict == "worked"
     rows.append(("nothing: the data set", "read-only", "1", "1" if right else "", "", "" if right else verdict))
     return Counts("Full and read-only disks", columns, rows, wrong + (not right))
+
+
+def attempts(folder: Path, place: Place, read_only: bool) -> list[tuple[Place, Path, int, bool]]:
+    """The arguments of `attempt`, by the room on the disk."""
+    own = re.sub(r"\W+", "-", place.name) + "-read-only" * read_only
+    rooms = (AMPLE,) if read_only else (*ROOMS, AMPLE)
+    return [(place, folder / f"{own}-{room}", room, read_only) for room in rooms]
 
 
 def no_mounts(folder: Path) -> str:
@@ -152,7 +206,7 @@ def judged(place: Place, folder: Path, disk: Path, read_only: bool) -> str:
     module, words = place.command(folder, disk)
     environment = isolated(folder, common_cache()) | place.environment(disk)
     try:
-        done = run_forked(module, words, environment, SECONDS)
+        done = run_forked(module, words, environment, SECONDS, disk / place.output if place.output else None)
     except subprocess.TimeoutExpired:
         return "hang"
     lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
@@ -168,7 +222,8 @@ def judged(place: Place, folder: Path, disk: Path, read_only: bool) -> str:
         return f"status {done.returncode}, {len(lines)} error lines"
     if lines and len(lines[0]) > LONGEST:
         return f"a line of {len(lines[0])} characters"
-    return "refused" if str(disk) in " ".join(said) else f"does not name the disk: {shortened(said[0], folder)}"
+    named = STANDARD_OUTPUT if place.output else str(disk)
+    return "refused" if named in " ".join(said) else f"does not name the disk: {shortened(said[0], folder)}"
 
 
 def shortened(message: str, folder: Path) -> str:

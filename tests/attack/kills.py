@@ -24,7 +24,7 @@ from tests.forked import Forked
 
 PATIENCE = 60.0  # seconds until no process of a killed run is left
 SECONDS = 300.0
-TWO = ("trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp")
+TWO = ("trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp", "aug.pool=global")
 WEIGHTS = ("last.ckpt", "best_on_test.ckpt")
 SAME = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")  # the rest holds clocks and paths
 

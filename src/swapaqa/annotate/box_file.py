@@ -14,6 +14,7 @@ from swapaqa.data.box_source import BoxRow
 from swapaqa.data.darklabel import parse_darklabel
 from swapaqa.data.darklabel_format import KEYFRAMES
 from swapaqa.data.tracker import WEIGHTS
+from swapaqa.whole_file import names
 
 HAND = "hand"
 TRACKERS = tuple(WEIGHTS)  # labels of rows that nobody has drawn
@@ -50,7 +51,7 @@ def write_text(path: Path, text: str, read: str | None) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, unfinished = mkstemp(prefix=".unfinished-", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with names(path), os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

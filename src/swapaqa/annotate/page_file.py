@@ -17,6 +17,7 @@ import numpy as np
 from swapaqa.annotate.desk import Desk, jpeg
 from swapaqa.annotate.server import SCRIPTS, asset
 from swapaqa.errors import InputError
+from swapaqa.whole_file import write_whole
 
 LONG_SIDE = 640  # pixels: larger frames are made smaller in the file; boxes stay in pixels of the video
 
@@ -37,8 +38,7 @@ def write_page(desk: Desk, video_ids: Sequence[str], path: Path) -> None:
         "overview": overview,
         "videos": {video_id: embedded_video(desk, video_id) for video_id in video_ids},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(one_file(json.dumps(content, allow_nan=False)), encoding="utf-8")
+    write_whole(path, one_file(json.dumps(content, allow_nan=False)))
 
 
 def embedded_video(desk: Desk, video_id: str) -> dict:

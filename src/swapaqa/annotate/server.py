@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from swapaqa.annotate.box_file import FileChangedError
 from swapaqa.annotate.desk import Desk, ForbiddenError
 from swapaqa.errors import InputError
+from swapaqa.foreign_file import reason
 
 ADDRESS = "127.0.0.1"
 LARGEST_BODY = 4_000_000  # bytes
@@ -95,6 +96,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send_json(400, {"error": "not a request of this page"})
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+        except OSError as error:  # a disk that is full or cannot be written: the page keeps what was drawn
+            if error.filename is None:
+                raise
+            self._send_json(422, {"error": f"{error.filename}: cannot be written or read ({reason(error)})"})
 
     def _route(self) -> str:
         """What is asked for, without the token. ForbiddenError for whoever must not ask."""

@@ -3,6 +3,7 @@
 import base64
 import csv
 import html
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from swapaqa.annotate.examine import Examined
 from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE, Suspicion
 from swapaqa.foreign_file import read_csv
 from swapaqa.spreadsheet import guarded, unguarded
+from swapaqa.whole_file import write_whole
 
 TABLE = "check.csv"
 COLUMNS = ("video", "split", "action", "severity", *LIMITS, "file", "problem")
@@ -40,15 +42,15 @@ def _at(found: Suspicion) -> str:
 
 def write_table(found: Sequence[Examined], path: Path) -> None:
     """A line a video, the most suspicious first: its worst severity and every measure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for video in sorted_by_severity(found):
-            values = {suspicion.measure: f"{suspicion.value:.3f}" for suspicion in video.found}
-            measures = [values.get(measure, "") for measure in LIMITS]
-            row = [*map(guarded, (video.video_id, video.split, video.action)), f"{video.severity:.2f}", *measures]
-            writer.writerow([*row, video.state, guarded(video.problem)])
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(COLUMNS)
+    for video in sorted_by_severity(found):
+        values = {suspicion.measure: f"{suspicion.value:.3f}" for suspicion in video.found}
+        measures = [values.get(measure, "") for measure in LIMITS]
+        row = [*map(guarded, (video.video_id, video.split, video.action)), f"{video.severity:.2f}", *measures]
+        writer.writerow([*row, video.state, guarded(video.problem)])
+    write_whole(path, table.getvalue())
 
 
 def read_severities(path: Path) -> dict[str, float]:
@@ -69,12 +71,11 @@ def _severity(row: Mapping[str, str]) -> tuple[str, float]:
 
 def write_sheets(found: Sequence[Examined], folder: Path) -> list[Path]:
     """One HTML page an action, with its pictures in it; the most suspicious video comes first."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for action in dict.fromkeys(video.action for video in found):
         videos = sorted_by_severity([video for video in found if video.action == action])
         path = folder / f"{action.replace('/', '_')}.html"
-        path.write_text(sheet(action, videos), encoding="utf-8")
+        write_whole(path, sheet(action, videos))
         written.append(path)
     return written
 

@@ -18,6 +18,7 @@ from swapaqa.data.tracker import WEIGHTS
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes
 from swapaqa.spreadsheet import guarded, unguarded
+from swapaqa.whole_file import names
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Ledger:
         entry = Entry(os.path.relpath(path, self.folder), digest, by)
         self.entries.setdefault(entry.file, {})[digest] = by
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
+        with names(self.path), open(self.path, "a", newline="", encoding="utf-8") as file:
             csv.writer(file).writerow(entry._replace(file=guarded(entry.file)))
 
     def note(self, path: Path, digest: str, by: str) -> None:

@@ -27,7 +27,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from rich.progress import track
 from scipy.io import savemat
@@ -35,9 +34,11 @@ from scipy.io import savemat
 from swapaqa.data.aqa7 import AQA7, SCORE_RANGES
 from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
+from swapaqa.data.film import write_film
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes, read_csv, read_json
+from swapaqa.whole_file import names, write_whole
 
 JUDGES_FILE, DIGESTS = "judges.csv", "sha256.json"
 MAT_TITLE = b"MATLAB 5.0 MAT-file of the demo".ljust(116)
@@ -147,25 +148,26 @@ def write_demo(root: Path, settings: DemoSettings) -> None:
         for index, split in enumerate((name for name, count in splits.items() for _ in range(count)), 1)
     ]
     rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in splits}
-    with open(lists / JUDGES_FILE, "w", newline="") as table:
-        writer = csv.writer(table)
-        writer.writerow(["action", "index", "difficulty", *(f"judge_{i}" for i in range(1, 8))])
-        for action, split, index in track(jobs, description="writing the demo videos", transient=True):
-            rng = np.random.default_rng((settings.seed, index, *SEED_WORDS[action]))
-            judged = write_sample(root, rng, (action, split, index), settings)
-            writer.writerow([action, index, judged.difficulty, *(judged.judges or [""] * 7)])
-            rows[split].append((list(SCORE_RANGES).index(action) + 1.0, float(index), judged.score))
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(["action", "index", "difficulty", *(f"judge_{i}" for i in range(1, 8))])
+    for action, split, index in track(jobs, description="writing the demo videos", transient=True):
+        rng = np.random.default_rng((settings.seed, index, *SEED_WORDS[action]))
+        judged = write_sample(root, rng, (action, split, index), settings)
+        writer.writerow([action, index, judged.difficulty, *(judged.judges or [""] * 7)])
+        rows[split].append((list(SCORE_RANGES).index(action) + 1.0, float(index), judged.score))
+    write_whole(lists / JUDGES_FILE, table.getvalue())
     for split, values in rows.items():
         write_list(lists / f"split_4_{split}_list.mat", {f"consolidated_{split}_list": np.array(values)})
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(lists.iterdir())}
-    (lists / DIGESTS).write_text(json.dumps(digests))
+    write_whole(lists / DIGESTS, json.dumps(digests))
 
 
 def write_list(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write a MATLAB file without the time that `savemat` puts in front, so that equal arrays are equal files."""
     content = io.BytesIO()
     savemat(content, dict(arrays))
-    path.write_bytes(MAT_TITLE + content.getvalue()[len(MAT_TITLE) :])
+    write_whole(path, MAT_TITLE + content.getvalue()[len(MAT_TITLE) :])
 
 
 def write_sample(root: Path, rng: np.random.Generator, sample: tuple[str, str, int], settings: DemoSettings) -> Judged:
@@ -236,14 +238,7 @@ def draw(
 
 def write_video(path: Path, frames: np.ndarray) -> None:
     """Write (T, H, W, 3) RGB bytes as motion JPEG."""
-    height, width = frames.shape[1:3]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 15, (width, height))
-    if not writer.isOpened():
-        raise OSError(f"{path}: this build of OpenCV cannot write motion JPEG")
-    writer.set(cv2.VIDEOWRITER_PROP_QUALITY, 95)
-    for frame in frames:
-        writer.write(np.ascontiguousarray(frame[..., ::-1]))
-    writer.release()
+    write_film(path, (np.ascontiguousarray(frame[..., ::-1]) for frame in frames), ["MJPG"], 15, quality=95)
 
 
 def write_boxes(path: Path, centres: np.ndarray, settings: DemoSettings, rng: np.random.Generator) -> None:
@@ -251,7 +246,8 @@ def write_boxes(path: Path, centres: np.ndarray, settings: DemoSettings, rng: np
     keys = np.unique(np.linspace(0, len(centres) - 1, settings.keyframes).round().astype(int))
     boxes = jittered(centres[keys], box_side(settings.scene), settings.box_shift, settings.box_size, rng)
     lines = [f"{t},0,{x:.1f},{y:.1f},{w:.1f},{h:.1f},athlete" for t, (x, y, w, h) in zip(keys, boxes, strict=True)]
-    path.write_text("\n".join(lines) + os.linesep)
+    with names(path):
+        path.write_text("\n".join(lines) + os.linesep)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -33,6 +33,7 @@ from swapaqa.data.shots import follow_shots, shot_starts
 from swapaqa.data.tracker import Method, Tracked, make_tracker, track_boxes
 from swapaqa.data.video import BY_DEFAULT, Decoding, entries, read_frames
 from swapaqa.errors import InputError
+from swapaqa.whole_file import names
 
 log = logging.getLogger(__name__)
 VERSION = 2  # raised whenever the same settings give other boxes, so that no old file is served
@@ -175,12 +176,14 @@ def write_track(path: Path, tracked: Tracked, found: np.ndarray, span: range, la
     lines = [f"{t},0,{x:.2f},{y:.2f},{w:.2f},{h:.2f},{label}\n" for t, (x, y), (w, h), kept in rows if kept]
     make_folder(path.parent)
     handle, unfinished = mkstemp(prefix="unfinished-", dir=path.parent, text=True)
-    with os.fdopen(handle, "w") as file:
-        file.writelines(lines)
-    if path.exists():  # another process was first, and somebody may have corrected its file
-        os.unlink(unfinished)
-        return
-    os.replace(unfinished, path)
+    try:
+        with names(path), os.fdopen(handle, "w") as file:
+            file.writelines(lines)
+        if path.exists():  # another process was first, and somebody may have corrected its file
+            return
+        os.replace(unfinished, path)
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
     Ledger(path.parent.parent).add(path, hashlib.sha256("".join(lines).encode()).hexdigest(), label)
 
 

@@ -17,7 +17,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from swapaqa.report.figures import BOX, SCALED_BOX, draw_region, draw_region_in_pixels
+from swapaqa.data.film import write_film
+from swapaqa.report.figures import BOX, SCALED_BOX, draw_region, draw_region_in_pixels, save_figure
+from swapaqa.whole_file import whole
 
 COLOURS = mpl.colormaps["viridis"]
 SEAM = "#000000"  # around a box, which its colour alone would not set off from the brightest of a map
@@ -88,7 +90,7 @@ def attention_strip(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
     figure.suptitle(
         f"{scene.title}    yellow: the athlete's box    red: the scaled box", fontsize=9, y=1 - 0.06 / height, va="top"
     )
-    figure.savefig(path, dpi=130, facecolor="white")
+    save_figure(figure, path, dpi=130, facecolor="white")
 
 
 def _show(panel: Axes, picture: np.ndarray, scene: Scene, t: int) -> None:
@@ -108,8 +110,8 @@ def attention_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
     scale = max(1, round(FILM_ROWS / scene.video.shape[2]))
     pictures = [scene.video.permute(1, 2, 3, 0).cpu().numpy(), *(overlay(scene.video, one.map) for one in seen)]
     titles = [(scene.title, "yellow: the athlete's box", "red: the scaled box"), *(one.lines for one in seen)]
-    writer: cv2.VideoWriter | None = None
-    for t in range(len(pictures[0])):
+
+    def frame(t: int) -> np.ndarray:
         columns = []
         for picture, lines in zip(pictures, titles, strict=True):
             large = np.ascontiguousarray(picture[t].repeat(scale, axis=0).repeat(scale, axis=1)[..., ::-1])
@@ -117,20 +119,11 @@ def attention_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
                 draw_region_in_pixels(large, box, SEAM, scale, thickness=4)
                 draw_region_in_pixels(large, box, colour, scale, thickness=2)
             columns.append(np.vstack([_written(lines, large.shape[1]), large]))
-        whole = np.hstack(columns)
-        whole = np.vstack([whole, _footer(f"frame {t + 1} of {len(pictures[0])}", whole.shape[1])])
-        writer = writer or _open_film(path, whole.shape[1], whole.shape[0])
-        writer.write(whole)
-    if writer is not None:
-        writer.release()
+        beside = np.hstack(columns)
+        return np.vstack([beside, _footer(f"frame {t + 1} of {len(pictures[0])}", beside.shape[1])])
 
-
-def _open_film(path: Path, width: int, height: int) -> cv2.VideoWriter:
-    for codec in ("vp09", "mp4v"):
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), FRAME_RATE, (width, height))
-        if writer.isOpened():
-            return writer
-    raise OSError(f"{path}: this build of OpenCV can write neither VP9 nor mpeg4")
+    with whole(path, path.suffix) as unfinished:
+        write_film(unfinished, map(frame, range(len(pictures[0]))), ["vp09", "mp4v"], FRAME_RATE)
 
 
 def _written(lines: Sequence[str], width: int) -> np.ndarray:

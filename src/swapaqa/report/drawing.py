@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from swapaqa.measures.record import Description
 from swapaqa.report.arms import estimate
+from swapaqa.report.figures import save_figure
 
 # Okabe and Ito's palette without its yellow, which is unreadable on white; black is kept for averages and truth
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
@@ -30,11 +31,10 @@ class Drawing(NamedTuple):
 
 def write_drawing(drawing: Drawing, folder: Path) -> Path:
     """Write `<name>.png` and `<name>.pdf` into `folder`, which is made; returns the path of the PNG."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{drawing.name}.png"
-    drawing.figure.savefig(path, dpi=150, facecolor="white")
+    save_figure(drawing.figure, path, dpi=150, facecolor="white")
     # without a date equal numbers make equal files
-    drawing.figure.savefig(path.with_suffix(".pdf"), metadata={"CreationDate": None}, facecolor="white")
+    save_figure(drawing.figure, path.with_suffix(".pdf"), metadata={"CreationDate": None}, facecolor="white")
     return path
 
 

@@ -1,8 +1,9 @@
 """Figures of one run: predicted against true scores, and what the augmentation does to a few videos."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
 import matplotlib as mpl
@@ -11,6 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
+
+from swapaqa.data.film import write_film
+from swapaqa.whole_file import whole, write_whole
 
 mpl.use("Agg")
 
@@ -30,7 +34,17 @@ def scatter(tables: Mapping[str, tuple[Tensor, Tensor]], titles: Mapping[str, st
         panel.scatter(true, predicted, s=14, alpha=0.7)
         panel.set(xlabel="true score", ylabel="predicted score", title=titles[split])
         panel.set_aspect("equal", adjustable="datalim")
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path, dpi=120)
+
+
+def save_figure(
+    figure: Figure, path: Path, dpi: float | Literal["figure"] = "figure", facecolor: str = "auto",
+    metadata: Mapping[str, None] | None = None,
+) -> None:  # fmt: skip
+    """`figure.savefig` of a whole file, in the format that the suffix of `path` names."""
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix[1:], dpi=dpi, facecolor=facecolor, metadata=metadata)
+    write_whole(path, content.getbuffer())
 
 
 class Augmented(NamedTuple):
@@ -75,7 +89,7 @@ def swap_strip(
         for row, title in enumerate([names[video], *(result.title for result in results)]):
             panels[rows * video + row][0].set_ylabel(title, fontsize=7)
     figure.suptitle(f"yellow: box    red: scaled box, what is kept    below: the same frames {below}", fontsize=8)
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path, dpi=130)
 
 
 def swap_video(before: Tensor, boxes: Tensor, results: Sequence[Augmented], path: Path, frame_rate: float = 12) -> None:
@@ -84,21 +98,19 @@ def swap_video(before: Tensor, boxes: Tensor, results: Sequence[Augmented], path
     Small videos are enlarged to about 256 rows. Written with OpenCV's mpeg4.
     """
     scale = max(1, round(256 / before.shape[3]))
-    rows, columns = 1 + len(results), len(before)
-    height, width = before.shape[3] * scale, before.shape[4] * scale
-    size = (width * columns, height * rows)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), frame_rate, size)
-    if not writer.isOpened():
-        raise OSError(f"{path}: this build of OpenCV cannot write mpeg4")
-    for t in range(before.shape[2]):
+    columns = len(before)
+
+    def picture(t: int) -> np.ndarray:
         top = [_enlarged(before[video, :, t], scale) for video in range(columns)]
-        for video, picture in enumerate(top):
-            draw_region_in_pixels(picture, boxes[video, t], BOX, scale)
+        for video, frame in enumerate(top):
+            draw_region_in_pixels(frame, boxes[video, t], BOX, scale)
             if results[0].boxes is not None:
-                draw_region_in_pixels(picture, results[0].boxes[video, t], SCALED_BOX, scale)
+                draw_region_in_pixels(frame, results[0].boxes[video, t], SCALED_BOX, scale)
         below = [[_enlarged(result.video[video, :, t], scale) for video in range(columns)] for result in results]
-        writer.write(np.vstack([np.hstack(row) for row in [top, *below]]))
-    writer.release()
+        return np.vstack([np.hstack(row) for row in [top, *below]])
+
+    with whole(path, path.suffix) as unfinished:
+        write_film(unfinished, map(picture, range(before.shape[2])), ["mp4v"], frame_rate)
 
 
 def _enlarged(frame: Tensor, scale: int) -> np.ndarray:

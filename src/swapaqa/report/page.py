@@ -29,6 +29,7 @@ from swapaqa.report.probes import Probe, probe_tables
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.result import RESULT_FILE, epoch_in
 from swapaqa.running.jobs import State
+from swapaqa.whole_file import write_whole
 
 FIGURES = "figures"
 STRIP = "swap.png"  # written by training
@@ -146,7 +147,7 @@ def write_page(
         probes=[ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in probes],
         attention=[as_attention(path, folder) for path in find_attention([sweep.folder for sweep in sweeps])],
     )
-    page.write_text(render(sweeps, tables, figures, cases, strips, looks, jobs, protocols), encoding="utf-8")
+    write_whole(page, render(sweeps, tables, figures, cases, strips, looks, jobs, protocols))
     return [page, *(folder / name for picture in pictures.values() for name in picture.files)]
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from swapaqa.errors import LINE, one_line
 from swapaqa.report.cells import Cell, Table, Value, cell_text
 from swapaqa.spreadsheet import guarded, guarded_comment
+from swapaqa.whole_file import write_whole
 
 LONGEST_CELL, LONGEST_NOTE = 100, 1000  # characters in LaTeX, whose lengths end at 5.7 metres
 FITS_SCRIPTSIZE = 130  # characters over a page
@@ -174,6 +175,6 @@ def write_tables(tables: Sequence[Table], folder: Path) -> list[Path]:
     for table in tables:
         for suffix, render in FORMATS.values():
             path = folder / f"{table.key}{suffix}"
-            path.write_text(render(table), encoding="utf-8")
+            write_whole(path, render(table))
             written.append(path)
     return written

@@ -5,7 +5,6 @@ seed, epoch and sample, and the checkpoint has the rest (weights, optimiser, loo
 predictions kept so far).
 """
 
-import errno
 import io
 import logging
 import signal
@@ -22,6 +21,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from swapaqa.disk_errors import full_disk_explained
 from swapaqa.errors import InputError
 from swapaqa.running.ending import run_ends
 from swapaqa.value_digest import sealed
@@ -30,7 +30,6 @@ from swapaqa.whole_file import write_whole
 log = logging.getLogger(__name__)
 
 STOPPED = 128 + signal.SIGTERM  # the exit status that shells and schedulers know as "ended by SIGTERM"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -44,22 +43,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise TypeError("storage_options: checkpoints are local files")
         content = io.BytesIO()
         torch.save(sealed(checkpoint), content)
-        with errors_of_a_full_disk(Path(path)):
+        with full_disk_explained(Path(path)):
             write_whole(Path(path), content.getbuffer())
-
-
-@contextmanager
-def errors_of_a_full_disk(path: Path) -> Iterator[None]:
-    """Turn "no space left" into one line with the way out."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        raise InputError(
-            f"{path}: no space left on the disk; what was written before is intact: free some space and give the same "
-            "command with resume=true"
-        ) from error
 
 
 @dataclass

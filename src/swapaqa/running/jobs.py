@@ -6,6 +6,7 @@ Nothing that a run wrote is overwritten in silence: a finished run is left alone
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import traceback
@@ -28,7 +29,12 @@ CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 LOCK_FILE = ".lock"
 TRUSTED = "SWAPAQA_CONFIG"  # in the environment of a run's processes: the digest of the configuration they may run
 RESUME_FILE = Path("checkpoints", "resume.ckpt")
+LEFT_ALONE = 3  # the exit status of a process that ended because another one of the run did
+OF_A_PEER = ("Connection closed by peer", "Connection reset by peer", "ncclRemoteError")
 NOT_IDENTITY = ("logger", "resume", "plan", "save_every", "hydra")  # a run with others of these is the same run
+
+
+log = logging.getLogger(__name__)
 
 
 class Start(Enum):
@@ -238,17 +244,25 @@ def occupied(folder: Path) -> Iterator[None]:
 def recorded(folder: Path) -> Iterator[None]:
     """Leave `failed.txt` in the folder when what happens inside fails: one line, then the traceback.
 
-    Of several processes the first to fail writes it: the others mostly fail because of it.
+    Of several processes the first to fail writes it. One that fails because another has ended has nothing to say.
     """
     try:
         yield
     except Exception as error:
         if stop_request.signal is not None:  # another process left first, and a collective operation failed
             raise SystemExit(STOPPED) from error
+        if left_alone(error):
+            log.warning("another process of this run has ended, and so does this one: %s", reason(error))
+            raise SystemExit(LEFT_ALONE) from error
         cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
         line = str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
         write_failure(folder, one_line(line, LINE), traceback.format_exc())
         raise
+
+
+def left_alone(error: BaseException) -> bool:
+    """Whether a collective operation failed because another process of the run has ended, by gloo's or NCCL's words."""
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OF_A_PEER)
 
 
 def write_failure(folder: Path, line: str, details: str = "") -> None:
@@ -283,7 +297,7 @@ def write_jobs(sweep: Path, name: str, command: str, jobs: list[list[str]]) -> N
         for number, job in enumerate(jobs)
     ]
     text = json.dumps({"sweep": name, "command": command, "jobs": listed}, indent=1)
-    write_whole(sweep / JOBS_FILE, text.encode())
+    write_whole(sweep / JOBS_FILE, text)
 
 
 def refuse_another_list(sweep: Path, jobs: list[list[str]]) -> None:

@@ -33,6 +33,7 @@ from swapaqa.running.jobs import (
     written,
 )
 from swapaqa.running.probe import COST_FILE, STEPS, Cost
+from swapaqa.whole_file import write_whole
 
 GIB = 2**30
 SAME_COST = ("seed", "name", "aug", "boxes")  # runs that differ in these, and in the action, cost about the same
@@ -136,7 +137,7 @@ def measured(tree: dict[str, Any]) -> Cost | str:
     with TemporaryDirectory() as name:
         folder = Path(name)
         config = written(OmegaConf.create(tree))
-        (folder / CONFIG_FILE).write_bytes(config)
+        write_whole(folder / CONFIG_FILE, config)
         command = [sys.executable, "-m", "swapaqa.running.probe", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=vouched(config))
         if done.returncode:

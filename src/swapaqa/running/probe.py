@@ -24,6 +24,7 @@ from swapaqa.models.scorer import Scorer
 from swapaqa.result import Recorder
 from swapaqa.running.jobs import recorded, trusted_config
 from swapaqa.running.training import build, more_memory
+from swapaqa.whole_file import write_whole
 
 COST_FILE = "cost.json"
 STEPS, WARM_UP, EVALUATION_BATCHES = 20, 5, 2
@@ -94,7 +95,7 @@ def main() -> None:
     quieten()
     cfg = trusted_config(folder)
     with recorded(folder):
-        (folder / COST_FILE).write_text(json.dumps(asdict(probe(cfg, folder))))
+        write_whole(folder / COST_FILE, json.dumps(asdict(probe(cfg, folder))))
 
 
 if __name__ == "__main__":

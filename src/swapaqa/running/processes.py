@@ -24,7 +24,9 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from swapaqa.errors import InputError
 from swapaqa.running import orphans
 from swapaqa.running.interruption import STOPPED, handle_sigterm
-from swapaqa.running.jobs import failure, vouched, write_failure
+from swapaqa.running.jobs import LEFT_ALONE, failure, vouched, write_failure
+
+log = logging.getLogger(__name__)
 
 BY_SIGTERM = (STOPPED, -signal.SIGTERM)  # saved and left, or still at its start
 FROM_OUTSIDE = ("TORCHELASTIC_", "SLURM_", "TORCHRUN_")
@@ -141,9 +143,17 @@ def run_job(folder: Path, config: bytes, count: int) -> int:
             handle_sigterm(previous)
     if passed_on or status in BY_SIGTERM:
         return STOPPED  # whatever the processes made of it
-    if status and failure(folder) is None:
-        write_failure(folder, explain(status))
+    if status:
+        leave_explained(folder, status)
     return status
+
+
+def leave_explained(folder: Path, status: int) -> None:
+    """Say what ended a process that left no word in `failed.txt`, there and in the log."""
+    if failure(folder) is None:
+        write_failure(folder, explain(status))
+        if status < 0:  # a process that ends by itself has said why
+            log.error("%s: %s", folder, explain(status))
 
 
 def _waited(job: "subprocess.Popen[bytes]") -> int:
@@ -181,11 +191,11 @@ def run_group(folder: Path, count: int) -> int:
     try:
         elastic_launch(config, sys.executable)("-m", "swapaqa.running.worker", str(folder))
     except ChildFailedError as error:
-        status = next(iter(error.failures.values())).exitcode
+        statuses = [failed.exitcode for failed in error.failures.values()]
+        status = next((one for one in statuses if one != LEFT_ALONE), LEFT_ALONE)
         if status in BY_SIGTERM:
             return STOPPED
-        if failure(folder) is None:
-            write_failure(folder, explain(status))
+        leave_explained(folder, status)
         return status
     except SignalException:
         return STOPPED

@@ -19,6 +19,7 @@ from swapaqa.baselines import known_floors
 from swapaqa.batch import TrainingLabels
 from swapaqa.console import ProgressBar, show
 from swapaqa.data.datamodule import Preview, VideoData, describe_shares
+from swapaqa.disk_errors import full_disk_explained
 from swapaqa.epoch_log import EpochLog
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import SPEARMAN
@@ -28,7 +29,7 @@ from swapaqa.result import Recorder, compose_result, device_name, save_result
 from swapaqa.running import processes
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
-from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, errors_of_a_full_disk, left_on_sigterm
+from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, left_on_sigterm
 from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, occupied, recorded
 from swapaqa.running.measures import asked
 from swapaqa.running.needs import refuse_missing_sides, refuse_short_windows
@@ -42,7 +43,7 @@ def run_here(cfg: DictConfig, folder: Path) -> None:
     """Train `cfg` in this process, as one of several or alone, and leave `failed.txt` if that fails."""
     status = 1
     alone = occupied(folder) if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
-    with alone, left_on_sigterm(), recorded(folder), errors_of_a_full_disk(folder):
+    with alone, left_on_sigterm(), recorded(folder), full_disk_explained(folder):
         try:
             train(cfg, folder)
             status = 0
