@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from swapaqa.augment.mix import VideoMixup
@@ -26,6 +27,7 @@ from swapaqa.data.mtl_aqa import (
     by_difficulty,
     by_nothing,
     competition_folds,
+    dive_attributes,
     dive_number,
     read_by_event,
     read_records,
@@ -238,6 +240,50 @@ def test_dive_numbers_are_derived_exactly(real_data: Path) -> None:
     with open(real_data / "mtl_aqa" / COPIES[0], "rb") as file:
         annotations = pickle.load(file, encoding="latin1")
     assert all(dive_number(found) == found["dive_number"] for found in annotations.values())
+
+
+DIRECTION = {1: 1, 0: 2, 3: 3, 2: 4}  # forward, back, reverse, inward, as MTL-AQA numbers them
+
+
+def test_the_parts_of_every_real_dive_are_those_that_were_annotated(real_data: Path) -> None:
+    with open(real_data / "mtl_aqa" / COPIES[0], "rb") as file:
+        annotations = pickle.load(file, encoding="latin1")
+    assert len(annotations) == 1412
+    for found in annotations.values():
+        expected = (int(found["armstand"]), DIRECTION[found["rotation_type"]], found["ss_no"], found["tw_no"] or 0)
+        assert dive_attributes(found["dive_number"]) == (*expected, found["position"])
+
+
+@pytest.mark.parametrize(
+    ("number", "parts"),
+    [
+        ("107B", (0, 1, 7, 0, 1)),  # forward 3 1/2 somersaults, pike
+        ("207C", (0, 2, 7, 0, 2)),  # back, tuck
+        ("305B", (0, 3, 5, 0, 1)),  # reverse
+        ("409C", (0, 4, 9, 0, 2)),  # inward 4 1/2
+        ("5253B", (0, 2, 5, 3, 1)),  # back 2 1/2 with 1 1/2 twists
+        ("5355B", (0, 3, 5, 5, 1)),
+        ("5152D", (0, 1, 5, 2, 0)),  # free
+        ("612B", (1, 1, 2, 0, 1)),  # armstand forward
+        ("626C", (1, 2, 6, 0, 2)),
+        ("6243D", (1, 2, 4, 3, 0)),  # armstand back double with 1 1/2 twists
+    ],
+)
+def test_the_parts_of_a_dive_number(number: str, parts: tuple[int, ...]) -> None:
+    """Armstand, direction, half somersaults, half twists, position: what `dive_number` makes the number of."""
+    assert dive_attributes(number) == parts
+    armstand, direction, somersaults, twists, position = parts
+    rotation = {ours: theirs for theirs, ours in DIRECTION.items()}[direction]
+    annotated = {"armstand": armstand, "rotation_type": rotation, "ss_no": somersaults, "tw_no": twists}
+    assert dive_number(annotated | {"position": position}) == number
+
+
+def test_a_sample_carries_the_parts_of_its_dive(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
+    batch = next(iter(open_mtl(mtl_tree("cut"))._evaluation_loader("test")))
+    assert list(batch.video_id) == ["26_005", "26_016"]
+    assert batch.side.keys() == {"dive"} == set(MTLAQA.sides)
+    assert batch.side["dive"].dtype == torch.int64
+    assert batch.side["dive"].tolist() == [[0, 3, 5, 0, 1], [0, 1, 7, 0, 1]]  # 305B, 107B
 
 
 @pytest.mark.parametrize("layout", ["whole", "files"])
