@@ -45,6 +45,7 @@ def test_the_optimiser_of_the_page_steps_as_its_paper(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_optimiser_of_the_page_trains_in_a_sweep_is_reported_and_needs_no_trust(
     tmp_path: Path,
     train_process: Run,

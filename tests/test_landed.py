@@ -46,10 +46,9 @@ def test_a_configuration_of_today_stays_as_it_is() -> None:
     assert upgrade(first) == {"data": {"geometry": GEOMETRY | {"resize": "linear", "crop_rounding": "down"}}}
     assert first == {"data": {"geometry": GEOMETRY}}
     own = {"data": {"geometry": {"_target_": "mine.Geometry", "side": 3}}}
-    own["model"] = {"_target_": "mine.Model", "learning_rate": 0.1}
     assert upgrade(own) == own
-    second = {"model": {"_target_": "swapaqa.models.usdl.USDL", "std": 5.0, "learning_rate": 0.1, "epsilon": 1e-8}}
-    assert upgrade(second, 2) == {"model": {"_target_": "swapaqa.models.usdl.USDL", "std": 5.0}}
+    second = {"model": {"_target_": "mine.Method", "std": 5.0, "learning_rate": 0.1, "epsilon": 1e-8}}
+    assert upgrade(second, 2) == {"model": {"_target_": "mine.Method", "std": 5.0}}
     with pytest.raises(InputError, match=f"format {FORMAT + 1}"):
         upgrade(today, FORMAT + 1)
 

@@ -28,11 +28,9 @@ def pin_crop_rounded_down(config: Config) -> None:
 
 
 def drop_optimiser(config: Config) -> None:
-    """Methods were built with the values of their optimiser; nothing trains what a checkpoint describes."""
-    model = config.get("model", {})
-    if str(model.get("_target_", "")).startswith("swapaqa."):  # a class of the user's own has its own keys
-        for key in ("learning_rate", "backbone_learning_rate", "weight_decay", "epsilon"):
-            model.pop(key, None)
+    """Every method, also a user's own, was built with the values of its optimiser; nothing trains a checkpoint."""
+    for key in ("learning_rate", "backbone_learning_rate", "weight_decay", "epsilon"):
+        config.get("model", {}).pop(key, None)
 
 
 CHANGES: dict[int, tuple[Callable[[Config], None], ...]] = {  # by the format that they led to
