@@ -160,7 +160,7 @@ def test_a_data_set_is_named_in_its_own_file_only() -> None:
                 assert not [text for text in strings(path) if re.search(pattern, text)], path.name
 
 
-FOR_ALL_METHODS = ("scorer", "encoder", "clip_plan", "backbone", "normalisation", "attention")
+FOR_ALL_METHODS = ("scorer", "encoder", "clip_plan", "backbone", "normalisation", "attention", "optimisation", "rates")
 
 
 def test_a_model_is_named_in_its_own_file_only() -> None:

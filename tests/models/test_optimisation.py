@@ -127,6 +127,8 @@ def test_one_kernel_where_it_can_be(optimizer: Callable[..., Optimizer], precisi
         ({"optimizer": partial(Adam, betas=[0.9, 1.5])}, r"optim\.optimizer: Invalid beta"),
         ({"optimizer": partial(SGD, nesterov=True)}, r"optim\.optimizer: Nesterov"),
         ({"optimizer": partial(SGD, lr=3.0)}, r"optim\.optimizer\.lr: .*optim\.learning_rate"),
+        ({"groups": {"head": {"weight_decai": 0.0}}}, r"optim\.groups\.head\.weight_decai: no such option"),
+        ({"groups": {"head": {"lr": -1.0}}}, r"optim\.groups\.head\.lr=-1\.0: none may be negative"),
         ({"lr_schedule": partial(warmup_cosine, end=-0.1)}, r"optim\.lr_schedule: gives -0\.1"),
         ({"lr_schedule": partial(warmup_cosine, warmup_steps=-1)}, r"optim\.lr_schedule: .* negative"),
         ({"lr_schedule": partial(step_decay, epochs=0, factor=0.5)}, r"optim\.lr_schedule: .*zero"),

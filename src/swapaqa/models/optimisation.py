@@ -60,11 +60,22 @@ class Optimisation:
             raise InputError(
                 f"optim.optimizer.{min(given)}: groups have their own; say optim.learning_rate, .weight_decay"
             )
-        one = {name: [Parameter(torch.zeros(1))] for name in ("head", BACKBONE, *self.groups)}
-        if self.make_optimizer(one).defaults.get("eps") == 0:
-            raise InputError("optim.optimizer.eps=0: Adam and its like divide by it, so it must be above 0")
+        self._try_options()
         if lr_schedule is not None:
             try_schedule(lr_schedule)
+
+    def _try_options(self) -> None:
+        """InputError for options that the optimiser refuses, or, in a group, would pass over."""
+        one = {name: [Parameter(torch.zeros(1))] for name in ("head", BACKBONE, *self.groups)}
+        known = self.make_optimizer(one).defaults
+        if known.get("eps") == 0:
+            raise InputError("optim.optimizer.eps=0: Adam and its like divide by it, so it must be above 0")
+        for name, options in self.groups.items():
+            for key, value in options.items():
+                if key not in known:
+                    raise InputError(f"optim.groups.{name}.{key}: no such option; there are {', '.join(known)}")
+                if value < 0:  # torch looks at the options of all groups only
+                    raise InputError(f"optim.groups.{name}.{key}={value}: none may be negative")
 
     def configure(
         self, parameters: Mapping[str, Sequence[Parameter]], own_rate: float | None, trainer: Trainer | None

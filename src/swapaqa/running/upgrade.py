@@ -86,9 +86,8 @@ def store_exemplars_by_clip(content: Node) -> None:
 def drop_optimiser(content: Node) -> None:
     """Methods were built with the values of their optimiser; nothing trains what a checkpoint describes."""
     model = _section(_config(content), "model")
-    if str(model.get("_target_")).startswith(OURS):  # a class of the user's own has its own keys
-        for key in ("learning_rate", "backbone_learning_rate", "weight_decay", "epsilon"):
-            model.pop(key, None)
+    for key in ("learning_rate", "backbone_learning_rate", "weight_decay", "epsilon"):
+        model.pop(key, None)  # of a class of the user's own too: the base asked for them
 
 
 Change = Callable[[Node], None]
