@@ -131,6 +131,7 @@ def test_one_kernel_where_it_can_be(optimizer: Callable[..., Optimizer], precisi
         ({"groups": {"head": {"lr": -1.0}}}, r"optim\.groups\.head\.lr=-1\.0: none may be negative"),
         ({"lr_schedule": partial(warmup_cosine, end=-0.1)}, r"optim\.lr_schedule: gives -0\.1"),
         ({"lr_schedule": partial(warmup_cosine, warmup_steps=-1)}, r"optim\.lr_schedule: .* negative"),
+        ({"lr_schedule": partial(StepLR, step_size=5)}, r"optim\.lr_schedule: .*swapaqa\.models\.rates is needed"),
         ({"lr_schedule": partial(step_decay, epochs=0, factor=0.5)}, r"optim\.lr_schedule: .*zero"),
     ],
 )

@@ -139,7 +139,9 @@ def try_schedule(lr_schedule: Callable[[Progress], float]) -> None:
     for step in (0, 50, 100):
         try:
             share = lr_schedule(Progress(step, steps=100, steps_per_epoch=10))
-        except ArithmeticError as error:
-            raise InputError(f"optim.lr_schedule: {error}") from error
-        if not 0 <= share < math.inf:
+            possible = 0 <= share < math.inf
+        except (ArithmeticError, TypeError) as error:
+            needed = "a function as those of swapaqa.models.rates is needed"
+            raise InputError(f"optim.lr_schedule: {' '.join(str(error).split())}; {needed}") from error
+        if not possible:
             raise InputError(f"optim.lr_schedule: gives {share} times the rates at step {step} of 100")

@@ -84,6 +84,9 @@ BAR_SWEEPS = (
 )
 
 
+RATES = tuple(f"lr-{kind}/{group}" for kind in ("Adam", "AdamW", "SGD") for group in ("head", "backbone"))
+
+
 def build(actions: Sequence[str]) -> tuple[Dashboard, ...]:
     """A workspace for all runs and one for each sweep, and the report. `actions`: of the ratio sweep, a panel each."""
     chapters = (ratio_chapter(actions), *map(bar_chapter, BAR_SWEEPS))
@@ -103,7 +106,7 @@ def training_sections() -> tuple[Section, ...]:
             (
                 Panel("curve", "loss, per step", ("train/loss_step",)),
                 Panel("curve", "loss, mean of an epoch", ("train/loss_epoch",)),
-                Panel("curve", "learning rates", ("lr-Adam/head", "lr-Adam/backbone")),
+                Panel("curve", "learning rates", RATES),
                 Panel("curve", "share of pixels replaced", ("train/replaced_share",)),
             ),
         ),
