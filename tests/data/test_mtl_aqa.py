@@ -430,6 +430,20 @@ def test_wrong_numbers_are_refused(change: dict, words: str, mtl_tree: Callable[
         read_records(root, "train")
 
 
+@pytest.mark.parametrize("number", ["", "B", "1x7B", "107Q", "somersault"])
+def test_a_dive_number_without_its_parts_is_refused_when_the_list_is_read(
+    number: str, mtl_tree: Callable[..., Path]
+) -> None:
+    """Else a process of the loader would end in the middle of a training."""
+    root = mtl_tree()
+    annotations = {key: annotation(*values) for key, values in DIVES.items()}
+    annotations[1, 2]["dive_number"] = number
+    (root / "info" / COPIES[0]).write_bytes(pickle.dumps(annotations))
+    with pytest.raises(InputError, match=r"\(1, 2\)") as refused:
+        read_records(root, "train")
+    assert "\n" not in str(refused.value)
+
+
 def test_a_pickle_that_names_anything_else_is_refused(mtl_tree: Callable[..., Path]) -> None:
     root = mtl_tree()
     (root / "info" / COPIES[0]).write_bytes(b"cos\nsystem\n(S'touch trap'\ntR.")

@@ -1,18 +1,24 @@
 """Clip plans: the published starts, what is cut out of videos and boxes, the size of clips, what is refused."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import hydra
 import pytest
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from swapaqa.config import check
 from swapaqa.errors import InputError
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans, clip_starts, resized
+from swapaqa.running.checkpoint import as_trained
+from swapaqa.running.needs import refuse_short_windows
+from swapaqa.running.registry import admit
+from tests.forked import REPOSITORY
 from tests.made_videos import noise, plan
 
 REGULAR = [0, 10, 20, 30, 40, 50, 60, 70, 80]
@@ -52,6 +58,40 @@ def test_each_yaml_gives_the_published_clips(
     plans = hydra.utils.instantiate(cfg.model.encoder).plans
     assert [(one.length(103), one.size, one.starts(103)) for one in plans] == expected
     assert cfg.model.encoder.clips == cfg.clips
+
+
+OPTIONS = sorted(path.stem for path in (REPOSITORY / "conf" / "clips").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_each_yaml_passes_the_check_and_is_admitted_from_a_checkpoint(
+    name: str, config: Callable[..., DictConfig]
+) -> None:
+    cfg = config(f"clips={name}", "model=usdl", "name=x", "logger.save_dir=x", "logger.name=x")
+    check(cfg)
+    stored = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(stored, dict)
+    admitted = admit(stored, "a.ckpt")
+    assert admitted["clips"] == admitted["model"]["encoder"]["clips"] == stored["clips"]
+
+
+def test_evaluation_takes_the_clips_of_the_training_or_of_the_command_line(config: Callable[..., DictConfig]) -> None:
+    words = ("boxes=none", "aug=none", "model=usdl", "name=x", "logger.save_dir=x")
+    trained = OmegaConf.to_container(config(*words, "clips=twenty_of_8"), resolve=True)
+    here = config(*words)
+    assert isinstance(trained, dict)
+    assert as_trained(here, trained, []).model.encoder.clips.frames == 8
+    said = as_trained(config(*words), trained, ["clips.last_start=90"])
+    assert said.model.encoder.clips == said.clips == said.backbone.clips
+    assert (said.clips.frames, said.clips.stride, said.clips.last_start) == (8, 5, 90)
+
+
+def test_a_plan_longer_than_the_window_is_refused_before_training(config: Callable[..., DictConfig]) -> None:
+    model, data = hydra.utils.instantiate(config("model=usdl").model), SimpleNamespace(frames=12)
+    with pytest.raises(InputError, match=r"data\.frames=12: shorter than a clip of clips\.frames=16") as refused:
+        refuse_short_windows(model, data)  # type: ignore[arg-type]
+    assert "\n" not in str(refused.value)
+    refuse_short_windows(hydra.utils.instantiate(config("model=usdl", "clips=whole").model), data)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
