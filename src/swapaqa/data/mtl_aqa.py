@@ -172,6 +172,7 @@ def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str
         judges = _judges(path, key, [float(judge) for judge in found["judge_scores"]])
         first, last = int(found["start_frame"]), int(found["end_frame"])
         number = str(found["dive_number"]) if "dive_number" in found else dive_number(found)
+        dive_attributes(number)  # refuses what has not its parts
     except (LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(
             f"{keys_path}: record {shown(key)} is not annotated as expected in {path} ({shown(error)}); "
@@ -234,6 +235,8 @@ def dive_number(annotation: Mapping[str, Any]) -> str:
 
 def dive_attributes(number: str) -> tuple[int, int, int, int, int]:
     """The parts of a dive number: armstand (0 or 1), direction, half somersaults, half twists, position.
+
+    ValueError or IndexError for what is none.
 
     The inverse of `dive_number`. Direction: 1 forward, 2 back, 3 reverse, 4 inward. Position: 0 free (D), 1 pike (B),
     2 tuck (C), as MTL-AQA counts.
