@@ -1,6 +1,7 @@
 """What the docs say of extending from outside of the tree, installed from the page itself and run."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,8 @@ def test_the_optimiser_of_the_page_trains_in_a_sweep_is_reported_and_needs_no_tr
     sweep = tmp_path / "lion"
     done = train_process(
         tmp_path, *small_demo, "optim=lion", "seed=0,1", f"hydra.sweep.dir={sweep}",
-        f"hydra.searchpath=[file://.,file://{tmp_path / 'my_conf'}]", "--multirun", PYTHONPATH=str(tmp_path),
+        f"hydra.searchpath=[file://.,file://{tmp_path / 'my_conf'}]", "--multirun",
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for job in ("0", "1"):
