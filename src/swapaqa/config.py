@@ -57,6 +57,7 @@ def run_recipe(main: Callable[[], None]) -> None:
     """
     if orphans.PARENT in os.environ or processes.place() is not None:
         orphans.watch_parent()
+    refuse_rerun(sys.argv[1:])
     if os.environ.get("HYDRA_FULL_ERROR") and not os.environ.get(SHORT_ERRORS):
         if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
             main()
@@ -103,6 +104,12 @@ def write_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def refuse_rerun(arguments: Sequence[str]) -> None:
+    """Leave where Hydra would load a pickled configuration, which may run anything."""
+    if any(word.startswith("--experimental-") for word in arguments):
+        fail("--experimental-rerun: runs what a file says; give the run's command again, with resume=true to continue")
 
 
 def in_sweep(arguments: Sequence[str]) -> bool:
