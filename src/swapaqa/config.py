@@ -137,6 +137,10 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
             ):
                 raise
             fail(str(cause))
+        except OSError as error:
+            if HydraConfig.get().mode is RunMode.MULTIRUN or not os.environ.get(SHORT_ERRORS):
+                raise
+            fail_of_system(error)
 
     return wrapped
 
