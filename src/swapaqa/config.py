@@ -5,6 +5,7 @@ exist, every key must be one of its parameters, every parameter without a defaul
 have the annotated type.
 """
 
+import errno
 import functools
 import inspect
 import io
@@ -88,15 +89,17 @@ def run_recipe(main: Callable[[], None]) -> None:
 
 def fail_of_system(error: OSError) -> None:
     """Leave with one line for an error of a disk, without a word where nobody reads any more; raise any other."""
+    if error.errno not in (*NO_ROOM, *NO_PLACE, errno.EPIPE):
+        raise error
     place = place_of(error, HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else "a file")
     if error.errno in NO_ROOM:
         fail(f"{place}: no space left on the disk; free some and give the command again")
     if error.errno in NO_PLACE:
         remedy = "name a folder of your own with hydra.run.dir=, hydra.sweep.dir=, --out or SWAPAQA_CACHE"
         fail(f"{place}: cannot be written or read ({reason(error)}); {remedy}")
-    if isinstance(error, BrokenPipeError) and place == STANDARD_OUTPUT:
-        sys.exit(128 + signal.SIGPIPE)
-    raise error
+    if place != STANDARD_OUTPUT:
+        raise error
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def write_any_text() -> None:
