@@ -109,6 +109,20 @@ def test_wandb_is_known_in_one_place() -> None:
     assert knowing == {"tracking.py"}
 
 
+def test_files_are_written_whole_and_named() -> None:
+    """Else a full disk tears what was there before, and its error names no file: `swapaqa.whole_file`."""
+    ways = {"write_text", "write_bytes", "savefig", "imwrite", "VideoWriter", "tofile", "to_csv"}
+    own = {"whole_file.py", "film.py", "figures.py"}  # the one way of each kind
+    in_a_folder_that_is_moved = {"demo.py", "frame_store.py"}
+    for_a_moment = {"desk.py", "memory.py", "loader.py", "folder.py"}
+    writing = {
+        path.name
+        for path in FILES
+        if any(isinstance(node, ast.Attribute) and node.attr in ways for node in ast.walk(tree(path)))
+    }
+    assert writing <= own | in_a_folder_that_is_moved | for_a_moment
+
+
 def test_video_files_are_opened_in_one_place() -> None:
     """Else a count, a check and a training would see different frames; decord is imported where it is used."""
     decoders = {

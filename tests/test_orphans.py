@@ -83,7 +83,7 @@ def children_of(pid: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are listed in /proc")
-@pytest.mark.parametrize("later_s", [0.0, 8.0])  # as they start; as they meet each other
+@pytest.mark.parametrize("later_s", [0.0, 2.0, 4.0, 8.0])  # as they start; as they meet each other; as they train
 def test_the_ranks_of_a_killed_agent_end(
     tmp_path: Path, demo_cache: Path, small_demo: list[str], later_s: float
 ) -> None:

@@ -243,3 +243,18 @@ def test_two_processes_evaluate_every_video_once_and_as_one_process_does(
     assert one["test"].keys() == two["test"].keys()
     for video_id, row in one["test"].items():
         assert two["test"][video_id] == pytest.approx(row, abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["core", "dae", "usdl"])
+def test_all_actions_of_the_demo_train_in_one_model(
+    model: str, tmp_path: Path, train_inside: Run, small_demo: list[str]
+) -> None:
+    """Dives and vaults, whose judges differ in number, in one batch; each is scored in points of its own action."""
+    words = ["data=demo", "data.action=all", f"model={model}", "trainer.max_epochs=1", "logger=csv"]
+    done = train_inside(tmp_path, *small_demo, *words)
+    assert done.returncode == 0, done.stderr
+    assert {row["action"] for row in table(tmp_path / "run" / "predictions_test.csv")} == {"diving", "gym_vault"}
+    for protocol in result(tmp_path)["metrics"].values():
+        for split in protocol["splits"].values():
+            assert set(split["per_action"]) == {"diving", "gym_vault"}

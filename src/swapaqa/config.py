@@ -5,6 +5,7 @@ exist, every key must be one of its parameters, every parameter without a defaul
 have the annotated type.
 """
 
+import errno
 import functools
 import inspect
 import io
@@ -57,6 +58,7 @@ def run_recipe(main: Callable[[], None]) -> None:
     """
     if orphans.PARENT in os.environ or processes.place() is not None:
         orphans.watch_parent()
+    refuse_rerun(sys.argv[1:])
     if os.environ.get("HYDRA_FULL_ERROR") and not os.environ.get(SHORT_ERRORS):
         if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
             main()
@@ -87,15 +89,17 @@ def run_recipe(main: Callable[[], None]) -> None:
 
 def fail_of_system(error: OSError) -> None:
     """Leave with one line for an error of a disk, without a word where nobody reads any more; raise any other."""
+    if error.errno not in (*NO_ROOM, *NO_PLACE, errno.EPIPE):
+        raise error
     place = place_of(error, HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else "a file")
     if error.errno in NO_ROOM:
         fail(f"{place}: no space left on the disk; free some and give the command again")
     if error.errno in NO_PLACE:
         remedy = "name a folder of your own with hydra.run.dir=, hydra.sweep.dir=, --out or SWAPAQA_CACHE"
         fail(f"{place}: cannot be written or read ({reason(error)}); {remedy}")
-    if isinstance(error, BrokenPipeError) and place == STANDARD_OUTPUT:
-        sys.exit(128 + signal.SIGPIPE)
-    raise error
+    if place != STANDARD_OUTPUT:
+        raise error
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def write_any_text() -> None:
@@ -103,6 +107,12 @@ def write_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def refuse_rerun(arguments: Sequence[str]) -> None:
+    """Leave where Hydra would load a pickled configuration, which may run anything."""
+    if any(word.startswith("--experimental-") for word in arguments):
+        fail("--experimental-rerun: runs what a file says; give the run's command again, with resume=true to continue")
 
 
 def in_sweep(arguments: Sequence[str]) -> bool:
@@ -130,6 +140,10 @@ def one_line_errors(task: Callable[[DictConfig], None]) -> Callable[[DictConfig]
             ):
                 raise
             fail(str(cause))
+        except OSError as error:
+            if HydraConfig.get().mode is RunMode.MULTIRUN or not os.environ.get(SHORT_ERRORS):
+                raise
+            fail_of_system(error)
 
     return wrapped
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,6 +70,19 @@ def ask(server: PageServer, path: str, body: Any = None, **headers: str) -> tupl
     found = answer.status, answer.read()
     connection.close()
     return found
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_said_to_the_page(server: PageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_a_full_disk(prefix: str, dir: Path) -> tuple[int, str]:
+        return os.open("/dev/full", os.O_WRONLY), str(Path(dir) / prefix)
+
+    monkeypatch.setattr("swapaqa.annotate.box_file.mkstemp", on_a_full_disk)
+    body = {"id": "diving/001", "text": TEXT, "digest": None}
+    status, answer = ask(server, f"/{server.token}/save", body)
+    assert status == 422
+    words = "cannot be written or read (No space left on device)"
+    assert json.loads(answer) == {"error": f"{tmp_path}/drawn/diving/001.txt: {words}"}
 
 
 def test_it_listens_on_this_machine_only_and_its_address_is_random(server: PageServer) -> None:

@@ -45,6 +45,31 @@ def payloads(canary: Path) -> dict[str, Any]:
     }
 
 
+ELSEWHERE = (  # names that a walk, a prefix, a careless comparison or an import would let through
+    "os.system", "posix.system", "subprocess.call", "builtins.eval", "builtins.__import__", "builtins.open",
+    "importlib.import_module", "runpy.run_path", "ctypes.CDLL", "pickle.loads", "marshal.loads", "yaml.unsafe_load",
+    "torch.load", "torch.hub.load", "torch.utils.cpp_extension.load_inline", "torch.multiprocessing.spawn",
+    "numpy.load", "scipy.io.loadmat", "cv2.imwrite", "wandb.init", "shutil.rmtree", "pathlib.Path.unlink",
+    "functools.partial", "operator.attrgetter", "types.FunctionType", "threading.Thread", "webbrowser.open",
+    "hydra.utils.instantiate", "hydra.utils.call", "hydra.utils.get_class", "hydra._internal.utils._locate",
+    "omegaconf.OmegaConf.load", "pytorch_lightning.Trainer", "pytorch_lightning.loggers.CSVLogger",
+    "swapaqa.models.core.CoRe.build_tree", "swapaqa.models.core.CoRe.load_from_checkpoint",
+    "swapaqa.models.core.CoRe.__init__.__globals__", "swapaqa.models.core.CoRe.__class__",
+    "swapaqa.models.core.torch.load", "swapaqa.running.processes.subprocess.Popen", "swapaqa.running.processes.run_job",
+    "swapaqa.running.jobs.shutil.rmtree", "swapaqa.whole_file.write_whole", "swapaqa.data.demo.write_demo",
+    "src.swapaqa.models.core.CoRe", "src.train.main", "swapaqa.models.core.CoRe ", "swapaqa.models.core.CoRe\n",
+    "swapaqa.models.core.CoRe\0", "swapaqa.models.core.core", "swapaqa.models.core..CoRe", "swapaqa.models.core.CoRe.",
+    "swapaqa.models.core:CoRe", "swapaqa.models.\u217dore.CoRe", "CoRe", "", ".", "..", "__main__.os.system",
+)  # fmt: skip
+
+
+def places(config: Any, path: str = "") -> Iterator[str]:
+    """Every dotted place of a configuration."""
+    for key, value in config.items() if isinstance(config, dict) else ():
+        yield f"{path}{key}"
+        yield from places(value, f"{path}{key}.")
+
+
 def with_payload(config: dict[str, Any], place: str, payload: Any) -> dict[str, Any]:
     """The configuration with something else at a dotted place."""
     changed = copy.deepcopy(config)

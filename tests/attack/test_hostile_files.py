@@ -1,6 +1,8 @@
 """Nothing that a file names runs: a table of hostile files through the readers and the real programs, and a canary."""
 
 import contextlib
+import copy
+import hashlib
 import json
 import os
 import pickle
@@ -25,12 +27,14 @@ from swapaqa.foreign_file import read_json, read_yaml
 from swapaqa.models.scorer import CONFIG_KEY
 from swapaqa.running import jobs
 from swapaqa.running.checkpoint import read_checkpoint
-from swapaqa.running.registry import admit, registry
+from swapaqa.running.registry import NOT_BUILT, admit, registry
 from swapaqa.tensor_file import load_tensors
 from tests.attack.hostile import (
+    ELSEWHERE,
     hostile_configurations,
     hostile_texts,
     payloads,
+    places,
     with_payload,
 )
 from tests.forked import REPOSITORY, run_forked
@@ -72,6 +76,77 @@ def test_no_configuration_of_a_file_runs_or_is_admitted(canary: Path, landed: di
         assert str(refused.value).startswith("model.ckpt: "), name
         assert not canary.exists(), name
     assert tried > 400
+
+
+def test_no_name_is_admitted_at_any_place(landed: dict[str, Any]) -> None:
+    config = landed[CONFIG_KEY]
+    tried = [place for place in places(config) if place.partition(".")[0] not in NOT_BUILT]
+    assert len(tried) > 50
+    for name in ELSEWHERE:
+        for place in tried:
+            with pytest.raises(InputError, match=r"^it: "):
+                admit(with_payload(config, place, {"_target_": name}), "it")
+
+
+def test_a_registered_class_is_admitted_in_its_places_only(landed: dict[str, Any]) -> None:
+    config, known = landed[CONFIG_KEY], registry()
+    tried = [place for place in places(config) if place.partition(".")[0] not in NOT_BUILT]
+    for place in tried:
+        there = known.admitted.get(known.place(place), frozenset())
+        for name in frozenset().union(*known.admitted.values()) - there:
+            with pytest.raises(InputError, match=r"^it: "):
+                admit(with_payload(config, place, {"_target_": name}), "it")
+
+
+INTERPOLATED = ("${oc.env:HOME}", "${oc.decode:'${oc.env:X}'}", "${oc.create:{}}", "${hydra:runtime.cwd}", "${swept:}",
+                "a${data.root}b", "\\\\${x}", "$${x}", "${", "???")  # fmt: skip
+
+
+@pytest.mark.parametrize("text", INTERPOLATED)
+def test_nothing_in_a_files_configuration_is_looked_up(text: str, landed: dict[str, Any]) -> None:
+    config = landed[CONFIG_KEY]
+    for place in places(config):
+        if place.partition(".")[0] not in NOT_BUILT:
+            with pytest.raises(InputError, match=r"^it: "):
+                admit(with_payload(config, place, text), "it")
+
+
+@pytest.mark.parametrize("recipe", ["train", "evaluate", "attention", "doctor"])
+def test_hydras_way_to_run_a_pickled_job_again_is_refused(
+    recipe: str, canary: Path, recipe_inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.pickle").write_bytes(hostile_texts(canary)["pickle"])
+    for full_error in ("", "1"):
+        monkeypatch.setenv("HYDRA_FULL_ERROR", full_error)
+        for word in ("--experimental-rerun", "--experimental-re"):
+            done = recipe_inside(recipe, tmp_path / "run", word, str(tmp_path / "config.pickle"))
+            assert done.returncode == 2
+            assert done.stderr.startswith("error: --experimental-rerun: ")
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("recipe", ["evaluate", "attention"])
+def test_what_a_files_configuration_points_to_is_only_read(
+    recipe: str, landed: dict[str, Any], recipe_inside: Run, aqa7_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its data root, its box files with a tracker that writes, its frame store; its results go where the user says."""
+    root = aqa7_tree()
+    config = copy.deepcopy(landed[CONFIG_KEY])
+    boxes = {"_target_": "swapaqa.data.boxes.TrackerBoxes", "root": str(root / "boxes"), "ratio": 1.0, "method": "kcf",
+             "first_box": "either", "lost_below": 0.4, "max_lost": 1.0, "weights": []}  # fmt: skip
+    data = dict(config["data"], _target_="swapaqa.data.aqa7.AQA7", root=str(root), cache="packed", boxes=boxes)
+    data.pop("settings")
+    path = saved(landed, config | {"data": data}, tmp_path / "a.ckpt")
+    before = digest_of(root)
+    done = recipe_inside(recipe, tmp_path / "run", f"checkpoint={path}")
+    assert done.returncode == 0, done.stderr
+    assert digest_of(root) == before
+    assert (tmp_path / "run").is_dir()
+
+
+def digest_of(folder: Path) -> str:
+    content = [(str(path), path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()]
+    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["logger", "trainer.callbacks", "trainer.logger", "optim", "optim.optimizer", "hydra"])
