@@ -52,7 +52,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
     else:
         status = run(cfg, folder, in_sweep=True)
     if status:
-        log.error("%s failed: %s", folder, failure(folder))
+        log.error("%s failed: %s", folder, failure(folder) or processes.explain(status))
 
 
 def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> int:

@@ -35,6 +35,7 @@ from swapaqa.disk_errors import STANDARD_OUTPUT, full_disk_explained, place_of
 from swapaqa.errors import InputError
 from swapaqa.report.figures import save_figure
 from swapaqa.result import write_json
+from swapaqa.running import jobs
 from swapaqa.whole_file import whole, write_whole
 from tests.attack import inputs
 from tests.conftest import isolated
@@ -193,6 +194,18 @@ def test_a_run_names_what_is_full_and_not_itself(tmp_path: Path) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
     with pytest.raises(PermissionError), full_disk_explained(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_reason_that_has_no_room_is_not_half_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_a_full_disk(path: Path, mode: str, **options: Any) -> Any:
+        path.touch()
+        assert mode == "x"
+        return open(FULL, "w", **options)
+
+    monkeypatch.setattr(jobs, "open", on_a_full_disk, raising=False)
+    jobs.write_failure(tmp_path / "0", "the reason")
+    assert jobs.failure(tmp_path / "0") is None
+    assert list((tmp_path / "0").iterdir()) == []
 
 
 @pytest.mark.parametrize("recipe", ["train", "evaluate", "doctor"])

@@ -23,6 +23,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from swapaqa.disk_errors import full_disk_explained
 from swapaqa.errors import InputError
+from swapaqa.running import orphans
 from swapaqa.running.ending import run_ends
 from swapaqa.value_digest import sealed
 from swapaqa.whole_file import write_whole
@@ -93,6 +94,7 @@ class StepCheckpoints(Checkpoint):
             wanted = [signal.SIGTERM] + [signal.SIGUSR2] * callable(signal.getsignal(signal.SIGUSR2))
             self._taken = {name: signal.signal(name, stop_request.note) for name in wanted}
         self._saved = trainer.global_step
+        orphans.patience.seconds = orphans.STEP_S
 
     def _leave(self) -> None:
         if stop_request.signal is signal.SIGUSR2:
@@ -153,6 +155,7 @@ class StepCheckpoints(Checkpoint):
         for name, handler in self._taken.items():
             signal.signal(name, handler)
         self._taken = {}
+        orphans.patience.seconds = orphans.AT_ONCE_S
 
 
 def random_states() -> dict[str, Any]:

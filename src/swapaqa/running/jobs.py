@@ -11,7 +11,7 @@ import os
 import shutil
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -273,8 +273,11 @@ def write_failure(folder: Path, line: str, details: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / FAILURE_FILE, "x", encoding="utf-8", errors="replace") as file:
             file.write(f"{line}\n\n{details}")
-    except OSError:  # it is there, or there is no room for it, or the folder cannot be written
+    except FileExistsError:
         return
+    except OSError:  # no room for it, or the folder cannot be written
+        with suppress(OSError):  # half a reason is none
+            (folder / FAILURE_FILE).unlink()
 
 
 def failure(folder: Path) -> str | None:

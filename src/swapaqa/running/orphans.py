@@ -1,18 +1,28 @@
 """No process of a run outlives the one that started it, however that one ended."""
 
 import ctypes
+import functools
 import os
 import signal
 import sys
 import threading
 import time
-
-from swapaqa.running.interruption import stop_request
+from dataclasses import dataclass
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PARENT = "SWAPAQA_PARENT"  # in the environment: the process that started this one, as it may be gone before we look
 INTERVAL_S = 0.5
-GRACE_S, AT_ONCE_S = 30.0, 2.0  # for a run that saves at its next step, and for one that has nothing to save
+AT_ONCE_S, STEP_S = 2.0, 30.0  # from SIGTERM to SIGKILL: with nothing to save, and for a step and a checkpoint
+
+
+@dataclass
+class Patience:
+    """How long this process is given to leave by itself."""
+
+    seconds: float = AT_ONCE_S
+
+
+patience = Patience()
 
 
 def end_with_parent() -> None:
@@ -26,20 +36,20 @@ def environment() -> dict[str, str]:
     return {PARENT: str(os.getpid())}
 
 
-def watch_parent(grace_s: float = GRACE_S) -> None:
-    """End this process when the one that started it is gone: SIGTERM, and SIGKILL after `grace_s` seconds.
+@functools.cache
+def watch_parent() -> None:
+    """End this process when the one that started it is gone: SIGTERM, and SIGKILL where that does not end it in time.
 
     On SIGTERM a run saves and leaves at its next step. A process that waits for the others, to meet them or inside a
-    collective operation, never gets to its signal handler, and so waited for minutes. Before its first step a run has
-    nothing to save, and is ended after `AT_ONCE_S`.
+    collective operation, never gets to its signal handler, and so waited for minutes.
     """
     parent = int(os.environ.get(PARENT, os.getppid()))
-    threading.Thread(target=_watch, args=(parent, grace_s), name="watch_parent", daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), name="watch_parent", daemon=True).start()
 
 
-def _watch(parent: int, grace_s: float) -> None:
+def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(INTERVAL_S)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(grace_s if signal.getsignal(signal.SIGTERM) == stop_request.note else min(grace_s, AT_ONCE_S))
+    time.sleep(patience.seconds)
     os.kill(os.getpid(), signal.SIGKILL)

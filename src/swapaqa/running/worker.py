@@ -9,6 +9,11 @@ import os
 import sys
 from pathlib import Path
 
+from swapaqa.running import orphans
+
+if orphans.PARENT in os.environ:
+    orphans.watch_parent()  # before the imports, which take seconds
+
 from swapaqa.config import run_recipe
 from swapaqa.console import quieten
 from swapaqa.running import processes
