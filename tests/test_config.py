@@ -119,11 +119,11 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(key: str, words: str, co
 @pytest.mark.parametrize(("key", "now"), MOVED.items())
 def test_a_key_that_moved_is_refused_with_what_it_is_now(key: str, now: str, config: Config) -> None:
     with pytest.raises(HydraException) as refused:
-        config(f"{key}=0.1")
+        config(f"{key}=1")
     assert explain_override(refused.value) == f"{key}: no such key; it is {now} now"
     with pytest.raises(InputError, match=rf"{key}: no such key of .*; it is {now} now$"):
-        checked(config(f"+{key}=0.1"))
-    checked(config(f"{now}=0.1"))
+        checked(config(f"+{key}=1"))
+    checked(config(f"{now}=1"))
 
 
 def test_a_missing_key_is_refused(config: Config) -> None:

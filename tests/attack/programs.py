@@ -30,7 +30,7 @@ SMALL = (
 )  # fmt: skip
 GEOMETRY = (
     "data.frames=12",
-    "backbone.clip_frames=12",
+    "clips.frames=12",
     "data.geometry.height=40",
     "data.geometry.width=64",
     "data.geometry.crop=32",

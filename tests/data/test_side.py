@@ -47,7 +47,10 @@ def open_stepped(aqa7_tree: Callable[..., Path], open_data: Callable[..., Any]) 
 def climber(config: Config) -> Climber:
     torch.manual_seed(0)
     small = {"encoder": encoder(TinyBackbone(2), plan(8)), "hidden_features": 8, "depth": 3, "voters": 3}
-    return hydra.utils.instantiate(config("model=core").model, _target_="tests.stepped.Climber", **small)
+    composed = config("model=core")
+    model = hydra.utils.instantiate(composed.model, _target_="tests.stepped.Climber", **small)
+    model.optimisation = hydra.utils.instantiate(composed.optim, _convert_="all")
+    return model
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -181,7 +181,7 @@ class Plain(Scorer):
 
 
 def plain(network: nn.Module, clips: ClipPlan | ClipPlans | None = None) -> Plain:
-    scorer = Plain(encoder(network, clips or plan(8, 4), freeze_bn=False), 0.0, 0.0, 0.0)
+    scorer = Plain(encoder(network, clips or plan(8, 4), freeze_bn=False))
     return scorer.eval().requires_grad_(False)
 
 
@@ -217,7 +217,7 @@ def alive() -> TinyBackbone:
 def test_the_maps_of_several_plans_are_joined(size: int | None) -> None:
     """The score is the mean over the clips of both, so that each clip's map is weighed as one of all four."""
     network, first, second = alive(), plan(8, 4), plan(12, 1, last_start=0, size=size)
-    both = explain(plain(network, ClipPlans([first, second])), noise(), None)
+    both = explain(plain(network, ClipPlans(one=first, other=second)), noise(), None)
     alone = [explain(plain(network, own), noise(), None) for own in (first, second)]
     assert both.clips == [clips for one in alone for clips in one.clips]
     assert [clips.starts for clips in both.clips] == [[0, 4, 8], [0]]
@@ -325,7 +325,7 @@ def tiny(width: int, normalisation: Named = "pm1") -> VideoEncoder:
 
 
 def test_the_differentiable_label_of_usdl_is_the_expectation() -> None:
-    model = USDL(tiny(2), "score", 101, 5.0, "batchmean", 0.0, 0.0, 0.0)
+    model = USDL(tiny(2), "score", 101, 5.0, "batchmean")
     model.max_label = torch.tensor(50.0)
     log_prob = score_distribution(torch.tensor([20.0]), 101, 50.0, 5.0).log()
     model.head = nn.Identity()
@@ -338,7 +338,7 @@ def test_the_differentiable_label_of_usdl_is_the_expectation() -> None:
 
 
 def test_the_differentiable_label_of_musdl_is_of_the_same_judges() -> None:
-    model = MUSDL(tiny(2), 5, 21, 10.0, 2.0, "batchmean", 0.0, 0.0, 0.0)
+    model = MUSDL(tiny(2), 5, 21, 10.0, 2.0, "batchmean")
     model.heads = nn.Identity()
     judges = torch.tensor([[4.0, 5.0, 5.5, 6.0, 9.0]])
     feature = score_distribution(judges, 21, 10.0, 1.0).log().requires_grad_()
@@ -352,9 +352,7 @@ def test_the_differentiable_label_of_musdl_is_of_the_same_judges() -> None:
 def test_the_map_of_a_network_that_averages_is_the_score_s_slope_along_its_feature(seed: int) -> None:
     """Its sum without the ReLU is what the score changes by when the feature grows, by finite differences."""
     torch.manual_seed(seed)
-    model = (
-        USDL(tiny(8, "imagenet"), "score", 101, 5.0, "batchmean", 0.0, 0.0, 0.0).eval().double().requires_grad_(False)
-    )
+    model = USDL(tiny(8, "imagenet"), "score", 101, 5.0, "batchmean").eval().double().requires_grad_(False)
     model.max_label = torch.tensor(100.0)
     with torch.enable_grad(), watched(attention_layer(model.encoder.network)) as outputs:
         videos = model.encode(noise())

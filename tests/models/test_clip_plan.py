@@ -124,8 +124,10 @@ def test_an_impossible_plan_is_one_line(given: dict[str, int], word: str) -> Non
 
 
 def test_plans_are_at_least_one() -> None:
-    with pytest.raises(InputError, match=r"clips\.plans"):
-        ClipPlans([])
+    with pytest.raises(InputError, match="clips: at least one plan"):
+        ClipPlans()
+    with pytest.raises(InputError, match=r"clips\.thin=8: a clip plan is needed"):
+        ClipPlans(thin=8)  # type: ignore[arg-type]
 
 
 # cutting

@@ -13,6 +13,7 @@ from swapaqa.models.batch_norm import freeze_batch_norm_statistics, has_live_bat
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans, clip_starts
 from swapaqa.models.encoder import VideoEncoder, pooled
 from swapaqa.models.normalisation import IMAGENET, PLUS_MINUS_ONE, Normalisation, normalise
+from swapaqa.models.optimisation import Optimisation
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.usdl import USDL
 from tests.made_videos import encoder, made_sample, noise, plan
@@ -175,9 +176,9 @@ def test_a_video_does_not_depend_on_its_batch() -> None:
 def test_the_clips_of_several_plans_follow_each_other(clips_per_pass: int | None) -> None:
     """Of other lengths and sizes too: T2CR's two, TPT's short ones and the whole video of one encoder."""
     network, video = TinyBackbone(4).double(), noise(2, 26, 16)
-    plans = [plan(16, 10, 9), plan(8, 5, size=12), plan(None, 1)]
-    several = encoder(network, ClipPlans(plans), clips_per_pass=clips_per_pass)
-    alone = [encoder(network, own)(made_sample(video)) for own in plans]
+    plans = {"full": plan(16, 10, 9), "short": plan(8, 5, size=12), "whole": plan(None, 1)}
+    several = encoder(network, ClipPlans(**plans), clips_per_pass=clips_per_pass)
+    alone = [encoder(network, own)(made_sample(video)) for own in plans.values()]
     assert [one.shape[1] for one in alone] == [2, 5, 1]
     found = several(made_sample(video))
     torch.testing.assert_close(found, torch.cat(alone, dim=1), rtol=1e-12, atol=1e-12)
@@ -255,7 +256,7 @@ class Particular(TinyBackbone):
         (plan(None, size=12), r"clips\.frames=None: Particular .* say clips\.frames=8"),
         (plan(8, size=16), r"clips\.size=16: Particular takes clips of 12 only; say clips\.size=12"),
         (plan(8), r"clips\.size=None: Particular .* say clips\.size=12"),
-        (ClipPlans([plan(8, size=12), plan(8, size=13)]), r"clips\.size=13"),
+        (ClipPlans(one=plan(8, size=12), other=plan(8, size=13)), r"clips\.size=13"),
     ],
 )
 def test_a_plan_that_a_network_does_not_take_is_refused_at_once(clips: ClipPlan | ClipPlans, words: str) -> None:
@@ -288,7 +289,7 @@ class AgainstTheOthers(Backbone):
 
 def test_clips_that_mix_go_position_by_position() -> None:
     video = noise(3, 26, 4)
-    model = encoder(AgainstTheOthers().double(), ClipPlans([plan(16, 10), plan(5, 21)]))
+    model = encoder(AgainstTheOthers().double(), ClipPlans(one=plan(16, 10), other=plan(5, 21)))
     seen = passes(model.network)
     found = model(made_sample(video))
     assert seen == [3, 3, 3, 3]
@@ -354,12 +355,13 @@ def test_a_subclass_between_two_stages_sees_the_boxes_of_its_clips() -> None:
 
 def test_a_subclass_between_two_stages_trains_both_halves() -> None:
     torch.manual_seed(0)
-    model = USDL(tube(TinyBackbone(4)), "score", 101, 5.0, "batchmean", 1e-3, 1e-3, 0.0)
+    model = USDL(tube(TinyBackbone(4)), "score", 101, 5.0, "batchmean")
     model.max_label = torch.tensor(100.0, dtype=torch.float64)
     nn.init.constant_(model.encoder.gain, 0.5)
     videos = made_sample(noise(4, 26, 16))
     videos = videos._replace(boxes=torch.tensor([2.0, 2.0, 9.0, 9.0]).expand(4, 26, 4))
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    model.optimisation = Optimisation(torch.optim.Adam, 1e-3, 1e-3, 0.0)
     optimizer = model.configure_optimizers()
     sum(model.losses(*model.encode_batch(videos)).values()).backward()
     for name, weight in model.named_parameters():

@@ -12,7 +12,6 @@ import pytest
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
-from swapaqa.models.clips import VideoEncoder
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, Optimizer
@@ -20,12 +19,13 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
-from swapaqa.batch import Sample
+from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
 from swapaqa.models.optimisation import Optimisation
 from swapaqa.models.rates import Progress, step_decay, warmup_cosine
-from swapaqa.models.scorer import Encoded, Predicted, Scorer
+from swapaqa.models.scorer import Predicted, Scorer
 from swapaqa.models.tiny import TinyBackbone
+from tests.made_videos import encoder, made_sample, plan
 
 Config = Callable[..., DictConfig]
 
@@ -148,15 +148,14 @@ class Tiny(Scorer):
     """Least squares of videos alone."""
 
     def __init__(self) -> None:
-        encoder = VideoEncoder(TinyBackbone(2), 8, 8, None, "imagenet", False, None)
-        super().__init__(encoder)
-        self.head = nn.Linear(encoder.feature_size, 1)
+        super().__init__(encoder(TinyBackbone(2), plan(8, 8), freeze_bn=False))
+        self.head = nn.Linear(self.encoder.feature_size, 1)
 
-    def training_step(self, batch: Tensor) -> Tensor:
-        return (self.head(self.encoder(batch)) - 1).square().mean()
+    def training_step(self, batch: Sample) -> Tensor:
+        return self.losses(*self.encode_batch(batch))["squared_error"]
 
-    def losses(self, batch: Sample) -> dict[str, Tensor]:
-        raise NotImplementedError
+    def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:  # noqa: ARG002
+        return {"squared_error": (self.head(videos.mean_feature) - 1).square().mean()}
 
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
         raise NotImplementedError
@@ -164,7 +163,7 @@ class Tiny(Scorer):
 
 def videos() -> DataLoader:
     drawn = torch.randint(0, 256, (5, 2, 3, 8, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return DataLoader(list(drawn), batch_size=None, shuffle=False)
+    return DataLoader([made_sample(video) for video in drawn], batch_size=None, shuffle=False)
 
 
 def fit(model: Scorer, folder: Path, resumed: Path | None = None, **more: Any) -> list[list[float]]:

@@ -239,11 +239,11 @@ def dive_attributes(number: str) -> tuple[int, int, int, int, int]:
     ValueError or IndexError for what is none.
 
     The inverse of `dive_number`. Direction: 1 forward, 2 back, 3 reverse, 4 inward. Position: 0 free (D), 1 pike (B),
-    2 tuck (C), as MTL-AQA counts.
+    2 tuck (C), as MTL-AQA counts, and 3 straight (A), which it has not.
     """
     group, direction = int(number[0]), int(number[1])  # the second digit is 0 where the group is the direction
     half_twists = int(number[3:-1] or 0)
-    return int(group == 6), direction or group, int(number[2]), half_twists, "DBC".index(number[-1])
+    return int(group == 6), direction or group, int(number[2]), half_twists, "DBCA".index(number[-1])
 
 
 def by_difficulty(record: Record) -> Hashable:

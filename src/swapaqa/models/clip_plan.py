@@ -80,15 +80,16 @@ class ClipPlan:
         return edges / edges.new_tensor([size[1], size[0], size[1], size[0]])
 
 
-@dataclass(frozen=True)
 class ClipPlans:
-    """Several plans of one video; its clip features follow each other in their order."""
+    """Several plans of one video, by name; its clip features follow each other in their order."""
 
-    plans: list[ClipPlan]
-
-    def __post_init__(self) -> None:
-        if not self.plans:
-            raise InputError("clips.plans=[]: at least one plan is needed")
+    def __init__(self, **plans: ClipPlan) -> None:
+        for name, plan in plans.items():
+            if not isinstance(plan, ClipPlan):
+                raise InputError(f"clips.{name}={plan}: a clip plan is needed, as in conf/clips/full_and_thin.yaml")
+        if not plans:
+            raise InputError("clips: at least one plan is needed, as in conf/clips/full_and_thin.yaml")
+        self.plans = tuple(plans.values())
 
 
 def clip_starts(frames: int, length: int, stride: int, last_start: int | None = None) -> list[int]:

@@ -49,7 +49,7 @@ class VideoEncoder(nn.Module):
         super().__init__()
         self.network = network
         self.feature_size = cast(int, network.feature_size)
-        self.plans = tuple(clips.plans) if isinstance(clips, ClipPlans) else (clips,)
+        self.plans = clips.plans if isinstance(clips, ClipPlans) else (clips,)
         self.freeze_bn = freeze_bn
         self.learning_rate = learning_rate
         self.clips_per_pass = clips_per_pass
@@ -102,7 +102,11 @@ class VideoEncoder(nn.Module):
         if self.clips_per_pass is None or self.clips_per_pass >= count:
             return self.features(self.clips_of(video, plan, starts))
         places = [(video[row : row + 1], start) for row in range(len(video)) for start in starts]
-        return in_groups(partial(self._features_at, plan), places, self.clips_per_pass)
+        function = partial(self._features_at, plan)
+        if any(parameter.requires_grad for parameter in self.network.parameters()):
+            return in_groups(function, places, self.clips_per_pass)
+        groups = (places[first : first + self.clips_per_pass] for first in range(0, count, self.clips_per_pass))
+        return torch.cat([function(group) for group in groups])  # nothing is computed again: hooks may look in
 
     def _features_at(self, plan: ClipPlan, places: Sequence[tuple[Tensor, int]]) -> Tensor:
         """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, D)."""

@@ -29,7 +29,7 @@ from swapaqa.tensor_file import load_tensors
 
 log = logging.getLogger(__name__)
 
-TRAINED_WITH = ("model", "backbone", "clips", "schedule", "seed")
+TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
 TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
 GIVEN = ("backbone.", "clips.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
@@ -116,6 +116,8 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
     with open_dict(cfg):
         for key in TRAINED_WITH:
             cfg[key] = trained[key]
+        if "clips" in trained:  # an encoder of the user's own from before the group cut them by itself
+            cfg.clips = trained["clips"]
         if any(override.startswith("data=") for override in given):
             same = cfg.data._target_ == trained["data"]["_target_"]
             kept = SEEN_BY_THE_NETWORK + (TRAINED_ON if same else ())
@@ -131,7 +133,7 @@ def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> Di
         for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
             if "pretrained" in encoder:
                 encoder.pretrained = None  # the checkpoint has its own weights
-            if encoder.get("clips") == trained["clips"]:
+            if "clips" in encoder and encoder.clips == trained.get("clips"):
                 encoder.clips = "${clips}"
         values = [word for word in given if word.startswith(GIVEN)]
         merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))

@@ -30,9 +30,9 @@ from swapaqa.models.scorer import Scorer
 CONFIG = Path(__file__).resolve().parents[3] / "conf"
 WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those of the whole configuration
 SAME_AS = re.compile(r"\$\{(\w+)\}")  # a value that is another group's: `encoder: ${backbone}`
-POSITION = re.compile(r"\[\d+\]")
 TARGET = "_target_"
-MEASURES = "measures"  # a place of many objects by name, all alike
+MEASURES = "measures"
+BY_NAME = (MEASURES, "clips")  # places of many objects by name, all alike
 NOT_BUILT = (
     "logger",
     "trainer",
@@ -57,17 +57,12 @@ class Registry(NamedTuple):
     same: Mapping[str, str]
 
     def place(self, path: str) -> str:
-        """Where the object at `path` is described: `backbone.network` for `model.encoder.network`.
-
-        What stands in a list has the place of the list.
-        """
-        if path.startswith(f"{MEASURES}."):
-            return MEASURES
+        """Where the object at `path` is described: `backbone.network` for `model.encoder.network`."""
         found = ""
-        for part in POSITION.sub("", path).split("."):
+        for part in path.split("."):
             found = f"{found}.{part}" if found else part
             found = self.same.get(found, found)
-        return found
+        return next((group for group in BY_NAME if found.startswith(f"{group}.")), found)
 
 
 @functools.cache
@@ -79,7 +74,7 @@ def registry() -> Registry:
         tree = yaml.safe_load(text) or {}
         for place, value in _strings(tree if text.startswith(WHOLE) else {path.parent.name: tree}, ""):
             if place.endswith(f".{TARGET}"):
-                own = MEASURES if path.parent.name == MEASURES else place.removesuffix(f".{TARGET}")
+                own = path.parent.name if path.parent.name in BY_NAME else place.removesuffix(f".{TARGET}")
                 targets[own].add(value)
             elif group := SAME_AS.fullmatch(value):
                 same[place] = group[1]
@@ -91,9 +86,6 @@ def _strings(node: Any, place: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _strings(value, f"{place}.{key}" if place else str(key))
-    elif isinstance(node, list):
-        for value in node:
-            yield from _strings(value, place)
     elif isinstance(node, str):
         yield place, node
 

@@ -120,19 +120,26 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     refuse_without_evaluation(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
     data: VideoData = hydra.utils.instantiate(cfg.data)
-    data.setup()
-    model = build_model(cfg, data.training_labels())
+    model = make_model(cfg)
     refuse_missing_sides(model, data)
     refuse_short_windows(model, data)
+    data.setup()
+    model.learn_scale(data.training_labels())
     return data, model
 
 
 def build_model(cfg: DictConfig, labels: TrainingLabels) -> Scorer:
     """The model with what it learns from the training labels, and what trains it."""
+    model = make_model(cfg)
+    model.learn_scale(labels)
+    return model
+
+
+def make_model(cfg: DictConfig) -> Scorer:
+    """The model before it knows a label, and what trains it."""
     model: Scorer = hydra.utils.instantiate(cfg.model)
     model.optimisation = hydra.utils.instantiate(cfg.optim, _convert_="all")  # lists of numbers travel in checkpoints
     model.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
-    model.learn_scale(labels)
     return model
 
 

@@ -19,6 +19,7 @@ from swapaqa.models.stored_exemplars import EXEMPLARS_KEY
 Node = dict[str, Any]
 
 GONE_FROM_BACKBONE = ("channels_last", "compile")  # changed results by rounding only
+PLAN = {"_target_": "swapaqa.models.clip_plan.ClipPlan", "size": None}
 CLIP_KEYS = {"clip_frames": "frames", "clip_stride": "stride", "last_start": "last_start"}
 LABELS = ("score", "label", "offset", "factor", "difficulty", "action", "position", "voters")
 OURS = "swapaqa."
@@ -45,11 +46,10 @@ def drop_what_is_gone_from_backbones(content: Node) -> None:
 
 def give_clips_a_plan(content: Node) -> None:
     """The backbone cut the clips; they are a group of their own since."""
-    plan = {"_target_": "swapaqa.models.clip_plan.ClipPlan", "size": None}
     for encoder in _encoders(content):
         if not all(key in encoder for key in CLIP_KEYS):
             continue
-        encoder["clips"] = plan | {new: encoder.pop(old) for old, new in CLIP_KEYS.items()}
+        encoder["clips"] = PLAN | {new: encoder.pop(old) for old, new in CLIP_KEYS.items()}
         _config(content).setdefault("clips", dict(encoder["clips"]))
 
 
@@ -57,8 +57,12 @@ def give_networks_their_normalisation(content: Node) -> None:
     """The encoder named the normalisation of the small backbone; the network carries it since."""
     for encoder in _encoders(content):
         network = encoder.get("network")
-        if isinstance(network, dict) and network.get("_target_") == "swapaqa.models.tiny.TinyBackbone":
-            network["normalisation"] = encoder.pop("normalisation", "imagenet")
+        if not isinstance(network, dict) or "normalisation" not in encoder:
+            continue
+        if network.get("_target_") == "swapaqa.models.tiny.TinyBackbone":
+            network["normalisation"] = encoder.pop("normalisation")
+        elif encoder["normalisation"] == "imagenet":  # what a backbone has that says nothing
+            del encoder["normalisation"]
 
 
 def rename_the_encoder(content: Node) -> None:
@@ -72,6 +76,8 @@ def store_exemplars_by_clip(content: Node) -> None:
     """Stored exemplars were (N, D) means with their labels beside them; they are the features of n clips since."""
     stored = content.get(EXEMPLARS_KEY)
     if not isinstance(stored, dict) or "labels" in stored or not isinstance(stored.get("feature"), Tensor):
+        return
+    if stored["feature"].ndim != 2:
         return
     labels = {name: stored.get(name) for name in LABELS}
     none = stored["feature"].new_zeros(len(stored["feature"]), 0).double()
