@@ -15,6 +15,7 @@ import torch
 
 from swapaqa.errors import InputError
 from swapaqa.running.interruption import STOPPED, AtomicCheckpointIO, StepCheckpoints, random_states, set_random_states
+from swapaqa.value_digest import sealed
 from tests.conftest import isolated
 from tests.forked import Forked
 
@@ -102,7 +103,7 @@ def test_a_failed_write_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"no space left on the disk.*resume=true"):
         io.save_checkpoint({"step": 2}, path)
-    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert torch.load(path, weights_only=True) == sealed({"step": 1})
     assert [file.name for file in tmp_path.iterdir()] == ["a.ckpt"]
 
 
@@ -119,7 +120,7 @@ def test_a_checkpoint_is_never_seen_half_written(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "replace", spy)
     io.save_checkpoint({"step": 2}, path)
-    assert seen == [({"step": 1}, {"step": 2})]
+    assert seen == [(sealed({"step": 1}), sealed({"step": 2}))]
 
 
 def test_random_states_are_restored() -> None:

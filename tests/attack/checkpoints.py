@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
+from swapaqa.errors import InputError
 from swapaqa.models import published
 from swapaqa.models.scorer import CONFIG_KEY, Scorer
 from swapaqa.running.checkpoint import read_checkpoint
@@ -83,7 +84,8 @@ def read_published(folder: Path) -> Any:
     """The weights under our names, and the epoch."""
     content = read_checkpoint(str(folder / PUBLISHED))
     system = published.system_of(content)
-    assert system is not None
+    if system is None:  # one of ours in its place
+        raise InputError(f"{PUBLISHED}: no author's file")
     return published.i3d_weights(content, system), published.head_weights(content, system), int(content.get("epoch", 0))
 
 

@@ -33,6 +33,7 @@ from swapaqa.foreign_file import read_json
 from swapaqa.out_of_memory import explained
 from swapaqa.report.attention import read_attention, rows
 from swapaqa.report.cells import Table
+from swapaqa.report.forms_of_files import Result, first_fault
 from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
@@ -40,7 +41,7 @@ from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
 from swapaqa.tracking import stored_id
 from swapaqa.whole_file import remove_unfinished, with_digest, without_digest, write_whole
-from tests.attack.inputs import attention, probe
+from tests.attack.inputs import attention, probe, result
 from tests.attack.malformed import IMPOSTORS, damaged, wrong_values
 from tests.forked import REPOSITORY
 
@@ -342,6 +343,14 @@ def test_keys_that_a_table_of_attention_or_of_a_probe_needs(tmp_path: Path) -> N
     (tmp_path / "probe.json").write_text(json.dumps(asked))
     with pytest.raises(InputError, match=r"probe\.json: .*confidence\.spearman: field required"):
         find_probes([tmp_path])
+
+
+@pytest.mark.parametrize("wrong", ["57.5", True, [57.5]])
+def test_a_text_is_no_number_of_a_result(wrong: Any) -> None:
+    content = result(0)
+    content["predictions"]["test"]["a"] = [wrong, 51.0]
+    assert str(first_fault(Result, content)).startswith("predictions.test.a.0: input should be a valid number")
+    assert first_fault(Result, result(0)) is None
 
 
 def test_a_difference_of_two_checkpoints_has_no_chance(tmp_path: Path) -> None:

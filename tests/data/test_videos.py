@@ -299,6 +299,7 @@ def test_large_numbers_have_exponents(tmp_path: Path) -> None:
         (b"PK\x03\x04 and so on", ["a zip archive", "CSV"]),
         (b"\xd0\xcf\x11\xe0 and so on", ["a spreadsheet", "CSV"]),
         (bytes(4096), ["nothing but zeros"]),
+        ("video,score\n" + "1," * 5_000_000, ["line 2: over 1000 cells"]),
         (b"video,score\na\0b,9\n", ["not a readable text file"]),
         (b"video,score\n\x81\x8d,9\n", ["not a readable text file"]),
     ],

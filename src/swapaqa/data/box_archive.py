@@ -12,7 +12,7 @@ from swapaqa.errors import InputError
 from swapaqa.foreign_file import check_regular, read_bytes
 
 LARGEST = 256 * 2**20  # bytes of a file, unpacked: a project of a thousand videos in CVAT's XML has about 60 MB
-MOST_LINES = 1_000_000  # a few bytes each are gigabytes once they are boxes; such a project has 460,000
+MOST_LINES = 1_000_000  # a few bytes each are gigabytes once they are boxes; such a project has about half as many
 MOST_MEMBERS = 200_000  # CVAT packs the images of a video beside its annotations
 ANNOTATIONS = {"cvat": (".xml",), "mot": ("gt.txt",)}  # how members end, by format
 

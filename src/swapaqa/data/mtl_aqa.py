@@ -65,6 +65,7 @@ ANNOTATIONS = (  # best first
 MEDIA_FOLDERS = ("new/new_total_frames_256s", "new/new_total_frames", "whole_videos_frames", "frames", "videos", "")
 LAST_FRAME = 99_999_999  # of a competition's video; the longest has 290,000
 LAST_NUMBER = 999_999  # of a competition or a dive; there are 26 and 192
+JUDGES = 7
 MAX_SCORE = 104.5
 MAX_COMPLETENESS = 30.0
 CORRUPTED = (4, 49)  # in MUSDL's copy one judge gave 45.0; CoRe's copy says 4.5
@@ -117,13 +118,6 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
     twice = [name for name, times in Counter(dive.video_id for dive in dives).items() if times > 1]
     if twice:
         raise InputError(f"{keys_path}: names dive {twice[0]} more than once; once is right")
-    (usual, _), *others = Counter(len(dive.judge_scores) for dive in dives).most_common()
-    for dive in dives if others else ():
-        if len(dive.judge_scores) != usual:
-            raise InputError(
-                f"{path}: dive {dive.video_id} has {len(dive.judge_scores)} judges' scores, and others have {usual}; "
-                "correct the file"
-            )
     return dives
 
 
@@ -215,9 +209,11 @@ def _judges(path: Path, key: Key, judges: list[float]) -> tuple[float, ...]:
     if key == CORRUPTED and 45.0 in judges:
         judges[judges.index(45.0)] = 4.5
         log.info("%s: record %s has a judge's score of 45.0, corrected to 4.5", path, key)
-    if not all(0 <= judge <= 10 for judge in judges):
-        scores = shown(judges)
-        raise InputError(f"{path}: record {key} has judges' scores {scores}; expected are 0 to 10; correct the file")
+    if len(judges) != JUDGES or not all(0 <= judge <= 10 for judge in judges):
+        raise InputError(
+            f"{path}: record {key} has judges' scores {shown(judges)}; expected are {JUDGES} from 0 to 10; correct the "
+            "file"
+        )
     return tuple(judges)
 
 

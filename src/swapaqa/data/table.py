@@ -18,6 +18,7 @@ from swapaqa.foreign_file import MIB, kind_of, read_bytes
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 LARGEST = 64 * MIB
+MOST_CELLS = 1000  # of a line, which has eight
 SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE)  # as Excel writes and reads it
 WITH_COMMA, WITH_POINT = (re.compile(rf"[+-]?\d*{mark}\d+(e[+-]?\d+)?", re.IGNORECASE) for mark in (",", r"\."))
 LIKE_THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
@@ -58,6 +59,9 @@ def read_cells(path: Path) -> Table:
     first = next((line for line in text.splitlines() if line.strip()), "")
     named = SEPARATOR_LINE.fullmatch(first)
     separator = named[1] if named and named[1] in SEPARATORS else max(SEPARATORS, key=first.count)
+    crowded = next((n for n, line in enumerate(text.splitlines(), 1) if line.count(separator) > MOST_CELLS), None)
+    if crowded is not None:  # it would be split for minutes
+        raise InputError(f"{path}, line {crowded}: over {MOST_CELLS} cells; it is no table of videos")
     lines = _split(path, text, separator)[1 if named else 0 :]
     if not lines:
         raise InputError(f"{path}: nothing in it; a line of column names is expected, and a line for every video")

@@ -11,13 +11,14 @@ from typing import (
     NotRequired,  # pydantic's, before Python 3.12
 )
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, Strict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from swapaqa.errors import one_line
 
-Pair = tuple[float, float]
-Scores = dict[str, float | None]
+Number, Whole = Annotated[float, Strict()], Annotated[int, Strict()]  # and no text that spells one
+Pair = tuple[Number, Number]
+Scores = dict[str, Number | None]
 MOST_MEASURES = 64  # a column of every table each
 
 
@@ -43,31 +44,31 @@ class SplitScores(TypedDict):
 class Protocol(TypedDict):
     """The scores under one protocol."""
 
-    epoch: int
+    epoch: Whole
     splits: dict[str, SplitScores]
 
 
 class Floor(TypedDict):
     """What needs no video."""
 
-    spearman: float | None
-    relative_l2_x100: float
+    spearman: Number | None
+    relative_l2_x100: Number
 
 
 class Settings(TypedDict, total=False):
     """Parts of a configuration that decide in which table a run stands."""
 
-    ratio: float | None
+    ratio: Number | None
     frame: str | None
     action: str | None
     split: str | None
-    fold: int | None
+    fold: Whole | None
 
 
 class Configuration(TypedDict, total=False):
     """The configuration of a run."""
 
-    seed: int
+    seed: Whole
     aug: Settings
     boxes: Settings
     data: Settings
@@ -91,39 +92,39 @@ class Result(TypedDict):
 
     measures: NotRequired[Annotated[dict[str, Described], Field(max_length=MOST_MEASURES)]]
     metrics: dict[str, Protocol]
-    predictions: dict[str, dict[str, list[float]]]
+    predictions: dict[str, dict[str, list[Number]]]
     prediction_columns: list[str]
     config: Configuration
-    timing: NotRequired[dict[str, float | None]]
-    replaced_share: NotRequired[dict[str, float | None]]
+    timing: NotRequired[dict[str, Number | None]]
+    replaced_share: NotRequired[dict[str, Number | None]]
     floors: NotRequired[dict[str, dict[str, Floor]]]
     versions: NotRequired[dict[str, str]]
     skipped: NotRequired[list[str]]
     git_commit: NotRequired[str | None]
     data_fingerprint: NotRequired[str | None]
     device: NotRequired[str]
-    world_size: NotRequired[int]
+    world_size: NotRequired[Whole]
 
 
 class Gain(TypedDict):
     """A share of the mass of maps, or what it gained."""
 
-    share: float | None
+    share: Number | None
     interval: Pair | None
 
 
 class Share(Gain):
     """A share, and what to compare it with."""
 
-    chance: float | None
-    on_grid: float | None
+    chance: Number | None
+    on_grid: Number | None
 
 
 class Looks(TypedDict):
     """The maps of one checkpoint."""
 
-    videos: int
-    without_mass: int
+    videos: Whole
+    without_mass: Whole
     box: Share
     scaled_box: Share
 
@@ -131,7 +132,7 @@ class Looks(TypedDict):
 class Difference(TypedDict):
     """The maps of the second checkpoint against those of the first."""
 
-    videos: int
+    videos: Whole
     box: Gain
     scaled_box: Gain
 
@@ -148,7 +149,7 @@ class Checkpoint(TypedDict):
 
     title: str
     file: str
-    epoch: int
+    epoch: Whole
 
 
 class Picture(TypedDict):
@@ -164,7 +165,7 @@ class Attention(TypedDict):
 
     checkpoints: list[Checkpoint]
     boxes: Named
-    ratio: float
+    ratio: Number
     splits: dict[str, SplitLooks]
     pictures: list[Picture]
 
@@ -178,22 +179,22 @@ class Ends(TypedDict):
 class Condition(TypedDict):
     """The scores under one condition of a probe."""
 
-    spearman: float | None
+    spearman: Number | None
     confidence: Ends
 
 
 class Part(TypedDict):
     """A share of the variance."""
 
-    value: float | None
+    value: Number | None
     interval: Pair | None
 
 
 class Outcome(TypedDict):
     """A probe of one split."""
 
-    videos: int
-    backgrounds: int
+    videos: Whole
+    backgrounds: Whole
     conditions: dict[str, Condition]
     shares: dict[str, Part]
     covers_nothing: list[str]
@@ -205,7 +206,7 @@ class Probe(TypedDict):
 
     trained: str
     checkpoint: str
-    ratio: float
+    ratio: Number
     boxes: Named
     splits: dict[str, Outcome]
 
