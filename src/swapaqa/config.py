@@ -35,7 +35,7 @@ from swapaqa.errors import InputError, for_a_terminal
 from swapaqa.foreign_file import reason
 from swapaqa.running import orphans, processes, resolvers
 from swapaqa.running.interruption import NO_ROOM
-from swapaqa.running.overrides import explain_override, suggestion
+from swapaqa.running.overrides import OF_A_GROUP, explain_group, explain_override, suggestion
 
 TOP_LEVEL = (
     "trainer", "logger", "backbone", "boxes", "aug", "model", "schedule", "data", "name", "seed", "sweep",
@@ -76,6 +76,10 @@ def run_recipe(main: Callable[[], None]) -> None:
         fail(str(error.__cause__))
     except HydraException as error:
         fail(explain_override(error))
+    except ValueError as error:
+        if not str(error).startswith(OF_A_GROUP):
+            raise
+        fail(explain_group(sys.argv[1:]))
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C", 128 + signal.SIGINT)
     except OSError as error:
