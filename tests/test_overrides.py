@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from swapaqa.config import compose_quietly, run_recipe
 from swapaqa.running.overrides import explain_override, quoted
 from tests.forked import REPOSITORY
 
@@ -120,3 +121,18 @@ def test_a_variable_that_no_shell_filled_in_is_one_line(override: str, recipe_in
     assert done.stderr.splitlines() == [
         f"error: {key}: Interpolation key 'clips' not found; ${{...}} stands for a key of the configuration"
     ]
+
+
+@pytest.mark.parametrize("override", ["model=2.0", "data=true", "aug=null"])
+def test_a_group_that_is_no_name_is_one_line(
+    override: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["seed=3", "model.depth=5", override]
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    monkeypatch.setattr(sys, "argv", ["train", *words])
+    with pytest.raises(SystemExit) as left:
+        run_recipe(lambda: compose_quietly(REPOSITORY / "conf", words, "x") and None)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith(
+        f"error: seed=3 or {override}: a group takes the name of one of its files"
+    )

@@ -36,7 +36,7 @@ from swapaqa.disk_errors import NO_PLACE, NO_ROOM, STANDARD_OUTPUT, place_of
 from swapaqa.errors import InputError, for_a_terminal
 from swapaqa.foreign_file import reason
 from swapaqa.running import orphans, processes, resolvers
-from swapaqa.running.overrides import explain_override, suggestion
+from swapaqa.running.overrides import OF_A_GROUP, explain_group, explain_override, suggestion
 
 TOP_LEVEL = (
     "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "schedule", "data", "measures", "name",
@@ -79,6 +79,10 @@ def run_recipe(main: Callable[[], None]) -> None:
         fail(str(error.__cause__))
     except HydraException as error:
         fail(explain_override(error))
+    except ValueError as error:
+        if not str(error).startswith(OF_A_GROUP):
+            raise
+        fail(explain_group(sys.argv[1:]))
     except KeyboardInterrupt:
         fail("stopped by Ctrl-C", 128 + signal.SIGINT)
     except OSError as error:

@@ -15,6 +15,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 CONFIG = Path(__file__).resolve().parents[3] / "conf"
+OF_A_GROUP = "Config group override"  # how Hydra's ValueError about one begins
 A_SWEEP = re.compile(  # the two ways in which Hydra refuses several values without --multirun
     r"(Ambiguous value for argument|Sweep parameters) '(?P<override>.*)'(\s+1\. To use| requires --multirun)", re.DOTALL
 )
@@ -47,6 +48,20 @@ def explain_override(error: HydraException) -> str:
         override = several["override"]
         return f"{override}: several values are a sweep and need --multirun; one value is written {quoted(override)}"
     return " ".join(str(error).split())
+
+
+def explain_group(words: Sequence[str]) -> str:
+    """One line for a group that was given a number or the like, of which Hydra does not say which one it was."""
+    wrong = [word for word in words if "." not in word.partition("=")[0] and _is_no_name(word)]
+    return f"{' or '.join(wrong) or 'an override'}: a group takes the name of one of its files in conf/, as model=core"
+
+
+def _is_no_name(word: str) -> bool:
+    try:
+        (parsed,) = OverridesParser.create().parse_overrides([word])
+    except HydraException:
+        return False
+    return not isinstance(parsed.value(), str | list)
 
 
 def suggestion(path: str, key: str, known: Sequence[str]) -> str:
