@@ -83,6 +83,15 @@ def test_what_lives_at_once() -> None:
     assert live.now == 0
 
 
+def test_recomputed_groups_live_one_at_a_time() -> None:
+    """Counted: a step of four clips at once, and of one at a time; what recomputation saves is most of the clips."""
+    words = ("data.batch_size=1", *step.size_words(36, 32))
+    whole, parts = (open_loop(*words, *more) for more in ((), ("backbone.clips_per_pass=1",)))
+    counts = [count_loop(loop, one_video_or_batch(loop)) for loop in (whole, parts)]
+    assert counts[1].live < counts[0].live - 0.5 * counts[0].saved
+    assert counts[1].flop > 1.2 * counts[0].flop
+
+
 def test_bytes_of_different_storages() -> None:
     x = torch.ones(10)
     assert bytes_of([x, x[:5], torch.ones(3)]) == 13 * FLOAT

@@ -32,7 +32,7 @@ class Counts(NamedTuple):
 
 
 class SavedTensors:
-    """Bytes that autograd keeps for backward passes, `now` and at the most (`peak`).
+    """Bytes that autograd keeps for backward passes, `now` and at the most (`peak`), but not those of a recomputation.
 
     Every storage counts once, however many tensors look at it, and those of `known` tensors (parameters) not at all.
     """
@@ -102,7 +102,7 @@ class LiveTensors(TorchDispatchMode):
 
 
 def count(call: Call, known: Sequence[Tensor], warm_up: bool) -> Counts:
-    """What `call` does. `known`: tensors that are there anyway.
+    """What `call` does, which is called twice. `known`: tensors that are there anyway.
 
     `warm_up`: call it once before, so that what it makes once and keeps, as the optimiser's moments, is there and
     counts as live.
@@ -112,9 +112,11 @@ def count(call: Call, known: Sequence[Tensor], warm_up: bool) -> Counts:
         if warm_up:
             call()
         live.peak = live.now
-        flop = FlopCounterMode(display=False)
-        with flop, torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda kept: kept.tensor):
+        with torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda kept: kept.tensor):
             call()
+    flop = FlopCounterMode(display=False)
+    with flop:  # in a call of its own: what is recomputed would stay alive under it
+        call()
     return Counts(flop.get_total_flops(), saved.peak, live.peak)
 
 
