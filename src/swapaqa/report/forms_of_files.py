@@ -15,7 +15,8 @@ from typing_extensions import TypedDict
 
 from swapaqa.errors import one_line
 
-Number, Whole = Annotated[float, Strict()], Annotated[int, Strict()]  # and no text that spells one
+Number = Annotated[float, Strict()]  # and no text that spells one
+Whole = Annotated[int, Strict()]
 Pair = tuple[Number, Number]
 Scores = dict[str, Number | None]
 
