@@ -77,13 +77,16 @@ def test_init_files_are_empty(path: Path) -> None:
     assert path.read_text() == ""
 
 
+BY_NAME = ("clip_plan.py", "__init__")  # of ClipPlans: keeps what it is given by names of the user's
+
+
 @each_file
 def test_nothing_is_printed_and_no_keyword_is_swallowed(path: Path) -> None:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "print", node.lineno
         if isinstance(node, ast.FunctionDef):
-            assert node.args.kwarg is None, node.name
+            assert node.args.kwarg is None or (path.name, node.name) == BY_NAME, node.name
         if isinstance(node, ast.Attribute):
             assert node.attr != "cuda" or isinstance(node.value, ast.Name), node.lineno  # torch.cuda is a module
 

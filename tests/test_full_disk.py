@@ -16,11 +16,13 @@ from pathlib import Path
 from subprocess import PIPE, CompletedProcess
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from swapaqa import whole_file
 from swapaqa.annotate import box_file
 from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.sheet import write_table
@@ -66,9 +68,12 @@ def full(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_whole_file_stays_as_it_was_and_the_error_names_it(name: str, tmp_path: Path) -> None:
+def test_a_whole_file_stays_as_it_was_and_the_error_names_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole_file, "uuid4", lambda: UUID(int=0))
     path = tmp_path / "folder" / name
-    full(path.with_name(f"{name}.unfinished"))
+    full(path.with_name(f"{name}.{UUID(int=0).hex[:8]}{whole_file.UNFINISHED}"))
     path.write_text(BEFORE)
     with pytest.raises(OSError, match="No space left") as refused:
         WRITERS[name](path)

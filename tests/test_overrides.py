@@ -113,13 +113,13 @@ def test_a_path_that_is_no_text_is_one_line(override: str, recipe_inside: Run, t
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("override", ["video=${clips}/a.mp4", "checkpoint=${clips}"])
+@pytest.mark.parametrize("override", ["video=${my_videos}/a.mp4", "checkpoint=${my_videos}"])
 def test_a_variable_that_no_shell_filled_in_is_one_line(override: str, recipe_inside: Run, tmp_path: Path) -> None:
     done = recipe_inside("evaluate", tmp_path / "run", override)
     assert done.returncode == 2
     key = override.partition("=")[0]
     assert done.stderr.splitlines() == [
-        f"error: {key}: Interpolation key 'clips' not found; ${{...}} stands for a key of the configuration"
+        f"error: {key}: Interpolation key 'my_videos' not found; ${{...}} stands for a key of the configuration"
     ]
 
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from swapaqa import statistics
 from swapaqa.measures.ours import COVERAGES, SPEARMAN, STANDARD, WRITTEN
 from swapaqa.measures.record import Measure, Scores
+from swapaqa.models.batch_norm import CANNOT_LEARN
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
 from swapaqa.spreadsheet import guarded
 from swapaqa.whole_file import write_whole
@@ -32,7 +33,6 @@ from swapaqa.whole_file import write_whole
 log = logging.getLogger(__name__)
 
 RESULT_FILE = "result.json"
-CANNOT_LEARN = "an I3D that starts from random weights under frozen BatchNorm cannot learn: see backbone.pretrained="
 FORMAT = 2  # of result.json and attention.json; the first, which had no number, counted epochs from 0
 PACKAGES = (
     "torch",

@@ -24,10 +24,11 @@ from swapaqa.data.darklabel_format import read_formats
 from swapaqa.data.unpickler import load_pickle
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_json, read_yaml
-from swapaqa.models.scorer import CONFIG_KEY
+from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY
 from swapaqa.running import jobs
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.registry import NOT_BUILT, admit, registry
+from swapaqa.running.upgrade import upgrade
 from swapaqa.tensor_file import load_tensors
 from tests.attack.hostile import (
     ELSEWHERE,
@@ -50,8 +51,10 @@ def canary(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def landed() -> dict[str, Any]:
-    """A checkpoint of ours."""
-    return torch.load(LANDED / "core.ckpt", weights_only=True)
+    """A checkpoint of ours, of today's format."""
+    content = torch.load(LANDED / "core.ckpt", weights_only=True)
+    upgrade(content)
+    return content | {FORMAT_KEY: FORMAT}
 
 
 def saved(content: dict[str, Any], config: Any, path: Path) -> Path:

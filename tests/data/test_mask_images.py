@@ -233,4 +233,4 @@ def test_both_kinds_of_sources_are_read_the_same_without_an_augmentation(
     masked = opened(open_data, masked_tree, augment=NoAugmentation())
     for one, other in zip(boxed.val_dataloader()[0], masked.val_dataloader()[0], strict=True):
         assert torch.equal(one.video, other.video)
-        assert torch.equal(one.label, other.label)
+        assert torch.equal(one.labels.label, other.labels.label)

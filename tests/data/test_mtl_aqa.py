@@ -19,6 +19,7 @@ from swapaqa.augment.mix import VideoMixup
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.data.boxes import FixedBoxes
 from swapaqa.data.datamodule import VideoData
+from swapaqa.data.dive_numbers import dive_attributes, dive_number
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.mtl_aqa import (
@@ -27,8 +28,6 @@ from swapaqa.data.mtl_aqa import (
     by_difficulty,
     by_nothing,
     competition_folds,
-    dive_attributes,
-    dive_number,
     read_by_event,
     read_records,
 )

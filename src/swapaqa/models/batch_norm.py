@@ -5,6 +5,8 @@ from typing import cast
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+CANNOT_LEARN = "an I3D that starts from random weights under frozen BatchNorm cannot learn: see backbone.pretrained="
+
 
 def freeze_batch_norm_statistics(module: nn.Module) -> None:
     """Put every BatchNorm in `module` in eval mode: running statistics are used and kept.

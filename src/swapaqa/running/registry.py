@@ -154,7 +154,7 @@ class _Reading:
         if TARGET in node and self.trust is not None:
             self.check_target(node[TARGET], path)
         for key in node:
-            if type(key) is not str or (key.startswith("_") and key != TARGET):
+            if type(key) is not str or (self.trust is not None and key.startswith("_") and key != TARGET):
                 where = path or "the top"
                 raise InputError(f"{self.source}: key {shown(key)} at {where}, which no file's configuration has")
         return {key: self.plain(value, f"{path}.{key}" if path else key, levels - 1) for key, value in node.items()}
