@@ -39,6 +39,7 @@ SMALL = (
     *("data.geometry.height=40", "data.geometry.width=40", "data.geometry.crop=32", "data.geometry.random_crop=true"),
     *("aug.pool=global", "data.batch_size=8", "backbone.network.width=4", "trainer.accelerator=cpu"),
     "data.video_reader=opencv",  # which starts faster on videos this short
+    *("name=small", "logger=csv", "logger.save_dir=.", "logger.name=x"),  # which only a run has
 )
 COUPLED = "a loss over all videos of the batch"
 LONG, SHORT = 30, 4  # steps; an epoch has three, the last with half of the videos
