@@ -84,10 +84,7 @@ def uninterrupted(folder: Path, words: Sequence[str]) -> Ended:
 def kill_one(folder: Path, words: Sequence[str], whole: Ended, drawn: random.Random, own_cache: bool) -> Killed:
     """Start, kill, resume until done, compare."""
     cache = folder / "cache" if own_cache else common_cache()
-    process, after = start(folder, words, cache), drawn.uniform(0, 0.95 * whole.seconds)
-    with contextlib.suppress(TimeoutExpired):
-        process.wait(after)
-    victim = kill(process, drawn)
+    process, victim, after = killed(folder, words, cache, drawn, 0.95 * whole.seconds)
     problem = left_over(process, folder)
     found = state(folder / "run").value
     problem = problem or result_problem(folder / "run") or resumed(folder, words, cache)
@@ -95,6 +92,35 @@ def kill_one(folder: Path, words: Sequence[str], whole: Ended, drawn: random.Ran
     if not problem:
         shutil.rmtree(folder)
     return Killed(victim, after, found, problem)
+
+
+def killed(
+    folder: Path, words: Sequence[str], cache: Path, drawn: random.Random, most: float
+) -> tuple[Forked, str, float]:
+    """Start a training and kill one of its processes; the program, which of them, and after how many seconds.
+
+    One that is done before that is started again and killed in half the time, as other work may have slowed the first.
+    """
+    victim = drawn.choice(["program", "agent", "rank"] if TWO[0] in words else ["program"])
+    while True:
+        process, began = start(folder, words, cache), time.monotonic()
+        with contextlib.suppress(TimeoutExpired):
+            process.wait(drawn.uniform(0, most))
+        there: list[int] = []
+        while process.poll() is None and not there:
+            there = running_as(victim, process.pid)  # none if it was not started yet
+            time.sleep(0.05)
+        with contextlib.suppress(ProcessLookupError, IndexError):
+            os.kill(drawn.choice(there), signal.SIGKILL)
+            return process, victim, time.monotonic() - began
+        left_over(process, folder)
+        shutil.rmtree(folder)
+        most /= 2
+
+
+def running_as(victim: str, program: int) -> list[int]:
+    """The processes of a run by their part in it: the program, its agent, or the ranks that the agent started."""
+    return {"program": [program], "agent": children(program), "rank": grandchildren(program)}[victim]
 
 
 def resumed(folder: Path, words: Sequence[str], cache: Path) -> str:
@@ -110,25 +136,15 @@ def resumed(folder: Path, words: Sequence[str], cache: Path) -> str:
     return left
 
 
-def kill(process: Forked, drawn: random.Random) -> str:
-    """Kill one of the run's processes: the one that was started, an agent or a rank; the others have to notice."""
-    tree = [process.pid, *descendants(process.pid)]
-    chosen = drawn.choice(tree)
-    names = ["program", "agent", *["rank"] * len(tree)]
+def children(pid: int) -> list[int]:
     try:
-        os.kill(chosen, signal.SIGKILL)
-    except ProcessLookupError:
-        return "none: it was done"
-    return names[tree.index(chosen)] if len(tree) > 1 else "program"
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes below one, the nearest first."""
-    try:
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-    return [*children, *(below for child in children for below in descendants(child))]
+
+
+def grandchildren(pid: int) -> list[int]:
+    return [below for child in children(pid) for below in children(child)]
 
 
 def left_over(process: Forked, folder: Path) -> str:
