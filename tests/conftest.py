@@ -30,6 +30,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 # before torch is imported, and for every process that a test starts: pytest's workers share the processors
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
+os.environ.pop("COLUMNS", None)  # a shell's width, by which tables would break their lines
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

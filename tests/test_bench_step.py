@@ -19,7 +19,8 @@ from swapaqa.bench import loop as loops
 from swapaqa.bench import memory, step
 from swapaqa.bench.counting import LiveTensors, SavedTensors, bytes_of, count, count_loop
 from swapaqa.bench.loop import Arm, Clock, Loop, one_video_or_batch
-from swapaqa.bench.synthetic import CachedVideos, cache_of_its_own
+from swapaqa.bench.scratch import cache_of_its_own
+from swapaqa.bench.synthetic import CachedVideos
 from swapaqa.errors import InputError
 
 REPOSITORY = Path(__file__).parents[1]

@@ -1,6 +1,7 @@
 """Of several processes that end because of one, that one says why."""
 
 import logging
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from swapaqa.running import processes
+from swapaqa.running import orphans, processes
 from swapaqa.running.interruption import STOPPED
 from swapaqa.running.jobs import FAILURE_FILE, LEFT_ALONE, left_alone, recorded
 
@@ -77,3 +78,17 @@ def test_an_agent_keeps_the_word_of_the_process_that_failed(agent: Any, tmp_path
     assert (tmp_path / FAILURE_FILE).read_text() == "boxes.root: no such folder\n"
     agent(LEFT_ALONE, -signal.SIGTERM)
     assert processes.run_group(tmp_path, 2) == STOPPED
+
+
+def test_an_agents_processes_know_their_parent_and_nobody_else_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: dict[str, str] = {}
+    monkeypatch.setattr(processes, "elastic_launch", lambda *_: lambda *_: seen.update(os.environ))
+    monkeypatch.setenv(orphans.PARENT, "1")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = dict(os.environ)
+    assert processes.run_group(tmp_path, 2) == 0
+    assert seen[orphans.PARENT] == str(os.getpid())
+    assert "OMP_NUM_THREADS" in seen
+    assert dict(os.environ) == before

@@ -14,7 +14,7 @@ from pytorch_lightning import Trainer
 
 from swapaqa.errors import InputError
 from swapaqa.models import published
-from swapaqa.models.scorer import CONFIG_KEY, Scorer
+from swapaqa.models.scorer import Scorer
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.interruption import AtomicCheckpointIO, random_states
 from swapaqa.running.resuming import check_resumable
@@ -48,8 +48,8 @@ def write_resumable(folder: Path) -> None:
         "callbacks": {"StepCheckpoints": {"random": random_states()}},
         "optimizer_states": [optimiser.state_dict()],
         "lr_schedulers": [],
-        CONFIG_KEY: model.config,
     }
+    model.on_save_checkpoint(content)
     AtomicCheckpointIO().save_checkpoint(content, folder / RESUME)
 
 

@@ -70,6 +70,7 @@ class Worker:
         except (EOFError, ConnectionResetError):
             problem = "the process died"
         if problem:
+            self.stop()
             raise RuntimeError(f"{self.reader.name}: the valid input is not read: {problem}")
 
     def stop(self) -> None:

@@ -5,9 +5,7 @@ one picture of 455x256 pixels, JPEG with quality 95.
 """
 
 import argparse
-import os
 import statistics
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.timing import describe, median_ratio, time_rounds
 from swapaqa.data.frame_store import FrameStore, Kind, Want
 from swapaqa.data.video import read_frames
@@ -36,9 +35,8 @@ def add_folder(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def bench_folder(arguments: argparse.Namespace) -> None:
     """Time every row of the table, and print ms and the share of decoding."""
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as room:
-        os.environ["SWAPAQA_CACHE"] = f"{room}/cache"
-        made = make_folder(Path(room) / "18", max(arguments.images, FRAMES))
+    with cache_of_its_own() as room:
+        made = make_folder(room / "18", max(arguments.images, FRAMES))
         seconds = time_rounds(folder_candidates(made), arguments.rounds, torch.device("cpu"))
     table = Table(f"one dive in a folder of {arguments.images} images", "ms", "share of decoding")
     for name, times in seconds.items():

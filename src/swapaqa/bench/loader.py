@@ -6,9 +6,7 @@ from it the first 103 frames, the last 103, and 103 spread over all 1,030; its i
 """
 
 import argparse
-import os
 import statistics
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,6 +18,7 @@ import torch
 from PIL import Image
 from rich.table import Table
 
+from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.timing import describe, median_ratio, time_rounds
 from swapaqa.console import open_console
 from swapaqa.data.frame_store import FrameStore, Kind, Want
@@ -54,9 +53,8 @@ def add_loader(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def bench_loader(arguments: argparse.Namespace) -> None:
     """Time every way to load the sample, and print ms, frames a second and the ratio to the published form."""
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as room:
-        os.environ["SWAPAQA_CACHE"] = f"{room}/cache"
-        images, film = write_sources(arguments.video, Path(room), arguments.grain)
+    with cache_of_its_own() as room:
+        images, film = write_sources(arguments.video, room, arguments.grain)
         sizes, candidates = loader_candidates(images, film)
         seconds = time_rounds(candidates, arguments.rounds, torch.device("cpu"))
     table = Table("one sample, 103 frames", "ms", "frames/s", "published / this", "MB on disk")

@@ -29,7 +29,8 @@ from swapaqa.batch import map_columns
 from swapaqa.bench.counting import Counts, count_loop
 from swapaqa.bench.loop import LOAD, Arm, Loop, one_video_or_batch
 from swapaqa.bench.memory import Peak, peak_memory
-from swapaqa.bench.synthetic import CachedVideos, cache_of_its_own
+from swapaqa.bench.scratch import cache_of_its_own
+from swapaqa.bench.synthetic import CachedVideos
 from swapaqa.bench.timing import describe, median_ratio
 from swapaqa.console import open_console
 from swapaqa.errors import InputError

@@ -1,9 +1,5 @@
 """Batches of the true shapes without a data set, and their videos as `data.cache=bytes` keeps them on the disk."""
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +11,6 @@ from swapaqa.data.datamodule import VideoData
 from swapaqa.data.demo import write_video
 from swapaqa.data.frame_store import FrameStore, Want
 
-CACHE_VARIABLE = "SWAPAQA_CACHE"
 JUDGES, DIFFICULTY = 7, 3.0
 
 
@@ -61,20 +56,6 @@ def make_sample(data: VideoData, count: int, generator: torch.Generator) -> Samp
         split=["train"] * count,
         video_id=[str(row) for row in range(count)],
     )
-
-
-@contextmanager
-def cache_of_its_own() -> Iterator[Path]:
-    """A folder that is gone afterwards, with the cache of frames in it instead of the user's."""
-    before = os.environ.get(CACHE_VARIABLE)
-    with tempfile.TemporaryDirectory() as room:
-        os.environ[CACHE_VARIABLE] = f"{room}/cache"
-        try:
-            yield Path(room)
-        finally:
-            os.environ.pop(CACHE_VARIABLE)
-            if before is not None:
-                os.environ[CACHE_VARIABLE] = before
 
 
 class CachedVideos:

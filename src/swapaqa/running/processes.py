@@ -21,6 +21,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from swapaqa.environment import set_for_a_while
 from swapaqa.errors import InputError
 from swapaqa.running import orphans
 from swapaqa.running.interruption import STOPPED, handle_sigterm
@@ -177,8 +178,7 @@ def explain(status: int) -> str:
 def run_group(folder: Path, count: int) -> int:
     """Start `count` processes of one run under torch's elastic agent, on a free port; the exit status."""
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the process that fails says why
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
-    os.environ |= orphans.environment()
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -189,7 +189,8 @@ def run_group(folder: Path, count: int) -> int:
         max_restarts=0,
     )
     try:
-        elastic_launch(config, sys.executable)("-m", "swapaqa.running.worker", str(folder))
+        with set_for_a_while(threads | os.environ | orphans.environment()):
+            elastic_launch(config, sys.executable)("-m", "swapaqa.running.worker", str(folder))
     except ChildFailedError as error:
         statuses = [failed.exitcode for failed in error.failures.values()]
         status = next((one for one in statuses if one != LEFT_ALONE), LEFT_ALONE)
