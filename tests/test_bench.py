@@ -29,6 +29,7 @@ def bench(monkeypatch):
     return importlib.import_module("swapaqa.bench.augment")
 
 
+@pytest.mark.slow
 def test_every_row_is_printed():
     command = ["-m", "src.bench", "augment", "--batch", "2", "--frames", "4", "--size", "32", "--rounds", "2"]
     environment = os.environ | {"COLUMNS": "120", "OMP_NUM_THREADS": "1"}

@@ -56,6 +56,7 @@ def assert_shows(out: Path) -> None:
     assert frame.std() > 1
 
 
+@pytest.mark.slow
 def test_swap_of_the_data_set(tmp_path):
     words = ["swap", "--out", str(tmp_path), "--also", "aug.ratio=2 aug.variant=clean", "--also", "aug=fame"]
     run = demo_process(tmp_path, *words, "aug.ratio=1", *SMALL)

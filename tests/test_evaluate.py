@@ -265,6 +265,7 @@ def test_a_probe_scores_each_video_under_every_condition(core_run: Path, evaluat
     assert not (tmp_path / "result.json").exists()  # it is no run of its own in a report
 
 
+@pytest.mark.slow
 def test_a_probe_takes_the_boxes_that_are_named(trained: Callable[..., Path], evaluate: Run, tmp_path: Path) -> None:
     checkpoint = trained("usdl", "boxes=none", "aug=none") / "checkpoints" / "last.ckpt"
     done = evaluate(tmp_path, f"checkpoint={checkpoint}", "probe=background", "boxes=fixed", "boxes.share=0.5")

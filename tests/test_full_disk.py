@@ -241,6 +241,7 @@ def test_a_disk_that_fails_is_one_line(number: int, tmp_path: Path, capsys: pyte
     assert capsys.readouterr().err.startswith(f"error: {tmp_path}: cannot be written or read ({os.strerror(number)})")
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_a_program_without_a_word() -> None:
     """As in `python -m src.report show ... | head`."""
     program = "from swapaqa.config import run_recipe; run_recipe(lambda: print(10**5 * 'word '))"

@@ -127,6 +127,7 @@ def test_the_logged_metrics_are_those_of_the_result(demo_run: Path) -> None:
     assert logged[-1] == pytest.approx(result(demo_run)["metrics"]["last"]["splits"]["test"]["average"]["spearman"])
 
 
+@pytest.mark.slow
 def test_same_seed_repeats_losses_and_predictions_and_another_seed_does_not(
     demo_run: Path, tmp_path: Path, train_inside: Run, small_demo: list[str]
 ) -> None:
@@ -212,6 +213,7 @@ def test_the_box_source_names_the_ratio_and_the_command_line_wins(tmp_path: Path
     assert fixed["data"]["augment"]["ratio"] == 1.1
 
 
+@pytest.mark.slow
 def test_without_a_key_wandb_runs_offline_and_asks_nothing(
     tmp_path: Path, train_process: Run, small_demo: list[str]
 ) -> None:

@@ -141,6 +141,7 @@ def test_a_value_that_nobody_can_know_is_right(tmp_path: Path) -> None:
     assert Verdict.WRONG in verdicts(silent, tmp_path, **typed, sound=lambda value: "" if value == WORDS else "odd")
 
 
+@pytest.mark.slow
 def test_the_input_of_a_fault_is_made_small(tmp_path: Path) -> None:
     verdicts(crashing, tmp_path, inputs=60, costly=False)
     (empty,) = [path for path in tmp_path.rglob("WHAT") if "IndexError" in path.read_text()]

@@ -416,6 +416,7 @@ class KilledReader:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_killed_reader_of_the_doctor_is_one_line(monkeypatch: pytest.MonkeyPatch, config: Callable[..., Any]) -> None:
     monkeypatch.setattr(doctor, "Examination", KilledReader)
     cfg = config("data=demo", "name=x", "logger=csv", "data.workers=1")

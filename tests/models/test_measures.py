@@ -114,6 +114,7 @@ def test_the_first_step_in_float32(measure: str) -> None:
     assert_close_to_the_largest(found, gradients, 0.01)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near() -> None:
     """8 bits: features within 1 % of their length, all gradients together within 2 %; single tensors may be further.
 

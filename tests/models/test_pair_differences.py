@@ -83,6 +83,7 @@ def test_a_scale_that_labels_exceed_is_refused_with_the_share_of_pairs() -> None
         build_groups(PairDifferences(label, torch.zeros(3, dtype=torch.int64)), 3, 30)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_labels_need_no_list_of_their_pairs() -> None:
     """Five thousand million pairs: 40 GB of them would not fit; of whole numbers the rank is known."""
     count = 100_000
