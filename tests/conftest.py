@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from scipy.io import savemat
 
@@ -127,6 +128,7 @@ def recipe_inside(demo_cache: Path) -> Run:
             patch.dict(os.environ, isolated(folder.parent, demo_cache) | environment, clear=True),
             patch.object(sys, "argv", arguments),
             patch.object(sys, "path", [str(REPOSITORY), *sys.path]),
+            patch.object(HydraConfig.instance(), "cfg", None),  # as in a new process
             contextlib.chdir(REPOSITORY),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

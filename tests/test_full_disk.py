@@ -20,13 +20,15 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from matplotlib.figure import Figure
 
 from swapaqa import whole_file
 from swapaqa.annotate import box_file
 from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.sheet import write_table
-from swapaqa.config import run_recipe
+from swapaqa.config import fail_of_system, run_recipe
 from swapaqa.data import tracker_boxes
 from swapaqa.data.box_ledger import Ledger
 from swapaqa.data.demo import DemoSettings, write_boxes, write_list
@@ -239,6 +241,19 @@ def test_a_disk_that_fails_is_one_line(number: int, tmp_path: Path, capsys: pyte
         run_recipe(main)
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path}: cannot be written or read ({os.strerror(number)})")
+
+
+def test_a_disk_that_fails_while_a_sweep_is_planned_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A planned job has a composed configuration but no folder of a run yet."""
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        planned = compose("train", ["data=demo"], return_hydra_config=True)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", planned)
+    with pytest.raises(SystemExit) as left:
+        fail_of_system(OSError(errno.EIO, os.strerror(errno.EIO)))
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: a file: cannot be written or read ({os.strerror(errno.EIO)})")
 
 
 @pytest.mark.slow

@@ -95,7 +95,11 @@ def fail_of_system(error: OSError) -> None:
     """Leave with one line for an error of a disk, without a word where nobody reads any more; raise any other."""
     if error.errno not in (*NO_ROOM, *NO_PLACE, errno.EPIPE):
         raise error
-    place = place_of(error, HydraConfig.get().runtime.output_dir if HydraConfig.initialized() else "a file")
+    known = HydraConfig.initialized()
+    folder = (
+        OmegaConf.select(HydraConfig.get(), "runtime.output_dir") if known else None
+    )  # none while a sweep is planned
+    place = place_of(error, folder or "a file")
     if error.errno in NO_ROOM:
         fail(f"{place}: no space left on the disk; free some and give the command again")
     if error.errno in NO_PLACE:
