@@ -98,6 +98,7 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path: Path, train_inside: Ru
     assert_refused(train_inside(tmp_path, *small_demo, "trainer.accelerator=gpu"), "trainer", "gpu")
 
 
+@pytest.mark.slow
 def test_missing_data_set_says_what_where_and_how_to_go_on(tmp_path: Path, train_process: Run) -> None:
     done = train_process(tmp_path, "model=core", "data=aqa7", "aug.ratio=2.0")
     assert_refused(
@@ -209,6 +210,7 @@ def test_batch_of_one_without_pairs_is_refused(tmp_path: Path, train_inside: Run
     assert_refused(done, "data.batch_size")
 
 
+@pytest.mark.slow
 def test_batch_of_one_pair_swaps_within_the_pair(tmp_path: Path, train_inside: Run, small_demo: list[str]) -> None:
     done = train_inside(tmp_path, *small_demo, "data.batch_size=1", "trainer.max_epochs=1")
     assert done.returncode == 0, done.stderr

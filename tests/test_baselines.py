@@ -125,6 +125,7 @@ def evaluate(demo_cache: Path, tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_the_program_prints_the_floors_of_any_split_without_videos(evaluate: Run, real_data: Path) -> None:
     place = ["data=mtl_aqa", f"data.root={real_data / 'mtl_aqa'}"]
     for baseline, rho in zip(BASELINES, ("0.6369", "0.5763", "0.6677"), strict=True):

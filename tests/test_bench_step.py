@@ -142,6 +142,7 @@ def both_forms() -> tuple[Loop, Loop]:
     return ours, published
 
 
+@pytest.mark.slow
 def test_the_published_form_has_our_loss_and_our_gradients(both_forms) -> None:
     """And as many operations, but more activations are kept for the backward pass."""
     (ours, grads, flop, saved), (theirs, their_grads, their_flop, their_saved) = map(backward, both_forms)

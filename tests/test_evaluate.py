@@ -138,6 +138,7 @@ def test_all_training_videos_may_vote(core_run: Path, evaluate: Run, tmp_path: P
     assert found["all"] == found["12"] != found["1"]
 
 
+@pytest.mark.slow
 def test_without_stored_features_the_training_videos_are_encoded_again(
     trained: Callable[..., Path], evaluate: Run, tmp_path: Path, demo_root: Path
 ) -> None:

@@ -139,6 +139,7 @@ def test_a_digest_is_of_values_types_and_order() -> None:
     assert value_digest(torch.eye(3).T[::2]) == value_digest(torch.tensor([[1.0, 0, 0], [0, 0, 1]]))
 
 
+@pytest.mark.slow
 def test_deleting_it_starts_the_run_over(tmp_path: Path, train_inside: Run, small_demo: list[str]) -> None:
     words = [
         *small_demo,

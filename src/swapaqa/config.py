@@ -95,11 +95,7 @@ def fail_of_system(error: OSError) -> None:
     """Leave with one line for an error of a disk, without a word where nobody reads any more; raise any other."""
     if error.errno not in (*NO_ROOM, *NO_PLACE, errno.EPIPE):
         raise error
-    known = HydraConfig.initialized()
-    folder = (
-        OmegaConf.select(HydraConfig.get(), "runtime.output_dir") if known else None
-    )  # none while a sweep is planned
-    place = place_of(error, folder or "a file")
+    place = place_of(error, run_folder() or "a file")
     if error.errno in NO_ROOM:
         fail(f"{place}: no space left on the disk; free some and give the command again")
     if error.errno in NO_PLACE:
@@ -108,6 +104,12 @@ def fail_of_system(error: OSError) -> None:
     if place != STANDARD_OUTPUT:
         raise error
     sys.exit(128 + signal.SIGPIPE)
+
+
+def run_folder() -> str | None:
+    """The folder that Hydra has given this run; None while a sweep is planned and in a program without Hydra."""
+    composed = HydraConfig.instance().cfg
+    return OmegaConf.select(composed, "hydra.runtime.output_dir") if isinstance(composed, DictConfig) else None
 
 
 def write_any_text() -> None:

@@ -22,6 +22,7 @@ def test_measure_prints_a_row_for_each_way_to_boxes() -> None:
     assert done.stdout.count("linear") == 2  # three keyframes without a tracker
 
 
+@pytest.mark.slow
 def test_strip_draws_a_real_dive(tmp_path: Path, real_data: Path) -> None:
     out = tmp_path / "new" / "strip.png"
     done = run("strip", str(real_data / "video" / "diving_sample.gif"), "--frames", "6", "--out", str(out))

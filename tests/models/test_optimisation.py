@@ -213,7 +213,11 @@ def test_a_training_without_a_length_is_refused_where_the_schedule_needs_one(con
         fit(tiny(config, "optim=sgd_cosine"), tmp_path, max_epochs=-1, max_time="00:00:00:05")
 
 
-@pytest.mark.parametrize("words", [("optim=core",), ("optim=sgd_cosine",), WARM], ids=["core", "cosine", "warm"])
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(("optim=core",), id="core", marks=pytest.mark.slow), ("optim=sgd_cosine",), WARM],
+    ids=[None, "cosine", "warm"],
+)
 def test_a_resumed_training_ends_bit_for_bit(words: tuple[str, ...], config: Config, tmp_path: Path) -> None:
     whole = tiny(config, *words)
     rates = fit(whole, tmp_path)

@@ -45,6 +45,7 @@ def published_groups(label: list[float], depth: int, max_delta: float) -> list[l
     return [[-right, -left] for left, right in reversed(positive)] + positive
 
 
+@pytest.mark.slow
 @given(videos)
 @settings(max_examples=300, deadline=None)
 def test_every_rank_is_that_of_the_sorted_list(chosen: list[tuple[float, int]]) -> None:
