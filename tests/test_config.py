@@ -8,7 +8,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from swapaqa.config import check
+from swapaqa.config import check, check_objects
 from swapaqa.errors import InputError
 from swapaqa.running.overrides import MOVED, explain_override
 
@@ -94,6 +94,30 @@ def test_values_that_fit_the_type_pass(key: str, value: object, config: Config) 
     composed = config("data=demo")
     OmegaConf.update(composed, key, value)
     checked(composed)
+
+
+class Own:
+    """A class as a user's package brings it."""
+
+    def __init__(self, share: float, sizes: tuple[int, int], name: str = "own") -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("share", "big", r"aug\.share=big: .*number.*\(float\)"),
+        ("share", None, r"aug\.share=None: .*number"),
+        ("sizes", [1, "two"], r"aug\.sizes=.*integer"),
+        ("sizes", [1], r"aug\.sizes=\[1\]"),
+        ("name", ["a"], r"aug\.name=.*string"),
+    ],
+)
+def test_a_value_of_the_wrong_type_of_ones_own_class_is_refused(key: str, value: object, words: str) -> None:
+    given = {"_target_": f"{__name__}.Own", "share": 1, "sizes": [1, 2]}
+    check_objects(given, "aug")
+    with pytest.raises(InputError, match=words) as error:
+        check_objects(given | {key: value}, "aug")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ TOP_LEVEL = (
     "seed", "sweep", "save_every", "resume", "plan",
 )  # fmt: skip
 SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "rate_scale")
-CHECKED_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # others' annotations are not always what they accept
+STRICT_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # a user's own classes may annotate a tuple and get a list
+LOOSE_LIBRARIES = ("torch.", "hydra_plugins.")  # whose annotations are not always what they accept
 resolvers.register()
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
@@ -259,19 +260,22 @@ def _check_target(node: dict, path: str) -> None:
         for parameter in signature.parameters.values():
             if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given:
                 raise InputError(f"{path}.{parameter.name}: missing, and {name} needs it")
-    if name.startswith(CHECKED_LIBRARIES):
+    if not name.startswith(LOOSE_LIBRARIES):
         _check_types(node, given, target, path)
 
 
 def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
-    source = target.__init__ if inspect.isclass(target) else target
-    hints = typing.get_type_hints(source)
+    strict = node["_target_"].startswith(STRICT_LIBRARIES)
+    try:
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except NameError:  # imported for a type checker only
+        return
     for key in sorted(given):
         value = node[key]
         if (isinstance(value, dict) and "_target_" in value) or key not in hints:
             continue  # an object of its own, checked by itself
         try:
-            TypeAdapter(hints[key], config=ANY_CLASS).validate_python(value, strict=True)
+            TypeAdapter(hints[key], config=ANY_CLASS).validate_python(value, strict=strict)
         except (SchemaError, PydanticUserError) as error:  # of a class or a protocol
             raise InputError(f"{path}.{key}={value}: an object with a _target_ is needed") from error
         except ValidationError as error:
