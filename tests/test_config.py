@@ -1,6 +1,7 @@
 """Every shipped yaml composes, passes the check and names what exists; wrong values are refused by key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -99,7 +100,20 @@ def test_values_that_fit_the_type_pass(key: str, value: object, config: Config) 
 class Own:
     """A class as a user's package brings it."""
 
-    def __init__(self, share: float, sizes: tuple[int, int], name: str = "own") -> None: ...
+    def __init__(
+        self, share: float, sizes: tuple[int, int], name: str = "own", options: DictConfig | None = None,
+        parts: Sequence["Own"] = (),
+    ) -> None: ...  # fmt: skip
+
+
+PART = partial(Own, sizes=(1, 2))  # says nothing of its types
+
+
+def test_what_hydra_makes_of_a_value_of_ones_own_class_is_not_refused() -> None:
+    """A mapping becomes a DictConfig, the objects of a list are made first."""
+    own = {"_target_": f"{__name__}.Own", "share": 1, "sizes": [1, 2]}
+    check_objects(own | {"options": {"a": 1}, "parts": [own, own]}, "aug")
+    check_objects({"_target_": f"{__name__}.PART", "share": "big"}, "aug")
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@ def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
     strict = node["_target_"].startswith(STRICT_LIBRARIES)
     try:
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except NameError:  # imported for a type checker only
+    except (NameError, TypeError):  # imported for a type checker only; no function
         return
     for key in sorted(given):
         value = node[key]
@@ -277,8 +277,12 @@ def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
         try:
             TypeAdapter(hints[key], config=ANY_CLASS).validate_python(value, strict=strict)
         except (SchemaError, PydanticUserError) as error:  # of a class or a protocol
+            if not strict:
+                continue  # Hydra makes a DictConfig or a list of objects of it
             raise InputError(f"{path}.{key}={value}: an object with a _target_ is needed") from error
         except ValidationError as error:
+            if not strict and any(problem["type"] == "is_instance_of" for problem in error.errors()):
+                continue
             problem = error.errors()[0]
             remedy = f"; a text is written '{path}.{key}=\"...\"'" if _takes_text(hints[key]) else ""
             raise InputError(
