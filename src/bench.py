@@ -1,39 +1,6 @@
-"""Measure what costs time: `python -m src.bench step model=core backbone=i3d data.batch_size=1`.
+"""`python -m src.bench` in the clone is `swapaqa bench`: see `swapaqa.programs.bench`."""
 
-`step` and `evaluation` take overrides of src.train, such as model=core or data.frames=64, anywhere in the line.
-"""
-
-import argparse
-from pathlib import Path
-
-from swapaqa.bench.augment import add_augment
-from swapaqa.bench.evaluation import add_evaluation
-from swapaqa.bench.folder import add_folder
-from swapaqa.bench.loader import add_loader
-from swapaqa.bench.pairs import add_pairs
-from swapaqa.bench.step import add_step
-from swapaqa.config import run_recipe
-from swapaqa.console import quieten
-
-CONFIG = Path(__file__).resolve().parent.parent / "conf"
-
-
-def main() -> None:
-    """Entry point: one subcommand per part of the project."""
-    parser = argparse.ArgumentParser(
-        prog="python -m src.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True, metavar="what")
-    for add in (add_augment, add_loader, add_folder, add_pairs, add_step, add_evaluation):
-        add(commands)
-    given, words = parser.parse_known_args()  # what is left are overrides, wherever they stand
-    for word in words:
-        if "=" not in word or word.startswith("-") or not hasattr(given, "words"):
-            parser.error(f"{word}: not understood here")
-    given.words, given.conf = words, CONFIG
-    quieten()
-    given.run(given)
-
+from swapaqa.command import run
 
 if __name__ == "__main__":
-    run_recipe(main)
+    run("bench")

@@ -10,7 +10,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 LIBRARY = SOURCE / "swapaqa"
 FILES = sorted(SOURCE.rglob("*.py"))
-IN_LIBRARY = sorted(LIBRARY.rglob("*.py"))
+PROGRAMS = LIBRARY / "programs"
+IN_LIBRARY = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != PROGRAMS)
 
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 
@@ -74,7 +75,8 @@ def test_there_is_one_copy_of_every_module(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("__init__.py")), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_init_files_are_empty(path: Path) -> None:
-    assert path.read_text() == ""
+    version = r'__version__ = "[\d.]+"\n' if path.parent == LIBRARY else ""
+    assert re.fullmatch(version, path.read_text())
 
 
 BY_NAME = ("clip_plan.py", "__init__")  # of ClipPlans: keeps what it is given by names of the user's
@@ -161,10 +163,10 @@ def test_whoever_reads_a_data_set_hands_on_its_reader() -> None:
                 assert len(node.args) + len(node.keywords) >= readers[node.func.id], f"{path.name}: {node.lineno}"
 
 
-def test_the_library_does_not_know_the_recipes_or_the_configuration() -> None:
+def test_the_library_does_not_know_the_programs_or_the_configuration() -> None:
     for path in IN_LIBRARY:
         modules = imported(path)
-        assert not any(module == "src" or module.startswith("src.") for module in modules), path.name
+        assert not any(module == "src" or module.startswith(("src.", "swapaqa.programs")) for module in modules), path
         if path.name != "config.py" and path.parent.name != "running":
             assert not any(module.split(".")[0] in ("hydra", "omegaconf") for module in modules), path.name
 

@@ -13,7 +13,7 @@ import torch
 from hydra.errors import HydraException
 from scipy.io import savemat
 
-from swapaqa.config import run_recipe
+from swapaqa.running.program import run_program
 
 Run = Callable[..., "CompletedProcess[str]"]
 Tree = Callable[..., Path]
@@ -232,7 +232,7 @@ def test_a_fault_of_ours_keeps_its_traceback() -> None:
         raise KeyError("ours")
 
     with patch.dict(os.environ, {}), pytest.raises(KeyError, match="ours"):
-        run_recipe(broken)
+        run_program(broken)
 
 
 def test_full_errors_can_be_asked_for(tmp_path: Path, train_inside: Run) -> None:

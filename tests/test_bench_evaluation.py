@@ -14,7 +14,7 @@ CONF = Path(__file__).parents[1] / "conf"
 
 
 def test_counts_of_mtl_aqa(real_data) -> None:
-    data = assemble(CONF, ["data=mtl_aqa", "backbone=tiny", f"data.root={real_data / 'mtl_aqa'}"]).data
+    data = assemble(["data=mtl_aqa", "backbone=tiny", f"data.root={real_data / 'mtl_aqa'}"]).data
     encodings, votes = count_encodings(data, "test")
     assert votes == 3454  # 14 of 353 dives have fewer than ten exemplars
     assert encodings._replace(first_use=0) == Encodings(6908, 3807, 0, 1412, 353)
@@ -23,12 +23,12 @@ def test_counts_of_mtl_aqa(real_data) -> None:
 
 def test_counts_where_every_exemplar_votes(aqa7_tree) -> None:
     root = aqa7_tree(train=6, test=4)
-    data = assemble(CONF, ["data=aqa7", "backbone=tiny", f"data.root={root}", "model.voters=all"]).data
+    data = assemble(["data=aqa7", "backbone=tiny", f"data.root={root}", "model.voters=all"]).data
     assert count_encodings(data, "test") == (Encodings(2 * 4 * 6, 4 + 4 * 6, 4 + 6, 4 + 6, 4), 24)
 
 
 def test_a_method_without_votes_is_refused() -> None:
-    data = assemble(CONF, ["data=mtl_aqa", "backbone=tiny", "model=usdl"]).data
+    data = assemble(["data=mtl_aqa", "backbone=tiny", "model=usdl"]).data
     with pytest.raises(InputError, match="without exemplars"):
         count_encodings(data, "test")
 

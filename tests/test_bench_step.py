@@ -32,7 +32,7 @@ FLOAT = 4  # bytes
 
 
 def open_loop(*words: str, published: bool = False, inference: bool = False) -> Loop:
-    return Loop(Arm("arm", (*SMALL, *words), published), CONF, inference)
+    return Loop(Arm("arm", (*SMALL, *words), published), inference)
 
 
 # counting
@@ -131,7 +131,7 @@ def test_a_step_needs_its_weights_four_times() -> None:
 def both_forms() -> tuple[Loop, Loop]:
     """I3D in float64 on two clips a video, with BatchNorm statistics as training leaves them: ours, published."""
     words = ("data=mtl_aqa", "data.batch_size=1", *step.size_words(20, 32), "clips.stride=4")
-    ours, published = (Loop(Arm("arm", words, form), CONF, inference=False) for form in (False, True))
+    ours, published = (Loop(Arm("arm", words, form), inference=False) for form in (False, True))
     generator = torch.Generator().manual_seed(1)
     for loop in (ours, published):
         loop.model.double()
@@ -345,5 +345,5 @@ def test_on_a_cuda_device() -> None:
         parts = step.take_turn(loop, CachedVideos(one_video_or_batch(loop), loop.data, room))
     assert set(parts) == set(loop.parts)
     assert all(seconds >= 0 for seconds in parts.values())
-    assert memory.peak_memory(loop.arm, CONF, inference=False, cap=0.001).fits is False
-    assert memory.peak_memory(loop.arm, CONF, inference=False, cap=8.0).fits
+    assert memory.peak_memory(loop.arm, inference=False, cap=0.001).fits is False
+    assert memory.peak_memory(loop.arm, inference=False, cap=8.0).fits

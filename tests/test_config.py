@@ -9,9 +9,9 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from swapaqa.config import check, check_objects
+from swapaqa.config import MOVED, check, check_objects
 from swapaqa.errors import InputError
-from swapaqa.running.overrides import MOVED, explain_override
+from swapaqa.running.overrides import explain_override
 
 Config = Callable[..., DictConfig]
 

@@ -28,7 +28,6 @@ from swapaqa import whole_file
 from swapaqa.annotate import box_file
 from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.sheet import write_table
-from swapaqa.config import fail_of_system, run_recipe
 from swapaqa.data import tracker_boxes
 from swapaqa.data.box_ledger import Ledger
 from swapaqa.data.demo import DemoSettings, write_boxes, write_list
@@ -40,6 +39,7 @@ from swapaqa.errors import InputError
 from swapaqa.report.figures import save_figure
 from swapaqa.result import write_json
 from swapaqa.running import jobs
+from swapaqa.running.program import fail_of_system, run_program
 from swapaqa.whole_file import whole, write_whole
 from tests.attack import inputs
 from tests.conftest import isolated
@@ -238,7 +238,7 @@ def test_a_disk_that_fails_is_one_line(number: int, tmp_path: Path, capsys: pyte
         raise OSError(number, os.strerror(number), str(tmp_path))
 
     with patch.dict(os.environ), patch.object(logging, "raiseExceptions", True), pytest.raises(SystemExit) as left:
-        run_recipe(main)
+        run_program(main)
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path}: cannot be written or read ({os.strerror(number)})")
 
@@ -259,7 +259,7 @@ def test_a_disk_that_fails_while_a_sweep_is_planned_is_one_line(
 @pytest.mark.slow
 def test_a_reader_that_goes_away_ends_a_program_without_a_word() -> None:
     """As in `python -m src.report show ... | head`."""
-    program = "from swapaqa.config import run_recipe; run_recipe(lambda: print(10**5 * 'word '))"
+    program = "from swapaqa.running.program import run_program; run_program(lambda: print(10**5 * 'word '))"
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     started = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=PIPE, stderr=PIPE, text=True)
     assert started.stdout is not None

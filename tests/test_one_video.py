@@ -114,6 +114,6 @@ def test_the_window_is_that_of_the_training_unless_another_is_named(own_videos: 
 
 @pytest.fixture
 def evaluate_module() -> Any:
-    from src import evaluate
+    from swapaqa.programs import evaluate
 
     return evaluate

@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from swapaqa.config import compose_quietly, run_recipe
 from swapaqa.running.overrides import explain_override, quoted
+from swapaqa.running.program import compose_quietly, run_program
 from tests.forked import REPOSITORY
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -131,7 +131,7 @@ def test_a_group_that_is_no_name_is_one_line(
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setattr(sys, "argv", ["train", *words])
     with pytest.raises(SystemExit) as left:
-        run_recipe(lambda: compose_quietly(REPOSITORY / "conf", words, "x") and None)
+        run_program(lambda: compose_quietly(words, "x") and None)
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith(
         f"error: seed=3 or {override}: a group takes the name of one of its files"

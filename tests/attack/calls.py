@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.importing import Reading, import_file
-from swapaqa.config import check, compose_quietly, run_recipe
+from swapaqa.config import check
 from swapaqa.data.box_ledger import Ledger, warn_of_changed
 from swapaqa.data.box_source import BoxRequest
 from swapaqa.data.frame_store import FrameStore, Want
@@ -36,6 +36,7 @@ from swapaqa.report.render import FORMATS
 from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
+from swapaqa.running.program import compose_quietly, run_program
 from tests.attack import inputs
 from tests.forked import REPOSITORY
 
@@ -333,9 +334,9 @@ def overridden(folder: Path) -> Any:
     found: dict[str, Any] = {}
 
     def main() -> None:
-        cfg = compose_quietly(REPOSITORY / "conf", words, "attack")
+        cfg = compose_quietly(words, "attack")
         check(cfg)
         found["cfg"] = OmegaConf.to_container(cfg, resolve=True)
 
-    run_recipe(main)
+    run_program(main)
     return found["cfg"]

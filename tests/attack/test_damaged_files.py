@@ -19,10 +19,8 @@ from hydra.utils import instantiate
 from rich.console import Console
 from scipy.io import loadmat, savemat
 
-from src import doctor
 from swapaqa.annotate.box_file import format_row, read_rows
 from swapaqa.annotate.workers import in_processes
-from swapaqa.config import write_any_text
 from swapaqa.data import aqa7, mtl_aqa
 from swapaqa.data.cvat import read_cvat, read_mot
 from swapaqa.data.darklabel import DarkLabelBoxes, read_darklabel
@@ -31,6 +29,7 @@ from swapaqa.data.mat_file import read_matrices
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import read_json
 from swapaqa.out_of_memory import explained
+from swapaqa.programs import doctor
 from swapaqa.report.attention import read_attention, rows
 from swapaqa.report.cells import Table
 from swapaqa.report.forms_of_files import Result, first_fault
@@ -39,6 +38,7 @@ from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
+from swapaqa.running.program import write_any_text
 from swapaqa.tracking import stored_id
 from swapaqa.whole_file import remove_unfinished, with_digest, without_digest, write_whole
 from tests.attack.inputs import attention, probe, result

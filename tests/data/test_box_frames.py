@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from src.doctor import examine
 from swapaqa.data.aqa7 import AQA7
 from swapaqa.data.box_frames import check_in_video
 from swapaqa.data.box_ledger import Ledger
 from swapaqa.data.box_source import BoxRow
 from swapaqa.data.boxes import BoxRequest, CVATBoxes, DarkLabelBoxes, MOTBoxes, TrackerResults
 from swapaqa.errors import InputError
+from swapaqa.programs.doctor import examine
 
 BOX_AT_60 = '<track id="0"><box frame="60" xtl="1" ytl="1" xbr="9" ybr="9"/></track>'
 

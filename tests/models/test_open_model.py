@@ -12,8 +12,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from swapaqa.batch import TrainingLabels
-from swapaqa.config import check, keywords_explained
+from swapaqa.config import check
 from swapaqa.errors import InputError
+from swapaqa.running.program import keywords_explained
 from swapaqa.running.training import build_model
 
 METHOD = """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swapaqa.annotate.examine import Examined
 from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE, Suspicion
+from swapaqa.command import spelled
 from swapaqa.foreign_file import read_csv
 from swapaqa.spreadsheet import guarded, unguarded
 from swapaqa.whole_file import write_whole
@@ -61,7 +62,7 @@ def read_severities(path: Path) -> dict[str, float]:
     """
     if not path.exists():
         return {}
-    remedy = "remove it, or write it again with `python -m src.boxes check`"
+    remedy = f"remove it, or write it again with `{spelled('boxes check')}`"
     return dict(read_csv(path, ("video", "severity"), _severity, remedy))
 
 
@@ -91,7 +92,7 @@ def sheet(action: str, videos: Sequence[Examined]) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Boxes: {name}</title><style>{STYLE}</style>'
         f"<h1>{name}</h1><p>{suspicious} of {len(videos)} videos are suspicious, the most suspicious first. "
-        f'Suspicious is: {limits}. <span class="small">Correct them with <code>python -m src.boxes draw</code>, where '
+        f'Suspicious is: {limits}. <span class="small">Correct them with <code>{spelled("boxes draw")}</code>, where '
         f"<kbd>g</kbd> accepts a video as it is.</span></p><ol>{items}</ol></html>\n"
     )
 

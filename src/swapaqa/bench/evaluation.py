@@ -53,7 +53,7 @@ def add_evaluation(commands: "argparse._SubParsersAction[argparse.ArgumentParser
 def bench_evaluation(given: argparse.Namespace) -> None:
     """Print encodings, operations and, with rounds, the ratio of time that both together give."""
     words = tuple(given.words)
-    ours = Loop(Arm(CONFIGURATION, words), given.conf, inference=True)
+    ours = Loop(Arm(CONFIGURATION, words), inference=True)
     encodings, votes = count_encodings(ours.data, given.split)
     flop = count_loop(ours, one_video_or_batch(ours)).flop
     faster = inference_ratio(ours, words, given) if given.rounds else None
@@ -88,7 +88,7 @@ def count_encodings(data: VideoData, split: str) -> tuple[Encodings, int]:
 
 def inference_ratio(ours: Loop, words: tuple[str, ...], given: argparse.Namespace) -> float:
     """How many times faster than the published form the encoding of one video is, on this machine."""
-    loops = {CONFIGURATION: ours, PUBLISHED: Loop(Arm(PUBLISHED, words, published=True), given.conf, inference=True)}
+    loops = {CONFIGURATION: ours, PUBLISHED: Loop(Arm(PUBLISHED, words, published=True), inference=True)}
     times = time_arms(loops, given.rounds, given.warm_ups)
     seconds = {name: [duration(parts) for parts in found] for name, found in times.items()}
     return median_ratio(seconds[PUBLISHED], seconds[CONFIGURATION])

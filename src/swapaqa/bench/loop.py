@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
@@ -95,11 +94,11 @@ class Loop:
     floats) and the head with ours: the swap is compared by `bench augment`, loading by `bench loader`.
     """
 
-    def __init__(self, arm: Arm, conf: Path, inference: bool) -> None:
+    def __init__(self, arm: Arm, inference: bool) -> None:
         self.arm, self.inference = arm, inference
         logging.getLogger("swapaqa.models.i3d").setLevel(logging.ERROR)  # random weights are what is wanted here
         words = (*arm.words, "trainer.precision=32-true") if arm.published else arm.words
-        self.data, self.model, self.precision, self.device = assemble(conf, words)
+        self.data, self.model, self.precision, self.device = assemble(words)
         if arm.published:
             self.model.encoder = PublishedEncoder(self.model.encoder)  # type: ignore[assignment]  # with what is asked
             self.precision = Precision()

@@ -23,15 +23,15 @@ class Peak(NamedTuple):
     fits: bool = True  # within the cap
 
 
-def peak_memory(arm: Arm, conf: Path, inference: bool, cap: float | None = None) -> Peak:
+def peak_memory(arm: Arm, inference: bool, cap: float | None = None) -> Peak:
     """Of an arm in a process of its own. `cap`: GiB that a CUDA process may allocate."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        return fresh.submit(_peak_here, arm, conf, inference, cap).result()
+        return fresh.submit(_peak_here, arm, inference, cap).result()
 
 
-def _peak_here(arm: Arm, conf: Path, inference: bool, cap: float | None) -> Peak:
+def _peak_here(arm: Arm, inference: bool, cap: float | None) -> Peak:
     quieten()
-    loop = Loop(arm, conf, inference)
+    loop = Loop(arm, inference)
     batch = one_video_or_batch(loop)
     if loop.device.type == "cuda":
         return _peak_on_cuda(loop, batch, cap)

@@ -92,7 +92,7 @@ def open_arms(given: argparse.Namespace) -> tuple[dict[str, Loop], dict[str, str
     refused: dict[str, str] = {}
     for arm in arms:
         try:
-            loops[arm.name] = Loop(arm, given.conf, given.inference)
+            loops[arm.name] = Loop(arm, given.inference)
         except InputError as error:
             if arm.name == CONFIGURATION:
                 raise
@@ -127,7 +127,7 @@ def measure(loops: dict[str, Loop], given: argparse.Namespace) -> dict[str, Meas
     times: dict[str, Times] = {name: [] for name in loops}
     if given.rounds:
         for name, loop in shown(loops.items(), "peak memory"):
-            peaks[name] = peak_memory(loop.arm, given.conf, given.inference)
+            peaks[name] = peak_memory(loop.arm, given.inference)
         times = time_arms(loops, given.rounds, given.warm_ups)
     return {name: Measured(counts[name], peaks[name], times[name]) for name in loops}
 
@@ -235,7 +235,7 @@ def cap_table(loops: dict[str, Loop], given: argparse.Namespace) -> Table:
     table = Table("arm", need, f"under {given.cap:g} GiB", title="a process under a cap")
     for name, loop in shown(loops.items(), "trying" if tried else "counting"):
         if tried:
-            peak = peak_memory(loop.arm, given.conf, given.inference, given.cap)
+            peak = peak_memory(loop.arm, given.inference, given.cap)
             table.add_row(name, f"{(peak.nbytes or 0) / GIB:.2f}", "runs" if peak.fits else "out of memory")
         else:
             live = count_loop(loop, one_video_or_batch(loop)).live / GIB

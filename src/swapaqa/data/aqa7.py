@@ -21,6 +21,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from swapaqa.command import spelled
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.data.records import Label, Record, scaled_label
@@ -48,7 +49,7 @@ LAYOUT = (
     "AQA-7 is looked for in the folder that AQA7_ROOT or data.root= names; expected there: "
     "Split_4/split_4_{train,test}_list.mat, <action>-out/<index>.avi or <action>-out/<index>/img_00001.jpg, and "
     "boxes/<action>/<index>.txt. It is distributed by its authors at rtis.oit.unlv.edu/datasets/AQA-7.zip. "
-    "To see the project work without it: python -m src.train"
+    f"To see the project work without it: {spelled('train')}"
 )
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from swapaqa.command import spelled
 from swapaqa.data.tracker import WEIGHTS
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes
@@ -70,8 +71,8 @@ def warn_of_changed(paths: Iterable[Path]) -> None:
     if changed:
         log.warning(
             "%d box files are not as this program wrote them: %s%s; if nobody corrected them, they are damaged: look "
-            "at them with `python -m src.boxes draw` and accept them",
-            len(changed), ", ".join(map(str, changed[:3])), " ..." if len(changed) > 3 else "",
+            "at them with `%s` and accept them",
+            len(changed), ", ".join(map(str, changed[:3])), " ..." if len(changed) > 3 else "", spelled("boxes draw"),
         )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from swapaqa.command import spelled
 from swapaqa.data.box_archive import read_content
 from swapaqa.data.box_frames import check_request
 from swapaqa.data.box_objects import Several, boxes_of, names
@@ -27,7 +28,7 @@ FARTHEST = 1_000_000  # pixels: no frame reaches there, and float32 no longer te
 MOST_PARTS = 8_000_000  # of XML: a project of a thousand videos has 5.5 million, and a gigabyte holds these
 LONGEST_NUMBER = 18  # digits of a frame's number in a name
 MAKE_BOXES = (  # what those do who have none
-    "make boxes for the whole data set with `python -m src.boxes make data=... source=tracker` (docs/boxes.md), or "
+    f"make boxes for the whole data set with `{spelled('boxes make data=... source=tracker')}` (docs/boxes.md), or "
     "take the centred rectangle instead with boxes=fixed"
 )
 

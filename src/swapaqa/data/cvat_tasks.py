@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
+from swapaqa.command import spelled
 from swapaqa.data.cvat_shapes import whole_at
 from swapaqa.errors import InputError
 
@@ -113,7 +114,7 @@ def task_of_video(tasks: Sequence[Task], drawn: set[str | None], video: Sequence
     raise InputError(
         f"{path}: is the export of a project with {len(tasks)} tasks ({known}{' ...' if len(tasks) > 5 else ''}), and "
         f"none is called {' or '.join(dict.fromkeys(video)) or 'like the video'}; export the video's task, choose its "
-        "tracks with boxes.ids=, or take all apart with `python -m src.boxes import`"
+        f"tracks with boxes.ids=, or take all apart with `{spelled('boxes import')}`"
     )
 
 

@@ -45,6 +45,7 @@ from typing import Any, ClassVar, Literal, cast
 import torch
 from torch import Tensor
 
+from swapaqa.command import spelled
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dive_numbers import dive_attributes, dive_number
 from swapaqa.data.geometry import Window
@@ -76,7 +77,7 @@ LAYOUT = (
     "info/final_annotations_dict_with_dive_number.pkl (or augmented_final_annotations_dict.pkl), "
     "info/{train,test}_split_0.pkl, and the frames as new/new_total_frames_256s/<competition>/00000001.jpg, "
     "videos/<competition>.mp4 or frames/<competition>_<dive>/*.jpg. It is distributed by its authors at "
-    "github.com/ParitoshParmar/MTL-AQA. To see the project work without it: python -m src.train"
+    f"github.com/ParitoshParmar/MTL-AQA. To see the project work without it: {spelled('train')}"
 )
 
 Key = tuple[int, int]  # competition, dive

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from swapaqa.attention import Inside, Look
+from swapaqa.command import spelled
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import is_name, read_json, shown
 from swapaqa.report.forms_of_files import Attention, first_fault
@@ -90,11 +91,11 @@ def percent(value: float | None, form: str = ".1f") -> str:
 
 def read_attention(path: Path) -> Mapping[str, Any]:
     """The content of an `attention.json`. InputError where it is not one."""
-    remedy = "remove it, or run src.attention again"
+    remedy = f"remove it, or run {spelled('attention')} again"
     found = read_json(path, remedy)
     fault = first_fault(Attention, found) or _wrong_names(found)
     if fault:
-        raise InputError(f"{path}: not what src.attention wrote ({fault}); {remedy}")
+        raise InputError(f"{path}: not what {spelled('attention')} wrote ({fault}); {remedy}")
     return found
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from swapaqa import statistics
+from swapaqa.command import spelled
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes, shown
 from swapaqa.measures.ours import OURS
@@ -132,7 +133,7 @@ def read_arm(text: str, trust: Sequence[str] = ()) -> ArmOfRuns:
     if not done:
         if damaged:
             raise InputError(str(damaged[0]))
-        raise InputError(f"{text}: no finished run; see python -m src.report show {path}")
+        raise InputError(f"{text}: no finished run; see {spelled(f'report show {path}')}")
     return ArmOfRuns(text, arm, [member.run for member in done], [member.facts.seed or 0 for member in done])
 
 

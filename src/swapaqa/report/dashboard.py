@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from swapaqa.command import spelled
 from swapaqa.logged import ARM, swept_column
 from swapaqa.measures.ours import STANDARD
 
@@ -74,7 +75,7 @@ BAR_SWEEPS = (
         "box_source",
         "Box sources",
         "After the paper's Table 3: where the boxes come from that the swap keeps. Mean and deviation over the runs "
-        "of a source, actions and seeds alike; the tables of `python -m src.report show` average by Fisher's z.",
+        f"of a source, actions and seeds alike; the tables of `{spelled('report show')}` average by Fisher's z.",
     ),
     BarSweep(
         "plug_and_play",

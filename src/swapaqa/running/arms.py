@@ -1,7 +1,6 @@
 """What a configuration stands for without its data set: for programs that measure steps and train nothing."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import hydra
@@ -11,12 +10,13 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 
 from swapaqa.batch import TrainingLabels
-from swapaqa.config import check, compose_quietly
+from swapaqa.config import check
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
 from swapaqa.running.overrides import explain_override
 from swapaqa.running.precision import refuse_half_on_cpu
+from swapaqa.running.program import compose_quietly
 from swapaqa.running.training import build_model
 
 LABELS = 64  # enough for the borders of every group
@@ -31,14 +31,14 @@ class Assembled(NamedTuple):
     device: torch.device
 
 
-def assemble(conf: Path, words: Sequence[str]) -> Assembled:
-    """The configuration in folder `conf` under override words, with a scale learnt from random labels.
+def assemble(words: Sequence[str]) -> Assembled:
+    """The configuration under override words, with a scale learnt from random labels.
 
     Raises:
         InputError: one line about whatever is wrong with the words.
     """
     try:
-        cfg = compose_quietly(conf, words, "bench")
+        cfg = compose_quietly(words, "bench")
         check(cfg)
         refuse_half_on_cpu(cfg.trainer)
         seed_everything(cfg.seed, verbose=False)

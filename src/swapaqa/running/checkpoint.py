@@ -56,7 +56,7 @@ def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[s
     except InputError as error:
         raise InputError(f"checkpoint={error}") from error
     except pickle.UnpicklingError as error:
-        raise InputError(f"checkpoint={path}: not a checkpoint: {error}; name one that src.train wrote") from error
+        raise InputError(f"checkpoint={path}: not a checkpoint: {error}; name one that training wrote") from error
     system = published.system_of(content)
     if system:
         fault = published.fault_of(content, system)
@@ -64,7 +64,7 @@ def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[s
             raise InputError(f"checkpoint={path}: saved by {system.name}'s program, but {fault}; download it again")
         return content
     if not isinstance(content, dict) or not content.get(CONFIG_KEY):
-        raise InputError(f"checkpoint={path}: carries no configuration; name one that src.train wrote")
+        raise InputError(f"checkpoint={path}: carries no configuration; name one that training wrote")
     packages = [trust] if isinstance(trust, str) else list(trust)
     source = f"checkpoint={path}"
     content[CONFIG_KEY] = plain(content[CONFIG_KEY], source)
@@ -87,10 +87,10 @@ def _refuse_incomplete(content: Mapping[str, Any], source: str) -> None:
     if missing or not all(isinstance(one, dict) and "_target_" in one for one in objects):
         no_object = "one of model, model.encoder, backbone, aug, data and data.boxes is no object"
         words = f"{', '.join(missing)} missing" if missing else no_object
-        raise InputError(f"{source}: its configuration is not that of a run ({words}); name one that src.train wrote")
+        raise InputError(f"{source}: its configuration is not that of a run ({words}); name one that training wrote")
     numbers = (content.get("epoch"), content.get(FORMAT_KEY, 1))
     if not all(isinstance(number, int) for number in numbers) or not isinstance(content.get("state_dict"), dict):
-        raise InputError(f"{source}: has no epoch, no format or no weights; name one that src.train wrote")
+        raise InputError(f"{source}: has no epoch, no format or no weights; name one that training wrote")
 
 
 def protocol_of(path: str, content: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from swapaqa.command import spelled
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.foreign_file import MOST_YAML, parse_yaml, read_bytes, read_json, reason
 from swapaqa.result import RESULT_FILE
@@ -112,7 +113,7 @@ def trusted_config(folder: Path) -> DictConfig:
     content = read_bytes(path)
     if hashlib.sha256(content).hexdigest() != os.environ.get(TRUSTED):
         raise InputError(
-            f"{path}: is not the configuration that this process was started for; start a run with python -m src.train"
+            f"{path}: is not the configuration that this process was started for; start a run with {spelled('train')}"
         )
     cfg = OmegaConf.create(content.decode())
     assert isinstance(cfg, DictConfig)

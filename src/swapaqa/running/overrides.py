@@ -4,7 +4,6 @@ Hydra's grammar gives `= ( ) { } [ ] , # '` and others a meaning, and letters be
 stands in quotes, and these in the shell's: `'checkpoint="epoch=1-step=3.ckpt"'`.
 """
 
-import difflib
 import re
 import shlex
 from collections.abc import Sequence
@@ -14,20 +13,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-CONFIG = Path(__file__).resolve().parents[3] / "conf"
+from swapaqa.config import suggestion
+
+CONFIG = Path(__file__).parents[1] / "conf"
 OF_A_GROUP = "Config group override"  # how Hydra's ValueError about one begins
 A_SWEEP = re.compile(  # the two ways in which Hydra refuses several values without --multirun
     r"(Ambiguous value for argument|Sweep parameters) '(?P<override>.*)'(\s+1\. To use| requires --multirun)", re.DOTALL
 )
-MOVED = {  # keys that once were, and what they are now
-    "model.learning_rate": "optim.learning_rate",
-    "model.backbone_learning_rate": "optim.backbone_learning_rate",
-    "model.weight_decay": "optim.weight_decay",
-    "model.epsilon": "optim.optimizer.eps",
-    "backbone.clip_frames": "clips.frames",
-    "backbone.clip_stride": "clips.stride",
-    "backbone.last_start": "clips.last_start",
-}
 
 
 def explain_override(error: HydraException) -> str:
@@ -62,19 +54,6 @@ def _is_no_name(word: str) -> bool:
     except HydraException:
         return False
     return not isinstance(parsed.value(), str | list)
-
-
-def suggestion(path: str, key: str, known: Sequence[str]) -> str:
-    """The end of a message about `key`, which is the last part of `path`.
-
-    What it is now, if it was one before; the nearest of `known`; or all of them.
-    """
-    if path in MOVED:
-        return f"; it is {MOVED[path]} now"
-    close = difflib.get_close_matches(key, known, n=1)
-    if close:
-        return f"; did you mean {path.removesuffix(key)}{close[0]}?"
-    return f"; there are {', '.join(known)}" if known else ""
 
 
 def explain_syntax(override: str) -> str:

@@ -17,12 +17,12 @@ from pytorch_lightning import Trainer
 
 from swapaqa import out_of_memory
 from swapaqa.batch import channels_first
-from swapaqa.config import run_recipe
 from swapaqa.console import quieten
 from swapaqa.data.datamodule import VideoData
 from swapaqa.models.scorer import Scorer
 from swapaqa.result import Recorder
 from swapaqa.running.jobs import recorded, trusted_config
+from swapaqa.running.program import run_program
 from swapaqa.running.training import build, more_memory
 from swapaqa.whole_file import write_whole
 
@@ -99,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    run_program(main)

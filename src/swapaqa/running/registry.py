@@ -27,7 +27,7 @@ from swapaqa.foreign_file import shown
 from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import Scorer
 
-CONFIG = Path(__file__).resolve().parents[3] / "conf"
+CONFIG = Path(__file__).parents[1] / "conf"
 WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those of the whole configuration
 SAME_AS = re.compile(r"\$\{(\w+)\}")  # a value that is another group's: `encoder: ${backbone}`
 TARGET = "_target_"

@@ -9,11 +9,12 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
 
-from swapaqa.config import fail
+from swapaqa.command import spelled
 from swapaqa.errors import InputError
 from swapaqa.running.cells import jobs_of
 from swapaqa.running.jobs import State, failure, refuse_another_list, state, write_jobs
 from swapaqa.running.launchers import prepare_launcher
+from swapaqa.running.program import fail
 
 
 class Overview(Callback):
@@ -34,7 +35,7 @@ class Overview(Callback):
             refuse_another_list(folder, self._jobs(config))
         except InputError as error:  # Hydra makes a warning of what a callback raises
             fail(str(error))
-        command = f"python -m src.train --multirun {shlex.join(config.hydra.overrides.task)}"
+        command = spelled(f"train --multirun {shlex.join(config.hydra.overrides.task)}")
         write_jobs(folder, config.get("sweep", folder.name), command, self._jobs(config))
 
     def on_multirun_end(self, config: DictConfig, config_name: str | None) -> None:  # type: ignore[override]  # noqa: ARG002

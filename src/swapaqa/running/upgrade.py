@@ -121,7 +121,7 @@ def upgrade(content: Node, source: str = "the checkpoint") -> None:
     """
     version = content.get(FORMAT_KEY, 1)
     if type(version) is not int:
-        raise InputError(f"{source}: has no format that is a number; name one that src.train wrote")
+        raise InputError(f"{source}: has no format that is a number; name one that training wrote")
     if version > FORMAT:
         raise InputError(
             f"{source}: has format {version} and this version reads up to {FORMAT}: update swapaqa to evaluate it"

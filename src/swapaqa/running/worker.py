@@ -14,10 +14,10 @@ from swapaqa.running import orphans
 if orphans.PARENT in os.environ:
     orphans.watch_parent()  # before the imports, which take seconds
 
-from swapaqa.config import run_recipe
 from swapaqa.console import quieten
 from swapaqa.running import processes
 from swapaqa.running.jobs import trusted_config
+from swapaqa.running.program import run_program
 from swapaqa.running.training import run_here
 
 LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"  # Hydra's
@@ -35,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_recipe(main)
+    run_program(main)

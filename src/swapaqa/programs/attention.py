@@ -1,0 +1,263 @@
+"""Where a checkpoint looks: `python -m src.attention checkpoint=A/checkpoints/last.ckpt also=B/checkpoints/last.ckpt`.
+
+Grad-CAM of the predicted score on the backbone's last block (`swapaqa.models.attention`), for every test video. Written
+are `attention.json` with the share of each map's mass that lies in the athlete's box, and for some videos a strip and
+a film of the maps over the frames, the checkpoints side by side, as in the paper's Fig. 2. A report on a folder that
+holds the result shows them. One checkpoint alone works too.
+
+The boxes are those that a checkpoint was trained with, or the data set's default; `boxes=` names others.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hydra
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import seed_everything
+from rich.markup import escape
+from rich.table import Table
+
+from swapaqa.attention import Look, View, encode_exemplars, views
+from swapaqa.augment.none import NoAugmentation
+from swapaqa.augment.region import scale_region
+from swapaqa.augment.swap import ScaledBackgroundSwap
+from swapaqa.config import check_objects, require_text
+from swapaqa.console import open_console, quieten
+from swapaqa.data.boxes import BoxSource
+from swapaqa.data.datamodule import VideoData
+from swapaqa.errors import InputError
+from swapaqa.models.scorer import CONFIG_KEY, Scorer
+from swapaqa.out_of_memory import explained
+from swapaqa.report.attention import (
+    ATTENTION_FILE,
+    COLUMNS,
+    EXPLANATION,
+    TEXT_COLUMNS,
+    as_json,
+    difference,
+    rows,
+    summary,
+)
+from swapaqa.report.attention_pictures import Scene, Seen, attention_film, attention_strip
+from swapaqa.result import FORMAT, device_name, git_commit
+from swapaqa.running.checkpoint import (
+    NO_BOXES,
+    as_trained,
+    boxes_of,
+    build,
+    check_as_trained,
+    make,
+    prepare,
+    protocol_of,
+    read_checkpoint,
+)
+from swapaqa.running.needs import refuse_missing_sides
+from swapaqa.running.program import one_line_errors, run_program
+from swapaqa.running.published_checkpoint import with_configuration
+from swapaqa.whole_file import write_whole
+
+SEEN = ("frames", "geometry")  # what two checkpoints must have in common to be shown the same pixels
+
+
+class Arm(NamedTuple):
+    """A checkpoint, opened."""
+
+    title: str
+    path: str
+    epoch: int
+    seed: int
+    model: Scorer
+    data: VideoData
+
+
+Key = tuple[str, str]  # split, video id
+
+
+@hydra.main(version_base="1.3", config_path="pkg://swapaqa.conf", config_name="attention")
+@one_line_errors
+def main(cfg: DictConfig) -> None:
+    quieten()
+    given, folder = HydraConfig.get().overrides.task, Path(HydraConfig.get().runtime.output_dir)
+    require_text(cfg, "checkpoint", "also")
+    paths = [cfg.checkpoint, *([cfg.also] if cfg.also else [])]
+    contents = [with_configuration(path, read_checkpoint(path, cfg.trust), cfg, given) for path in paths]
+    for path, content in zip(paths, contents, strict=True):
+        protocol_of(path, content)  # warns of what is under a wrong name
+    trained = [content[CONFIG_KEY] for content in contents]
+    for one in trained:
+        check_objects({"aug": one["aug"], "boxes": one["data"]["boxes"]})
+    cfg.boxes = choose_boxes(cfg, trained, given)
+    swaps = [make(one["aug"], path) for one, path in zip(trained, paths, strict=True)]
+    ratio = choose_ratio(cfg, swaps)
+    titles = name_arms(swaps)
+    arms = [open_arm(cfg, *one, given) for one in zip(paths, titles, contents, strict=True)]
+    check_same_videos(arms)
+    chosen = choose_videos(arms[0].data, cfg.videos)
+    boxes: BoxSource = make(cfg.boxes, cfg.checkpoint)
+    with explained("a video at a time is computed already: use a device with more memory, or CUDA_VISIBLE_DEVICES= "):
+        found = [look(arm, boxes, ratio, chosen) for arm in arms]
+    pictures = [draw(key, titles, [kept[key] for _, kept in found], ratio, folder) for key in chosen]
+    result = {
+        "format": FORMAT,
+        "checkpoints": [{"title": arm.title, "file": arm.path, "epoch": arm.epoch + 1} for arm in arms],
+        "boxes": OmegaConf.to_container(cfg.boxes, resolve=True),
+        "ratio": ratio,
+        "splits": {split: compare([looks[split] for looks, _ in found]) for split in arms[0].data.test_splits},
+        "pictures": pictures,
+        "device": device_name(arms[0].model),
+        "git_commit": git_commit(),
+    }
+    write_whole(folder / ATTENTION_FILE, json.dumps(result, indent=1, allow_nan=False))
+    show(result, folder)
+
+
+def choose_boxes(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: Sequence[str]) -> DictConfig:
+    """The boxes to measure by, see `boxes_of`. InputError where there are none."""
+    chosen = boxes_of(cfg, trained, given)
+    if chosen._target_ == NO_BOXES["_target_"]:
+        raise InputError(
+            "boxes: with the whole frame as the athlete all mass is inside; name some boxes, like boxes=darklabel"
+        )
+    return chosen
+
+
+def choose_ratio(cfg: DictConfig, swaps: Sequence[Any]) -> float:
+    """`cfg.ratio`, or that of the first swap among the augmentations of training, or that of the boxes."""
+    if cfg.ratio is None:
+        return float(next((s.ratio for s in swaps if isinstance(s, ScaledBackgroundSwap)), cfg.boxes.ratio))
+    if isinstance(cfg.ratio, bool) or not isinstance(cfg.ratio, int | float) or not 0 < cfg.ratio < math.inf:
+        raise InputError(f"ratio={cfg.ratio}: a number above 0 is needed, such as 2.0")
+    return float(cfg.ratio)
+
+
+def name_arms(augments: Sequence[Any]) -> list[str]:
+    """What tells the checkpoints apart: the augmentation they were trained with."""
+    titles = []
+    for augment in augments:
+        if isinstance(augment, ScaledBackgroundSwap):
+            titles.append(f"with the swap, ratio {augment.ratio:g}")
+        else:
+            titles.append(
+                "without the swap" if isinstance(augment, NoAugmentation) else f"with {type(augment).__name__}"
+            )
+    if len(set(titles)) == len(titles):
+        return titles
+    return [f"{letter}: {title}" for letter, title in zip("AB", titles, strict=False)]
+
+
+def open_arm(cfg: DictConfig, path: str, title: str, content: dict[str, Any], given: list[str]) -> Arm:
+    """The model of a checkpoint and the videos to look at, with their boxes."""
+    own = cfg.copy()
+    own.checkpoint = path
+    own = as_trained(own, content[CONFIG_KEY], given)
+    check_as_trained(own)
+    model = build(own, content).requires_grad_(False)  # no graph is kept of the layers before the one looked at
+    data: VideoData = make(own.data, path)
+    refuse_missing_sides(model, data)
+    prepare(data, model.exemplars)
+    return Arm(title, path, content["epoch"], own.seed, model, data)
+
+
+def check_same_videos(arms: Sequence[Arm]) -> None:
+    """InputError where two checkpoints would not be shown the same pixels."""
+    first, *others = arms
+    for other in others:
+        for key in SEEN:
+            ours, theirs = getattr(first.data, key), getattr(other.data, key)
+            if ours != theirs:
+                raise InputError(f"also={other.path}: data.{key} was {theirs} in training, and {ours} of checkpoint=")
+        for split in first.data.test_splits:
+            if [r.video_id for r in first.data.records()[split]] != [r.video_id for r in other.data.records()[split]]:
+                raise InputError(f"also={other.path}: has other videos in {split} than checkpoint=: name one data set")
+
+
+def choose_videos(data: VideoData, wanted: Any) -> list[Key]:
+    """The videos that get pictures: those named, or so many of each test split, at evenly spaced ranks of the score."""
+    records = {split: data.records()[split] for split in data.test_splits}
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 0:
+        chosen = []
+        for split, of_split in records.items():
+            ranked = sorted(of_split, key=lambda record: record.score)
+            ranks = np.unique(np.linspace(0, len(ranked) - 1, wanted + 2).round().astype(int)[1:-1])
+            chosen += [(split, ranked[rank].video_id) for rank in ranks]
+        return chosen
+    by_id = {record.video_id: (split, record.video_id) for split, found in records.items() for record in found}
+    names = [str(name) for name in ([wanted] if isinstance(wanted, str) else wanted or [])]
+    for name in names:
+        if name not in by_id:
+            raise InputError(f"videos={name}: no such test video; one is {next(iter(by_id))}")
+    return [by_id[name] for name in names]
+
+
+def look(
+    arm: Arm, boxes: BoxSource, ratio: float, chosen: Sequence[Key]
+) -> tuple[dict[str, dict[str, Look]], dict[Key, View]]:
+    """A checkpoint's look at every test video, by split and id, and the whole view of the chosen ones."""
+    seed_everything(arm.seed, verbose=False)
+    data, model = arm.data, arm.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    exemplars = encode_exemplars(model, data)  # before the boxes, which training videos need not have
+    data.boxes, data.reader = boxes, replace(data.reader, boxes=boxes)
+    looks: dict[str, dict[str, Look]] = {}
+    kept: dict[Key, View] = {}
+    for split in data.test_splits:
+        records = data.records()[split]
+        data.items[split] = [data.item(record) for record in records]
+        looks[split] = {}
+        for record, view in zip(records, views(model, data, split, exemplars, ratio), strict=True):
+            looks[split][record.video_id] = view.look
+            if (split, record.video_id) in chosen:
+                kept[split, record.video_id] = view
+    return looks, kept
+
+
+def compare(looks: Sequence[Mapping[str, Look]]) -> dict[str, Any]:
+    """What is kept of a split: of every checkpoint the means and the videos, and of two their difference."""
+    return {
+        "checkpoints": [summary(found) | {"by_video": as_json(found)} for found in looks],
+        "difference": difference(*looks) if len(looks) == 2 else None,
+    }
+
+
+def draw(key: Key, titles: Sequence[str], seen: Sequence[View], ratio: float, folder: Path) -> dict[str, str]:
+    """Write the strip and the film of one video under every checkpoint; returns their names and what they show."""
+    split, video_id = key
+    first = seen[0]
+    scaled = scale_region(first.boxes, ratio, (first.video.shape[2], first.video.shape[3]))
+    scene = Scene(f"{video_id} ({split}), true score {first.look.true:.1f}", first.video, first.boxes, scaled)
+    maps = [Seen((title, *describe(view.look)), view.map) for title, view in zip(titles, seen, strict=True)]
+    name = f"{split}_{video_id}".replace("/", "_")
+    attention_strip(scene, maps, folder / f"{name}.png")
+    attention_film(scene, maps, folder / f"{name}.mp4")
+    return {"split": split, "video_id": video_id, "title": scene.title, "strip": f"{name}.png", "film": f"{name}.mp4"}
+
+
+def describe(look: Look) -> tuple[str, str]:
+    """Two short lines for a picture."""
+    score = f"predicted {look.predicted:.1f}"
+    if math.isnan(look.box.share):
+        return score, "nothing raises the score"
+    return score, f"in the box {look.box.share:.0%}, chance {look.box.chance:.0%}"
+
+
+def show(result: Mapping[str, Any], folder: Path) -> None:
+    """Print the table and where the pictures are."""
+    table = Table(title="Where the score comes from")
+    for number, column in enumerate(COLUMNS):
+        table.add_column(column, justify="left" if number < TEXT_COLUMNS else "right")
+    for row in rows(result):
+        table.add_row(*(escape(cell) for cell in row))
+    console = open_console()
+    console.print(table)
+    console.print(EXPLANATION, soft_wrap=True)
+    console.print(f"{len(result['pictures'])} strips and films, and {ATTENTION_FILE}: {folder}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,398 @@
+"""Boxes for a data set: make them with a tracker, check them, import them, draw them (docs/boxes.md).
+
+    python -m src.boxes make data=aqa7 source=tracker
+    python -m src.boxes check data=aqa7
+    python -m src.boxes import data=aqa7 annotations/
+    python -m src.boxes draw data=aqa7 data.action=diving
+
+Every key of `src.train` that says what the data is (`data=`, `data.root=`, `boxes.method=`, ...) works here too.
+`make`, `check` and `import` take all actions of a data set unless `data.action=` names one.
+
+`measure` and `strip` repeat the numbers and the picture of docs/boxes.md.
+"""
+
+import argparse
+import os
+import sys
+import time
+import webbrowser
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+from rich.table import Table
+
+from swapaqa.annotate.desk import Desk
+from swapaqa.annotate.examine import Examined, Question, examine
+from swapaqa.annotate.follow import Settings, settings_of
+from swapaqa.annotate.importing import FORMATS, Imported, Reading, import_file
+from swapaqa.annotate.listing import Listed, boxes_folder, list_videos, wanted_frames
+from swapaqa.annotate.make import Job, Made, estimate, is_due, make_boxes
+from swapaqa.annotate.matching import box_files, match_video, named_videos
+from swapaqa.annotate.measure import DEMO, follow_demo, summary, suspected, ways
+from swapaqa.annotate.page_file import write_page
+from swapaqa.annotate.server import PageServer
+from swapaqa.annotate.sheet import TABLE, read_severities, reason, sorted_by_severity, write_sheets, write_table
+from swapaqa.annotate.strip import draw_strips
+from swapaqa.annotate.workers import in_processes
+from swapaqa.command import spelled
+from swapaqa.config import check as check_config
+from swapaqa.console import open_console
+from swapaqa.data.box_ledger import Ledger, is_changed
+from swapaqa.data.boxes import TrackerBoxes
+from swapaqa.data.cache import cache_root
+from swapaqa.data.darklabel import DarkLabelBoxes
+from swapaqa.data.darklabel_format import KEYFRAMES
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.video import decode, frame_count
+from swapaqa.errors import InputError
+from swapaqa.running.program import compose_quietly, run_program
+from swapaqa.whole_file import write_whole
+
+OUT = Path("outputs/boxes")
+STOPPED = 130  # exit status after Ctrl-C, as of every program
+SHOWN = 10  # videos on the screen; all are in the files
+
+console = open_console()
+
+
+class Opened(NamedTuple):
+    """A data set, and the words that open it again."""
+
+    data: VideoData
+    words: list[str]
+    out: Path  # where reports about it go
+
+    def command(self, recipe: str) -> str:
+        return " ".join([spelled(recipe), *self.words])
+
+
+def configuration(overrides: list[str], every_action: bool = False) -> DictConfig:
+    """The configuration of `src.train` with these overrides, checked."""
+    cfg = compose_quietly([*overrides, "aug=none"], "boxes")
+    named = any(word.startswith("data.action=") for word in overrides)
+    if every_action and not named and "action" in cfg.data:
+        cfg.data.action = "all"
+    check_config(cfg)
+    return cfg
+
+
+def open_data(words: list[str], source: str, every_action: bool, writes: bool) -> Opened:
+    """The data set that `words` name, with the box source `source` unless they name another.
+
+    Data in the cache is shared by all runs: boxes for it are written into the outputs.
+    """
+    if not any(word.startswith("boxes=") for word in words):
+        words = [*words, f"boxes={source}"]
+    cfg = configuration(words, every_action)
+    data: VideoData = instantiate(cfg.data)
+    name = next((word.removeprefix("data=") for word in words if word.startswith("data=")), "demo")
+    if writes and OmegaConf.select(cfg, "boxes.root") is None and data.folder.is_relative_to(cache_root()):
+        words = [*words, f"boxes.root={OUT / name}"]
+        data = instantiate(configuration(words, every_action).data)
+        console.print(f"{data.folder} is a cache: boxes are written to {OUT / name}", soft_wrap=True)
+    return Opened(data, words, OUT / name)
+
+
+def make(given: argparse.Namespace, words: list[str]) -> None:
+    """Track every video that has no boxes, show what is to be expected first, and leave with 1 if some failed."""
+    named = [word.removeprefix("source=") for word in words if word.startswith("source=")]
+    if named not in ([], ["tracker"]):
+        raise InputError(f"source={named[-1]}: make works with source=tracker; files of other programs: import")
+    opened = open_data([word for word in words if not word.startswith("source=")], "tracker", True, True)
+    source = opened.data.boxes
+    if not isinstance(source, TrackerBoxes):
+        raise InputError("make follows athletes with a tracker: leave boxes= out, or say boxes=tracker")
+    ledger, failed = Ledger(boxes_folder(opened.data)), list[tuple[str, str]]()
+    listed = list_videos(opened.data)
+    due = [video for video in listed if is_due(ledger.state(video.path), video.path, given.fill, given.again)]
+    console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {source.method}; the others have boxes")
+    jobs = []
+    for video in due:
+        try:
+            media, frames = wanted_frames(opened.data, video.record)
+        except InputError as error:
+            failed.append((video.record.video_id, str(error)))
+            continue
+        keep = ledger.state(video.path) != "tracker"
+        start = (settings_of(source), source.first_box, keep)
+        jobs.append(Job(video.record.video_id, media, frames, video.path, *start, opened.data.decoding))
+    lost = run_jobs(jobs, given.processes, ledger, source.method, failed) if jobs else []
+    for video_id, problem in failed[:SHOWN]:
+        console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
+    console.print(f"{len(due) - len(failed)} made, {len(failed)} failed, {len(lost)} with gaps")
+    words = [word for word in opened.words if not word.startswith(("boxes=", "boxes.")) or "root=" in word]
+    ready = opened._replace(words=words)
+    console.print(f"next: {ready.command('boxes check')}\nthen: {ready.command('boxes draw')}", soft_wrap=True)
+    console.print(f"then: {ready.command('train')} boxes=darklabel", soft_wrap=True)
+    sys.exit(1 if failed else 0)
+
+
+def run_jobs(jobs: list[Job], processes: int, ledger: Ledger, method: str, failed: list[tuple[str, str]]) -> list[Made]:
+    """Work on all jobs under a progress bar; failures are added to `failed`. Returns those with lost frames."""
+    processes, gaps, start = min(processes, len(jobs)), list[Made](), time.perf_counter()
+    results = in_processes(make_boxes, jobs, processes)
+
+    def note(made: Made) -> float:
+        if made.problem:
+            failed.append((made.video_id, made.problem))
+        else:
+            ledger.add(made.path, made.digest, method)
+            gaps.extend([made] if made.lost else [])
+        return made.seconds
+
+    first = [note(made) for made in islice(results, processes)]
+    left = len(jobs) - len(first)
+    minutes = estimate(first, left, processes) / 60
+    console.print(
+        f"{sum(first) / len(first):.1f} s a video: about {minutes:.1f} minutes for {left} more in {processes} "
+        "processes. Stop at any time; the same command goes on."
+    )
+    for made in track(results, description="tracking", total=left, console=console):
+        note(made)
+    console.print(f"{time.perf_counter() - start:.0f} s for {len(jobs)} videos")
+    return gaps
+
+
+def check(given: argparse.Namespace, words: list[str]) -> None:
+    """Examine the boxes of every video; leave with 0 if a training should start, with 1 if not."""
+    opened = open_data(words, "darklabel", True, False)
+    source, out = opened.data.boxes, given.out or opened.out
+    if source.frame == "input":
+        console.print("this box source reads no files: nothing to check")
+        return
+    ledger = Ledger(boxes_folder(opened.data))
+    listed = {video.record.video_id: video for video in list_videos(opened.data)}
+    questions, found = questions_about(opened.data, list(listed.values()))
+    for examined in track(
+        in_processes(examine, questions, given.processes), "examining", len(questions), console=console
+    ):
+        state = ledger.state(listed[examined.video_id].path) if isinstance(source, DarkLabelBoxes) else ""
+        found.append(examined._replace(state=state))
+    write_table(found, out / TABLE)
+    sheets = write_sheets(found, out)
+    console.print(worst_table(found))
+    changed = [video.path for video in listed.values() if is_changed(video.path)]
+    if changed:
+        console.print(
+            f"{len(changed)} box files are not as this program wrote them, by a correction or by damage: "
+            f"{', '.join(map(str, changed[:SHOWN]))}",
+            style="yellow", soft_wrap=True,
+        )  # fmt: skip
+    without = sum(bool(video.problem) for video in found)
+    suspicious = sum(video.suspicious and not video.problem for video in found)
+    console.print(
+        f"{len(found)} videos: {without} whose boxes cannot be read, {suspicious} suspicious "
+        f"({given.tolerate:.0%} are tolerated)\nsheets: {', '.join(map(str, sheets))}\ntable: {out / TABLE}",
+        soft_wrap=True,
+    )
+    ready = not without and suspicious <= given.tolerate * len(found)
+    verdict = "training can start" if ready else f"not ready for training; correct with: {opened.command('boxes draw')}"
+    console.print(verdict, style="green" if ready else "red", soft_wrap=True)
+    sys.exit(0 if ready else 1)
+
+
+def questions_about(data: VideoData, listed: list[Listed]) -> tuple[list[Question], list[Examined]]:
+    """What is to be examined, and what cannot be because the video is missing."""
+    questions, missing = [], []
+    for record, _ in listed:
+        try:
+            media, frames = wanted_frames(data, record)
+        except InputError as error:
+            missing.append(Examined(record.video_id, record.split, record.action, str(error), [], b""))
+            continue
+        files = data.box_files(record)
+        about = (record.video_id, record.split, record.action, media, frames, files)
+        questions.append(Question(*about, data.boxes, data.decoding))
+    return questions, missing
+
+
+def worst_table(found: list[Examined]) -> Table:
+    """The most suspicious videos."""
+    table = Table(title="most suspicious first; 1 and more is suspicious")
+    for column in ("video", "split", "file", "severity", "why"):
+        table.add_column(column)
+    for video in sorted_by_severity(found)[:SHOWN]:
+        table.add_row(video.video_id, video.split, video.state, f"{video.severity:.2f}", reason(video))
+    return table
+
+
+def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
+    """Put files of other programs where the loader looks, report what was assumed, leave with 1 if some failed."""
+    opened = open_data(words, "darklabel", True, True)
+    listed = {video.record.video_id: video for video in list_videos(opened.data)}
+    sources = box_files([Path(name) for name in given.files])
+    if given.video and len(sources) != 1:
+        raise InputError(f"--video names the video of one file, and {len(sources)} are given")
+    size = (given.size[1], given.size[0]) if given.size else None
+    columns = tuple(given.columns.split(",")) if given.columns else None
+    reading = Reading("darklabel" if columns else given.format, columns, given.frame_start, size)
+    table = Table(title="imported")
+    for column in ("file", "to", "format", "boxes", "athletes", "frames", "window", "assumed"):
+        table.add_column(column, overflow="fold")
+    done, failed, ledger = 0, 0, Ledger(boxes_folder(opened.data))
+    for source in sources:
+        for name in [given.video] if given.video else named_videos(source):
+            try:
+                video = listed[match_video(Path(name), list(listed))]
+                media, frames = wanted_frames(opened.data, video.record)
+                stored = decode(media, frames[:1], *opened.data.decoding).size
+                count = frame_count(media, opened.data.accept_incomplete)
+                own = [Path(name).stem, media.stem]
+                imported = import_file(source, video.path, reading, stored, count, given.replace, own)
+                ledger.add(imported.path, imported.digest, "import")
+                table.add_row(*import_row(imported, frames[0], frames[-1]))
+                done += 1
+            except InputError as error:
+                failed += 1
+                console.print(str(error), style="red", soft_wrap=True)
+    console.print(table)
+    console.print(f"{done} imported, {failed} failed; next: {opened.command('boxes check')}", soft_wrap=True)
+    sys.exit(1 if failed else 0)
+
+
+def import_row(done: Imported, first: int, last: int) -> list[str]:
+    """One row of the report."""
+    window = f"{first} to {last}"
+    counts = [str(done.boxes), str(done.objects), f"{done.first} to {done.last}", window]
+    return [done.source.name, str(done.path), done.form, *counts, "; ".join(done.assumed)]
+
+
+def draw(given: argparse.Namespace, words: list[str]) -> None:
+    """Serve the drawing page until it is stopped, or write it as a file."""
+    opened = open_data(words, "darklabel", False, True)
+    source = opened.data.boxes
+    if not (isinstance(source, DarkLabelBoxes) and is_plain(source)):
+        raise InputError(
+            "draw reads and writes boxes=darklabel in its default format, frames from 0, in pixels of the stored "
+            f"frames; bring other files into it with `{spelled('boxes import')}`"
+        )
+    severities = read_severities(given.check or opened.out / TABLE)
+    desk = Desk(opened.data, tracker_settings(given.method), severities, given.allow)
+    if given.html:
+        write_page(desk, given.id or list(desk.listed)[:3], given.html)
+        console.print(f"written: {given.html} ({given.html.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
+        return
+    server = PageServer(desk, given.port)
+    console.print(f"boxes are saved in {desk.folder}; Ctrl-C ends the program", soft_wrap=True)
+    console.print(f"open {server.url}", soft_wrap=True)
+    if not given.no_browser:
+        webbrowser.open(server.url)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        console.print("ended; everything that the page called saved is in the files")
+
+
+def is_plain(source: DarkLabelBoxes) -> bool:
+    """Whether frames and coordinates of its files are those of the stored video."""
+    return source.form == KEYFRAMES and not source.frame_start and not source.annotated_size
+
+
+def tracker_settings(method: str) -> Settings:
+    """The settings of conf/boxes/tracker.yaml for a tracker without weights."""
+    source = instantiate(configuration(["boxes=tracker", f"boxes.method={method}"]).boxes)
+    return settings_of(source)
+
+
+def measure(given: argparse.Namespace, _: list[str]) -> None:
+    """Print a row for each way to boxes: trackers from one box, and three keyframes with and without a tracker."""
+    table = Table(title=f"{given.videos} demo videos, {DEMO.frames} frames of {DEMO.size}x{DEMO.size}, first left out")
+    for column in ("tracker", "from", "IoU mean", "worst", "first", "lost", "corr.", "s a video"):
+        table.add_column(column, justify="right")
+    everything = []
+    for method, start in ways():
+        found = [follow_demo(index, method, start, given.lost_below) for index in range(1, given.videos + 1)]
+        table.add_row(method or "linear", start, *summary(found, given.lost_below))
+        everything += found
+    console.print(table)
+    console.print("what check says of all these tracks:", *suspected(everything), sep="\n")
+
+
+def strip(given: argparse.Namespace, _: list[str]) -> None:
+    """Draw the boxes of both trackers into a few frames of every video, a row a video, and write a PNG."""
+    for path in given.videos:
+        if not path.exists():
+            raise InputError(f"{path}: no such video")
+    picture, lines = draw_strips(given.videos, given.first, given.frames)
+    for line in lines:
+        console.print(line)
+    # 256 colours at most would dither; coarser levels keep a PNG of photographs small
+    png = cv2.imencode(".png", picture[..., ::-1] // 8 * 8 + 4, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    write_whole(given.out, png.tobytes())
+    console.print(f"written to {given.out} ({given.out.stat().st_size // 1000} kB)", soft_wrap=True)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog=spelled("boxes"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+    made = commands.add_parser("make", help="boxes for a whole data set by a tracker")
+    made.add_argument("--fill", action="store_true", help="also track between boxes drawn by hand, which stay")
+    made.add_argument("--again", action="store_true", help="replace what a tracker wrote and nobody has changed")
+    made.set_defaults(run=make)
+    checked = commands.add_parser("check", help="contact sheets and a table, the most suspicious boxes first")
+    checked.add_argument("--tolerate", type=float, default=0.1, help="share of suspicious videos to train with")
+    checked.add_argument("--out", type=Path, help="folder of sheets and table; outputs/boxes/<data>")
+    checked.set_defaults(run=check)
+    for command in (made, checked):
+        command.add_argument("--processes", type=int, default=cores)
+
+    imported = commands.add_parser("import", help="put files of other programs where the loader looks")
+    imported.add_argument("--format", choices=FORMATS, help="instead of finding it out")
+    imported.add_argument("--columns", help="DarkLabel's specifiers, such as fn,cname,id,x1,y1,w,h")
+    imported.add_argument("--frame-start", type=int, help="number of a video's first frame in the files")
+    imported.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="of the annotated frames")
+    imported.add_argument("--video", help="id of the video of the one file")
+    imported.add_argument("--replace", action="store_true", help="write over boxes that are there")
+    imported.set_defaults(run=import_boxes)
+
+    drawn = commands.add_parser("draw", help="a page in the browser to draw and correct boxes")
+    drawn.add_argument("--port", type=int, default=0, help="any free one unless given")
+    drawn.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    drawn.add_argument("--method", choices=("csrt", "kcf"), default="csrt", help="tracker of the proposals")
+    drawn.add_argument("--check", type=Path, help="table of `check`, whose order the list takes")
+    drawn.add_argument("--allow", type=Path, action="append", default=[], help="folder that links of the data lead to")
+    drawn.add_argument("--html", type=Path, help="write the page as this file instead of serving it")
+    drawn.add_argument("--id", action="append", default=[], help="a video for --html, such as diving/003")
+    drawn.set_defaults(run=draw)
+
+    measured = commands.add_parser("measure", help="overlap and speed of trackers and keyframes on the demo data")
+    measured.add_argument("--videos", type=int, default=60)
+    measured.add_argument("--lost-below", type=float, default=0.4, help="confidence that counts as lost")
+    measured.set_defaults(run=measure)
+    strips = commands.add_parser("strip", help="draw what the trackers find in videos")
+    strips.add_argument("videos", nargs="+", type=Path)
+    strips.add_argument("--first", type=float, nargs=4, metavar=("X1", "Y1", "X2", "Y2"), help="box in the first frame")
+    strips.add_argument("--frames", type=int, default=103, help="how many frames are followed")
+    strips.add_argument("--out", type=Path, default=OUT / "strip.png")
+    strips.set_defaults(run=strip)
+    return parser
+
+
+def main() -> None:
+    parser = arguments()
+    given, rest = parser.parse_known_args()  # what is left are overrides, and the files of import
+    words = [word for word in rest if "=" in word and not word.startswith("-") and not Path(word).exists()]
+    given.files = [word for word in rest if word not in words]
+    if given.files and (given.run is not import_boxes or given.files[0].startswith("-")):
+        parser.error(f"{given.files[0]}: neither an option nor an override such as data=aqa7")
+    if given.run is import_boxes and not given.files:
+        parser.error("import: which files? Name files or folders")
+    try:
+        given.run(given, words)
+    except KeyboardInterrupt:
+        console.print("stopped; what is written stays, and the same command goes on")
+        sys.exit(STOPPED)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,219 @@
+"""See the product work: `python -m src.demo compare` and `python -m src.demo swap`.
+
+`compare` trains twice, without and with the swap, and prints both side by side on the two test lists of the demo data:
+`test`, whose backgrounds tell the score as in training, and `shifted`, whose backgrounds tell nothing.
+
+`swap` shows what an augmentation does to a few videos, as a picture strip and as a film. The augmentation, its settings
+and the boxes are those of the configuration, so every key of `src.train` works here too:
+
+    python -m src.demo swap
+    python -m src.demo swap --id diving/003 --id diving/017 aug.ratio=1 --also aug.ratio=2 --also aug=cutmix
+    python -m src.demo swap --video a.mp4 --video b.mp4 boxes=fixed boxes.share=0.4 aug.ratio=1.5 aug.variant=clean
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.table import Table
+from torch import Tensor
+
+from swapaqa.augment.region import is_mask, scale_region
+from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan
+from swapaqa.command import spelled
+from swapaqa.config import check
+from swapaqa.console import open_console
+from swapaqa.data.boxes import BoxRequest, BoxSource
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.geometry import Geometry
+from swapaqa.data.region import read_region
+from swapaqa.data.video import Decoding, frame_count, read_frames
+from swapaqa.errors import InputError
+from swapaqa.report.figures import Augmented, swap_strip, swap_video
+from swapaqa.result import RESULT_FILE
+from swapaqa.running.program import compose_quietly, run_program
+from swapaqa.seeds import keyed_generator
+
+FILM_FRAMES, FILM_SIZE = 48, 256
+
+ARMS = {"without": "aug=none", "with": "aug=swap"}
+SPLITS = {"test": "backgrounds as in training", "shifted": "backgrounds that tell nothing"}
+
+console = open_console()
+
+
+def compare(overrides: list[str]) -> None:
+    """Train both arms with the same `overrides` and print their scores."""
+    folder = Path("outputs") / "demo" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    results = {}
+    for arm, choice in ARMS.items():
+        console.print(f"CoRe {arm} the scaled background swap ({choice})", style="bold")
+        run = folder / arm
+        command = [
+            sys.executable,
+            "-m",
+            "swapaqa",
+            "train",
+            choice,
+            f"hydra.run.dir={run}",
+            f"name=demo_{arm}",
+            *overrides,
+        ]
+        if subprocess.run(command, check=False).returncode:
+            sys.exit(f"error: this run failed: {' '.join(command)}")
+        results[arm] = json.loads((run / RESULT_FILE).read_text())
+    console.print(comparison(results))
+    console.print(f"figures and results: {folder}", soft_wrap=True)
+
+
+def comparison(results: dict[str, dict]) -> Table:
+    """Spearman and R-l2 at the last epoch, an arm a row."""
+    table = Table(title="Does the model read the athlete or the background? (last epoch)")
+    table.add_column("scaled background swap")
+    for split, meaning in SPLITS.items():
+        table.add_column(f"{split}: {meaning}\nSpearman (R-l2 x100)", justify="right")
+    for arm, result in results.items():
+        found = [result["metrics"]["last"]["splits"][split]["average"] for split in SPLITS]
+        table.add_row(arm, *(f"{m['spearman']:.3f} ({m['relative_l2_x100']:.2f})" for m in found))
+    return table
+
+
+class Videos(NamedTuple):
+    """Videos as the network sees them before any augmentation."""
+
+    names: list[str]
+    video: Tensor  # (B, 3, T, H, W) uint8
+    boxes: Tensor  # (B, T, 4), or masks (B, T, H, W) bool
+
+
+def configuration(overrides: list[str]) -> DictConfig:
+    """The configuration of `src.train` with these overrides, checked."""
+    cfg = compose_quietly(overrides, "demo")
+    check(cfg)
+    return cfg
+
+
+def show_swap(given: argparse.Namespace, overrides: list[str]) -> None:
+    """Write `swap.png` and `swap.mp4` of the given files, or of videos of the data set, into `given.out`."""
+    cfg, out = configuration(overrides), given.out
+    shown = from_files(cfg, [Path(path) for path in given.video]) if given.video else from_data_set(cfg, given.id)
+    augmented = background_given if given.background else with_augmentation
+    results = [augmented(cfg, overrides, shown)]
+    for more in given.also:
+        words = more.split()
+        another = any(word.startswith("aug=") for word in words)  # whose keys are not those of the first
+        kept = [word for word in overrides if not (another and word.startswith("aug"))]
+        results.append(augmented(configuration([*kept, *words]), words, shown))
+    swap_strip(shown.video, shown.boxes, results, shown.names, out / "swap.png")
+    swap_video(shown.video, shown.boxes, results, out / "swap.mp4")
+    console.print(f"written: {out / 'swap.png'}, {out / 'swap.mp4'}", soft_wrap=True)
+
+
+def with_augmentation(cfg: DictConfig, title: list[str], shown: Videos) -> Augmented:
+    """The videos under the configured augmentation; of two videos each is the other's donor."""
+    augment = instantiate(cfg.aug)
+    plan = augment.draw(len(shown.video), keyed_generator(cfg.seed, "augment", 0, 0))
+    video, _ = augment.apply(shown.video, shown.boxes, {}, plan)
+    ratio = OmegaConf.select(cfg, "aug.ratio")
+    scaled = None if ratio is None else scale_region(shown.boxes, ratio, (video.shape[3], video.shape[4]))
+    return Augmented(_settings(title), video, scaled)
+
+
+def background_given(cfg: DictConfig, title: list[str], shown: Videos) -> Augmented:
+    """What each video gives as a donor: the swap onto a video that keeps nothing of its own."""
+    augment = instantiate(cfg.aug)
+    if not isinstance(augment, ScaledBackgroundSwap):
+        raise InputError(
+            "--background shows what aug=swap takes from a donor: the other augmentations have no such part"
+        )
+    count, off_the_frame = len(shown.video), torch.full_like(shown.boxes, -2.0)
+    nowhere = torch.zeros_like(shown.boxes) if is_mask(shown.boxes) else off_the_frame  # keeps nothing
+    video = torch.cat([shown.video, shown.video])
+    plan = SwapPlan(torch.arange(count, 2 * count).repeat(2))
+    swapped, _ = augment.apply(video, torch.cat([nowhere, shown.boxes]), {}, plan)
+    return Augmented(_settings(title), swapped[:count], None)
+
+
+def _settings(title: list[str]) -> str:
+    return "\n".join(word for word in title if word.startswith(("aug", "boxes.share"))) or "aug=swap"
+
+
+def from_data_set(cfg: DictConfig, ids: list[str]) -> Videos:
+    """Videos of the training list by id, the first two where none is named. InputError for an unknown id."""
+    data: VideoData = instantiate(cfg.data)
+    data.setup()
+    items = {item.record.video_id: item for split in data.items.values() for item in split}
+    chosen = ids or list(items)[:2]
+    for name in chosen:
+        if name not in items:
+            raise InputError(f"--id {name}: no such video in data={cfg.data._target_}; one is {next(iter(items))}")
+    samples = [data.reader.read(items[name], 0, data.geometry.centre()) for name in chosen]
+    return Videos(
+        chosen,
+        torch.stack([sample.video for sample in samples]).movedim(-1, 1),
+        torch.stack([sample.region for sample in samples]),
+    )
+
+
+def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
+    """Video files, sampled evenly to FILM_FRAMES frames of FILM_SIZE pixels around the centre.
+
+    Boxes of a source with files are looked for in `boxes.root`, else beside the video, under the video's name.
+    """
+    boxes: BoxSource = instantiate(cfg.boxes)
+    decoding = Decoding(cfg.data.video_reader, cfg.data.accept_incomplete)
+    videos, placed = [], []
+    for file in files:
+        if not file.exists():
+            raise InputError(f"--video {file}: no such file")
+        last = frame_count(file, decoding.accept_incomplete) - 1
+        window = np.linspace(0, last, FILM_FRAMES).round().astype(int).tolist()
+        frames = read_frames(file, window, *decoding)
+        height, width = frames.shape[1:3]
+        scale = FILM_SIZE / min(height, width)
+        geometry = Geometry(round(height * scale), round(width * scale), FILM_SIZE, random_crop=False, flip=0.0)
+        videos.append(geometry.place_frames(frames, geometry.centre()))
+        named = [Path(cfg.boxes.root) / file.stem if cfg.boxes.get("root") else file.with_suffix("")]
+        request = BoxRequest(named, (height, width), window, file, decoding=decoding)
+        placed.append(read_region(boxes, request, geometry, geometry.centre()).kept)
+    return Videos(
+        [file.name for file in files],
+        torch.from_numpy(np.stack(videos)).movedim(-1, 1),
+        torch.from_numpy(np.stack(placed)),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog=spelled("demo"),
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Overrides of src.train, such as seed=1 or aug.ratio=3, may follow every command.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    arms = commands.add_parser("compare", help="train without and with the swap on the demo data")
+    arms.set_defaults(run=lambda _, overrides: compare(overrides))
+    strip = commands.add_parser("swap", help="a picture strip and a film of what an augmentation does")
+    strip.add_argument("--video", action="append", default=[], help="a video file; name two or more")
+    strip.add_argument("--id", action="append", default=[], help="a video of the data set, such as diving/003")
+    strip.add_argument("--also", action="append", default=[], help="one more row: 'aug.ratio=2 aug.variant=clean'")
+    strip.add_argument("--background", action="store_true", help="show what each video gives as a donor")
+    strip.add_argument("--out", type=Path, default=Path("outputs/swap"), help="folder of swap.png and swap.mp4")
+    strip.set_defaults(run=show_swap)
+    given, overrides = parser.parse_known_args()  # what is left are overrides, wherever they stand
+    for word in overrides:
+        if "=" not in word:
+            parser.error(f"{word}: neither an option nor an override such as aug.ratio=2")
+    given.run(given, overrides)
+
+
+if __name__ == "__main__":
+    run_program(main)

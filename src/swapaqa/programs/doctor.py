@@ -1,0 +1,273 @@
+"""Check a data set before a night's training: `python -m src.doctor data=aqa7 data.root=...`.
+
+Takes the same overrides as a training (`boxes=`, `data.frames=`, ...), reads every video as that training would, in
+`data.workers` processes, and does not stop at the first problem. Prints a summary, writes `doctor.json` into the run's
+folder, and leaves with 0 if the training can run on this data, 1 if not, 2 for a wrong configuration.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+import hydra
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from rich.progress import track
+from rich.table import Table
+from torch.utils.data import DataLoader, Dataset
+
+from swapaqa.config import check
+from swapaqa.console import open_console
+from swapaqa.data.box_ledger import is_changed
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.dataset import Item, SampleReader
+from swapaqa.data.frame_store import FrameStore
+from swapaqa.data.records import Label, Record, faults
+from swapaqa.data.video import frame_count, incomplete, read_frames
+from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.out_of_memory import explained
+from swapaqa.running.program import one_line_errors, run_program
+from swapaqa.whole_file import write_whole
+
+REPORT_FILE = "doctor.json"
+SHOWN = 20  # problems on the screen; all are in the file
+UNUSED_LABEL = Label(0.0, offset=0.0, factor=1.0)  # boxes and pixels are read without it
+SAME_CONTENT = 12  # grey levels: copies in another codec or size differ by up to 6, other videos by 80 and more
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong. `blocks`: a training would stop at it, or leave the video out if told to skip."""
+
+    kind: str  # one of KINDS
+    split: str
+    video_id: str  # empty for a whole split
+    message: str
+    blocks: bool = True
+
+
+KINDS = (
+    "list", "missing video", "unreadable", "incomplete", "too short", "boxes missing", "boxes unreadable",
+    "boxes outside", "boxes changed", "score scale", "duplicate",
+)  # fmt: skip
+
+
+@dataclass
+class Finding:
+    """What was found about one video."""
+
+    record: Record
+    problems: list[Problem] = field(default_factory=list)
+    picture: np.ndarray | None = None  # see `thumbnails`
+    size: tuple[int, int] = (0, 0)  # (H, W) of its frames
+
+    def add(self, kind: str, message: object, blocks: bool = True) -> None:
+        self.problems.append(Problem(kind, self.record.split, self.record.video_id, str(message), blocks))
+
+
+class Examination(Dataset[Finding]):
+    """Examines one video per item, in whatever process asks for it."""
+
+    def __init__(self, data: VideoData, records: Sequence[Record]) -> None:
+        self.data = data
+        self.records = records
+        self.reader = SampleReader(data.frames, data.geometry, data.boxes, FrameStore("none", (0, 0), *data.decoding))
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, position: int) -> Finding:
+        finding = Finding(self.records[position])
+        self._score(finding)
+        self._boxes_there(finding)
+        frames = self._frames(finding)
+        item = self._item(finding, *frames) if frames else None
+        if item is not None:
+            self._boxes(finding, item)
+        return finding
+
+    def _score(self, finding: Finding) -> None:
+        try:
+            value = self.data.label(finding.record).value
+        except InputError as error:
+            finding.add("score scale", error)
+            return
+        if not np.isfinite(value):
+            finding.add("score scale", f"{finding.record.video_id}: score {finding.record.score} is no number")
+        elif finding.record.split == "train" and not 0 <= round(value, 6) <= self.data.max_label:
+            message = f"label {value:g} of score {finding.record.score:g} is outside 0 to {self.data.max_label:g}"
+            finding.add("score scale", f"{finding.record.video_id}: {message}", blocks=False)
+
+    def _boxes_there(self, finding: Finding) -> None:
+        try:
+            path = self.data.boxes.find(self.data.box_files(finding.record))
+            if path is not None and is_changed(path):
+                message = f"{path}: is not as this program wrote it, by a correction or by damage; look at it"
+                finding.add("boxes changed", message, blocks=False)
+        except InputError as error:
+            finding.add("boxes missing", error)
+
+    def _frames(self, finding: Finding) -> tuple[Path, int] | None:
+        """The file or folder, and how many frames it has; None where a training would refuse it."""
+        kind = "missing video"
+        try:
+            media = self.data.media(finding.record)
+            kind = "unreadable"
+            count, problem = frame_count(media, accept_incomplete=True), incomplete(media)
+            if problem:
+                finding.add("incomplete", problem, blocks=not self.data.accept_incomplete)
+            return None if problem and not self.data.accept_incomplete else (media, count)
+        except InputError as error:
+            finding.add(kind, error)
+            return None
+
+    def _item(self, finding: Finding, media: Path, announced: int) -> Item | None:
+        """The record with its file and window, decoded at the highest shift, the farthest that a training reads.
+
+        Whatever is wrong with its boxes and its label.
+        """
+        record, kind = finding.record, "too short"
+        try:
+            window = self.data.window(record, media)
+            indices = window.indices(self.data.frames, self.data.shift_range[1])
+            kind = "unreadable" if announced > max(indices) else kind
+            frames = read_frames(media, indices, *self.data.decoding)
+        except InputError as error:
+            finding.add(kind, error)
+            return None
+        finding.picture, finding.size = thumbnails(frames), frames.shape[1:3]
+        files = self.data.box_files(record)
+        return Item(record, media, window, files, UNUSED_LABEL, action=0)
+
+    def _boxes(self, finding: Finding, item: Item) -> None:
+        indices = item.window.indices(self.data.frames, self.data.shift_range[1])
+        if any(problem.kind == "boxes missing" for problem in finding.problems):
+            return
+        try:
+            boxes = self.data.boxes.read(self.reader.request(item, finding.size, indices))
+        except InputError as error:
+            finding.add("boxes unreadable", error)
+            return
+        if self.data.boxes.frame == "source":
+            self._boxes_outside(finding, boxes, finding.size)
+
+    @staticmethod
+    def _boxes_outside(finding: Finding, boxes: np.ndarray, size: tuple[int, int]) -> None:
+        height, width = size
+        x1, y1, x2, y2 = boxes.T
+        wholly = (x2 < 0) | (y2 < 0) | (x1 > width - 1) | (y1 > height - 1)
+        over = np.maximum.reduce([-x1, -y1, x2 - (width - 1), y2 - (height - 1)]).max()
+        if wholly.any() or over > 0.5 * max(x2.max() - x1.min(), y2.max() - y1.min()):
+            finding.add(
+                "boxes outside",
+                f"{finding.record.video_id}: boxes reach {over:.0f} pixels outside of the {width}x{height} frame, "
+                f"wholly in {wholly.sum()} of {len(boxes)} frames; were they drawn on another size "
+                "(boxes.annotated_size=)?",
+                blocks=False,
+            )
+
+
+def examine(data: VideoData) -> tuple[dict[str, int], list[Problem]]:
+    """Videos by split, and all problems of a data set, in the order of its lists."""
+    counts: dict[str, int] = {}
+    problems: list[Problem] = []
+    records: list[Record] = []
+    for split in ("train", *data.test_splits):
+        try:
+            chosen = data.read_split(split)
+        except InputError as error:
+            if not any(problem.message == str(error) for problem in problems):  # one table holds several splits
+                problems.append(Problem("list", split, "", str(error)))
+            chosen = []
+        counts[split] = len(chosen)
+        records += chosen
+    problems += [Problem("list", "", "", fault) for fault in faults(records, data.shown)]
+    loader = DataLoader(Examination(data, records), batch_size=None, num_workers=data.workers)
+    with explained("lower data.workers or data.frames"):
+        findings = list(track(loader, description="reading every video", total=len(records)))
+    problems += [problem for finding in findings for problem in finding.problems]
+    return counts, problems + duplicates(findings) + left_over(data, findings)
+
+
+def thumbnails(frames: np.ndarray) -> np.ndarray:
+    """(T, H, W, 3) uint8 -> (16, 16, 16, 3) int16: 16 frames evenly spread, as pictures of 16x16 pixels."""
+    chosen = np.linspace(0, len(frames) - 1, 16).round().astype(int)
+    small = [cv2.resize(frames[i], (16, 16), interpolation=cv2.INTER_AREA) for i in chosen]
+    return np.stack(small).astype(np.int16)
+
+
+def duplicates(findings: Sequence[Finding]) -> list[Problem]:
+    """Videos of a test split with the content of a training video, in whatever codec or size.
+
+    A training can run with them; its test numbers would then be partly of videos that it has seen.
+    """
+    train = [found for found in findings if found.record.split == "train" and found.picture is not None]
+    if not train:
+        return []
+    pictures = np.stack([found.picture for found in train if found.picture is not None])  # (N, 16, 16, 16, 3)
+    problems = []
+    for found in findings:
+        if found.record.split != "train" and found.picture is not None:
+            distance = np.abs(pictures - found.picture).max(axis=(1, 2, 3, 4))
+            if distance.min() <= SAME_CONTENT:
+                record, twin = found.record, train[int(distance.argmin())].record.video_id
+                message = f"{record.video_id} of {record.split} shows what {twin} of train shows; take one of them out"
+                problems.append(Problem("duplicate", record.split, record.video_id, message, blocks=False))
+    return problems
+
+
+def left_over(data: VideoData, findings: Sequence[Finding]) -> list[Problem]:
+    """With `data.skip_unreadable`: the splits of which nothing would be left."""
+    good = Counter(f.record.split for f in findings if not any(p.blocks for p in f.problems))
+    splits = dict.fromkeys(f.record.split for f in findings)
+    empty = [split for split in splits if not good[split]] if data.skip_unreadable else []
+    return [Problem("list", split, "", f"{split}: no readable video is left") for split in empty]
+
+
+def can_train(data: VideoData, problems: Sequence[Problem]) -> bool:
+    """Whether a training would run: with `data.skip_unreadable`, problems of single videos do not stop it."""
+    return not any(problem.blocks and not (data.skip_unreadable and problem.video_id) for problem in problems)
+
+
+def show(counts: dict[str, int], problems: Sequence[Problem], verdict: bool, path: Path) -> None:
+    """Print the numbers by split and kind, the first problems and the verdict."""
+    table = Table(title="doctor")
+    for column in ("split", "videos", *(kind for kind in KINDS if any(p.kind == kind for p in problems))):
+        table.add_column(column)
+    for split, count in counts.items():
+        kinds = Counter(problem.kind for problem in problems if problem.split == split)
+        table.add_row(split, str(count), *(str(kinds[str(column.header)]) for column in table.columns[2:]))
+    console = open_console()
+    console.print(table)
+    for problem in problems[:SHOWN]:
+        word = "problem" if problem.blocks else "warning"
+        console.print(
+            f"{word}, {problem.kind}: {one_line(problem.message, LINE)}", markup=False, highlight=False, soft_wrap=True
+        )
+    if len(problems) > SHOWN:
+        console.print(f"and {len(problems) - SHOWN} more")
+    console.print(f"{'can' if verdict else 'cannot'} train; everything is in {path}", soft_wrap=True)
+
+
+@hydra.main(version_base="1.3", config_path="pkg://swapaqa.conf", config_name="train")
+@one_line_errors
+def main(cfg: DictConfig) -> None:
+    check(cfg)
+    data: VideoData = hydra.utils.instantiate(cfg.data)
+    counts, problems = examine(data)
+    verdict = can_train(data, problems)
+    path = Path(HydraConfig.get().runtime.output_dir) / REPORT_FILE
+    report = {"can_train": verdict, "videos": counts, "problems": [asdict(problem) for problem in problems]}
+    write_whole(path, json.dumps(report, indent=1))
+    show(counts, problems, verdict, path)
+    if not verdict:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,331 @@
+"""Score a checkpoint: `python -m src.evaluate checkpoint=... data=aqa7`, or one video: `checkpoint=... video=dive.mp4`.
+
+A checkpoint carries its configuration, so the same model is built again from it alone. Methods with exemplars score
+without the training videos where the checkpoint has their features (`model.store_exemplars=true` in training); else
+the training videos are read once more.
+
+`baseline=event|difficulty|both|all data=mtl_aqa` reads lists and no video: what the test scores can be predicted from
+without a pixel, see `swapaqa.baselines`.
+
+`probe=background` exchanges backgrounds between test videos and takes the athlete away, and says which of the two the
+prediction follows: `probe.json`, see `swapaqa.probing`.
+
+Several processes share the videos: `python -m torch.distributed.run --standalone --nproc-per-node 2 -m src.evaluate
+checkpoint=... trainer.devices=2 trainer.strategy=ddp`. Each video counts once, and one folder holds the result.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from torch.utils.data import default_collate
+
+from swapaqa import baselines, out_of_memory
+from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
+from swapaqa.config import TOP_LEVEL, check, require_text
+from swapaqa.console import quieten, show, show_floors, show_probe
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.dataset import Item
+from swapaqa.data.exemplars import ExemplarBank
+from swapaqa.data.geometry import Window
+from swapaqa.data.records import Record
+from swapaqa.data.video import frame_count
+from swapaqa.errors import InputError
+from swapaqa.measures.record import Measure
+from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, in_points, predictions
+from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
+from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
+from swapaqa.probing.picture import show_what_was_seen
+from swapaqa.result import Recorder, device_name, git_commit, write_json, write_result
+from swapaqa.running.checkpoint import (
+    NO_BOXES,
+    as_trained,
+    boxes_of,
+    build,
+    check_as_trained,
+    make,
+    prepare,
+    protocol_of,
+    read_checkpoint,
+    stored_bank,
+)
+from swapaqa.running.ending import refuse_partial_evaluation
+from swapaqa.running.measures import asked
+from swapaqa.running.needs import refuse_missing_sides
+from swapaqa.running.precision import refuse_half_on_cpu
+from swapaqa.running.program import one_line_errors, run_program
+from swapaqa.running.published_checkpoint import with_configuration
+from swapaqa.running.training import more_memory
+
+log = logging.getLogger(__name__)
+
+PROBES = ("background",)
+
+
+@hydra.main(version_base="1.3", config_path="pkg://swapaqa.conf", config_name="evaluate")
+@one_line_errors
+def main(cfg: DictConfig) -> None:
+    quieten()
+    if cfg.baseline is not None:
+        show_baseline(cfg)
+        return
+    require_text(cfg, "checkpoint", "video")
+    given = HydraConfig.get().overrides.task
+    checkpoint = with_configuration(cfg.checkpoint, read_checkpoint(cfg.checkpoint, cfg.trust), cfg, given)
+    protocol = protocol_of(cfg.checkpoint, checkpoint)
+    if cfg.probe is not None:
+        ask_probe(cfg, checkpoint[CONFIG_KEY], given)
+    cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
+    check_as_trained(cfg)
+    refuse_half_on_cpu(cfg.trainer)
+    measures = asked(cfg.get("measures"))
+    seed_everything(cfg.seed, verbose=False)
+    model = build(cfg, checkpoint)
+    data: VideoData = make(cfg.data, cfg.checkpoint)
+    refuse_missing_sides(model, data)
+    if cfg.video is not None:
+        refuse_sides_of_a_file(model)
+        show_score(cfg.video, score_video(cfg, model, data))
+        return
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if cfg.probe is not None:
+        probe(cfg, model, data, folder, protocol, checkpoint[CONFIG_KEY]["name"])
+        return
+    evaluate(cfg, model, data, folder, protocol, int(checkpoint["epoch"]), measures)
+
+
+def show_baseline(cfg: DictConfig) -> None:
+    """Print the floors `cfg.baseline` of every test split of the data set. Lists are read, videos need not be there."""
+    names = (*baselines.BASELINES, "all")
+    if cfg.baseline not in names:
+        raise InputError(f"baseline={cfg.baseline}: choose one of {', '.join(names)}")
+    check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
+    data: VideoData = hydra.utils.instantiate(cfg.data)
+    records = data.read_splits()
+    chosen = baselines.BASELINES if cfg.baseline == "all" else [cfg.baseline]
+    show_floors(baselines.floors(records, data.event, chosen), {split: len(found) for split, found in records.items()})
+
+
+def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> None:
+    """Check the keys of a probe and complete `cfg.boxes` and `cfg.probe_ratio`.
+
+    Raises:
+        InputError: naming the key.
+    """
+    if cfg.probe not in PROBES:
+        raise InputError(f"probe={cfg.probe}: there is {', '.join(PROBES)}")
+    if cfg.video is not None:
+        raise InputError("probe: exchanges backgrounds within a data set; leave video= out")
+    if not isinstance(cfg.probe_backgrounds, int) or cfg.probe_backgrounds < LEAST_BACKGROUNDS:
+        raise InputError(f"probe_backgrounds={cfg.probe_backgrounds}: at least {LEAST_BACKGROUNDS} are needed")
+    before = OmegaConf.create(trained["data"]["boxes"])
+    cfg.boxes = boxes_of(cfg, [trained], given)
+    if cfg.boxes._target_ == NO_BOXES["_target_"]:
+        raise InputError(
+            "boxes: a probe needs to know where the athlete is, and none are named or were trained with; say "
+            "boxes=darklabel, boxes=fixed or another of conf/boxes"
+        )
+    if cfg.probe_ratio is None:
+        own = cfg.boxes.ratio
+        cfg.probe_ratio = trained["aug"].get("ratio", own) if cfg.boxes == before else own
+    if isinstance(cfg.probe_ratio, str | bool) or not 0 < cfg.probe_ratio < math.inf:
+        raise InputError(f"probe_ratio={cfg.probe_ratio}: a number above 0 is needed")
+
+
+def evaluate(
+    cfg: DictConfig,
+    model: Scorer,
+    data: VideoData,
+    folder: Path,
+    protocol: str,
+    epoch: int,
+    measures: Sequence[Measure],
+) -> None:
+    """Score the test splits of `data` and write `result.json` and the predictions into `folder`.
+
+    `protocol`, `epoch` (from 0): of the checkpoint. `measures`: what is asked.
+    """
+    prepare(data, model.exemplars)
+    recorder = Recorder(data.records(), protocol, measures)
+    trainer = make_trainer(cfg, folder, [recorder])
+    with out_of_memory.explained(more_memory(cfg, model)):
+        trainer.validate(model, datamodule=data, verbose=False)
+    if not trainer.is_global_zero:
+        return
+    assert recorder.last is not None
+    recorder.last = replace(recorder.last, epoch=epoch)
+    facts = {
+        "name": cfg.name,
+        "config": OmegaConf.to_container(cfg, resolve=True),
+        "seed": cfg.seed,
+        "data_fingerprint": data.fingerprint(),
+        "skipped": data.skipped,
+        "device": device_name(model),
+        "world_size": trainer.world_size,
+    }
+    show(write_result(folder, recorder, facts), folder)
+
+
+def make_trainer(cfg: DictConfig, folder: Path, callbacks: list[Callback]) -> Trainer:
+    """A trainer that only evaluates."""
+    make: Callable[..., Trainer] = hydra.utils.instantiate(cfg.trainer, _partial_=True)
+    trainer = make(
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=str(folder),
+        callbacks=[*callbacks, RichProgressBar()],
+        use_distributed_sampler=False,
+    )
+    refuse_partial_evaluation(trainer)
+    return trainer
+
+
+def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protocol: str, trained: str) -> None:
+    """Score the test splits under the conditions of a probe and write `probe.json` and `probe.png` into `folder`.
+
+    `protocol`: of the checkpoint; `trained`: the name of the run that it is of.
+    """
+    prepare(data, model.exemplars)
+    layouts = lay_out(data, make(cfg.boxes, cfg.checkpoint), float(cfg.probe_ratio), cfg.probe_backgrounds)
+    trainer = make_trainer(cfg, folder, [])
+    with out_of_memory.explained(more_memory(cfg, model)):
+        trainer.validate(model, datamodule=data, verbose=False)
+    tables = predictions(model)
+    if not trainer.is_global_zero:
+        return
+    outcomes = {
+        split: split_outcome(sort_answers(tables[split][1].cpu().numpy(), layout), layout)
+        for split, layout in layouts.items()
+    }
+    show_what_was_seen(data, layouts, folder / PICTURE)
+    facts = {
+        "checkpoint": protocol,
+        "trained": trained,
+        "probe": cfg.probe,
+        "ratio": float(cfg.probe_ratio),
+        "boxes": OmegaConf.to_container(cfg.boxes, resolve=True),
+        "data": OmegaConf.to_container(cfg.data, resolve=True),
+        "model": OmegaConf.to_container(cfg.model, resolve=True),
+        "seed": cfg.seed,
+        "data_fingerprint": data.fingerprint(),
+        "device": device_name(model),
+        "git_commit": git_commit(),
+        "splits": outcomes,
+    }
+    write_json(folder / PROBE_FILE, facts)
+    show_probe(outcomes, [line for split, found in outcomes.items() for line in said(split, found)], folder)
+
+
+def refuse_sides_of_a_file(model: Scorer) -> None:
+    """InputError where a method needs what a video file alone does not tell."""
+    if model.needs:
+        raise InputError(
+            f"video: {type(model).__name__} needs {' and '.join(model.needs)} beside the video, which a file alone "
+            "does not tell; score it as a video of a data set"
+        )
+
+
+@torch.no_grad()
+def score_video(cfg: DictConfig, model: Scorer, data: VideoData) -> Predicted:
+    """Score and standard deviation of the video `cfg.video`, in points, as tensors of one element."""
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    item = new_item(cfg, model, data)
+    exemplars, voters = voting(model, data, item.record)
+    data.open_reader([])
+    sample = data.reader.read(item, 0, data.geometry.centre(), voters=voters)
+    videos = encode(model, [sample])
+    return in_points(model.score(videos, exemplars), videos)
+
+
+def new_item(cfg: DictConfig, model: Scorer, data: VideoData) -> Item:
+    """The video as an item to read: as the checkpoint's data set reads it, whether it lists it or not.
+
+    InputError where something has to be said about it.
+    """
+    path = Path(cfg.video)
+    if not path.exists():
+        raise InputError(f"video={cfg.video}: no such file or folder")
+    listed = data.record_of(path)
+    own = data.window(listed, path) if listed else data.window_of_unlisted(path)
+    record = replace(listed or new_record(cfg, data, path), **given_facts(cfg))
+    if record.difficulty is None and (model.needs_difficulty or data.target == "completeness"):
+        raise InputError("difficulty: the score is a multiple of it in this checkpoint's method; say difficulty=3.2")
+    window = given_window(cfg, data, path, own)
+    return Item(record, path, window, [], data.label(record), data.actions.index(record.action))
+
+
+def given_facts(cfg: DictConfig) -> dict[str, Any]:
+    """What the command line says of the video."""
+    return {key: cfg[key] for key in ("action", "difficulty") if cfg[key] is not None}
+
+
+def given_window(cfg: DictConfig, data: VideoData, path: Path, own: Window) -> Window:
+    """The data set's `own` window, with what `first_frame` and `spread` say instead."""
+    if cfg.spread not in ("trained", True, False):
+        raise InputError(f"spread={cfg.spread}: trained, true or false")
+    if cfg.first_frame is not None and not (isinstance(cfg.first_frame, int) and cfg.first_frame > 0):
+        raise InputError(f"first_frame={cfg.first_frame}: a whole number from 1 on")
+    start = own.start if cfg.first_frame is None else cfg.first_frame - 1
+    spread = own.stop is not None if cfg.spread == "trained" else cfg.spread
+    return Window(start, (own.stop or frame_count(path, data.accept_incomplete)) if spread else None)
+
+
+def new_record(cfg: DictConfig, data: VideoData, path: Path) -> Record:
+    """A record of a video that no list has."""
+    if cfg.action is None and len(data.actions) > 1:
+        raise InputError(f"action: say which of {', '.join(data.actions)} the video shows")
+    action = data.actions[0] if cfg.action is None else cfg.action
+    if action not in data.actions:
+        raise InputError(f"action={action}: the checkpoint knows {', '.join(data.actions)}")
+    return Record(path.stem, action, score=0.0, split="video")
+
+
+def voting(model: Scorer, data: VideoData, record: Record) -> tuple[Encoded | None, list[int]]:
+    """The encoded exemplars and the positions among them that vote on `record`; none for methods that do not vote."""
+    if not data.voters:
+        return None, []
+    if model.exemplars is not None:
+        device = model.device
+        stored = map_columns(model.exemplars, lambda column: column.to(device))
+        return stored, draw_voters(data, stored_bank(data, stored), record)
+    data.setup()
+    assert data.bank is not None
+    chosen = draw_voters(data, data.bank, record)
+    samples = [data.reader.read(data.items["train"][i], i, data.geometry.centre()) for i in chosen]
+    return encode(model, samples), list(range(len(chosen)))
+
+
+def draw_voters(data: VideoData, bank: ExemplarBank, record: Record) -> list[int]:
+    return bank.voters(record, len(bank.ids) if data.voters == "all" else data.voters)
+
+
+def encode(model: Scorer, samples: list[Sample]) -> Encoded:
+    """Videos after the backbone, one at a time."""
+    batches = (channels_first(default_collate([sample])) for sample in samples)
+    return concatenate([model.encode(map_columns(one, lambda column: column.to(model.device))) for one in batches])
+
+
+@rank_zero_only
+def show_score(video: str, predicted: Predicted) -> None:
+    """Print the score and, where the method has one, its standard deviation and the interval of 90 %."""
+    score, std = float(predicted.label), float(predicted.std)
+    line = f"{video}: {score:.2f} points"
+    if std == std:  # not NaN
+        half = 1.645 * std
+        line += f", standard deviation {std:.2f}, 90 % between {score - half:.2f} and {score + half:.2f}"
+    Console(soft_wrap=True, highlight=False).print(line, markup=False)
+
+
+if __name__ == "__main__":
+    run_program(main)
