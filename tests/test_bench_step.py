@@ -314,7 +314,7 @@ def test_the_command_without_rounds_counts(monkeypatch, capsys) -> None:
     words = ["step", "--inference", "--rounds", "0", "--frames", "16", "--size", "32", "aug=none"]
     monkeypatch.setattr(sys, "argv", ["bench", *words])
     monkeypatch.setattr(step, "console", Console(width=120))
-    importlib.import_module("src.bench").main()
+    importlib.import_module("swapaqa.programs.bench").main()
     shown = capsys.readouterr().out
     assert "encoding of one video: aug=none; (B, C, T, H, W) = (1, 3, 16, 32, 32)" in shown
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line[:1] == "│"]
@@ -327,7 +327,7 @@ def test_a_word_that_nothing_understands(monkeypatch, capsys) -> None:
     for words in (["step", "nonsense"], ["augment", "aug=none"], ["step", "--nonsense=1"]):
         monkeypatch.setattr(sys, "argv", ["bench", *words])
         with pytest.raises(SystemExit):
-            importlib.import_module("src.bench").main()
+            importlib.import_module("swapaqa.programs.bench").main()
         assert f"{words[1]}: not understood here" in capsys.readouterr().err
 
 

@@ -30,9 +30,10 @@ from swapaqa.models.clip_plan import ClipPlan, ClipPlans
 from swapaqa.models.encoder import VideoEncoder, pooled
 from swapaqa.models.i3d import I3D
 from swapaqa.models.normalisation import PLUS_MINUS_ONE, Named
+from swapaqa.models.score_distribution import score_distribution
 from swapaqa.models.scorer import Predicted, Scorer
 from swapaqa.models.tiny import TinyBackbone
-from swapaqa.models.usdl import MUSDL, USDL, score_distribution
+from swapaqa.models.usdl import MUSDL, USDL
 from tests import made_videos
 from tests.made_videos import encoder, made_encoded, made_labels, made_sample, plan
 

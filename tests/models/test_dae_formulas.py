@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from swapaqa.models.dae import (
+from swapaqa.models.dae_core import GaussianRegressionTree, decode_relative_std, gaussian_tree_loss
+from swapaqa.models.gaussian_score import (
     GaussianHead,
     calibrated_std,
     gaussian_likelihood_loss,
@@ -15,7 +16,6 @@ from swapaqa.models.dae import (
     scale_by_difficulty,
     squared_error_pair_loss,
 )
-from swapaqa.models.dae_core import GaussianRegressionTree, decode_relative_std, gaussian_tree_loss
 from swapaqa.models.score_groups import decode_relative_score
 from swapaqa.models.tree_loss import contrastive_tree_loss
 

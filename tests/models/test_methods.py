@@ -20,13 +20,10 @@ from swapaqa.batch import Sample, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.backbone import Backbone
 from swapaqa.models.batch_norm import batch_norm_settings, restore_batch_norm_settings
-from swapaqa.models.dae import DAE, DAEMT, calibrated_std, gaussian_likelihood_loss
+from swapaqa.models.dae import DAE, DAEMT
 from swapaqa.models.dae_core import DAECoRe
-from swapaqa.models.scorer import Predicted, Scorer, from_points, in_points, predicted_stds, predictions
-from swapaqa.models.tiny import TinyBackbone
-from swapaqa.models.usdl import (
-    MUSDL,
-    USDL,
+from swapaqa.models.gaussian_score import calibrated_std, gaussian_likelihood_loss
+from swapaqa.models.score_distribution import (
     aggregate_judges,
     aggregate_std,
     decode_score,
@@ -34,6 +31,9 @@ from swapaqa.models.usdl import (
     score_distribution,
     score_std,
 )
+from swapaqa.models.scorer import Predicted, Scorer, from_points, in_points, predicted_stds, predictions
+from swapaqa.models.tiny import TinyBackbone
+from swapaqa.models.usdl import MUSDL, USDL
 from swapaqa.models.votes import mean_of_some, vote_variance
 from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from swapaqa.errors import InputError
 from swapaqa.metrics import relative_l2_x100, spearman
-from swapaqa.models.usdl import (
+from swapaqa.models.score_distribution import (
     JudgeDistributionHeads,
     ScoreDistributionHead,
     aggregate_judges,

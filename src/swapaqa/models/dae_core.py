@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from swapaqa.batch import Encoded
 from swapaqa.models.core import Arithmetic, CoRe
-from swapaqa.models.dae import bounded, calibrated_std, likelihood_terms
 from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.gaussian_score import bounded, calibrated_std, likelihood_terms
 from swapaqa.models.regression_tree import GroupAwareRegressionTree, NodeLinear
 from swapaqa.models.score_groups import Edge, assign_groups, decode_relative_score
 from swapaqa.models.scorer import sum_over_processes
