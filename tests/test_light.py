@@ -1,4 +1,4 @@
-"""Who takes only the swap, the metrics or the formulas needs PyTorch, torchmetrics and SciPy, and nothing of the rest."""
+"""Who takes only the swap, the metrics or the formulas needs PyTorch, torchmetrics and SciPy, nothing of the rest."""
 
 import os
 import subprocess
