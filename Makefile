@@ -1,5 +1,6 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
 # make slow: the tests that make test leaves out; CI runs both.
+# make docs: the pages of docs/ and the API from docstrings as a site, site/index.html; every link is checked.
 # make attack: damaged and hostile files for every reader and program, kills, full and read-only disks; docs/reliability.md.
 # SECONDS_OF_FILES, KILLS: how long the readers are attacked, how many trainings are killed. ATTACK: more options.
 # WORKERS: how many tests run at once.
@@ -11,7 +12,7 @@ SECONDS_OF_FILES ?= 300
 KILLS ?= 40
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test slow attack lint setup
+.PHONY: demo test slow docs attack lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
@@ -21,6 +22,10 @@ test: lint
 
 slow: $(READY)
 	$(PYTEST) -m slow
+
+docs: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 attack: $(READY)
 	PYTHONPATH=src OMP_NUM_THREADS=1 $(BIN)/python -m tests.attack --seconds $(SECONDS_OF_FILES) --kills $(KILLS) $(ATTACK)
@@ -34,6 +39,7 @@ setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@echo "Setting up .venv: about 1.6 GB, two minutes where packages come quickly; once."
+	$(BIN)/pip install --disable-pip-version-check --progress-bar on -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $(READY)
