@@ -1,0 +1,128 @@
+"""Every command of README and docs, up to where it would begin to read data: its words are understood and agree.
+
+The pages' examples of one's own code are run as a whole by `test_extend.py`.
+"""
+
+import argparse
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from swapaqa.command import PROGRAMS
+from swapaqa.config import TOP_LEVEL, check
+from tests.forked import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+OF_HYDRA = {"train": "train", "doctor": "train", "evaluate": "evaluate", "attention": "attention"}
+COMMAND = re.compile(rf"(?:python -m src\.|swapaqa )({'|'.join(PROGRAMS)})(?: +(.*))?")
+OWN = ("my_conf", "my_aqa", "=gdlt", "=jumps", "=within", "=lion", "=frames", "=ellipse", "=grey")  # of docs/extend.md
+NAMED = ("report compare", "report show", "boxes import")  # in a sentence, without their files
+CHOICES = re.compile(r"=(\w+(?:\|\w+)+)")  # event|difficulty|both: of which a user takes one
+
+
+def lines_of(page: Path) -> Iterator[str]:
+    """The commands in a page's blocks and between its back ticks, with continued lines joined."""
+    parts = re.sub(r"\\\n\s*", "", page.read_text()).split("```")
+    for number, part in enumerate(parts):
+        if number % 2:
+            yield from (line.partition(" # ")[0].strip() for line in part.splitlines())
+        else:
+            yield from re.findall(r"`([^`]+)`", part)
+            yield from (line.partition(" # ")[0].strip() for line in part.splitlines() if line.startswith("    "))
+
+
+def commands() -> dict[str, str]:
+    """Every command by its page."""
+    found = {}
+    for page in PAGES:
+        shell = dict(re.findall(r'^ *(\w+)="([^"]*)"', page.read_text(), re.MULTILINE))
+        for line in lines_of(page):
+            text = " ".join(line.split())
+            text = re.sub(r"\$(\w+)", lambda name, known=shell: known.get(name[1], name[0]), text)
+            match = COMMAND.search(text)
+            if match and not any(word in text for word in OWN):
+                words = re.split(r" (?:&&|\|\||\||;|>|2>&1) ?", match[2] or "")[0]
+                found[f"{match[1]} {words}".strip()] = page.name
+    return {command: page for command, page in found.items() if command not in NAMED}
+
+
+def composed(name: str, words: list[str]) -> DictConfig:
+    with initialize_config_module("swapaqa.conf", version_base="1.3"):
+        return compose(name, overrides=words, return_hydra_config=False)
+
+
+def accepted(name: str, words: list[str]) -> None:
+    """As at the start of a program: composed and checked."""
+    cfg = composed(name, words)
+    with open_dict(cfg):
+        cfg.name = "a_run"
+        if "save_dir" in cfg.get("logger", {}):
+            cfg.logger.save_dir = "somewhere"
+    check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
+
+
+def test_the_pages_have_commands_of_every_program() -> None:
+    found = commands()
+    assert {command.split()[0] for command in found} == set(PROGRAMS)
+    assert set(found.values()) >= {"README.md", "boxes.md", "commands.md", "sweeps.md", "evidence.md", "runs.md"}
+    assert len(found) > 60
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_documented_command_is_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, *words = shlex.split(filled_in(command))
+    monkeypatch.chdir(REPOSITORY)
+    if program in OF_HYDRA:
+        words = [word for word in words if "=" in word and not word.startswith(("--", "hydra", "resume="))]
+        accepted(OF_HYDRA[program], [one_of(word) for word in words])
+        return
+    given, overrides = parsed(program, words, monkeypatch)
+    assert given is not None
+    if program != "report":
+        accepted("train", [word for word in overrides if "=" in word and not word.startswith("source=")])
+
+
+def filled_in(command: str) -> str:
+    """A command with the first of its choices, `event|difficulty`, its [options], and something for `data=...`."""
+    chosen = CHOICES.sub(lambda found: "=" + found[1].split("|")[0], command)
+    return re.sub(r" \.\.\.$", "", re.sub(r"\[(--[^\]]+)\]", r"\1", chosen)).replace(" data=...", " data=aqa7")
+
+
+def one_of(word: str) -> str:
+    """The first value of a sweep's list."""
+    key, equals, value = word.partition("=")
+    return f"{key}{equals}{value.split(',')[0]}" if not value.startswith(("[", "{", '"', "'")) else word
+
+
+def parsed(program: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str]]:
+    """What a program with subcommands makes of its words; what it would run is not run."""
+    seen: list[Any] = []
+    module = import_module(f"swapaqa.programs.{program}")
+
+    def recorder() -> Callable[..., None]:
+        """One of its own for each function: programs ask which one was chosen."""
+
+        def record(given: argparse.Namespace, overrides: list[str] | None = None) -> None:
+            seen.append((given, overrides if overrides is not None else getattr(given, "words", [])))
+
+        return record
+
+    def set_defaults(self: argparse.ArgumentParser, **values: Any) -> None:
+        if "run" in values:
+            run, values["run"] = values["run"], recorder()
+            if getattr(module, run.__name__, None) is run:
+                monkeypatch.setattr(module, run.__name__, values["run"])
+        self._defaults.update(values)
+
+    monkeypatch.setattr(argparse.ArgumentParser, "set_defaults", set_defaults)
+    monkeypatch.setattr(sys, "argv", [program, *words])
+    module.main()
+    return seen[0] if seen else (None, [])
