@@ -35,7 +35,7 @@ from rich.console import Console
 from swapaqa.disk_errors import NO_PLACE, NO_ROOM, STANDARD_OUTPUT, place_of
 from swapaqa.errors import InputError, for_a_terminal
 from swapaqa.foreign_file import reason
-from swapaqa.running import orphans, processes, resolvers
+from swapaqa.running import data_sets, orphans, processes, resolvers
 from swapaqa.running.overrides import OF_A_GROUP, explain_group, explain_override, suggestion
 
 TOP_LEVEL = (
@@ -247,21 +247,23 @@ def _check_target(node: dict, path: str) -> None:
         target = hydra.utils.get_object(name)
     except Exception as error:
         raise InputError(f"{path}._target_={name}: cannot be imported ({error})") from error
+    described = data_sets.described_by(target)
     try:
-        signature = inspect.signature(target)
+        parameters = data_sets.parameters(described)
     except ValueError:  # compiled code does not say what it takes
         return
     given = {key for key in node if key not in ("_target_", "_partial_", "_recursive_", "_convert_")}
-    known = [p.name for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):  # **kwargs take any key
+    known = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):  # **kwargs take any key
         for key in sorted(given - set(known)):
             raise InputError(f"{path}.{key}: no such key of {name}{suggestion(f'{path}.{key}', key, known)}")
     if not node.get("_partial_"):
-        for parameter in signature.parameters.values():
+        for parameter in parameters:
             if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given:
                 raise InputError(f"{path}.{parameter.name}: missing, and {name} needs it")
     if not name.startswith(LOOSE_LIBRARIES):
-        _check_types(node, given, target, path)
+        for one in described:
+            _check_types(node, given, one, path)
 
 
 def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:

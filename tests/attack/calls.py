@@ -36,6 +36,7 @@ from swapaqa.report.render import FORMATS
 from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
+from swapaqa.running.data_sets import make_source
 from tests.attack import inputs
 from tests.forked import REPOSITORY
 
@@ -49,10 +50,10 @@ def configuration(program: str, *words: str) -> DictConfig:
         return compose(program, list(words))
 
 
-def instantiate(node: DictConfig) -> Any:
+def instantiate(node: DictConfig, make: Callable[[DictConfig], Any] = hydra.utils.instantiate) -> Any:
     """As the programs do it: the user's error is the one inside of Hydra's."""
     try:
-        return hydra.utils.instantiate(node)
+        return make(node)
     except InstantiationException as error:
         raise (error.__cause__ or error) from None
 
@@ -61,7 +62,7 @@ def opened(folder: Path, *words: str) -> Any:
     """The data set of `src.train` with these words and its root in `folder`."""
     cfg = configuration("train", "logger=csv", "name=attack", *words).copy()
     cfg.data.root = str(folder)
-    return instantiate(cfg.data)
+    return instantiate(cfg.data, make_source)
 
 
 def records(*words: str) -> Callable[[Path], list[Any]]:

@@ -9,9 +9,10 @@ import pytest
 from omegaconf import DictConfig
 
 from swapaqa.augment.none import NoAugmentation
-from swapaqa.data.aqa7 import AQA7
 from swapaqa.data.boxes import BoxSource
+from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
+from tests.opened import open_node
 
 Config = Callable[..., DictConfig]
 
@@ -23,10 +24,10 @@ def box_source(config: Config) -> Callable[..., BoxSource]:
 
 
 @pytest.fixture
-def open_data(config: Config) -> Callable[..., AQA7]:
+def open_data(config: Config) -> Callable[..., VideoData]:
     """`open_data(root, **changes)`: a tree of `aqa7_tree` as AQA-7, its settings changed by `changes`."""
 
-    def build(root: Path | None, **changes: Any) -> AQA7:
+    def build(root: Path | None, **changes: Any) -> VideoData:
         settings: dict[str, Any] = {
             "root": None if root is None else str(root),
             "frames": 8,
@@ -37,7 +38,6 @@ def open_data(config: Config) -> Callable[..., AQA7]:
             "workers": 0,
             "target": "score",
         }
-        make = hydra.utils.instantiate(config("data=aqa7").data, _partial_=True)
-        return make(**settings | changes)
+        return open_node(config("data=aqa7").data, **settings | changes)
 
     return build

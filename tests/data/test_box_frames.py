@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from src.doctor import examine
-from swapaqa.data.aqa7 import AQA7
 from swapaqa.data.box_frames import check_in_video
 from swapaqa.data.box_ledger import Ledger
 from swapaqa.data.box_source import BoxRow
 from swapaqa.data.boxes import BoxRequest, CVATBoxes, DarkLabelBoxes, MOTBoxes, TrackerResults
+from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 
 BOX_AT_60 = '<track id="0"><box frame="60" xtl="1" ytl="1" xbr="9" ybr="9"/></track>'
@@ -92,7 +92,9 @@ def test_boxes_of_another_part_of_a_longer_video_are_refused(tmp_path: Path) -> 
     assert len(DarkLabelBoxes(2.0, None).read(wanted())) == 16
 
 
-def test_a_training_and_the_doctor_refuse_them(open_data: Callable[..., AQA7], aqa7_tree: Callable[..., Path]) -> None:
+def test_a_training_and_the_doctor_refuse_them(
+    open_data: Callable[..., VideoData], aqa7_tree: Callable[..., Path]
+) -> None:
     root = aqa7_tree()
     path = root / "boxes" / "diving" / "001.txt"
     path.write_text("1,0,16,13,10,10,diver\n16,0,16,13,10,10,diver\n")
@@ -101,11 +103,11 @@ def test_a_training_and_the_doctor_refuse_them(open_data: Callable[..., AQA7], a
     position = next(n for n, item in enumerate(data.items["train"]) if item.record.video_id.endswith("001"))
     item = data.items["train"][position]
     with pytest.raises(InputError, match=r"001.txt, line 2: frame 16 is not in the video's 16 frames"):
-        data.reader.read(item, position, data.geometry.centre())
-    problems = {problem.kind: problem for problem in examine(data)[1]}
+        data.reader.read(item, position)
+    problems = {problem.kind: problem for problem in examine(data.source, data.workers)[1]}
     assert problems["boxes unreadable"].blocks
     path.write_text("1,0,16,13,10,10,diver\n15,0,16,13,10,10,diver\n")
-    assert examine(data)[1] == []
+    assert examine(data.source, data.workers)[1] == []
     Ledger(root / "boxes").add(path, "what was written", "hand")
-    changed = examine(data)[1][0]
+    changed = examine(data.source, data.workers)[1][0]
     assert (changed.kind, changed.blocks) == ("boxes changed", False)

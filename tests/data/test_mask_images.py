@@ -11,13 +11,12 @@ from PIL import Image
 
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap, swap_background
-from swapaqa.batch import Pair
-from swapaqa.data.aqa7 import AQA7
+from swapaqa.batch import Pair, channels_first
 from swapaqa.data.box_source import BoxRequest, MaskSource
 from swapaqa.data.boxes import BoxSource, DarkLabelBoxes
+from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry, Placement, Resize
 from swapaqa.data.mask_images import MaskImages
-from swapaqa.data.pooling import channels_first
 from swapaqa.errors import InputError
 from swapaqa.seeds import keyed_generator
 
@@ -177,10 +176,10 @@ def masked_tree(aqa7_tree: Callable[..., Path]) -> Path:
     return root
 
 
-Open = Callable[..., AQA7]
+Open = Callable[..., VideoData]
 
 
-def opened(open_data: Open, root: Path, **changes: Any) -> AQA7:
+def opened(open_data: Open, root: Path, **changes: Any) -> VideoData:
     data = open_data(root, boxes=MaskImages(1.0, str(root / "masks")), **changes)
     data.setup()
     return data

@@ -265,13 +265,13 @@ class Demo(AQA7):
     def folder(self) -> Path:
         return demo_root(self.settings) if self.root is None else super().folder
 
-    def read_split(self, split: str) -> list[Record]:
+    def read_list(self, split: str) -> list[Record]:
         """As AQA-7's, with what the judges' table says; of all actions in one model only dives would have judges.
 
         A batch needs as many judges' scores of every video, so that there are none then.
         """
         check_digests(self.folder / "Split_4", split)
-        records = super().read_split(split)
+        records = super().read_list(split)
         if self.action == "all":
             return records
         judges = read_judges(self.folder / "Split_4" / JUDGES_FILE)

@@ -38,9 +38,9 @@ from typing import Any, ClassVar
 
 import torch
 
-from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record, scaled_label
+from swapaqa.data.source import VideoSource
 from swapaqa.data.table import Row, has_decimal_commas, read_cells
 from swapaqa.data.video import VIDEO_SUFFIXES, find_media, frame_count
 from swapaqa.errors import InputError, one_line, refuse
@@ -234,10 +234,10 @@ def cut_test(clips: Sequence[Clip], test_fraction: float, seed: int) -> list[Cli
 
 
 @dataclass(kw_only=True, eq=False)
-class Videos(VideoData):
+class Videos(VideoSource):
     """Videos in a folder, scored by a table.
 
-    Attributes beside those of `VideoData`: `table`, relative to the root or to the working directory;
+    Attributes beside those of `VideoSource`: `table`, relative to the root or to the working directory;
     `test_fraction` and `split_seed` of the cut for a table without a split; `outside_root`: whether the table may name
     files that do not lie below the root.
     """
@@ -295,13 +295,19 @@ class Videos(VideoData):
             return 100.0
         return max(self.label(clip).value for clip in self.clips if clip.split == "train")
 
-    def setup(self, stage: str | None = None) -> None:
-        super().setup(stage)
+    def index(self, records: Sequence[Record]) -> None:
+        super().index(records)
         named = [clip for clip in self.clips if clip.box_file]
-        if named and self.boxes.find(self.box_files(named[0])) is None:
+        if named and not self._reads_files(named[0]):
             log.warning("%s names box files, and this box source reads none; say boxes=darklabel", self.table)
 
-    def read_split(self, split: str) -> list[Record]:
+    def _reads_files(self, clip: Clip) -> bool:
+        try:
+            return self.boxes.find(self.box_files(clip)) is not None
+        except InputError:  # a missing file is said by `item`
+            return True
+
+    def read_list(self, split: str) -> list[Record]:
         records: list[Record] = [clip for clip in self.clips if clip.split == split]
         if not records:
             raise InputError(f"{self.table}, column 'split': no video of '{split}'; train and test are both needed")
@@ -345,5 +351,5 @@ class Videos(VideoData):
         if record.box_file:
             file = Path(record.box_file)  # the box source says the suffix, as everywhere
             file = file.with_suffix("") if file.suffix.lower() in BOX_SUFFIXES else file
-            return [(Path(self.boxes.root) if self.boxes.root else self.folder) / file]
+            return [(self.boxes_folder if self.boxes.root else self.folder) / file]
         return super().box_files(record)

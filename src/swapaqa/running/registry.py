@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from swapaqa.data.datamodule import VideoData
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import shown
 from swapaqa.measures.record import Measure
@@ -41,7 +41,7 @@ NOT_BUILT = (
     MEASURES,
 )  # whoever builds from a file has its own
 PRECISION, LENGTH = "precision", "max_epochs"  # what is read of a file's trainer
-BASES = {"model": Scorer, "data": VideoData}  # what a class of the user's own has to be there
+BASES = {"model": Scorer, "data": VideoSource}  # what a class of the user's own has to be there
 DEEPEST, MOST_NODES = 20, 20_000  # of a configuration; ours have 5 levels and 150
 
 
