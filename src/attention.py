@@ -27,9 +27,9 @@ from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.region import scale_region
 from swapaqa.augment.swap import ScaledBackgroundSwap
+from swapaqa.boxes.source import BoxSource
 from swapaqa.config import check_objects, one_line_errors, require_text, run_recipe
 from swapaqa.console import open_console, quieten
-from swapaqa.data.boxes import BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY, Scorer

@@ -39,18 +39,18 @@ from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities, reason, sorted_by_severity, write_sheets, write_table
 from swapaqa.annotate.strip import draw_strips
 from swapaqa.annotate.workers import in_processes
+from swapaqa.boxes.darklabel import DarkLabelBoxes
+from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.ledger import Ledger, is_changed
+from swapaqa.boxes.tracker_boxes import TrackerBoxes
 from swapaqa.config import check as check_config
 from swapaqa.config import compose_quietly, run_recipe
 from swapaqa.console import open_console
-from swapaqa.data.box_ledger import Ledger, is_changed
-from swapaqa.data.boxes import TrackerBoxes
-from swapaqa.data.cache import cache_root
-from swapaqa.data.darklabel import DarkLabelBoxes
-from swapaqa.data.darklabel_format import KEYFRAMES
 from swapaqa.data.source import VideoSource
-from swapaqa.data.video import decode, frame_count
 from swapaqa.errors import InputError
 from swapaqa.running.data_sets import make_source
+from swapaqa.video.cache import cache_root
+from swapaqa.video.frames import decode, frame_count
 from swapaqa.whole_file import write_whole
 
 CONFIG = Path(__file__).resolve().parent.parent / "conf"

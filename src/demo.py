@@ -28,17 +28,17 @@ from torch import Tensor
 
 from swapaqa.augment.region import is_mask, scale_region
 from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan
+from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.config import check, compose_quietly, run_recipe
 from swapaqa.console import open_console
-from swapaqa.data.boxes import BoxRequest, BoxSource
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.region import read_region
-from swapaqa.data.video import Decoding, frame_count, read_frames
 from swapaqa.errors import InputError
 from swapaqa.report.figures import Augmented, swap_strip, swap_video
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.data_sets import make_source
 from swapaqa.seeds import keyed_generator
+from swapaqa.video.frames import Decoding, frame_count, read_frames
 
 CONFIG = Path(__file__).resolve().parent.parent / "conf"
 FILM_FRAMES, FILM_SIZE = 48, 256

@@ -21,16 +21,16 @@ from rich.progress import track
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
+from swapaqa.boxes.ledger import is_changed
 from swapaqa.config import check, one_line_errors, run_recipe
 from swapaqa.console import open_console
-from swapaqa.data.box_ledger import is_changed
 from swapaqa.data.dataset import Located
 from swapaqa.data.records import Record, faults
 from swapaqa.data.source import VideoSource
-from swapaqa.data.video import frame_count, incomplete, read_frames
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.out_of_memory import explained
 from swapaqa.running.data_sets import make_source
+from swapaqa.video.frames import frame_count, incomplete, read_frames
 from swapaqa.whole_file import write_whole
 
 REPORT_FILE = "doctor.json"

@@ -41,7 +41,6 @@ from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
-from swapaqa.data.video import frame_count
 from swapaqa.errors import InputError
 from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, in_points, predictions
@@ -68,6 +67,7 @@ from swapaqa.running.needs import refuse_missing_sides
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.running.training import more_memory
+from swapaqa.video.frames import frame_count
 
 log = logging.getLogger(__name__)
 

@@ -20,13 +20,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.importing import Reading, import_file
+from swapaqa.boxes.ledger import Ledger, warn_of_changed
+from swapaqa.boxes.source import BoxRequest
 from swapaqa.config import check, compose_quietly, run_recipe
-from swapaqa.data.box_ledger import Ledger, warn_of_changed
-from swapaqa.data.box_source import BoxRequest
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
-from swapaqa.data.video import read_frames
-from swapaqa.data.video_index import cached_path, identity, index_of, make_and_keep
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
 from swapaqa.report.compare import Protocol, compare
@@ -37,6 +35,8 @@ from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
 from swapaqa.running.data_sets import make_source
+from swapaqa.video.frames import read_frames
+from swapaqa.video.index import cached_path, identity, index_of, make_and_keep
 from tests.attack import inputs
 from tests.forked import REPOSITORY
 

@@ -21,11 +21,11 @@ from scipy.io import loadmat, savemat
 from src import doctor
 from swapaqa.annotate.box_file import format_row, read_rows
 from swapaqa.annotate.workers import in_processes
+from swapaqa.boxes.cvat import read_cvat, read_mot
+from swapaqa.boxes.darklabel import DarkLabelBoxes, read_darklabel
+from swapaqa.boxes.darklabel_format import read_formats
 from swapaqa.config import write_any_text
 from swapaqa.data import aqa7, mtl_aqa
-from swapaqa.data.cvat import read_cvat, read_mot
-from swapaqa.data.darklabel import DarkLabelBoxes, read_darklabel
-from swapaqa.data.darklabel_format import read_formats
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import read_json

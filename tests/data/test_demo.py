@@ -18,9 +18,9 @@ from swapaqa.augment.swap import scale_boxes
 from swapaqa.batch import Pair
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.data.demo import DemoSettings, Judged, check_digests, demo_root, draw, read_judges, write_demo
-from swapaqa.data.video import frame_count, read_frames
 from swapaqa.errors import InputError
 from swapaqa.running.data_sets import make_data, make_source
+from swapaqa.video.frames import frame_count, read_frames
 
 SETTINGS = DemoSettings(train=40, test=30, shifted=60, cue_strength=1.0, keyframes=4, seed=0)
 TINY = DemoSettings(train=3, test=2, shifted=2, cue_strength=1.0, keyframes=4, seed=0)

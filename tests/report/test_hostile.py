@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from src.report import open_data
-from swapaqa.data.box_ledger import Ledger, content_digest
+from swapaqa.boxes.ledger import Ledger, content_digest
 from swapaqa.errors import InputError
 from swapaqa.report.attention import read_attention
 from swapaqa.report.cells import Table, Value

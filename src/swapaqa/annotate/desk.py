@@ -24,12 +24,12 @@ from swapaqa.annotate.box_file import (
 )
 from swapaqa.annotate.follow import Settings, follow_athlete
 from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
-from swapaqa.data.box_ledger import ACCEPTED, Ledger, content_digest
-from swapaqa.data.box_source import BoxRow
+from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
+from swapaqa.boxes.source import BoxRow
 from swapaqa.data.frame_store import Want
 from swapaqa.data.source import VideoSource
-from swapaqa.data.video import decode
 from swapaqa.errors import InputError
+from swapaqa.video.frames import decode
 
 OPEN_VIDEOS = 4  # whose frames are kept in memory as JPEG
 JPEG_QUALITY = 90

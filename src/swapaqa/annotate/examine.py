@@ -19,12 +19,12 @@ from swapaqa.annotate.suspicion import (
     suspicions,
     unmoved,
 )
-from swapaqa.data.box_source import BoxRequest, BoxSource
-from swapaqa.data.box_tracks import BoxFiles
-from swapaqa.data.motion import camera_motion
-from swapaqa.data.shots import shot_starts
-from swapaqa.data.video import Decoding, decode, frame_count
+from swapaqa.boxes.motion import camera_motion
+from swapaqa.boxes.shots import shot_starts
+from swapaqa.boxes.source import BoxRequest, BoxSource
+from swapaqa.boxes.tracks import BoxFiles
 from swapaqa.errors import InputError
+from swapaqa.video.frames import Decoding, decode, frame_count
 
 SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
 TILE = 96  # pixels, height of a frame in a strip

@@ -10,18 +10,18 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from swapaqa.annotate.box_file import format_row, write_text
-from swapaqa.data.box_archive import format_of_archive
-from swapaqa.data.box_frames import check_in_video
-from swapaqa.data.box_ledger import content_digest
-from swapaqa.data.box_objects import stays_of
-from swapaqa.data.box_source import BoxRow
-from swapaqa.data.box_text import is_number, split_cells
-from swapaqa.data.box_tracks import BoxFile, check_pixels, scale_to_stored
-from swapaqa.data.cvat_xml import Choice, read_cvat
-from swapaqa.data.darklabel import parse_darklabel
-from swapaqa.data.darklabel_format import KEYFRAMES
-from swapaqa.data.mot import looks_like_polygons, read_mot
-from swapaqa.data.tracker_boxes import result_rows
+from swapaqa.boxes.archive import format_of_archive
+from swapaqa.boxes.cvat_xml import Choice, read_cvat
+from swapaqa.boxes.darklabel import parse_darklabel
+from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.frames import check_in_video
+from swapaqa.boxes.ledger import content_digest
+from swapaqa.boxes.mot import looks_like_polygons, read_mot
+from swapaqa.boxes.objects import stays_of
+from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.text import is_number, split_cells
+from swapaqa.boxes.tracker_boxes import result_rows
+from swapaqa.boxes.tracks import BoxFile, check_pixels, scale_to_stored
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes
 

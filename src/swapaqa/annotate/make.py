@@ -19,10 +19,10 @@ from swapaqa.annotate.box_file import (
     write_text,
 )
 from swapaqa.annotate.follow import Followed, Settings, follow_athlete
-from swapaqa.data.box_ledger import State, content_digest
-from swapaqa.data.box_source import BoxRow
-from swapaqa.data.video import Decoding
+from swapaqa.boxes.ledger import State, content_digest
+from swapaqa.boxes.source import BoxRow
 from swapaqa.errors import InputError
+from swapaqa.video.frames import Decoding
 
 FirstBox = Literal["given", "motion", "either"]
 

@@ -18,8 +18,8 @@ from rich.progress import track
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
 
 from swapaqa.batch import Pair, Sample, TrainingLabels, channels_first, concatenate, map_samples, pooled, take_rows
-from swapaqa.data.box_ledger import warn_of_changed
-from swapaqa.data.box_source import BoxSource
+from swapaqa.boxes.ledger import warn_of_changed
+from swapaqa.boxes.source import BoxSource
 from swapaqa.data.dataset import EvaluationVideos, Item, Reads, TrainingPairs, TrainingVideos
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.pooling import Augmentation, Preview, augmented, gathered

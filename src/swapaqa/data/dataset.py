@@ -10,15 +10,15 @@ import torch
 from torch.utils.data import Dataset
 
 from swapaqa.batch import Labels, Pair, Sample
-from swapaqa.data.boxes import BoxRequest, BoxSource
+from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import NOT_STORED, FrameStore, Want
 from swapaqa.data.geometry import Geometry, Placement, Window, draw_shift
 from swapaqa.data.records import Label, Record
 from swapaqa.data.region import Region, read_region
 from swapaqa.data.sampler import Key
-from swapaqa.data.video import frame_count
 from swapaqa.seeds import keyed_generator
+from swapaqa.video.frames import frame_count
 
 
 @dataclass(frozen=True)

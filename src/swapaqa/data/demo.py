@@ -32,12 +32,12 @@ from rich.progress import track
 from scipy.io import savemat
 
 from swapaqa.data.aqa7 import AQA7, SCORE_RANGES
-from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
-from swapaqa.data.film import write_film
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes, read_csv, read_json
+from swapaqa.video.cache import cache_root, make_folder
+from swapaqa.video.film import write_film
 from swapaqa.whole_file import names, write_whole
 
 JUDGES_FILE, DIGESTS = "judges.csv", "sha256.json"

@@ -48,13 +48,13 @@ from torch import Tensor
 
 from swapaqa.data.dive_numbers import dive_attributes, dive_number
 from swapaqa.data.geometry import Window
-from swapaqa.data.image_folder import open_folder
 from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
 from swapaqa.data.unpickler import load_pickle
-from swapaqa.data.video import VIDEO_SUFFIXES, say_which_is_read
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import shown
+from swapaqa.video.frames import VIDEO_SUFFIXES, say_which_is_read
+from swapaqa.video.image_folder import open_folder
 
 log = logging.getLogger(__name__)
 

@@ -16,18 +16,18 @@ import torch
 from torch import Tensor
 
 from swapaqa.batch import TrainingLabels
-from swapaqa.data.boxes import BoxSource
+from swapaqa.boxes.source import BoxSource
 from swapaqa.data.dataset import Item, Located, SampleReader
 from swapaqa.data.exemplar_groups import RULES, Exemplars, ExemplarsFrom, refuse_unknown_groups, wider_rules
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
-from swapaqa.data.image_folder import open_folder
 from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.splits import Fold, Split, split_by_event
-from swapaqa.data.video import Decoding, Reader, frame_count
-from swapaqa.data.video_index import index_files
 from swapaqa.errors import InputError, refuse
+from swapaqa.video.frames import Decoding, Reader, frame_count
+from swapaqa.video.image_folder import open_folder
+from swapaqa.video.index import index_files
 
 Target = Literal["score", "completeness"]
 
@@ -46,7 +46,7 @@ class VideoSource(ABC):
         exemplars_from: `other_competitions`: a video is never compared with one of its own competition.
         cache: keep decoded frames: `none`, `packed` (JPEG, less disk than the source) or `bytes` (memory-mapped, 36 MB
             for 103 frames of 455x256); see `swapaqa.data.frame_store`.
-        video_reader: of video files: `pyav`, `decord` or `opencv`; see `swapaqa.data.video`.
+        video_reader: of video files: `pyav`, `decord` or `opencv`; see `swapaqa.video.frames`.
         accept_incomplete: read video files that were cut off or have a hole, by the frames that can be decoded.
     """
 

@@ -42,9 +42,9 @@ from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record, scaled_label
 from swapaqa.data.source import VideoSource
 from swapaqa.data.table import Row, has_decimal_commas, read_cells
-from swapaqa.data.video import VIDEO_SUFFIXES, find_media, frame_count
 from swapaqa.errors import InputError, one_line, refuse
 from swapaqa.seeds import keyed_generator
+from swapaqa.video.frames import VIDEO_SUFFIXES, find_media, frame_count
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import torch
 from rich.progress import track
 
 from swapaqa.batch import Sample
-from swapaqa.data.boxes import BoxSource
+from swapaqa.boxes.source import BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, Reads, SampleReader
 from swapaqa.data.records import Record

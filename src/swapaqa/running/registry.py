@@ -26,11 +26,11 @@ from swapaqa.errors import InputError
 from swapaqa.foreign_file import shown
 from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import Scorer
+from swapaqa.running.moved import TARGET, todays_name
 
 CONFIG = Path(__file__).resolve().parents[3] / "conf"
 WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those of the whole configuration
 SAME_AS = re.compile(r"\$\{(\w+)\}")  # a value that is another group's: `encoder: ${backbone}`
-TARGET = "_target_"
 MEASURES = "measures"
 BY_NAME = (MEASURES, "clips")  # places of many objects by name, all alike
 NOT_BUILT = (
@@ -151,6 +151,8 @@ class _Reading:
             return [self.plain(value, f"{path}[{position}]", levels - 1) for position, value in enumerate(node)]
         if type(node) is not dict:
             return self.value(node, path)
+        if type(node.get(TARGET)) is str:
+            node = node | {TARGET: todays_name(node[TARGET])}
         if TARGET in node and self.trust is not None:
             self.check_target(node[TARGET], path)
         for key in node:
