@@ -14,9 +14,7 @@ Every key of `src.train` that says what the data is (`data=`, `data.root=`, `box
 import argparse
 import os
 import sys
-import time
 import webbrowser
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,16 +25,16 @@ from rich.progress import track
 from rich.table import Table
 
 from swapaqa.annotate.desk import Desk
-from swapaqa.annotate.examine import Examined, Question, examine
+from swapaqa.annotate.examine import examine, questions_about
 from swapaqa.annotate.follow import Settings, settings_of
-from swapaqa.annotate.importing import FORMATS, Imported, Reading, import_file
-from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
-from swapaqa.annotate.make import Job, Made, estimate, is_due, make_boxes
-from swapaqa.annotate.matching import box_files, match_video, named_videos
+from swapaqa.annotate.importing import FORMATS, Reading, import_video
+from swapaqa.annotate.listing import list_videos
+from swapaqa.annotate.make import is_due, jobs_of, run_jobs
+from swapaqa.annotate.matching import box_files, named_videos
 from swapaqa.annotate.measure import DEMO, follow_demo, summary, suspected, ways
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
-from swapaqa.annotate.sheet import TABLE, read_severities, reason, sorted_by_severity, write_sheets, write_table
+from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sheets, write_table
 from swapaqa.annotate.strip import draw_strips
 from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.darklabel import DarkLabelBoxes
@@ -50,7 +48,6 @@ from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.running.data_sets import make_source
 from swapaqa.video.cache import cache_root
-from swapaqa.video.frames import decode, frame_count
 from swapaqa.whole_file import write_whole
 
 CONFIG = Path(__file__).resolve().parent.parent / "conf"
@@ -108,20 +105,11 @@ def make(given: argparse.Namespace, words: list[str]) -> None:
     source = opened.source.boxes
     if not isinstance(source, TrackerBoxes):
         raise InputError("make follows athletes with a tracker: leave boxes= out, or say boxes=tracker")
-    ledger, failed = Ledger(opened.source.boxes_folder), list[tuple[str, str]]()
+    ledger = Ledger(opened.source.boxes_folder)
     listed = list_videos(opened.source)
     due = [video for video in listed if is_due(ledger.state(video.path), video.path, given.fill, given.again)]
     console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {source.method}; the others have boxes")
-    jobs = []
-    for video in due:
-        try:
-            media, frames = wanted_frames(opened.source, video.record)
-        except InputError as error:
-            failed.append((video.record.video_id, str(error)))
-            continue
-        keep = ledger.state(video.path) != "tracker"
-        start = (settings_of(source), source.first_box, keep)
-        jobs.append(Job(video.record.video_id, media, frames, video.path, *start, opened.source.decoding))
+    jobs, failed = jobs_of(opened.source, source, due, ledger)
     lost = run_jobs(jobs, given.processes, ledger, source.method, failed) if jobs else []
     for video_id, problem in failed[:SHOWN]:
         console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
@@ -131,32 +119,6 @@ def make(given: argparse.Namespace, words: list[str]) -> None:
     console.print(f"next: {ready.command('boxes check')}\nthen: {ready.command('boxes draw')}", soft_wrap=True)
     console.print(f"then: {ready.command('train')} boxes=darklabel", soft_wrap=True)
     sys.exit(1 if failed else 0)
-
-
-def run_jobs(jobs: list[Job], processes: int, ledger: Ledger, method: str, failed: list[tuple[str, str]]) -> list[Made]:
-    """Work on all jobs under a progress bar; failures are added to `failed`. Returns those with lost frames."""
-    processes, gaps, start = min(processes, len(jobs)), list[Made](), time.perf_counter()
-    results = in_processes(make_boxes, jobs, processes)
-
-    def note(made: Made) -> float:
-        if made.problem:
-            failed.append((made.video_id, made.problem))
-        else:
-            ledger.add(made.path, made.digest, method)
-            gaps.extend([made] if made.lost else [])
-        return made.seconds
-
-    first = [note(made) for made in islice(results, processes)]
-    left = len(jobs) - len(first)
-    minutes = estimate(first, left, processes) / 60
-    console.print(
-        f"{sum(first) / len(first):.1f} s a video: about {minutes:.1f} minutes for {left} more in {processes} "
-        "processes. Stop at any time; the same command goes on."
-    )
-    for made in track(results, description="tracking", total=left, console=console):
-        note(made)
-    console.print(f"{time.perf_counter() - start:.0f} s for {len(jobs)} videos")
-    return gaps
 
 
 def check(given: argparse.Namespace, words: list[str]) -> None:
@@ -197,31 +159,6 @@ def check(given: argparse.Namespace, words: list[str]) -> None:
     sys.exit(0 if ready else 1)
 
 
-def questions_about(source: VideoSource, listed: list[Listed]) -> tuple[list[Question], list[Examined]]:
-    """What is to be examined, and what cannot be because the video is missing."""
-    questions, missing = [], []
-    for record, _ in listed:
-        try:
-            media, frames = wanted_frames(source, record)
-        except InputError as error:
-            missing.append(Examined(record.video_id, record.split, record.action, str(error), [], b""))
-            continue
-        files = source.box_files(record)
-        about = (record.video_id, record.split, record.action, media, frames, files)
-        questions.append(Question(*about, source.boxes, source.decoding))
-    return questions, missing
-
-
-def worst_table(found: list[Examined]) -> Table:
-    """The most suspicious videos."""
-    table = Table(title="most suspicious first; 1 and more is suspicious")
-    for column in ("video", "split", "file", "severity", "why"):
-        table.add_column(column)
-    for video in sorted_by_severity(found)[:SHOWN]:
-        table.add_row(video.video_id, video.split, video.state, f"{video.severity:.2f}", reason(video))
-    return table
-
-
 def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
     """Put files of other programs where the loader looks, report what was assumed, leave with 1 if some failed."""
     opened = open_data(words, "darklabel", True, True)
@@ -235,32 +172,17 @@ def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
     table = Table(title="imported")
     for column in ("file", "to", "format", "boxes", "athletes", "frames", "window", "assumed"):
         table.add_column(column, overflow="fold")
-    done, failed, ledger = 0, 0, Ledger(opened.source.boxes_folder)
+    ledger, failed = Ledger(opened.source.boxes_folder), 0
     for source in sources:
         for name in [given.video] if given.video else named_videos(source):
             try:
-                video = listed[match_video(Path(name), list(listed))]
-                media, frames = wanted_frames(opened.source, video.record)
-                stored = decode(media, frames[:1], *opened.source.decoding).size
-                count = frame_count(media, opened.source.accept_incomplete)
-                own = [Path(name).stem, media.stem]
-                imported = import_file(source, video.path, reading, stored, count, given.replace, own)
-                ledger.add(imported.path, imported.digest, "import")
-                table.add_row(*import_row(imported, frames[0], frames[-1]))
-                done += 1
+                table.add_row(*import_video(opened.source, source, name, listed, reading, given.replace, ledger))
             except InputError as error:
                 failed += 1
                 console.print(str(error), style="red", soft_wrap=True)
     console.print(table)
-    console.print(f"{done} imported, {failed} failed; next: {opened.command('boxes check')}", soft_wrap=True)
+    console.print(f"{table.row_count} imported, {failed} failed; next: {opened.command('boxes check')}", soft_wrap=True)
     sys.exit(1 if failed else 0)
-
-
-def import_row(done: Imported, first: int, last: int) -> list[str]:
-    """One row of the report."""
-    window = f"{first} to {last}"
-    counts = [str(done.boxes), str(done.objects), f"{done.first} to {done.last}", window]
-    return [done.source.name, str(done.path), done.form, *counts, "; ".join(done.assumed)]
 
 
 def draw(given: argparse.Namespace, words: list[str]) -> None:

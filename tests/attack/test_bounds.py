@@ -22,10 +22,10 @@ from swapaqa.boxes.ledger import read_ledger
 from swapaqa.boxes.mot import read_mot
 from swapaqa.boxes.tracker_boxes import result_rows
 from swapaqa.boxes.tracks import existing, parse_xml
+from swapaqa.data.clips import read_table
 from swapaqa.data.demo import read_judges
 from swapaqa.data.mtl_aqa import read_records
 from swapaqa.data.unpickler import load_pickle
-from swapaqa.data.videos import read_table
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import check_regular, read_bytes, read_json, read_yaml, shown
 from swapaqa.models.i3d_weights import read_weights

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.data.boxes import BoxSource, DarkLabelBoxes, FixedBoxes
+from swapaqa.data.clips import Clip, cut_test, read_table
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
-from swapaqa.data.videos import Clip, Videos, cut_test, read_table
+from swapaqa.data.videos import Videos
 from swapaqa.errors import InputError
 from swapaqa.running.data_sets import LOADING
 
@@ -401,6 +402,32 @@ def test_two_windows_of_one_file_are_two_videos(folder: Path, open_videos: Open)
     lines = [f"v{i},{i},{'1' if i == 7 else ''},{'20' if i == 7 else ''}" for i in range(8)]
     table(folder, "video,score,first_frame,last_frame", *lines, "second,5,21,40")
     assert sum(map(len, open_videos(folder).records().values())) == 9
+
+
+@pytest.mark.parametrize("fold", range(4))
+def test_groups_make_folds_whatever_the_table_splits(fold: Any, folder: Path, open_videos: Open) -> None:
+    """And the scale is that of the videos which train in this fold."""
+    numbered(
+        folder, "video,score,group,split", lambda i: f"v{i},{10 + i},{'abcd'[i // 2]},{'test' if i % 2 else 'train'}"
+    )
+    data = open_videos(folder, split="by_event", fold=fold)
+    tested = [record.video_id for record in data.records()["test"]]
+    assert tested == [f"v{2 * fold}", f"v{2 * fold + 1}"]
+    labels = {item.record.video_id: item.label.value for item in data.items["train"]}
+    assert len(labels) == 6
+    assert (min(labels.values()), max(labels.values())) == (0, 100)
+
+
+def test_videos_of_one_group_are_kept_apart(folder: Path, open_videos: Open) -> None:
+    numbered(folder, "video,score,group", lambda i: f"v{i},{10 + i},{'abcd'[i // 2]}")
+    data = open_videos(folder, exemplars_from="other_competitions", voters=8)
+    assert data.bank is not None
+    for item in data.items["test"] + data.items["train"]:
+        voters = [data.items["train"][position].record for position in data.bank.voters(item.record, 8)]
+        assert data.source.event(item.record) not in {data.source.event(voter) for voter in voters}
+    numbered(folder)
+    with pytest.raises(InputError, match=r"data\.exemplars_from=anywhere"):
+        open_videos(folder, exemplars_from="other_competitions", voters=8)
 
 
 OWN_MODULE = '''
