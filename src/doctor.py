@@ -29,7 +29,7 @@ from swapaqa.data.records import Record, faults
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.out_of_memory import explained
-from swapaqa.running.data_sets import make_source
+from swapaqa.running.data_sets import make_data
 from swapaqa.video.frames import frame_count, incomplete, read_frames
 from swapaqa.whole_file import write_whole
 
@@ -256,9 +256,10 @@ def show(counts: dict[str, int], problems: Sequence[Problem], verdict: bool, pat
 @one_line_errors
 def main(cfg: DictConfig) -> None:
     check(cfg)
-    counts, problems = examine(make_source(cfg.data), cfg.data.workers)
-    problems += left_over(counts, problems) if cfg.data.skip_unreadable else []
-    verdict = can_train(problems, cfg.data.skip_unreadable)
+    data = make_data(cfg.data)
+    counts, problems = examine(data.source, data.workers)
+    problems += left_over(counts, problems) if data.skip_unreadable else []
+    verdict = can_train(problems, data.skip_unreadable)
     path = Path(HydraConfig.get().runtime.output_dir) / REPORT_FILE
     report = {"can_train": verdict, "videos": counts, "problems": [asdict(problem) for problem in problems]}
     write_whole(path, json.dumps(report, indent=1))

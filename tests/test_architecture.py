@@ -175,7 +175,7 @@ def test_files_are_written_whole_and_named() -> None:
     """Else a full disk tears what was there before, and its error names no file: `swapaqa.whole_file`."""
     ways = {"write_text", "write_bytes", "savefig", "imwrite", "VideoWriter", "tofile", "to_csv"}
     own = {"whole_file.py", "film.py", "figures.py"}  # the one way of each kind
-    in_a_folder_that_is_moved = {"demo.py", "frame_store.py"}
+    in_a_folder_that_is_moved = {"demo_files.py", "frame_store.py"}
     for_a_moment = {"desk.py", "memory.py", "loader.py", "folder.py"}
     writing = {
         path.name

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from swapaqa.data.demo import write_video
+from swapaqa.data.demo_files import write_video
 from tests.forked import REPOSITORY
 from tests.page import PAGE, blocks, files, install
 

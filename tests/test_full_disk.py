@@ -33,7 +33,7 @@ from swapaqa.boxes.ledger import Ledger
 from swapaqa.boxes.tracker import Tracked
 from swapaqa.boxes.tracker_boxes import write_track
 from swapaqa.config import fail_of_system, run_recipe
-from swapaqa.data.demo import DemoSettings, write_boxes, write_list
+from swapaqa.data.demo_files import DemoSettings, write_boxes, write_list
 from swapaqa.disk_errors import STANDARD_OUTPUT, full_disk_explained, place_of
 from swapaqa.errors import InputError
 from swapaqa.report.figures import save_figure

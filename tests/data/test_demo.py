@@ -17,7 +17,8 @@ from scipy.stats import spearmanr
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.batch import Pair
 from swapaqa.data.boxes import read_darklabel
-from swapaqa.data.demo import DemoSettings, Judged, check_digests, demo_root, draw, read_judges, write_demo
+from swapaqa.data.demo import check_digests, read_judges
+from swapaqa.data.demo_files import DemoSettings, Judged, demo_root, draw, write_demo
 from swapaqa.errors import InputError
 from swapaqa.running.data_sets import make_data, make_source
 from swapaqa.video.frames import frame_count, read_frames
@@ -184,7 +185,7 @@ def test_a_broken_write_leaves_nothing_behind(cache: Path, monkeypatch: pytest.M
     def broken(path: Path, frames: np.ndarray) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("swapaqa.data.demo.write_video", broken)
+    monkeypatch.setattr("swapaqa.data.demo_files.write_video", broken)
     with pytest.raises(KeyboardInterrupt):
         demo_root(TINY)
     assert not list(cache.iterdir())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from swapaqa.batch import Labels, Pair, Sample, map_samples, pooled
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.demo import write_video
+from swapaqa.data.demo_files import write_video
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.source import VideoSource
 

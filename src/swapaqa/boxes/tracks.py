@@ -1,6 +1,6 @@
 """Sources that read a box file a video: every reader of a format gives `BoxRow`s, and the rest is the same for all.
 
-The objects that count are chosen, the frames are looked at, `box_objects` makes one box a frame of them, and that is
+The objects that count are chosen, the frames are looked at, `objects` makes one box a frame of them, and that is
 scaled where the annotated frames had another size.
 """
 
