@@ -12,9 +12,11 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import cv2
+import hydra
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
@@ -23,6 +25,10 @@ from omegaconf import DictConfig
 from scipy.io import savemat
 
 from tests.forked import REPOSITORY, run_forked
+
+if TYPE_CHECKING:
+    from swapaqa.boxes.source import BoxSource
+    from swapaqa.data.datamodule import VideoData
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
@@ -161,6 +167,35 @@ def config() -> Callable[..., DictConfig]:
             return compose("train", overrides=list(overrides))
 
     return lambda *overrides: copy.deepcopy(build(*overrides))
+
+
+@pytest.fixture
+def box_source(config: Callable[..., DictConfig]) -> Callable[..., "BoxSource"]:
+    """`box_source("darklabel", root=...)`: the source as its yaml has it, but for the given keys."""
+    return lambda name, **changes: hydra.utils.instantiate(config(f"boxes={name}").boxes, **changes)
+
+
+@pytest.fixture
+def open_data(config: Callable[..., DictConfig]) -> Callable[..., "VideoData"]:
+    """`open_data(root, **changes)`: a tree of `aqa7_tree` as AQA-7, its settings changed by `changes`."""
+    from swapaqa.augment.none import NoAugmentation  # here, as it imports torch
+    from swapaqa.data.geometry import Geometry
+    from tests.opened import open_node
+
+    def build(root: Path | None, **changes: Any) -> "VideoData":
+        settings: dict[str, Any] = {
+            "root": None if root is None else str(root),
+            "frames": 8,
+            "geometry": Geometry(height=40, width=64, crop=32, random_crop=True, flip=0.5),
+            "augment": NoAugmentation(),
+            "voters": 0,
+            "batch_size": 4,
+            "workers": 0,
+            "target": "score",
+        }
+        return open_node(config("data=aqa7").data, **settings | changes)
+
+    return build
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A data set with something of its own beside the videos, and a method that looks for it."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from swapaqa.batch import Encoded
 from swapaqa.data.aqa7 import AQA7
+from swapaqa.data.datamodule import VideoData
 from swapaqa.data.records import Record
 from swapaqa.models.core import CoRe
 from swapaqa.models.scorer import Predicted
@@ -32,9 +33,10 @@ class Stepped(AQA7):
         }
 
 
-def with_steps(data: AQA7) -> Stepped:
+def with_steps(data: VideoData) -> VideoData:
     """The same data set, before it is set up."""
-    return Stepped(**{one.name: getattr(data, one.name) for one in fields(data) if one.init})
+    own = {one.name: getattr(data.source, one.name) for one in fields(data.source)}
+    return replace(data, source=Stepped(**own))
 
 
 def check_side(side: dict[str, Tensor], video_ids: list[str]) -> None:

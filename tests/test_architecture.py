@@ -1,6 +1,7 @@
 """The walls of the house, read from the source: who imports whom, and what has no room anywhere."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ IN_LIBRARY = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != PRO
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 
 
+@functools.cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
@@ -60,12 +62,69 @@ def test_the_files_are_found() -> None:
     assert LIBRARY / "models" / "scorer.py" in IN_LIBRARY
 
 
-@pytest.mark.parametrize("room", ["data", "augment", "models"])
-def test_rooms_do_not_import_each_other(room: str) -> None:
-    others = {"data", "augment", "models"} - {room}
-    for path in (LIBRARY / room).glob("*.py"):
-        for module in imported(path):
-            assert not any(module.startswith(f"swapaqa.{other}") for other in others), f"{path.name}: {module}"
+BELOW: dict[str, set[str]] = {  # the rooms whose files a room may import, beside those that are in no room
+    "video": set(),  # pixels
+    "boxes": {"video"},  # where the athlete is in them
+    "data": {"video", "boxes"},
+    "augment": set(),
+    "models": set(),
+    "annotate": {"video", "boxes", "data"},
+}
+ROOMS = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
+
+
+@functools.cache
+def rooms_of(room: str) -> set[str]:
+    """The other rooms that the files of a room import from."""
+    modules = {module for path in (LIBRARY / room).rglob("*.py") for module in imported(path)}
+    return {part for module in modules if module.startswith("swapaqa.") for part in module.split(".")[1:2]} & {
+        *ROOMS
+    } - {room}
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_a_room_imports_from_those_below_it(room: str) -> None:
+    assert rooms_of(room) <= BELOW[room]
+
+
+@pytest.mark.parametrize("room", [*BELOW, "bench", "measures"])
+def test_a_room_is_in_no_circle(room: str) -> None:
+    reached, new = set[str](), rooms_of(room)
+    while new:
+        reached |= new
+        new = {below for one in new for below in rooms_of(one)} - reached
+    assert room not in reached
+
+
+def test_only_the_data_module_knows_lightning_in_its_room() -> None:
+    """Whoever asks a data set what it is asks a source: `swapaqa.data.source`."""
+    knowing = {
+        path.name
+        for room in ("video", "boxes", "data")
+        for path in (LIBRARY / room).glob("*.py")
+        if any(module.startswith(("pytorch_lightning", "lightning")) for module in imported(path))
+    }
+    assert knowing == {"datamodule.py", "upload.py"}
+
+
+def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
+    """Everybody else asks its source: lists, files, windows, labels, groups, the reader of a sample."""
+    asking = {str(path.relative_to(SOURCE)) for path in FILES if "swapaqa.data.datamodule" in imported(path)}
+    assert asking == {
+        "attention.py",
+        "evaluate.py",
+        "swapaqa/attention.py",
+        "swapaqa/bench/evaluation.py",
+        "swapaqa/bench/synthetic.py",
+        "swapaqa/probing/design.py",
+        "swapaqa/probing/picture.py",
+        "swapaqa/running/arms.py",
+        "swapaqa/running/checkpoint.py",
+        "swapaqa/running/data_sets.py",
+        "swapaqa/running/probe.py",
+        "swapaqa/running/published_checkpoint.py",
+        "swapaqa/running/training.py",
+    }
 
 
 @each_file
@@ -106,7 +165,7 @@ def test_only_the_scorer_logs() -> None:
 def test_only_the_scorer_and_the_data_module_know_the_trainer() -> None:
     """Wider than DESIGN.md, which names the data module alone: the scorer asks for the number of processes."""
     knowing = {str(path.relative_to(LIBRARY)) for path in IN_LIBRARY if "trainer" in attributes(path, "self")}
-    assert knowing <= {"data/datamodule.py", "data/pooling.py", "models/scorer.py"}
+    assert knowing <= {"data/datamodule.py", "models/scorer.py"}
 
 
 def test_wandb_is_known_in_one_place() -> None:
@@ -118,7 +177,7 @@ def test_files_are_written_whole_and_named() -> None:
     """Else a full disk tears what was there before, and its error names no file: `swapaqa.whole_file`."""
     ways = {"write_text", "write_bytes", "savefig", "imwrite", "VideoWriter", "tofile", "to_csv"}
     own = {"whole_file.py", "film.py", "figures.py"}  # the one way of each kind
-    in_a_folder_that_is_moved = {"demo.py", "frame_store.py"}
+    in_a_folder_that_is_moved = {"demo_files.py", "frame_store.py"}
     for_a_moment = {"desk.py", "memory.py", "loader.py", "folder.py"}
     writing = {
         path.name
@@ -131,7 +190,7 @@ def test_files_are_written_whole_and_named() -> None:
 def test_video_files_are_opened_in_one_place() -> None:
     """Else a count, a check and a training would see different frames; decord is imported where it is used."""
     decoders = {
-        "av": {"pyav_reader.py", "video_index.py"},
+        "av": {"pyav_reader.py", "index.py"},
         "decord": {"sequential_readers.py"},
         "torchvision": set(),
         "torchcodec": set(),
@@ -144,7 +203,7 @@ def test_video_files_are_opened_in_one_place() -> None:
     assert captures == {"sequential_readers.py"}
     top = {
         alias.name
-        for node in tree(LIBRARY / "data" / "sequential_readers.py").body
+        for node in tree(LIBRARY / "video" / "sequential_readers.py").body
         if isinstance(node, ast.Import)
         for alias in node.names
     }
@@ -152,11 +211,11 @@ def test_video_files_are_opened_in_one_place() -> None:
 
 
 def test_whoever_reads_a_data_set_hands_on_its_reader() -> None:
-    """Every call outside the folder `data` says how: a call without it would read with the default."""
+    """Every call outside the rooms `video`, `boxes` and `data` says how: else it would read with the default."""
     readers = {"read_frames": 3, "decode": 3, "frame_count": 2}  # arguments, the unpacked `decoding` being one
     without_a_data_set = {"strip.py", "loader.py", "folder.py"}
     for path in FILES:
-        if path.parent.name == "data" or path.name in without_a_data_set:
+        if path.parent.name in ("video", "boxes", "data") or path.name in without_a_data_set:
             continue
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in readers:

@@ -19,8 +19,9 @@ import pytest
 import torch
 
 from swapaqa.baselines import BASELINES, floors, known_floors, predict, unseen
-from swapaqa.data.mtl_aqa import read_by_event, read_records
+from swapaqa.data.mtl_aqa import read_records
 from swapaqa.data.records import Record
+from swapaqa.data.splits import split_by_event
 from swapaqa.errors import InputError
 from swapaqa.metrics import spearman
 
@@ -85,7 +86,8 @@ def test_floors_of_the_published_split(real_data: Path) -> None:
 
 @pytest.mark.parametrize("fold", range(4))
 def test_without_a_seen_competition_nothing_is_left_to_recognise(fold: Any, real_data: Path) -> None:
-    dives = read_by_event(real_data / "mtl_aqa", fold)
+    lists = [dive for split in ("train", "test") for dive in read_records(real_data / "mtl_aqa", split)]
+    dives = split_by_event(lists, event_of, fold)
     records = {split: [dive for dive in dives if dive.split == split] for split in ("train", "test")}
     found = known_floors(records, event_of)["test"]
     assert math.isnan(found["event"]["spearman"])

@@ -211,7 +211,7 @@ def test_parts_add_up_to_the_step(monkeypatch, published: bool, inference: bool)
     take = Clock.take
     monkeypatch.setattr(Clock, "take", spanned)
     with cache_of_its_own() as room:
-        parts = step.take_turn(loop, CachedVideos(one_video_or_batch(loop), loop.data, room))
+        parts = step.take_turn(loop, CachedVideos(one_video_or_batch(loop), loop.data.source, room))
     assert set(parts) == set(loop.parts)
     assert step.duration(parts) == pytest.approx(whole["seconds"])
 
@@ -233,7 +233,7 @@ def test_a_forward_pass_within_the_backward_one_belongs_to_it() -> None:
 def test_loading_reads_the_bytes_of_the_files() -> None:
     loop = open_loop()
     with cache_of_its_own() as room:
-        videos = CachedVideos(one_video_or_batch(loop), loop.data, room)
+        videos = CachedVideos(one_video_or_batch(loop), loop.data.source, room)
         files = sorted((room / "cache" / "frames").glob("*.npy"))
         loaded = videos.load()
     assert len(files) == 4  # two pairs
@@ -342,7 +342,7 @@ def test_on_a_cuda_device() -> None:
     loop = open_loop("trainer.precision=bf16-mixed")
     loop.watch()
     with cache_of_its_own() as room:
-        parts = step.take_turn(loop, CachedVideos(one_video_or_batch(loop), loop.data, room))
+        parts = step.take_turn(loop, CachedVideos(one_video_or_batch(loop), loop.data.source, room))
     assert set(parts) == set(loop.parts)
     assert all(seconds >= 0 for seconds in parts.values())
     assert memory.peak_memory(loop.arm, inference=False, cap=0.001).fits is False

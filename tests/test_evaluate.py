@@ -22,7 +22,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from swapaqa.data.demo import demo_root as written_demo
+from swapaqa.data.demo_files import demo_root as written_demo
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import FORMAT_KEY
 

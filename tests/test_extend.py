@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from swapaqa.data.demo import write_video
+from swapaqa.data.demo_files import write_video
 from tests.forked import REPOSITORY
 from tests.page import PAGE, blocks, files, install
 
@@ -30,10 +30,12 @@ def write_jumps(folder: Path) -> None:
     rng = np.random.default_rng(0)
     with open(folder / "jumps.csv", "w", newline="") as lines:
         rows = csv.writer(lines)
-        rows.writerow(["file", "score", "split", "height"])
+        rows.writerow(["file", "score", "split", "meeting", "height"])
         for number in range(12):
             write_video(folder / f"{number}.avi", rng.integers(0, 256, (20, 72, 96, 3), dtype=np.uint8))
-            rows.writerow([f"{number}.avi", 40 + 3 * number, "test" if number % 3 == 0 else "train", 1.5])
+            rows.writerow(
+                [f"{number}.avi", 40 + 3 * number, "test" if number % 3 == 0 else "train", f"meeting {number % 4}", 1.5]
+            )
 
 
 def test_every_example_of_the_page_is_a_file_that_compiles() -> None:

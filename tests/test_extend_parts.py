@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from torch.nn import Parameter
 
 from swapaqa.augment.swap import pixel_bounds
-from swapaqa.data.box_source import BoxRequest, MaskSource
+from swapaqa.boxes.source import BoxRequest, MaskSource
 from swapaqa.models.rates import Progress
 from tests.page import install
 

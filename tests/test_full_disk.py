@@ -28,18 +28,18 @@ from swapaqa import whole_file
 from swapaqa.annotate import box_file
 from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.sheet import write_table
-from swapaqa.data import tracker_boxes
-from swapaqa.data.box_ledger import Ledger
-from swapaqa.data.demo import DemoSettings, write_boxes, write_list
-from swapaqa.data.film import write_film
-from swapaqa.data.tracker import Tracked
-from swapaqa.data.tracker_boxes import write_track
+from swapaqa.boxes import tracker_boxes
+from swapaqa.boxes.ledger import Ledger
+from swapaqa.boxes.tracker import Tracked
+from swapaqa.boxes.tracker_boxes import write_track
+from swapaqa.data.demo_files import DemoSettings, write_boxes, write_list
 from swapaqa.disk_errors import STANDARD_OUTPUT, full_disk_explained, place_of
 from swapaqa.errors import InputError
 from swapaqa.report.figures import save_figure
 from swapaqa.result import write_json
 from swapaqa.running import jobs
 from swapaqa.running.program import fail_of_system, run_program
+from swapaqa.video.film import write_film
 from swapaqa.whole_file import whole, write_whole
 from tests.attack import inputs
 from tests.conftest import isolated
@@ -109,7 +109,7 @@ def test_a_film_that_was_not_written_as_a_whole_is_an_error(name: str, codec: st
     for cut in (0, 10, path.stat().st_size // 2):
         torn = TornFilm(path.read_bytes()[:cut])
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("swapaqa.data.film.cv2.VideoWriter", torn)
+            patched.setattr("swapaqa.video.film.cv2.VideoWriter", torn)
             with pytest.raises(OSError, match="Input/output error") as refused:
                 write_film(tmp_path / f"torn-{name}", PICTURES, [codec], 25)
         assert refused.value.filename == str(tmp_path / f"torn-{name}")

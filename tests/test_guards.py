@@ -18,10 +18,11 @@ from torch.utils._pytree import tree_leaves
 
 from swapaqa.augment.swap import ScaledBackgroundSwap, swap_background
 from swapaqa.batch import Pair, Sample, TrainingLabels, map_columns, map_samples, pooled
-from swapaqa.data.pooling import AugmentedData
+from swapaqa.data.pooling import augmented
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.scorer import Scorer
 from swapaqa.models.tiny import TinyBackbone
+from swapaqa.running.data_sets import make_data
 from tests.made_videos import encoder, made_labels, made_sample, noise
 
 METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core"]
@@ -104,9 +105,8 @@ def test_a_training_step_never_waits_for_the_device(
 @pytest.mark.parametrize("name", ["core", "usdl"])
 def test_the_swap_never_waits_for_the_device(name: str, variant: Any) -> None:
     """Not as an augmentation of the DataModule either, with its share of replaced pixels."""
-    data = AugmentedData()
-    data.seed, data.augment = 0, ScaledBackgroundSwap(variant=variant)
-    swapped = data.augmented(paired(name, on_device(batch())), epoch=0, step=0)
+    swap, generator = ScaledBackgroundSwap(variant=variant), torch.Generator().manual_seed(0)
+    swapped = augmented(paired(name, on_device(batch())), swap, generator)
     assert (pooled(swapped) if isinstance(swapped, Pair) else swapped).video.dtype == torch.uint8
 
 
@@ -148,7 +148,7 @@ def test_a_sample_travels_as_bytes(config: Callable[..., Any], demo_cache: Path)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SWAPAQA_CACHE", str(demo_cache))
         cfg = config("data.settings.train=12", "data.settings.test=6", "data.settings.shifted=6", "data.workers=0")
-        data = hydra.utils.instantiate(cfg.data)
+        data = make_data(cfg.data)
         data.setup()
         train, test = next(iter(data.train_dataloader())), next(iter(data.val_dataloader()[0]))
     crop, frames, seen = cfg.data.geometry.crop, cfg.data.frames, []
@@ -164,7 +164,7 @@ def test_a_sample_travels_as_bytes(config: Callable[..., Any], demo_cache: Path)
 
 def test_batches_are_pinned_where_there_is_a_gpu(config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Lightning copies without letting the host wait; that takes effect from pinned memory only."""
-    data = hydra.utils.instantiate(config("data.settings.train=12").data)
+    data = make_data(config("data.settings.train=12").data)
     for there in (True, False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         assert data._loading()["pin_memory"] is there

@@ -28,6 +28,7 @@ from swapaqa.batch import Pair, Sample
 from swapaqa.console import quieten
 from swapaqa.models.i3d import I3D
 from swapaqa.running import resolvers
+from swapaqa.running.data_sets import make_data
 from swapaqa.running.training import build_model
 from tests.forked import Forked, run_forked
 
@@ -99,7 +100,7 @@ def train(name: str, world: int) -> tuple[Seen, dict[str, torch.Tensor]]:
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         cfg = compose("train", [*SMALL, f"trainer.precision={precision}", f"trainer.devices={world}", *overrides])
     seed_everything(cfg.seed, verbose=False)
-    data = hydra.utils.instantiate(cfg.data)
+    data = make_data(cfg.data)
     data.setup()
     model = build_model(cfg, data.training_labels())
     seen = Seen()

@@ -45,7 +45,7 @@ class Sample(NamedTuple):
     mask: Tensor  # (B, T, H, W) bool on the grid of `video`, True on the athlete; (B, 0, H, W) from a source of boxes
     replaced: Tensor  # (B,) float32, share of the pixels that the augmentation took from another video
     labels: Labels
-    side: dict[str, Tensor]  # what one data set alone has, by name, (B, ...) each; see `VideoData.read_side`
+    side: dict[str, Tensor]  # what one data set alone has, by name, (B, ...) each; see `VideoSource.read_side`
     split: str | list[str]  # the split's name, B times
     video_id: str | list[str]
 

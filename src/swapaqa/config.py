@@ -20,6 +20,7 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
 
 from swapaqa.errors import InputError
+from swapaqa.running import data_sets
 
 TOP_LEVEL = (
     "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "schedule", "data", "measures", "name",
@@ -85,21 +86,23 @@ def _check_target(node: dict, path: str) -> None:
         target = hydra.utils.get_object(name)
     except Exception as error:
         raise InputError(f"{path}._target_={name}: cannot be imported ({error})") from error
+    described = data_sets.described_by(target)
     try:
-        signature = inspect.signature(target)
+        parameters = data_sets.parameters(described)
     except ValueError:  # compiled code does not say what it takes
         return
     given = {key for key in node if key not in ("_target_", "_partial_", "_recursive_", "_convert_")}
-    known = [p.name for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):  # **kwargs take any key
+    known = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):  # **kwargs take any key
         for key in sorted(given - set(known)):
             raise InputError(f"{path}.{key}: no such key of {name}{suggestion(f'{path}.{key}', key, known)}")
     if not node.get("_partial_"):
-        for parameter in signature.parameters.values():
+        for parameter in parameters:
             if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given:
                 raise InputError(f"{path}.{parameter.name}: missing, and {name} needs it")
     if not name.startswith(LOOSE_LIBRARIES):
-        _check_types(node, given, target, path)
+        for one in described:
+            _check_types(node, given, one, path)
 
 
 def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from swapaqa.annotate import box_file
 from swapaqa.annotate.box_file import FileChangedError, format_row, read_rows, write_text
-from swapaqa.data.box_ledger import Ledger, content_digest
+from swapaqa.boxes.ledger import Ledger, content_digest
 from swapaqa.data.boxes import read_darklabel
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from swapaqa.annotate.box_file import read_rows
-from swapaqa.data.box_ledger import LEDGER
+from swapaqa.boxes.ledger import LEDGER
 from swapaqa.data.boxes import read_darklabel
 from tests.forked import Forked
 

@@ -16,7 +16,7 @@ from swapaqa.annotate.follow import (
     followed_frames,
     read_small,
 )
-from swapaqa.data.tracker import Tracked, overlap
+from swapaqa.boxes.tracker import Tracked, overlap
 from swapaqa.errors import InputError
 
 SETTINGS = Settings("kcf", [], 0.4, 0.5)

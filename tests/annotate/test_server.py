@@ -21,6 +21,7 @@ from swapaqa.augment.none import NoAugmentation
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.data.geometry import Geometry
 from swapaqa.errors import InputError
+from tests.opened import open_node
 
 Open = Callable[..., Desk]
 TEXT = "0,0,1,2,10,12,hand\n15,0,21.5,2,10,12,hand\n"
@@ -33,12 +34,11 @@ def desk_of(config: Callable) -> Open:
     def build(root: Path, boxes: Path | None = None, allowed: tuple[Path, ...] = ()) -> Desk:
         cfg = config("data=aqa7", "boxes=darklabel")
         source = hydra.utils.instantiate(cfg.boxes, root=None if boxes is None else str(boxes))
-        make = hydra.utils.instantiate(cfg.data, _partial_=True, boxes=None, augment=None)
-        data = make(
-            root=str(root), frames=16, geometry=Geometry(40, 64, 32, random_crop=True, flip=0.5), voters=0,
+        data = open_node(
+            cfg.data, root=str(root), frames=16, geometry=Geometry(40, 64, 32, random_crop=True, flip=0.5), voters=0,
             boxes=source, augment=NoAugmentation(), batch_size=4, workers=0, target="score",
         )  # fmt: skip
-        return Desk(data, Settings("kcf", [], 0.4, 0.5), {}, allowed)
+        return Desk(data.source, Settings("kcf", [], 0.4, 0.5), {}, allowed)
 
     return build
 

@@ -20,13 +20,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.importing import Reading, import_file
+from swapaqa.boxes.ledger import Ledger, warn_of_changed
+from swapaqa.boxes.source import BoxRequest
 from swapaqa.config import check
-from swapaqa.data.box_ledger import Ledger, warn_of_changed
-from swapaqa.data.box_source import BoxRequest
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
-from swapaqa.data.video import read_frames
-from swapaqa.data.video_index import cached_path, identity, index_of, make_and_keep
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
 from swapaqa.report.compare import Protocol, compare
@@ -36,7 +34,10 @@ from swapaqa.report.render import FORMATS
 from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
+from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import compose_quietly, run_program
+from swapaqa.video.frames import read_frames
+from swapaqa.video.index import cached_path, identity, index_of, make_and_keep
 from tests.attack import inputs
 from tests.forked import REPOSITORY
 
@@ -50,10 +51,10 @@ def configuration(program: str, *words: str) -> DictConfig:
         return compose(program, list(words))
 
 
-def instantiate(node: DictConfig) -> Any:
+def instantiate(node: DictConfig, make: Callable[[DictConfig], Any] = hydra.utils.instantiate) -> Any:
     """As the programs do it: the user's error is the one inside of Hydra's."""
     try:
-        return hydra.utils.instantiate(node)
+        return make(node)
     except InstantiationException as error:
         raise (error.__cause__ or error) from None
 
@@ -62,7 +63,7 @@ def opened(folder: Path, *words: str) -> Any:
     """The data set of `src.train` with these words and its root in `folder`."""
     cfg = configuration("train", "logger=csv", "name=attack", *words).copy()
     cfg.data.root = str(folder)
-    return instantiate(cfg.data)
+    return instantiate(cfg.data, make_source)
 
 
 def records(*words: str) -> Callable[[Path], list[Any]]:

@@ -16,23 +16,23 @@ import torch
 
 from swapaqa.annotate.importing import recognise
 from swapaqa.annotate.sheet import read_severities
-from swapaqa.data.box_ledger import read_ledger
-from swapaqa.data.box_tracks import existing, parse_xml
-from swapaqa.data.cvat_xml import ALL, read_cvat
-from swapaqa.data.darklabel_format import read_formats
+from swapaqa.boxes.cvat_xml import ALL, read_cvat
+from swapaqa.boxes.darklabel_format import read_formats
+from swapaqa.boxes.ledger import read_ledger
+from swapaqa.boxes.mot import read_mot
+from swapaqa.boxes.tracker_boxes import result_rows
+from swapaqa.boxes.tracks import existing, parse_xml
+from swapaqa.data.clips import read_table
 from swapaqa.data.demo import read_judges
-from swapaqa.data.mot import read_mot
 from swapaqa.data.mtl_aqa import read_records
-from swapaqa.data.tracker_boxes import result_rows
 from swapaqa.data.unpickler import load_pickle
-from swapaqa.data.video import frame_count, read_frames
-from swapaqa.data.video_index import make_index
-from swapaqa.data.videos import read_table
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import check_regular, read_bytes, read_json, read_yaml, shown
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import State, state
+from swapaqa.video.frames import frame_count, read_frames
+from swapaqa.video.index import make_index
 from tests.attack.inputs import FRAMES, write_video
 from tests.attack.malformed import giant_json, giant_yaml
 from tests.attack.strange import bombs

@@ -15,16 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from rich.console import Console
 from scipy.io import loadmat, savemat
 
 from swapaqa.annotate.box_file import format_row, read_rows
 from swapaqa.annotate.workers import in_processes
+from swapaqa.boxes.cvat import read_cvat, read_mot
+from swapaqa.boxes.darklabel import DarkLabelBoxes, read_darklabel
+from swapaqa.boxes.darklabel_format import read_formats
 from swapaqa.data import aqa7, mtl_aqa
-from swapaqa.data.cvat import read_cvat, read_mot
-from swapaqa.data.darklabel import DarkLabelBoxes, read_darklabel
-from swapaqa.data.darklabel_format import read_formats
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.errors import LINE, InputError
 from swapaqa.foreign_file import read_json
@@ -37,6 +36,7 @@ from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
 from swapaqa.running.checkpoint import read_checkpoint
+from swapaqa.running.data_sets import make_source
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
 from swapaqa.running.program import write_any_text
 from swapaqa.tracking import stored_id
@@ -420,9 +420,9 @@ class KilledReader:
 def test_a_killed_reader_of_the_doctor_is_one_line(monkeypatch: pytest.MonkeyPatch, config: Callable[..., Any]) -> None:
     monkeypatch.setattr(doctor, "Examination", KilledReader)
     cfg = config("data=demo", "name=x", "logger=csv", "data.workers=1")
-    data = instantiate(cfg.data)
+    source = make_source(cfg.data)
     with pytest.raises(InputError, match=r"DataLoader worker .* lower data\.workers"):
-        doctor.examine(data)
+        doctor.examine(source, cfg.data.workers)
 
 
 def test_two_processes_write_one_file_at_once(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ import torch
 import yaml
 from hydra.utils import instantiate
 
-from swapaqa.data.cvat import read_cvat
-from swapaqa.data.darklabel_format import read_formats
+from swapaqa.boxes.cvat import read_cvat
+from swapaqa.boxes.darklabel_format import read_formats
 from swapaqa.data.unpickler import load_pickle
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_json, read_yaml

@@ -151,11 +151,11 @@ def test_root_that_is_not_given_or_not_there(tmp_path: Path, open_data: Open) ->
 
 def test_label_and_score_convert_into_each_other(open_data: Open) -> None:
     data = open_data(None, action="all")
-    vault = data.label(Record("gym_vault/001", "gym_vault", 15.2, "train"))
+    vault = data.source.label(Record("gym_vault/001", "gym_vault", 15.2, "train"))
     assert vault.value == pytest.approx(63.45733, abs=1e-5)
     for action, (low, high) in SCORE_RANGES.items():
         for score, value in ((low, 0), (high, 100)):
-            label = data.label(Record(f"{action}/001", action, score, "train"))
+            label = data.source.label(Record(f"{action}/001", action, score, "train"))
             assert label.value == pytest.approx(value, abs=1e-9)
             assert label.offset + label.factor * label.value == pytest.approx(score, abs=1e-9)
 
@@ -170,23 +170,23 @@ def test_indices_are_found_in_every_spelling(spelling: str, kind: str, tmp_path:
     (videos / "70.avi").touch()
     record = Record("diving/007", "diving", 50.0, "train")
     data = open_data(tmp_path)
-    assert data.media(record) == wanted
-    assert wanted.stem in [path.name for path in data.box_files(record)]
+    assert data.source.media(record) == wanted
+    assert wanted.stem in [path.name for path in data.source.box_files(record)]
 
 
 def test_boxes_root_replaces_the_data_sets_own(
     tmp_path: Path, open_data: Open, box_source: Callable[..., BoxSource]
 ) -> None:
     record = Record("diving/007", "diving", 50.0, "train")
-    assert open_data(tmp_path).box_files(record)[0] == tmp_path / "boxes" / "diving" / "007"
+    assert open_data(tmp_path).source.box_files(record)[0] == tmp_path / "boxes" / "diving" / "007"
     other = open_data(tmp_path, boxes=box_source("darklabel", root=str(tmp_path / "mine")))
-    assert other.box_files(record)[0] == tmp_path / "mine" / "diving" / "007"
+    assert other.source.box_files(record)[0] == tmp_path / "mine" / "diving" / "007"
 
 
 def test_one_action_takes_its_own_rows_and_all_takes_all(tmp_path: Path, open_data: Open) -> None:
     write_list(tmp_path, GOOD)
-    assert [r.action for r in open_data(tmp_path, action="gym_vault").read_split("train")] == ["gym_vault"]
-    assert len(open_data(tmp_path, action="all").read_split("train")) == 3
-    assert open_data(tmp_path, action="all").actions == list(SCORE_RANGES)
+    assert [r.action for r in open_data(tmp_path, action="gym_vault").source.read_split("train")] == ["gym_vault"]
+    assert len(open_data(tmp_path, action="all").source.read_split("train")) == 3
+    assert open_data(tmp_path, action="all").source.actions == list(SCORE_RANGES)
     with pytest.raises(InputError, match=r"data\.action=ski_big_air"):
-        open_data(tmp_path, action="ski_big_air").read_split("train")
+        open_data(tmp_path, action="ski_big_air").source.read_split("train")

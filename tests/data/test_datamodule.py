@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import hydra
 import numpy as np
 import pytest
 import torch
@@ -18,13 +17,14 @@ from torch import Tensor
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap
 from swapaqa.batch import Pair, Sample
-from swapaqa.data.aqa7 import AQA7
 from swapaqa.data.boxes import FixedBoxes, NoBoxes
-from swapaqa.data.datamodule import describe_shares
+from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
+from swapaqa.data.pooling import describe_shares
 from swapaqa.errors import InputError
+from swapaqa.running.data_sets import make_data
 
-Open = Callable[..., AQA7]
+Open = Callable[..., VideoData]
 Tree = Callable[..., Path]
 
 
@@ -76,7 +76,7 @@ class Listener(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def train(data: AQA7, folder: Path, epochs: int = 1) -> Listener:
+def train(data: VideoData, folder: Path, epochs: int = 1) -> Listener:
     """What a real Trainer hands to the training and validation steps."""
     listener = Listener()
     trainer = Trainer(
@@ -94,7 +94,7 @@ def train(data: AQA7, folder: Path, epochs: int = 1) -> Listener:
     return listener
 
 
-def ready(data: AQA7) -> AQA7:
+def ready(data: VideoData) -> VideoData:
     data.setup()
     return data
 
@@ -149,13 +149,13 @@ def test_augmentation_is_drawn_for_every_step_anew(
     tmp_path: Path, aqa7_tree: Tree, open_data: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = []
-    original = AQA7.augmented
+    original = VideoData.augmented
 
-    def noting(self: AQA7, batch: Sample | Pair, epoch: int, step: int) -> Sample | Pair:
+    def noting(self: VideoData, batch: Sample | Pair, epoch: int, step: int) -> Sample | Pair:
         steps.append((epoch, step))
         return original(self, batch, epoch, step)
 
-    monkeypatch.setattr(AQA7, "augmented", noting)
+    monkeypatch.setattr(VideoData, "augmented", noting)
     recording = Recording()
     train(open_data(aqa7_tree(), batch_size=2, augment=recording), tmp_path, epochs=2)
     assert steps == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
@@ -251,7 +251,7 @@ def test_val_is_cut_from_train_and_gives_no_exemplar(aqa7_tree: Tree, open_data:
     assert set(data.bank.ids) == ids["train"]
     assert {record.split for record in data.records()["val"]} == {"val"}
     assert ids["val"] != {
-        r.video_id for r in ready(open_data(Path(data.root), val_fraction=0.25, seed=3)).records()["val"]
+        r.video_id for r in ready(open_data(Path(data.source.root), val_fraction=0.25, seed=3)).records()["val"]
     }
 
 
@@ -307,8 +307,8 @@ def test_core_trains_on_32_batches_of_sync_10m_as_published(config: Callable, tm
     """63 videos, two pairs a batch."""
     (tmp_path / "Split_4").symlink_to(real_data / "aqa7")
     words = ["experiment=core_as_published", "data.action=sync_diving_10m", f"data.root={tmp_path}"]
-    data = hydra.utils.instantiate(config(*words).data)
-    data.items["train"] = data.read_split("train")  # the lists alone are here
+    data = make_data(config(*words).data)
+    data.items["train"] = data.source.read_split("train")  # the lists alone are here
     assert len(data.items["train"]) == 63
     assert len(data._batches(rank=0, world=1)) == 32
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from scipy.io import loadmat
 from scipy.stats import spearmanr
@@ -18,9 +17,11 @@ from scipy.stats import spearmanr
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.batch import Pair
 from swapaqa.data.boxes import read_darklabel
-from swapaqa.data.demo import DemoSettings, Judged, check_digests, demo_root, draw, read_judges, write_demo
-from swapaqa.data.video import frame_count, read_frames
+from swapaqa.data.demo import check_digests, read_judges
+from swapaqa.data.demo_files import DemoSettings, Judged, demo_root, draw, write_demo
 from swapaqa.errors import InputError
+from swapaqa.running.data_sets import make_data, make_source
+from swapaqa.video.frames import frame_count, read_frames
 
 SETTINGS = DemoSettings(train=40, test=30, shifted=60, cue_strength=1.0, keyframes=4, seed=0)
 TINY = DemoSettings(train=3, test=2, shifted=2, cue_strength=1.0, keyframes=4, seed=0)
@@ -184,7 +185,7 @@ def test_a_broken_write_leaves_nothing_behind(cache: Path, monkeypatch: pytest.M
     def broken(path: Path, frames: np.ndarray) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("swapaqa.data.demo.write_video", broken)
+    monkeypatch.setattr("swapaqa.data.demo_files.write_video", broken)
     with pytest.raises(KeyboardInterrupt):
         demo_root(TINY)
     assert not list(cache.iterdir())
@@ -335,13 +336,13 @@ def test_all_actions_are_written_side_by_side(tmp_path: Path) -> None:
 def test_both_actions_make_one_batch(config: Callable[..., DictConfig]) -> None:
     """Dives have judges and vaults have none: in one model nobody has, as a batch needs as many of each."""
     sizes = [f"data.settings.{split}={count}" for split, count in (("train", 8), ("test", 2), ("shifted", 2))]
-    data = instantiate(config("data=demo", "data.action=all", *sizes).data)
+    data = make_data(config("data=demo", "data.action=all", *sizes).data)
     data.setup()
     for loader in (data.train_dataloader(), *data.val_dataloader()):
         batches = [batch.query if isinstance(batch, Pair) else batch for batch in loader]
         assert {int(action) for batch in batches for action in batch.labels.action} == {0, 1}
         assert all(batch.labels.judges.shape[1] == 0 for batch in batches)
-    alone = instantiate(config("data=demo", *sizes).data)
+    alone = make_source(config("data=demo", *sizes).data)
     assert all(len(record.judge_scores) == 7 for record in alone.read_split("train"))
 
 

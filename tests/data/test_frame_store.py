@@ -15,8 +15,8 @@ from swapaqa.data import frame_store
 from swapaqa.data.dataset import Item, SampleReader
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.geometry import Geometry, Resize, Window, resize_frame
-from swapaqa.data.video import read_frames
 from swapaqa.errors import InputError
+from swapaqa.video.frames import read_frames
 
 SIZE = (24, 40)
 

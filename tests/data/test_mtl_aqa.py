@@ -20,19 +20,14 @@ from swapaqa.augment.none import NoAugmentation
 from swapaqa.data.boxes import FixedBoxes
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dive_numbers import dive_attributes, dive_number
+from swapaqa.data.exemplar_groups import RULES, by_action, by_difficulty
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Geometry
-from swapaqa.data.mtl_aqa import (
-    EXEMPLARS,
-    MTLAQA,
-    by_difficulty,
-    by_nothing,
-    competition_folds,
-    read_by_event,
-    read_records,
-)
+from swapaqa.data.mtl_aqa import MTLAQA, Dive, read_records
 from swapaqa.data.records import Record
+from swapaqa.data.splits import event_folds, split_by_event
 from swapaqa.errors import InputError
+from swapaqa.running.data_sets import LOADING
 
 COPIES = ("final_annotations_dict_with_dive_number.pkl", "augmented_final_annotations_dict.pkl")
 STEP = 5  # grey levels between two frames of the test videos
@@ -46,7 +41,7 @@ DIVES = {  # competition, dive: end frame, difficulty, dive number
 }
 TRAIN, TEST = [(1, 1), (1, 2), (1, 3), (1, 4)], [(26, 5), (26, 16)]
 
-Open = Callable[..., MTLAQA]
+Open = Callable[..., VideoData]
 
 
 def annotation(end: int, difficulty: float, number: str) -> dict[str, Any]:
@@ -103,14 +98,15 @@ def write_competition(path: Path) -> None:
 
 @pytest.fixture
 def open_mtl() -> Open:
-    def build(root: Path, **changes: Any) -> MTLAQA:
+    def build(root: Path, **changes: Any) -> VideoData:
         settings: dict[str, Any] = {
             "root": str(root), "frames": 8, "shift": [-3, 3], "exemplars": "difficulty", "target": "completeness",
             "geometry": Geometry(height=40, width=64, crop=32, random_crop=True, flip=0.5),
             "boxes": FixedBoxes(ratio=1.0, share=0.8, frame="input"), "augment": NoAugmentation(), "voters": 10,
             "batch_size": 4, "workers": 0, "seed": 0, "val_fraction": 0.0, "skip_unreadable": False,
-        }  # fmt: skip
-        data = MTLAQA(**settings | changes)
+        } | changes  # fmt: skip
+        loading = {key: settings.pop(key) for key in LOADING}
+        data = VideoData(source=MTLAQA(**settings), **loading)
         data.setup()
         return data
 
@@ -159,13 +155,13 @@ def test_both_real_copies_agree_once_the_corrupted_judge_is_corrected(
 )
 def test_exemplar_groups_of_the_real_split(rule: Any, groups: int, strays: list[str], real_data: Path) -> None:
     train, test = (read_records(real_data / "mtl_aqa", split) for split in ("train", "test"))
-    bank = ExemplarBank(train, EXEMPLARS[rule], 0, (by_difficulty, by_nothing))
+    bank = ExemplarBank(train, RULES[rule], 0, (by_difficulty, by_action))
     assert len(bank.groups) == groups
     assert bank.note_strays("test", test) == bank.strays["test"] == strays
     for record in test:
         voters = [train[i] for i in bank.voters(record, 10)]
         assert 1 <= len(voters) <= 10
-        rule_used = by_difficulty if record.video_id in strays else EXEMPLARS[rule]
+        rule_used = by_difficulty if record.video_id in strays else RULES[rule]
         assert {rule_used(voter) for voter in voters} == {rule_used(record)}
 
 
@@ -188,11 +184,11 @@ def test_every_real_test_dive_is_from_a_competition_seen_in_training(real_data: 
 def test_folds_of_the_real_dives_are_whole_competitions_of_equal_size(real_data: Path) -> None:
     tested: Counter[str] = Counter()
     for fold, size in enumerate((339, 361, 359, 353)):
-        dives = read_by_event(real_data / "mtl_aqa", fold)
+        dives = by_event(real_data / "mtl_aqa", fold)
         train, test = ([dive for dive in dives if dive.split == split] for split in ("train", "test"))
         assert (len(test), len(train)) == (size, 1412 - size)
         assert {dive.competition for dive in train}.isdisjoint(dive.competition for dive in test)
-        assert dives == read_by_event(real_data / "mtl_aqa", fold)
+        assert dives == by_event(real_data / "mtl_aqa", fold)
         tested.update(dive.video_id for dive in test)
     assert len(tested) == 1412
     assert set(tested.values()) == {1}
@@ -201,20 +197,25 @@ def test_folds_of_the_real_dives_are_whole_competitions_of_equal_size(real_data:
 def test_folds_do_not_depend_on_the_order_and_ties_go_to_the_lower_number() -> None:
     sizes = {7: 5, 3: 9, 1: 5, 9: 2, 4: 8, 2: 1}
     folds = [[3], [4], [1, 9], [7, 2]]
-    assert competition_folds(sizes) == competition_folds(dict(reversed(sizes.items()))) == folds
+    assert event_folds(sizes) == event_folds(dict(reversed(sizes.items()))) == folds
 
 
 def test_unseen_difficulties_of_the_real_folds_widen_the_exemplar_group(real_data: Path) -> None:
     counts = []
     for fold in range(4):
-        dives = read_by_event(real_data / "mtl_aqa", fold)
+        dives = by_event(real_data / "mtl_aqa", fold)
         train, test = ([dive for dive in dives if dive.split == split] for split in ("train", "test"))
-        bank = ExemplarBank(train, by_difficulty, 0, (by_difficulty, by_nothing))
+        bank = ExemplarBank(train, by_difficulty, 0, (by_difficulty, by_action))
         strays = bank.note_strays("test", test)
         assert set(strays) == {d.video_id for d in test if d.difficulty not in {t.difficulty for t in train}}
         assert all(len(bank.voters(dive, 10)) == 10 for dive in test if dive.video_id in strays)  # of all dives
         counts.append(len(strays))
     assert counts == [0, 6, 1, 0]
+
+
+def by_event(root: Path, fold: Any) -> list[Dive]:
+    dives = [dive for split in ("train", "test") for dive in read_records(root, split)]
+    return split_by_event(dives, lambda dive: f"{dive.competition:02d}", fold)
 
 
 def by_competition(record: Any) -> int:
@@ -223,7 +224,7 @@ def by_competition(record: Any) -> int:
 
 def test_real_exemplars_may_be_kept_to_other_competitions(real_data: Path) -> None:
     train, test = (read_records(real_data / "mtl_aqa", split) for split in ("train", "test"))
-    bank = ExemplarBank(train, by_difficulty, 0, (by_difficulty, by_nothing), by_competition)
+    bank = ExemplarBank(train, by_difficulty, 0, (by_difficulty, by_action), by_competition)
     for record in train[::20]:
         assert {train[bank.draw(record, epoch)].competition for epoch in range(8)}.isdisjoint({record.competition})
     strays = bank.note_strays("test", test)
@@ -470,7 +471,7 @@ def test_labels(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
     for target, top in (("completeness", 30.0), ("score", 104.5)):
         data = open_mtl(root, target=target)
         item = data.items["train"][3]
-        assert data.max_label == data.training_labels().max_label == top
+        assert data.source.max_label == data.training_labels().max_label == top
         assert item.label.offset + item.label.factor * item.label.value == pytest.approx(item.record.score)
         assert item.label.factor == (1.5 if target == "completeness" else 1.0)
 
@@ -481,7 +482,7 @@ def test_a_group_that_val_emptied_is_widened_and_counted(
     root = mtl_tree()
     for seed in range(20):  # until the cut takes the only dive of difficulty 1.5
         caplog.clear()
-        data: VideoData = open_mtl(root, val_fraction=0.25, seed=seed)
+        data = open_mtl(root, val_fraction=0.25, seed=seed)
         if data.items["val"][0].record.video_id == "01_004":
             break
     assert data.bank is not None
@@ -512,7 +513,7 @@ def four_competitions(mtl_tree: Callable[..., Path]) -> Path:
 @pytest.mark.parametrize("fold", range(4))
 def test_the_data_module_splits_by_event(fold: Any, four_competitions: Path, open_mtl: Open) -> None:
     data = open_mtl(four_competitions, split="by_event", fold=fold)
-    events = {split: {data.event(record) for record in records} for split, records in data.records().items()}
+    events = {split: {data.source.event(record) for record in records} for split, records in data.records().items()}
     assert events["test"] == {f"{fold + 1:02d}"}
     assert events["train"] == {"01", "02", "03", "04"} - events["test"]
     assert {record.split for record in data.records()["test"]} == {"test"}
@@ -532,7 +533,7 @@ def test_exemplars_of_an_unknown_competition_are_refused(four_competitions: Path
     data = open_mtl(four_competitions, exemplars_from="other_competitions")
     stored = [Record("exemplar 0", "diving", 50.0, "train", 3.0)]
     with pytest.raises(InputError, match=r"exemplar 0.*store_exemplars=false"):
-        ExemplarBank(stored, data.group, 0, data.wider_groups(), data.apart())
+        data.source.exemplar_bank(stored, 0)
     assert data.bank is not None
     assert len(data.bank.voters(Record("new", "diving", 0.0, "video", 3.0), 100)) > 1  # a video of no competition
 

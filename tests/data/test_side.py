@@ -15,19 +15,21 @@ from swapaqa.attention import batches
 from swapaqa.augment.mix import VideoMixup
 from swapaqa.augment.swap import ScaledBackgroundSwap
 from swapaqa.batch import Pair, channels_first, concatenate, pooled, take_rows, unpooled
-from swapaqa.data import datamodule
+from swapaqa.data import source
 from swapaqa.data.boxes import FixedBoxes
+from swapaqa.data.datamodule import VideoData
 from swapaqa.data.frame_store import FrameStore
 from swapaqa.errors import InputError
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.probing.design import lay_out
 from swapaqa.running import training
+from swapaqa.running.data_sets import make_source
 from swapaqa.running.needs import data_sets_with, refuse_missing_sides
 from swapaqa.tensor_file import load_tensors
 from tests.made_videos import encoder, plan
-from tests.stepped import Climber, NeedsDives, NeedsWeather, Stepped, check_side, with_steps
+from tests.stepped import Climber, NeedsDives, NeedsWeather, check_side, with_steps
 
-Open = Callable[..., Stepped]
+Open = Callable[..., VideoData]
 Config = Callable[..., DictConfig]
 
 
@@ -35,7 +37,7 @@ Config = Callable[..., DictConfig]
 def open_stepped(aqa7_tree: Callable[..., Path], open_data: Callable[..., Any]) -> Open:
     """`open_stepped(**changes)`: eight training and four test videos, set up."""
 
-    def build(**changes: Any) -> Stepped:
+    def build(**changes: Any) -> VideoData:
         data = with_steps(open_data(aqa7_tree(train=8), **{"batch_size": 8} | changes))
         data.setup()
         return data
@@ -103,11 +105,11 @@ def test_what_looks_at_single_videos_has_it(open_stepped: Open, climber: Climber
     items = data.items["test"]
     assert len(items) > 4
     for position, item in enumerate(items):
-        side = data.reader.read(item, position, data.geometry.centre()).side
+        side = data.reader.read(item, position).side
         check_side({name: value[None] for name, value in side.items()}, [item.record.video_id])
 
 
-def trained(model: Climber, data: Stepped, folder: Path) -> Trainer:
+def trained(model: Climber, data: VideoData, folder: Path) -> Trainer:
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False, default_root_dir=folder,
@@ -122,7 +124,7 @@ def test_losses_and_scores_see_it_and_a_checkpoint_keeps_that_of_its_exemplars(
     data = open_stepped(voters=3, augment=ScaledBackgroundSwap(ratio=1.5), batch_size=4)
     climber.learn_scale(data.training_labels())
     climber.store_exemplars = True
-    refuse_missing_sides(climber, data)
+    refuse_missing_sides(climber, data.source)
     trained(climber, data, tmp_path)
     train, test = ([record.video_id for record in data.records()[split]] for split in ("train", "test"))
     assert sorted(climber.lost) == sorted(train)
@@ -151,19 +153,19 @@ def test_a_method_that_needs_more_names_the_data_sets_that_have_it(
     small = {"encoder": encoder(TinyBackbone(2), plan(8)), "hidden_features": 8, "depth": 3, "voters": 3}
     make = hydra.utils.instantiate(config("model=core").model, _partial_=True, **small)
     dives, weather = (kind(**make.keywords) for kind in (NeedsDives, NeedsWeather))
-    plain, stepped = open_data(None), open_stepped()
+    plain, stepped = open_data(None).source, open_stepped().source
     of_stepped = "beside the videos, and Stepped gives steps and height"
-    for model, data, line in (
+    for model, asked, line in (
         (dives, plain, "NeedsDives needs dive beside the videos, and AQA7 gives nothing; take data=mtl_aqa"),
         (dives, stepped, f"NeedsDives needs dive {of_stepped}; take data=mtl_aqa"),
         (weather, stepped, f"NeedsWeather needs weather {of_stepped}; none of conf/data has it: take one of your own"),
         (weather, plain, "NeedsWeather needs steps and weather beside the videos, and AQA7 gives nothing; none of"),
     ):
         with pytest.raises(InputError) as refused:
-            refuse_missing_sides(model, data)
+            refuse_missing_sides(model, asked)
         assert str(refused.value).startswith(line)
         assert "\n" not in str(refused.value)
-    refuse_missing_sides(dives, hydra.utils.instantiate(config("data=mtl_aqa", "data.root=somewhere").data))
+    refuse_missing_sides(dives, make_source(config("data=mtl_aqa", "data.root=somewhere").data))
 
 
 def test_the_data_sets_of_conf_that_have_something() -> None:
@@ -177,7 +179,7 @@ def test_a_training_is_refused_before_a_video_is_read(
 ) -> None:
     """Nor is a file indexed, or the cache filled, which can take hours."""
     read: list[Any] = []
-    monkeypatch.setattr(datamodule, "index_files", lambda *_: read.append("index"))
+    monkeypatch.setattr(source, "index_files", lambda *_: read.append("index"))
     monkeypatch.setattr(FrameStore, "fill", lambda *_: read.append("fill"))
     monkeypatch.setattr(FrameStore, "read", lambda *_: read.append("read"))
     cfg = config(
@@ -191,4 +193,4 @@ def test_a_training_is_refused_before_a_video_is_read(
 
 def test_a_method_without_needs_takes_any_data_set(open_data: Callable[..., Any], climber: Climber) -> None:
     climber.needs = ()  # type: ignore[misc]
-    refuse_missing_sides(climber, open_data(None))
+    refuse_missing_sides(climber, open_data(None).source)

@@ -16,9 +16,12 @@ from torch import Tensor
 
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.data.boxes import BoxSource, DarkLabelBoxes, FixedBoxes
+from swapaqa.data.clips import Clip, cut_test, read_table
+from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
-from swapaqa.data.videos import Clip, Videos, cut_test, read_table
+from swapaqa.data.videos import Videos
 from swapaqa.errors import InputError
+from swapaqa.running.data_sets import LOADING
 
 LENGTHS = [8, 20, 5, 31, 16, 9, 12, 40]
 TINY = [
@@ -27,7 +30,7 @@ TINY = [
 ]  # fmt: skip
 STEP = 5
 
-Open = Callable[..., Videos]
+Open = Callable[..., VideoData]
 
 
 def write_video(path: Path, frames: int) -> None:
@@ -63,14 +66,15 @@ def numbered(root: Path, header: str = "video,score", cells: Callable[[int], str
 
 @pytest.fixture
 def open_videos() -> Open:
-    def build(root: Path, boxes: BoxSource | None = None, **changes: Any) -> Videos:
+    def build(root: Path, boxes: BoxSource | None = None, **changes: Any) -> VideoData:
         settings: dict[str, Any] = {
             "root": str(root), "table": "videos.csv", "test_fraction": 0.25, "split_seed": 0, "frames": 8,
             "geometry": Geometry(height=40, width=64, crop=32, random_crop=False, flip=0.0), "target": "score",
             "boxes": boxes or FixedBoxes(ratio=1.0, share=0.8, frame="input"), "augment": NoAugmentation(),
             "voters": 0, "batch_size": 4, "workers": 0, "seed": 0, "val_fraction": 0.0, "skip_unreadable": False,
-        }  # fmt: skip
-        data = Videos(**settings | changes)
+        } | changes  # fmt: skip
+        loading = {key: settings.pop(key) for key in LOADING}
+        data = VideoData(source=Videos(**settings), **loading)
         data.setup()
         return data
 
@@ -86,7 +90,7 @@ def test_any_length_is_sampled_to_the_window(folder: Path, open_videos: Open) ->
     data = open_videos(folder)
     samples = {}
     for split in data.items:
-        for sample in (data.reader.read(item, 0, data.geometry.centre()) for item in data.items[split]):
+        for sample in (data.reader.read(item) for item in data.items[split]):
             samples[sample.video_id] = numbers(sample.video)
     assert samples["v0"] == list(range(8))
     for i, frames in enumerate(LENGTHS):
@@ -97,7 +101,7 @@ def test_first_and_last_frame_cut_the_action_out(folder: Path, open_videos: Open
     numbered(folder, "video,score,first_frame,last_frame", lambda i: f"v{i},{i}," + ("11,18" if i == 3 else ","))
     data = open_videos(folder)
     found = {item.record.video_id: item for items in data.items.values() for item in items}
-    sample = data.reader.read(found["v3"], 0, data.geometry.centre())
+    sample = data.reader.read(found["v3"])
     assert numbers(sample.video) == list(range(10, 18))
 
 
@@ -141,14 +145,14 @@ def test_every_column_reaches_the_sample(folder: Path, open_videos: Open) -> Non
         lambda i: f"v{i};{30 + i};{'vault' if i % 2 else 'dive'};{2 + i / 10};8.5 9 {i};drawn/all.txt",
     )
     data = open_videos(folder, DarkLabelBoxes(ratio=2.0, root=None), target="completeness")
-    assert data.actions == ["dive", "vault"]
+    assert data.source.actions == ["dive", "vault"]
     item = next(item for items in data.items.values() for item in items if item.record.video_id == "v3")
-    sample = data.reader.read(item, 0, data.geometry.centre())
+    sample = data.reader.read(item)
     assert sample.labels.judges.tolist() == [8.5, 9.0, 3.0]
     assert (sample.labels.difficulty, sample.labels.factor, sample.labels.action) == (2.3, 2.3, 1)
     assert sample.labels.label == pytest.approx(33 / 2.3)
     assert sample.boxes[0].tolist() == [10 - 16, 12 - 4, 29 - 16, 19 - 4]
-    assert data.max_label >= data.training_labels().label.max()
+    assert data.source.max_label >= data.training_labels().label.max()
 
 
 @pytest.mark.parametrize(
@@ -400,16 +404,42 @@ def test_two_windows_of_one_file_are_two_videos(folder: Path, open_videos: Open)
     assert sum(map(len, open_videos(folder).records().values())) == 9
 
 
+@pytest.mark.parametrize("fold", range(4))
+def test_groups_make_folds_whatever_the_table_splits(fold: Any, folder: Path, open_videos: Open) -> None:
+    """And the scale is that of the videos which train in this fold."""
+    numbered(
+        folder, "video,score,group,split", lambda i: f"v{i},{10 + i},{'abcd'[i // 2]},{'test' if i % 2 else 'train'}"
+    )
+    data = open_videos(folder, split="by_event", fold=fold)
+    tested = [record.video_id for record in data.records()["test"]]
+    assert tested == [f"v{2 * fold}", f"v{2 * fold + 1}"]
+    labels = {item.record.video_id: item.label.value for item in data.items["train"]}
+    assert len(labels) == 6
+    assert (min(labels.values()), max(labels.values())) == (0, 100)
+
+
+def test_videos_of_one_group_are_kept_apart(folder: Path, open_videos: Open) -> None:
+    numbered(folder, "video,score,group", lambda i: f"v{i},{10 + i},{'abcd'[i // 2]}")
+    data = open_videos(folder, exemplars_from="other_competitions", voters=8)
+    assert data.bank is not None
+    for item in data.items["test"] + data.items["train"]:
+        voters = [data.items["train"][position].record for position in data.bank.voters(item.record, 8)]
+        assert data.source.event(item.record) not in {data.source.event(voter) for voter in voters}
+    numbered(folder)
+    with pytest.raises(InputError, match=r"data\.exemplars_from=anywhere"):
+        open_videos(folder, exemplars_from="other_competitions", voters=8)
+
+
 OWN_MODULE = '''
     """Brightness is the score."""
     from dataclasses import dataclass
 
-    from swapaqa.data.datamodule import VideoData
     from swapaqa.data.records import Label, Record
+    from swapaqa.data.source import VideoSource
 
 
     @dataclass(kw_only=True, eq=False)
-    class Lamps(VideoData):
+    class Lamps(VideoSource):
         count: int
 
         layout = "lamps lie in lamp_<n>"
@@ -422,7 +452,7 @@ OWN_MODULE = '''
         def max_label(self):
             return float(self.count)
 
-        def read_split(self, split):
+        def read_list(self, split):
             numbers = range(self.count - 2) if split == "train" else range(self.count - 2, self.count)
             return [Record(video_id=f"v{n}", action="shine", score=float(n), split=split) for n in numbers]
 
@@ -436,6 +466,7 @@ OWN_MODULE = '''
 OWN_YAML = """
     # @package _global_
     defaults:
+      - /loading/default
       - override /boxes: fixed
     data:
       _target_: lamps.data.Lamps
@@ -443,21 +474,11 @@ OWN_YAML = """
       count: 8
       frames: 16
       geometry:
-        _target_: swapaqa.data.geometry.Geometry
         height: 40
         width: 64
         crop: 32
-        random_crop: true
-        flip: 0.5
-      boxes: ${boxes}
-      augment: ${aug}
-      voters: ${oc.select:model.voters,0}
       batch_size: 4
       workers: 0
-      seed: ${seed}
-      target: score
-      val_fraction: 0.0
-      skip_unreadable: false
 """
 
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from swapaqa.batch import TrainingLabels
 from swapaqa.config import check
 from swapaqa.errors import InputError
+from swapaqa.running.data_sets import make_data
 from swapaqa.running.program import keywords_explained
 from swapaqa.running.training import build_model
 
@@ -126,8 +127,8 @@ def test_constructors_with_keywords_take_what_they_hand_on(
     assert (
         model.encoder.feature_size == build_model(plain, TrainingLabels(labels, one, one, 100.0)).encoder.feature_size
     )
-    data = instantiate(composed.data)
-    assert (data.note, data.voters) == ("hello", 3)
+    data = make_data(composed.data)
+    assert (data.source.note, data.voters) == ("hello", 3)
 
 
 def test_a_keyword_that_nobody_takes_is_one_line(

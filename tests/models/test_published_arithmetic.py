@@ -20,10 +20,10 @@ from omegaconf import DictConfig
 
 from swapaqa.batch import TrainingLabels
 from swapaqa.data.aqa7 import SCORE_RANGES
-from swapaqa.data.datamodule import VideoData
 from swapaqa.models.core import CoRe
 from swapaqa.models.pair_differences import PairDifferences
 from swapaqa.models.score_groups import assign_groups, build_groups
+from swapaqa.running.data_sets import make_source
 
 Config = Callable[..., DictConfig]
 LEAVES = 16
@@ -66,7 +66,7 @@ def ordered_pairs(groups: Sequence[Sequence[float]]) -> list[tuple[float, float]
 def learned(config: Config, words: Sequence[str], real: Path) -> tuple[CoRe, list[list[float]]]:
     """The method of a preset after it has learnt its borders, and the training labels by group of exemplars."""
     cfg = config(*words, "backbone=tiny", f"data.root={real}")
-    data: VideoData = instantiate(cfg.data)
+    data = make_source(cfg.data)
     records = data.read_split("train")
     labels, names = [data.label(record).value for record in records], [data.group(record) for record in records]
     number = {name: i for i, name in enumerate(dict.fromkeys(names))}
@@ -133,7 +133,7 @@ def test_every_pair_of_aqa7_falls_into_the_published_leaf(
 def test_labels_of_aqa7_are_divided_first(config: Config, real_data: Path, tmp_path: Path) -> None:
     """Multiplied first, 5.9 % of the ski pairs fall into another leaf, all in float64."""
     (tmp_path / "Split_4").symlink_to(real_data / "aqa7")
-    data: VideoData = instantiate(config("data=aqa7", "data.action=ski_big_air", f"data.root={tmp_path}").data)
+    data = make_source(config("data=aqa7", "data.action=ski_big_air", f"data.root={tmp_path}").data)
     scores, (low, high) = [record.score for record in data.read_split("train")], SCORE_RANGES["ski_big_air"]
     published = [((score - low) / (high - low)) * 100 for score in scores]
     assert [data.label(record).value for record in data.read_split("train")] == published

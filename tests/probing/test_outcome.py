@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
-import hydra
 import numpy as np
 import pytest
 import torch
@@ -17,6 +16,7 @@ from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.probing.design import Answers, Layout, lay_out, sort_answers
 from swapaqa.probing.outcome import said, split_outcome
+from swapaqa.running.data_sets import make_data
 
 RATIO = 2.0
 Laid = tuple[VideoData, dict[str, Layout]]
@@ -28,7 +28,7 @@ def demo(config: Callable, small_demo: list[str], demo_cache: Path) -> Callable[
 
     def build(*overrides: str) -> VideoData:
         words = [word for word in small_demo if word.startswith("data.settings")]
-        data = hydra.utils.instantiate(config("data=demo", "model=usdl", "aug=none", *words, *overrides).data)
+        data = make_data(config("data=demo", "model=usdl", "aug=none", *words, *overrides).data)
         with patch.dict(os.environ, {"SWAPAQA_CACHE": str(demo_cache)}):
             data.setup()
         return data
@@ -52,7 +52,7 @@ def athlete_reader(sample: Sample) -> float:
 
 
 def answered(data: VideoData, layout: Layout, model: Callable[[Sample], float]) -> Answers:
-    shown = [data.reader.read(item, number, data.geometry.centre()) for number, item in enumerate(data.items["test"])]
+    shown = [data.reader.read(item, number) for number, item in enumerate(data.items["test"])]
     assert [sample.labels.position for sample in shown] == list(range(len(shown)))
     return sort_answers(np.array([model(sample) for sample in shown]), layout)
 
@@ -62,7 +62,7 @@ def test_a_model_that_reads_one_side_is_found_out(
     model: Callable[[Sample], float], side: str, demo: Callable[..., VideoData]
 ) -> None:
     data = demo()
-    layout = lay_out(data, data.boxes, RATIO, 4)["test"]
+    layout = lay_out(data, data.source.boxes, RATIO, 4)["test"]
     answers = answered(data, layout, model)
     outcome = split_outcome(answers, layout)
     other = {"background": "athlete", "athlete": "background"}[side]
@@ -80,7 +80,7 @@ def test_a_model_that_reads_one_side_is_found_out(
 
 def test_what_is_written_says_all(demo: Callable[..., VideoData]) -> None:
     data = demo()
-    layout = lay_out(data, data.boxes, RATIO, 99)["test"]
+    layout = lay_out(data, data.source.boxes, RATIO, 99)["test"]
     outcome = split_outcome(answered(data, layout, athlete_reader), layout)
     assert outcome["videos"] == 6
     assert outcome["backgrounds"] == 5  # as many as there are others
@@ -95,22 +95,22 @@ def test_kept_videos_change_nothing(demo: Callable[..., VideoData]) -> None:
     """In any order and from a reader that has kept others, a condition is the same."""
     data, again = demo(), demo()
     for one in (data, again):
-        lay_out(one, one.boxes, RATIO, 2)
-    items, place = data.items["test"], data.geometry.centre()
-    forward = [data.reader.read(item, 0, place).video for item in items]
-    backward = [again.reader.read(item, 0, place).video for item in reversed(again.items["test"])]
+        lay_out(one, one.source.boxes, RATIO, 2)
+    items = data.items["test"]
+    forward = [data.reader.read(item).video for item in items]
+    backward = [again.reader.read(item).video for item in reversed(again.items["test"])]
     assert all(torch.equal(one, other) for one, other in zip(forward, reversed(backward), strict=True))
 
 
 def test_boxes_that_leave_no_background_are_refused(demo: Callable[..., VideoData]) -> None:
     data = demo()
     with pytest.raises(InputError, match="probe_ratio=99 the box of every video of test covers"):
-        lay_out(data, data.boxes, 99.0, 4)
+        lay_out(data, data.source.boxes, 99.0, 4)
 
 
 def test_some_videos_without_background_are_counted(demo: Callable[..., VideoData]) -> None:
     data = demo()
-    layout = lay_out(data, data.boxes, RATIO, 4)["test"]
+    layout = lay_out(data, data.source.boxes, RATIO, 4)["test"]
     layout.covered[:2] = 1
     outcome = split_outcome(answered(data, layout, athlete_reader), layout)
     assert outcome["covers_everything"] == [record.video_id for record in layout.records[:2]]
@@ -120,4 +120,4 @@ def test_some_videos_without_background_are_counted(demo: Callable[..., VideoDat
 def test_two_videos_are_too_few(demo: Callable[..., VideoData]) -> None:
     data = demo("data.settings.test=2")
     with pytest.raises(InputError, match="test has 2 videos of an action"):
-        lay_out(data, data.boxes, RATIO, 4)
+        lay_out(data, data.source.boxes, RATIO, 4)

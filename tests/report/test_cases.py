@@ -10,11 +10,11 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
-from swapaqa.report.cases import choose_cases, find_studies, read_strips
+from swapaqa.report.cases import Shown, choose_cases, find_studies, read_strips
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.report.truth import Prediction
+from swapaqa.running.data_sets import make_source
 from swapaqa.running.jobs import State
 
 Compose = Callable[..., DictConfig]
@@ -25,11 +25,12 @@ def rows(errors: list[float]) -> list[Prediction]:
     return [Prediction(f"{n}", "diving", 50.0, 50.0 + error) for n, error in enumerate(errors)]
 
 
-def open_data(config: Mapping[str, Any]) -> VideoData:
-    return hydra.utils.instantiate(OmegaConf.create(dict(config))["data"])
+def open_data(config: Mapping[str, Any]) -> Shown:
+    node = OmegaConf.create(dict(config))["data"]
+    return Shown(make_source(node), hydra.utils.instantiate(node.augment))
 
 
-def unreachable(_: Mapping[str, Any]) -> VideoData:
+def unreachable(_: Mapping[str, Any]) -> Shown:
     raise InputError("data.root=/nowhere: no such folder")
 
 
@@ -46,7 +47,7 @@ def run(config: Compose, small_demo: list[str], ratio: float) -> Run:
     cfg = config(*small_demo, f"aug.ratio={ratio}")
     tree: dict[str, Any] = {"seed": cfg.seed}
     tree |= {key: OmegaConf.to_container(cfg[key], resolve=True) for key in ("data", "aug", "boxes")}
-    names = [record.video_id for record in open_data(tree).read_split("test")]
+    names = [record.video_id for record in open_data(tree).source.read_split("test")]
     predictions = {name: [50.0, 50.0 + error] for name, error in zip(names, ERRORS[ratio], strict=False)}
     scores = {"spearman": 0.5, "relative_l2_x100": 1.0}
     splits = {"test": {"average": scores, "per_action": {"diving": scores}}}
@@ -75,10 +76,9 @@ def test_fewer_videos_than_cases_and_none() -> None:
 def test_inside_the_scaled_box_is_the_video_and_outside_another(ratio_sweep: Sweep) -> None:
     names = list(ratio_sweep.runs[0].predictions("last"))[:2]
     assert ratio_sweep.runs[0].config is not None
-    data = open_data(ratio_sweep.runs[0].config)
-    records = {record.video_id: record for record in data.read_split("test")}
-    data.setup()
-    originals = [data.reader.read(data.item(records[n]), 0, data.geometry.centre()).video for n in names]
+    source = open_data(ratio_sweep.runs[0].config).source
+    records = {record.video_id: record for record in source.read_split("test")}
+    originals = [source.reader.read(source.item(records[n])).video for n in names]
     own, other = (video.movedim(-1, 0) for video in originals)  # two videos: each is the other's donor
     for one in ratio_sweep.runs:
         strip = read_strips(one, names, open_data)[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from swapaqa.data.box_ledger import Ledger, content_digest
+from swapaqa.boxes.ledger import Ledger, content_digest
 from swapaqa.errors import InputError
 from swapaqa.programs.report import open_data
 from swapaqa.report.attention import read_attention
@@ -59,7 +59,7 @@ def two_ratios(sweep_folder: Any, make_job: Any) -> Path:
 
 def test_no_data_set_of_a_stranger_runs_anything(canary: Path) -> None:
     config = {"data": DEMO}
-    assert open_data(config).actions == ["diving"]
+    assert open_data(config).source.actions == ["diving"]
     tried = 0
     for name, hostile in hostile_configurations(config, canary):
         if hostile["data"] != DEMO:
@@ -110,14 +110,14 @@ def test_a_data_set_of_ones_own_is_opened_with_trust(tmp_path: Path, monkeypatch
     config = {"data": DEMO | {"_target_": "own_data.sets.Mine"}}
     with pytest.raises(InputError, match="--trust own_data"):
         open_data(config)
-    assert type(open_data(config, ["own_data"])).__name__ == "Mine"
+    assert type(open_data(config, ["own_data"]).source).__name__ == "Mine"
 
 
 def test_the_root_of_a_stranger_is_not_written_to(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     with pytest.raises(InputError):
-        open_data({"data": DEMO | {"root": str(root)}}).read_split("train")
+        open_data({"data": DEMO | {"root": str(root)}}).source.read_split("train")
     assert list(root.iterdir()) == []
 
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
+from swapaqa.report.cases import Shown
 from swapaqa.report.page import as_strip, several, write_page
 from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
@@ -62,7 +62,7 @@ class Page(HTMLParser):
         return [value for found, attributes in self.tags if found == tag and (value := attributes.get(name))]
 
 
-def no_data(_: Mapping[str, Any]) -> VideoData:
+def no_data(_: Mapping[str, Any]) -> Shown:
     raise InputError("data.root is not set & nothing is there")
 
 

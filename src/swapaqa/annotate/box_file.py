@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import mkstemp
 
-from swapaqa.data.box_ledger import content_digest
-from swapaqa.data.box_source import BoxRow
-from swapaqa.data.darklabel import parse_darklabel
-from swapaqa.data.darklabel_format import KEYFRAMES
-from swapaqa.data.tracker import WEIGHTS
+from swapaqa.boxes.darklabel import parse_darklabel
+from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.ledger import content_digest
+from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.tracker import WEIGHTS
 from swapaqa.whole_file import names
 
 HAND = "hand"

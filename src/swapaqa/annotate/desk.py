@@ -23,13 +23,13 @@ from swapaqa.annotate.box_file import (
     write_text,
 )
 from swapaqa.annotate.follow import Settings, follow_athlete
-from swapaqa.annotate.listing import Listed, boxes_folder, list_videos, wanted_frames
-from swapaqa.data.box_ledger import ACCEPTED, Ledger, content_digest
-from swapaqa.data.box_source import BoxRow
-from swapaqa.data.datamodule import VideoData
+from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
+from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
+from swapaqa.boxes.source import BoxRow
 from swapaqa.data.frame_store import Want
-from swapaqa.data.video import decode
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
+from swapaqa.video.frames import decode
 
 OPEN_VIDEOS = 4  # whose frames are kept in memory as JPEG
 JPEG_QUALITY = 90
@@ -52,21 +52,21 @@ class Desk:
     """Annotation of one data set.
 
     Args:
-        data: of which lists, files, window and geometry are taken; its boxes are DarkLabel files.
+        source: of which lists, files, window and geometry are taken; its boxes are DarkLabel files.
         settings: of the tracker that proposes boxes.
         severities: by video id, from an examination; the list starts with the worst.
         allowed: further folders, for data sets whose videos are links to somewhere else.
     """
 
     def __init__(
-        self, data: VideoData, settings: Settings, severities: dict[str, float], allowed: Sequence[Path] = ()
+        self, source: VideoSource, settings: Settings, severities: dict[str, float], allowed: Sequence[Path] = ()
     ) -> None:
-        self.data = data
+        self.source = source
         self.settings = settings
         self.severities = severities
-        self.listed: dict[str, Listed] = {video.record.video_id: video for video in list_videos(data)}
-        self.folder = boxes_folder(data)
-        self.roots = [folder.resolve() for folder in (data.folder, self.folder, *allowed)]
+        self.listed: dict[str, Listed] = {video.record.video_id: video for video in list_videos(source)}
+        self.folder = source.boxes_folder
+        self.roots = [folder.resolve() for folder in (source.folder, self.folder, *allowed)]
         self.ledger = Ledger(self.folder)
         self.opened: OrderedDict[str, Opened] = OrderedDict()
         self.opening, self.writing = threading.Lock(), threading.Lock()
@@ -85,11 +85,11 @@ class Desk:
         ]
         if self.severities:
             videos.sort(key=lambda video: -self.severities.get(str(video["id"]), np.inf))
-        geometry = self.data.geometry
+        geometry = self.source.geometry
         centre = geometry.centre()
         return {
             "videos": videos,
-            "ratio": self.data.boxes.ratio,
+            "ratio": self.source.boxes.ratio,
             "geometry": {side: getattr(geometry, side) for side in ("height", "width", "crop")}
             | {"top": centre.top, "left": centre.left},
             "trackers": TRACKERS,
@@ -158,7 +158,7 @@ class Desk:
             if not set(keyframes) <= set(want.indices):
                 raise ForbiddenError(f"{video_id}: keyframes outside of the window")
             drawn = {frame: np.array(box) for frame, box in keyframes.items()}
-            followed = follow_athlete(want.media, want.indices, drawn, self.settings, self.data.decoding)
+            followed = follow_athlete(want.media, want.indices, drawn, self.settings, self.source.decoding)
             lost += int((~followed.found).sum())
             for frame, box, found in zip(*followed, strict=True):
                 if found and frame not in drawn:
@@ -175,9 +175,9 @@ class Desk:
         """
         with self.opening:
             if video_id not in self.opened:
-                want = wanted_frames(self.data, self._known(video_id).record)
+                want = wanted_frames(self.source, self._known(video_id).record)
                 self.check_place(want.media)
-                frames = decode(want.media, want.indices, *self.data.decoding)
+                frames = decode(want.media, want.indices, *self.source.decoding)
                 self.opened[video_id] = Opened(want, frames.size, [jpeg(frame) for frame in frames])
                 while len(self.opened) > OPEN_VIDEOS:
                     self.opened.popitem(last=False)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from swapaqa.annotate.follow import shrink
+from swapaqa.annotate.listing import Listed, wanted_frames
 from swapaqa.annotate.suspicion import (
     Suspicion,
     jumps,
@@ -19,12 +20,13 @@ from swapaqa.annotate.suspicion import (
     suspicions,
     unmoved,
 )
-from swapaqa.data.box_source import BoxRequest, BoxSource
-from swapaqa.data.box_tracks import BoxFiles
-from swapaqa.data.motion import camera_motion
-from swapaqa.data.shots import shot_starts
-from swapaqa.data.video import Decoding, decode, frame_count
+from swapaqa.boxes.motion import camera_motion
+from swapaqa.boxes.shots import shot_starts
+from swapaqa.boxes.source import BoxRequest, BoxSource
+from swapaqa.boxes.tracks import BoxFiles
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
+from swapaqa.video.frames import Decoding, decode, frame_count
 
 SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
 TILE = 96  # pixels, height of a frame in a strip
@@ -174,3 +176,18 @@ def draw_strip(pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> b
         tiles.append(np.pad(tile, ((0, 0), (0, 2), (0, 0)), constant_values=255))
     _, encoded = cv2.imencode(".jpg", np.hstack(tiles)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
     return encoded.tobytes()
+
+
+def questions_about(source: VideoSource, listed: Sequence[Listed]) -> tuple[list[Question], list[Examined]]:
+    """What is to be examined, and what cannot be because the video is missing."""
+    questions, missing = list[Question](), list[Examined]()
+    for record, _ in listed:
+        try:
+            media, frames = wanted_frames(source, record)
+        except InputError as error:
+            missing.append(Examined(record.video_id, record.split, record.action, str(error), [], b""))
+            continue
+        files = source.box_files(record)
+        about = (record.video_id, record.split, record.action, media, frames, files)
+        questions.append(Question(*about, source.boxes, source.decoding))
+    return questions, missing

@@ -1,6 +1,6 @@
 """A tracker between the boxes that somebody drew: these stay exactly, the frames between are followed from both sides.
 
-Without any box the first one comes from motion (`swapaqa.data.motion`), as with `boxes=tracker`.
+Without any box the first one comes from motion (`swapaqa.boxes.motion`), as with `boxes=tracker`.
 """
 
 import itertools
@@ -11,11 +11,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from swapaqa.data.motion import find_first_box
-from swapaqa.data.shots import follow_shots
-from swapaqa.data.tracker import Method, Tracked, track_boxes
-from swapaqa.data.tracker_boxes import TrackerBoxes
-from swapaqa.data.video import BY_DEFAULT, Decoding, decode
+from swapaqa.boxes.motion import find_first_box
+from swapaqa.boxes.shots import follow_shots
+from swapaqa.boxes.tracker import Method, Tracked, track_boxes
+from swapaqa.boxes.tracker_boxes import TrackerBoxes
+from swapaqa.video.frames import BY_DEFAULT, Decoding, decode
 
 LONGEST = 600  # frames that are followed: of a longer window, as many spread over it
 SHORT_SIDE = 360  # pixels: larger frames are made smaller for the tracker

@@ -3,27 +3,31 @@
 A file's format is recognised by its content unless it is named. Whatever had to be assumed is said in the report.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from swapaqa.annotate.box_file import format_row, write_text
-from swapaqa.data.box_archive import format_of_archive
-from swapaqa.data.box_frames import check_in_video
-from swapaqa.data.box_ledger import content_digest
-from swapaqa.data.box_objects import stays_of
-from swapaqa.data.box_source import BoxRow
-from swapaqa.data.box_text import is_number, split_cells
-from swapaqa.data.box_tracks import BoxFile, check_pixels, scale_to_stored
-from swapaqa.data.cvat_xml import Choice, read_cvat
-from swapaqa.data.darklabel import parse_darklabel
-from swapaqa.data.darklabel_format import KEYFRAMES
-from swapaqa.data.mot import looks_like_polygons, read_mot
-from swapaqa.data.tracker_boxes import result_rows
+from swapaqa.annotate.listing import Listed, wanted_frames
+from swapaqa.annotate.matching import match_video
+from swapaqa.boxes.archive import format_of_archive
+from swapaqa.boxes.cvat_xml import Choice, read_cvat
+from swapaqa.boxes.darklabel import parse_darklabel
+from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.frames import check_in_video
+from swapaqa.boxes.ledger import Ledger, content_digest
+from swapaqa.boxes.mot import looks_like_polygons, read_mot
+from swapaqa.boxes.objects import stays_of
+from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.text import is_number, split_cells
+from swapaqa.boxes.tracker_boxes import result_rows
+from swapaqa.boxes.tracks import BoxFile, check_pixels, scale_to_stored
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes
+from swapaqa.video.frames import decode, frame_count
 
 Format = Literal["darklabel", "cvat", "mot", "boxes"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -187,3 +191,41 @@ def check_inside(rows: Sequence[BoxRow], stored: tuple[int, int], source: Path) 
             f"{row.place}: box {np.round(row.box, 1).tolist()} lies outside of the {stored[1]}x{stored[0]} frame; say "
             f"--size WIDTH HEIGHT of the frames in which {source.name} was drawn"
         )
+
+
+def import_video(
+    source: VideoSource,
+    file: Path,
+    name: str,
+    listed: Mapping[str, Listed],
+    reading: Reading,
+    replace: bool,
+    ledger: Ledger,
+) -> list[str]:
+    """Import the boxes of one video and note them; returns the row of a report.
+
+    Args:
+        source: the data set.
+        file: of another program.
+        name: what the file calls the video.
+        listed: the videos of the data set by id.
+        replace: boxes that are there.
+
+    Raises:
+        InputError: no such video, or as `import_file`.
+    """
+    video = listed[match_video(Path(name), list(listed))]
+    media, frames = wanted_frames(source, video.record)
+    stored = decode(media, frames[:1], *source.decoding).size
+    count = frame_count(media, source.accept_incomplete)
+    own = [Path(name).stem, media.stem]
+    imported = import_file(file, video.path, reading, stored, count, replace, own)
+    ledger.add(imported.path, imported.digest, "import")
+    return import_row(imported, frames[0], frames[-1])
+
+
+def import_row(done: Imported, first: int, last: int) -> list[str]:
+    """One row of the report."""
+    window = f"{first} to {last}"
+    counts = [str(done.boxes), str(done.objects), f"{done.first} to {done.last}", window]
+    return [done.source.name, str(done.path), done.form, *counts, "; ".join(done.assumed)]

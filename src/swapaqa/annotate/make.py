@@ -6,10 +6,12 @@ they are; `again` replaces what a tracker wrote and nobody has changed since.
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+from rich.progress import track
 
 from swapaqa.annotate.box_file import (
     TRACKERS,
@@ -18,11 +20,16 @@ from swapaqa.annotate.box_file import (
     read_rows,
     write_text,
 )
-from swapaqa.annotate.follow import Followed, Settings, follow_athlete
-from swapaqa.data.box_ledger import State, content_digest
-from swapaqa.data.box_source import BoxRow
-from swapaqa.data.video import Decoding
+from swapaqa.annotate.follow import Followed, Settings, follow_athlete, settings_of
+from swapaqa.annotate.listing import Listed, wanted_frames
+from swapaqa.annotate.workers import in_processes
+from swapaqa.boxes.ledger import Ledger, State, content_digest
+from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.tracker_boxes import TrackerBoxes
+from swapaqa.console import open_console
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
+from swapaqa.video.frames import Decoding
 
 FirstBox = Literal["given", "motion", "either"]
 
@@ -124,3 +131,47 @@ def check_lost(job: Job, followed: Followed) -> None:
 def estimate(seconds: Sequence[float], left: int, processes: int) -> float:
     """Seconds for `left` more videos, from those that took `seconds` each in as many processes."""
     return float(np.mean(seconds)) * left / processes
+
+
+def jobs_of(
+    source: VideoSource, tracker: TrackerBoxes, due: Sequence[Listed], ledger: Ledger
+) -> tuple[list[Job], list[tuple[str, str]]]:
+    """A job for each video that is due; and, by id, why there is none for a video."""
+    jobs, failed = list[Job](), list[tuple[str, str]]()
+    for video in due:
+        try:
+            media, frames = wanted_frames(source, video.record)
+        except InputError as error:
+            failed.append((video.record.video_id, str(error)))
+            continue
+        keep = ledger.state(video.path) != "tracker"
+        start = (settings_of(tracker), tracker.first_box, keep)
+        jobs.append(Job(video.record.video_id, media, frames, video.path, *start, source.decoding))
+    return jobs, failed
+
+
+def run_jobs(jobs: list[Job], processes: int, ledger: Ledger, method: str, failed: list[tuple[str, str]]) -> list[Made]:
+    """Work on all jobs under a progress bar; failures are added to `failed`. Returns those with lost frames."""
+    console = open_console()
+    processes, gaps, start = min(processes, len(jobs)), list[Made](), time.perf_counter()
+    results = in_processes(make_boxes, jobs, processes)
+
+    def note(made: Made) -> float:
+        if made.problem:
+            failed.append((made.video_id, made.problem))
+        else:
+            ledger.add(made.path, made.digest, method)
+            gaps.extend([made] if made.lost else [])
+        return made.seconds
+
+    first = [note(made) for made in islice(results, processes)]
+    left = len(jobs) - len(first)
+    minutes = estimate(first, left, processes) / 60
+    console.print(
+        f"{sum(first) / len(first):.1f} s a video: about {minutes:.1f} minutes for {left} more in {processes} "
+        "processes. Stop at any time; the same command goes on."
+    )
+    for made in track(results, description="tracking", total=left, console=console):
+        note(made)
+    console.print(f"{time.perf_counter() - start:.0f} s for {len(jobs)} videos")
+    return gaps

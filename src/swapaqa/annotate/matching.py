@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from swapaqa.data.box_archive import is_cvat_archive
-from swapaqa.data.cvat_xml import videos_in
+from swapaqa.boxes.archive import is_cvat_archive
+from swapaqa.boxes.cvat_xml import videos_in
 from swapaqa.errors import InputError
 
 GENERIC = ("annotations", "gt")  # names that annotation tools give to files and folders of any video

@@ -10,10 +10,10 @@ import numpy as np
 from swapaqa.annotate.examine import measures, motion_of, pairs_of
 from swapaqa.annotate.follow import follow_between
 from swapaqa.annotate.suspicion import suspicions
-from swapaqa.data.box_objects import interpolate_keyframes
-from swapaqa.data.demo import DemoSettings, draw
-from swapaqa.data.motion import find_first_box
-from swapaqa.data.tracker import Method, Tracked, overlap, track_boxes
+from swapaqa.boxes.motion import find_first_box
+from swapaqa.boxes.objects import interpolate_keyframes
+from swapaqa.boxes.tracker import Method, Tracked, overlap, track_boxes
+from swapaqa.data.demo_files import DemoSettings, draw
 
 METHODS: tuple[Method, ...] = ("csrt", "kcf")  # those that need no weights
 DEMO = DemoSettings(train=2, test=2, shifted=2, cue_strength=1.0, keyframes=4, seed=0)

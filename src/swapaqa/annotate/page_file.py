@@ -34,7 +34,7 @@ def write_page(desk: Desk, video_ids: Sequence[str], path: Path) -> None:
     overview = desk.overview()
     overview["videos"] = [video for video in overview["videos"] if video["id"] in video_ids]
     content = {
-        "key": sha256(str([video_ids, str(desk.data.folder)]).encode()).hexdigest()[:12],
+        "key": sha256(str([video_ids, str(desk.source.folder)]).encode()).hexdigest()[:12],
         "overview": overview,
         "videos": {video_id: embedded_video(desk, video_id) for video_id in video_ids},
     }

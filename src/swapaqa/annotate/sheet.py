@@ -7,6 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.table import Table
+
 from swapaqa.annotate.examine import Examined
 from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE, Suspicion
 from swapaqa.command import spelled
@@ -15,6 +17,7 @@ from swapaqa.spreadsheet import guarded, unguarded
 from swapaqa.whole_file import write_whole
 
 TABLE = "check.csv"
+SHOWN = 10  # videos of `worst_table`; all are in the files
 COLUMNS = ("video", "split", "action", "severity", *LIMITS, "file", "problem")
 STYLE = """
 body { font: 14px system-ui, sans-serif; margin: 1.5em; color: #1c2430; background: #fff; max-width: 1100px }
@@ -107,3 +110,13 @@ def _item(video: Examined) -> str:
     picture = base64.b64encode(video.strip).decode()
     strip = f'<img loading="lazy" alt="frames with boxes" src="data:image/jpeg;base64,{picture}">' if picture else ""
     return f"<li>{words}<div>{strip}</div></li>"
+
+
+def worst_table(found: Sequence[Examined]) -> Table:
+    """The most suspicious videos."""
+    table = Table(title="most suspicious first; 1 and more is suspicious")
+    for column in ("video", "split", "file", "severity", "why"):
+        table.add_column(column)
+    for video in sorted_by_severity(found)[:SHOWN]:
+        table.add_row(video.video_id, video.split, video.state, f"{video.severity:.2f}", reason(video))
+    return table

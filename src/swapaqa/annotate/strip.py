@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from swapaqa.annotate.measure import METHODS
-from swapaqa.data.motion import find_first_box
-from swapaqa.data.tracker import track_boxes
-from swapaqa.data.video import frame_count, read_frames
+from swapaqa.boxes.motion import find_first_box
+from swapaqa.boxes.tracker import track_boxes
+from swapaqa.video.frames import frame_count, read_frames
 
 COLOURS = {"csrt": (255, 210, 0), "kcf": (0, 230, 255)}  # RGB
 SHOWN, TILE = 6, 100  # frames of a strip, and the height of one in pixels

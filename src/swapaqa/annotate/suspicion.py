@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from swapaqa.data.tracker import overlap
+from swapaqa.boxes.tracker import overlap
 
 LIMITS = {
     "jump": 0.5,  # of the box's size, how far its centre leaves its neighbours' line

@@ -17,7 +17,6 @@ from swapaqa.bench.step import CONFIGURATION, PUBLISHED, duration, time_arms
 from swapaqa.bench.timing import describe, median_ratio
 from swapaqa.console import open_console
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.errors import InputError
 
 
@@ -76,8 +75,8 @@ def count_encodings(data: VideoData, split: str) -> tuple[Encodings, int]:
     """
     if not data.voters:
         raise InputError("this method scores without exemplars: every evaluation encodes every video once")
-    train, tested = data.read_split("train"), data.read_split(split)
-    bank = ExemplarBank(train, data.group, data.seed, data.wider_groups(), data.apart())
+    train, tested = data.source.read_split("train"), data.source.read_split(split)
+    bank = data.source.exemplar_bank(train, data.seed)
     most = len(train) if data.voters == "all" else data.voters
     drawn: Sequence[list[int]] = [bank.voters(record, most) for record in tested]
     votes = sum(map(len, drawn))

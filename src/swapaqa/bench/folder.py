@@ -18,7 +18,7 @@ from rich.table import Table
 from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.timing import describe, median_ratio, time_rounds
 from swapaqa.data.frame_store import FrameStore, Kind, Want
-from swapaqa.data.video import read_frames
+from swapaqa.video.frames import read_frames
 
 FRAMES, SIZE = 103, (256, 455)
 REFERENCE = "103 images decoded"

@@ -23,9 +23,9 @@ from swapaqa.bench.timing import describe, median_ratio, time_rounds
 from swapaqa.console import open_console
 from swapaqa.data.frame_store import FrameStore, Kind, Want
 from swapaqa.data.geometry import Geometry, Resize, resize_frame
-from swapaqa.data.video import Reader, read_frames
-from swapaqa.data.video_index import make_index
 from swapaqa.models.normalisation import IMAGENET
+from swapaqa.video.frames import Reader, read_frames
+from swapaqa.video.index import make_index
 
 FRAMES, SOURCE_SIZE, LENGTH = 103, (360, 640), 1030
 READERS: tuple[Reader, ...] = ("pyav", "decord", "opencv")

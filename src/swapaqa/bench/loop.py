@@ -171,5 +171,5 @@ class Loop:
 def one_video_or_batch(loop: Loop) -> Batch:
     """Synthetic: one video to encode, or a batch to train on."""
     if loop.inference:
-        return make_sample(loop.data, 1, torch.Generator().manual_seed(0))
+        return make_sample(loop.data.source, 1, torch.Generator().manual_seed(0))
     return make_batch(loop.data)

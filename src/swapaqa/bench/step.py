@@ -113,9 +113,9 @@ def size_words(frames: int | None, size: int | None) -> list[str]:
 
 def title(given: argparse.Namespace, loop: Loop) -> str:
     """What is measured, in a line."""
-    data, what = loop.data, "encoding of one video" if given.inference else "training step"
+    data, source, what = loop.data, loop.data.source, "encoding of one video" if given.inference else "training step"
     videos = 1 if given.inference else data.batch_size * (2 if data.voters else 1)
-    shape = (videos, 3, data.frames, data.geometry.crop, data.geometry.crop)
+    shape = (videos, 3, source.frames, source.geometry.crop, source.geometry.crop)
     words = " ".join(given.words) or "no words"
     return f"{what}: {words}; (B, C, T, H, W) = {shape}, {given.rounds} rounds after {given.warm_ups}"
 
@@ -160,7 +160,7 @@ def open_videos(loops: dict[str, Loop], room: Path) -> dict[str, CachedVideos]:
     for number, (name, loop) in enumerate(loops.items()):
         folder = room / str(number)
         folder.mkdir()
-        videos[name] = CachedVideos(one_video_or_batch(loop), loop.data, folder)
+        videos[name] = CachedVideos(one_video_or_batch(loop), loop.data.source, folder)
     return videos
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from swapaqa.batch import Labels, Pair, Sample, map_samples, pooled
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.demo import write_video
+from swapaqa.data.demo_files import write_video
 from swapaqa.data.frame_store import FrameStore, Want
+from swapaqa.data.source import VideoSource
 
 JUDGES, DIFFICULTY = 7, 3.0
 
@@ -27,18 +28,18 @@ def make_batch(data: VideoData) -> Sample | Pair:
     Pairs for methods with exemplars. Videos are (B, T, H, W, C).
     """
     generator = torch.Generator().manual_seed(0)
-    query = make_sample(data, data.batch_size, generator)
-    return Pair(query, make_sample(data, data.batch_size, generator)) if data.voters else query
+    query = make_sample(data.source, data.batch_size, generator)
+    return Pair(query, make_sample(data.source, data.batch_size, generator)) if data.voters else query
 
 
-def make_sample(data: VideoData, count: int, generator: torch.Generator) -> Sample:
+def make_sample(source: VideoSource, count: int, generator: torch.Generator) -> Sample:
     """A batch of `count` videos."""
-    size = data.geometry.crop
-    label = data.max_label * torch.rand(count, dtype=torch.float64, generator=generator)
+    size = source.geometry.crop
+    label = source.max_label * torch.rand(count, dtype=torch.float64, generator=generator)
     ones, none = torch.ones_like(label), torch.zeros(count, dtype=torch.int64)
     return Sample(
-        video=torch.randint(0, 256, (count, data.frames, size, size, 3), dtype=torch.uint8, generator=generator),
-        boxes=moving_boxes(count, data.frames, size, generator),
+        video=torch.randint(0, 256, (count, source.frames, size, size, 3), dtype=torch.uint8, generator=generator),
+        boxes=moving_boxes(count, source.frames, size, generator),
         mask=torch.empty(count, 0, size, size, dtype=torch.bool),
         replaced=torch.zeros(count),
         labels=Labels(
@@ -65,16 +66,16 @@ class CachedVideos:
     together. The files have just been written, so they come from the page cache.
     """
 
-    def __init__(self, batch: Sample | Pair, data: VideoData, room: Path) -> None:
+    def __init__(self, batch: Sample | Pair, source: VideoSource, room: Path) -> None:
         self.batch = batch
-        self.geometry = data.geometry
+        self.geometry = source.geometry
         self.store = FrameStore("bytes", (self.geometry.height, self.geometry.width), "opencv")
         self.generator = torch.Generator().manual_seed(0)
         count = len(pooled(batch).video)
-        self.wants = [Want(room / f"{number}.avi", tuple(range(data.frames))) for number in range(count)]
+        self.wants = [Want(room / f"{number}.avi", tuple(range(source.frames))) for number in range(count)]
         rng = np.random.default_rng(0)
         for want in self.wants:
-            shape = (data.frames, self.geometry.height, self.geometry.width, 3)
+            shape = (source.frames, self.geometry.height, self.geometry.width, 3)
             write_video(want.media, rng.integers(0, 256, shape, dtype=np.uint8))
         self.store.fill(self.wants)
 

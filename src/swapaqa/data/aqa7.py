@@ -22,12 +22,12 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from swapaqa.command import spelled
-from swapaqa.data.datamodule import VideoData
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.data.records import Label, Record, scaled_label
-from swapaqa.data.video import find_media
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import MIB, read_bytes, shown, unreadable
+from swapaqa.video.frames import find_media
 
 log = logging.getLogger(__name__)
 
@@ -143,15 +143,14 @@ def _to_points(path: Path, rows: np.ndarray) -> np.ndarray:
 
 
 @dataclass(kw_only=True, eq=False)
-class AQA7(VideoData):
+class AQA7(VideoSource):
     """One action of AQA-7, or `all` six in one model with exemplars, borders and metrics per action (an extension).
 
-    Attributes beside those of `VideoData`: `action`, whose records are a group; `split`: the lists name class, index
-    and score of a video and no competition, so that only the published split can be made of them.
+    Attributes beside those of `VideoSource`: `action`. The lists name class, index and score of a video and no
+    competition, so that only the published split can be made of them.
     """
 
     action: Action | Literal["all", "trampoline"]
-    split: Literal["published", "by_event"] = "published"
 
     layout: ClassVar[str] = LAYOUT
 
@@ -172,7 +171,7 @@ class AQA7(VideoData):
     def actions(self) -> list[str]:
         return list(SCORE_RANGES) if self.action == "all" else [self.action]
 
-    def read_split(self, split: str) -> list[Record]:
+    def read_list(self, split: str) -> list[Record]:
         records = [record for record in read_records(self.folder, split) if record.action in self.actions]
         if not records:
             raise InputError(f"{self.folder}: the {split} list has no video of data.action={self.action}")
@@ -182,8 +181,7 @@ class AQA7(VideoData):
         return find_media(self.folder / f"{record.action}-out", _spellings(record))
 
     def box_files(self, record: Record) -> list[Path]:
-        folder = Path(self.boxes.root) if self.boxes.root else self.folder / "boxes"
-        return [folder / record.action / name for name in _spellings(record)]
+        return [self.boxes_folder / record.action / name for name in _spellings(record)]
 
     @property
     def max_label(self) -> float:

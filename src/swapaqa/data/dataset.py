@@ -4,30 +4,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch.utils.data import Dataset
 
 from swapaqa.batch import Labels, Pair, Sample
-from swapaqa.data.boxes import BoxRequest, BoxSource
+from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import NOT_STORED, FrameStore, Want
 from swapaqa.data.geometry import Geometry, Placement, Window, draw_shift
 from swapaqa.data.records import Label, Record
 from swapaqa.data.region import Region, read_region
 from swapaqa.data.sampler import Key
-from swapaqa.data.video import frame_count
 from swapaqa.seeds import keyed_generator
+from swapaqa.video.frames import frame_count
 
 
 @dataclass(frozen=True)
-class Item:
-    """A record with everything that is needed to read it, resolved before training starts."""
+class Located:
+    """A record with what is read of it: its video, the window, and where its boxes would be."""
 
     record: Record
     media: Path
     window: Window
     box_files: list[Path]
+
+
+@dataclass(frozen=True)
+class Item(Located):
+    """With its label too: everything that a sample needs, resolved before training starts."""
+
     label: Label
     action: int
 
@@ -46,9 +53,9 @@ class SampleReader:
     boxes: BoxSource
     store: FrameStore = NOT_STORED
     shift_range: tuple[int, int] = (0, 0)  # of the windows in training: what the store has to hold
-    side: Callable[[Record], dict[str, torch.Tensor]] = nothing_beside  # see `VideoData.read_side`
+    side: Callable[[Record], dict[str, torch.Tensor]] = nothing_beside  # see `VideoSource.read_side`
 
-    def want(self, item: Item) -> Want:
+    def want(self, item: Located) -> Want:
         """Every frame that may be asked of `item`."""
         lowest, highest = self.shift_range
         shifted = [item.window.indices(self.frames, shift) for shift in {lowest, 0, highest}]
@@ -57,13 +64,21 @@ class SampleReader:
         return Want(item.media, tuple(sorted({index for indices in shifted for index in indices})))
 
     def read(
-        self, item: Item, position: int, placement: Placement, shift: int = 0, voters: Sequence[int] = ()
+        self,
+        item: Item,
+        position: int = 0,
+        placement: Placement | None = None,
+        shift: int = 0,
+        voters: Sequence[int] = (),
     ) -> Sample:
         """The sample of `item`, which is number `position` of its split, with its window moved by `shift` frames.
+
+        Without a placement it is the centre, as in evaluation.
 
         Raises:
             InputError: naming the video or box file that is missing, damaged or too short.
         """
+        placement = placement or self.geometry.centre()
         indices = item.window.indices(self.frames, shift)
         frames, size = self.store.read(self.want(item), indices)
         region = self.read_region(item, size, indices, placement)
@@ -78,11 +93,11 @@ class SampleReader:
             video_id=item.record.video_id,
         )
 
-    def read_region(self, item: Item, size: tuple[int, int], indices: Sequence[int], placement: Placement) -> Region:
+    def read_region(self, item: Located, size: tuple[int, int], indices: Sequence[int], placement: Placement) -> Region:
         """The boxes, and the masks of a source that has them, as the network sees them; arguments as `request`."""
         return read_region(self.boxes, self.request(item, size, indices), self.geometry, placement)
 
-    def request(self, item: Item, size: tuple[int, int], indices: Sequence[int]) -> BoxRequest:
+    def request(self, item: Located, size: tuple[int, int], indices: Sequence[int]) -> BoxRequest:
         """What is asked of the source of boxes: frames `indices` of the file, which have `size` (H, W)."""
         span = item.window.indices(self.frames, 0)
         total = partial(frame_count, item.media, self.store.accept_incomplete)
@@ -149,10 +164,16 @@ class TrainingPairs(Dataset[Pair]):
         )
 
 
+class Reads(Protocol):
+    """Reads the sample of an item as an evaluation sees it: a `SampleReader`, or a probe that shows something else."""
+
+    def read(self, item: Item, position: int = 0, *, voters: Sequence[int] = ()) -> Sample: ...
+
+
 class EvaluationVideos(Dataset[Sample]):
     """The samples of one split as they are: centre crop, nothing drawn; with their voters where a method votes."""
 
-    def __init__(self, reader: SampleReader, items: list[Item], bank: ExemplarBank | None, voters: int) -> None:
+    def __init__(self, reader: Reads, items: list[Item], bank: ExemplarBank | None, voters: int) -> None:
         self.reader = reader
         self.items = items
         self.bank = bank
@@ -165,4 +186,4 @@ class EvaluationVideos(Dataset[Sample]):
         item = self.items[position]
         chosen = self.bank.voters(item.record, self.voters) if self.bank else []
         padded = chosen + [-1] * (self.voters - len(chosen))
-        return self.reader.read(item, position, self.reader.geometry.centre(), voters=padded)
+        return self.reader.read(item, position, voters=padded)

@@ -111,8 +111,9 @@ class ExemplarBank:
         parts = [apart(record) for record in records] if apart else []
         if None in parts:
             raise InputError(
-                f"{self.ids[parts.index(None)]}: not known of this exemplar what it must be kept apart by; train "
-                "with model.store_exemplars=false and evaluate with the training videos"
+                f"{self.ids[parts.index(None)]}: not known of this exemplar what it must be kept apart by. Where the "
+                "files of a data set name no competition, say data.exemplars_from=anywhere; where a checkpoint stores "
+                "its exemplars, train with model.store_exemplars=false and evaluate with the training videos"
             )
         self.levels = [Level(records, rule, parts) for rule in (group_of, *wider_groups)]
 

@@ -26,12 +26,12 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from swapaqa.data.cache import cache_root, make_folder
 from swapaqa.data.geometry import Resize, resize_frame
-from swapaqa.data.image_folder import open_folder
-from swapaqa.data.video import Decoding, Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import check_regular, reason
+from swapaqa.video.cache import cache_root, make_folder
+from swapaqa.video.frames import Decoding, Frames, LazyFrames, Reader, decode, read_frames
+from swapaqa.video.image_folder import open_folder
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Want(NamedTuple):
 class FrameStore:
     """Reads frames through the cache folder. `size` (H, W), `resize`: how frames are resized before they are kept.
 
-    `reader` and `accept_incomplete` as in `swapaqa.data.video`.
+    `reader` and `accept_incomplete` as in `swapaqa.video.frames`.
     """
 
     kind: Kind

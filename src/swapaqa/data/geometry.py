@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from swapaqa.data.video import Frames
 from swapaqa.errors import InputError
+from swapaqa.video.frames import Frames
 
 Resize = Literal["antialias", "linear"]
 CropRounding = Literal["half_even", "down"]

@@ -17,11 +17,12 @@ Window. In a whole competition it is the last `data.frames` frames up to the ann
 shift - min(low, 0) on: with [-3, 3] evaluation reads the middle of 109 frames, with [0, 6] (MUSDL) the first 103.
 
 Splits. `data.split=published`: split 0, which everyone reports; each of its test dives is from a competition that is
-also in training. `data.split=by_event`: the same 1412 dives, cut into four folds of whole competitions, of which
-`data.fold` is the test set and the others train (see `competition_folds`). A difficulty or dive number that no training
-dive has is handled by one rule: an exemplar group is widened, to the dive's difficulty and then to all dives (counted,
-logged, in result.json), and a mean over a group, as in `swapaqa.baselines`, is that of all training dives.
-`data.exemplars_from=other_competitions` never compares two dives of one competition, in training neither.
+also in training. `data.split=by_event`: the same 1412 dives in four folds of whole competitions, of 339, 361, 359 and
+353 (`swapaqa.data.splits`). A difficulty or dive number that no training dive has is handled by one rule: an exemplar
+group (`swapaqa.data.exemplar_groups`) is widened, to the dive's difficulty and then to all dives (counted, logged, in
+result.json), and a mean over a group, as in `swapaqa.baselines`, is that of all training dives; groups of fewer than
+`voters` vote with what they have. `data.exemplars_from=other_competitions` never compares two dives of one competition,
+in training neither.
 
 Labels. `data.target=completeness`: score / difficulty, 0 to 30 (three judges' highest scores), as CoRe with
 difficulty. `data.target=score`: 0 to 104.5, the highest score of the data; CoRe without difficulty as published says
@@ -36,25 +37,25 @@ import math
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from swapaqa.command import spelled
-from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dive_numbers import dive_attributes, dive_number
 from swapaqa.data.geometry import Window
-from swapaqa.data.image_folder import open_folder
 from swapaqa.data.records import Label, Record
+from swapaqa.data.source import VideoSource
 from swapaqa.data.unpickler import load_pickle
-from swapaqa.data.video import VIDEO_SUFFIXES, say_which_is_read
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import shown
+from swapaqa.video.frames import VIDEO_SUFFIXES, say_which_is_read
+from swapaqa.video.image_folder import open_folder
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +82,6 @@ LAYOUT = (
 )
 
 Key = tuple[int, int]  # competition, dive
-Split = Literal["published", "by_event"]
-Fold = Literal[0, 1, 2, 3]
-FOLDS = 4
-ExemplarsFrom = Literal["anywhere", "other_competitions"]
-Exemplars = Literal["difficulty", "dive_number", "category_and_difficulty", "dive_number_and_difficulty", "any"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,35 +117,6 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
     if twice:
         raise InputError(f"{keys_path}: names dive {twice[0]} more than once; once is right")
     return dives
-
-
-def competition_folds(sizes: Mapping[int, int]) -> list[list[int]]:
-    """Four folds of whole competitions, balanced in size: each, from the largest on, joins the smallest fold so far.
-
-    Of equals the lower number comes first. On the 15 competitions of the annotations: 339, 361, 359 and 353 dives.
-
-    Args:
-        sizes: dives by competition.
-    """
-    folds: list[list[int]] = [[] for _ in range(FOLDS)]
-    for competition in sorted(sizes, key=lambda number: (-sizes[number], number)):
-        smallest = min(folds, key=lambda fold: sum(sizes[number] for number in fold))
-        smallest.append(competition)
-    return folds
-
-
-def read_by_event(root: str | Path, fold: Fold) -> list[Dive]:
-    """All dives of split 0, those of the competitions in `fold` as test and the others as train; errors as above.
-
-    Raises:
-        InputError: also where there are fewer competitions than folds.
-    """
-    dives = [dive for split in ("train", "test") for dive in read_records(root, split)]
-    sizes = Counter(dive.competition for dive in dives)
-    if len(sizes) < FOLDS:
-        raise InputError(f"data.split=by_event cuts {FOLDS} folds, and the split files name {len(sizes)} competitions")
-    test = competition_folds(sizes)[fold]
-    return [replace(dive, split="test" if dive.competition in test else "train") for dive in dives]
 
 
 def _find(root: Path, names: Sequence[str]) -> Path:
@@ -219,53 +186,15 @@ def _judges(path: Path, key: Key, judges: list[float]) -> tuple[float, ...]:
     return tuple(judges)
 
 
-def by_difficulty(record: Record) -> Hashable:
-    return record.difficulty
-
-
-def by_dive_number(record: Record) -> Hashable:
-    return cast(Dive, record).dive_number
-
-
-def by_category_and_difficulty(record: Record) -> Hashable:
-    """The paper's words. The category is the dive's group (forward, back, ..., armstand): no test dive is left out."""
-    return cast(Dive, record).dive_number[0], record.difficulty
-
-
-def by_dive_number_and_difficulty(record: Record) -> Hashable:
-    """The paper's words in their narrowest reading: 2 of the 353 test dives have no training dive in their group."""
-    return cast(Dive, record).dive_number, record.difficulty
-
-
-def by_nothing(record: Record) -> Hashable:  # noqa: ARG001  one group of all
-    return "all dives"
-
-
-EXEMPLARS: dict[Exemplars, Callable[[Record], Hashable]] = {
-    "difficulty": by_difficulty,  # CoRe
-    "dive_number": by_dive_number,  # CoRe's other flag
-    "category_and_difficulty": by_category_and_difficulty,
-    "dive_number_and_difficulty": by_dive_number_and_difficulty,
-    "any": by_nothing,  # CoRe without difficulty
-}
-
-
 @dataclass(kw_only=True, eq=False)
-class MTLAQA(VideoData):
+class MTLAQA(VideoSource):
     """MTL-AQA.
 
-    Attributes beside those of `VideoData`:
-        shift: lowest and highest shift of the window in training, [low, high], both drawn; evaluation has none.
-        exemplars: what a dive and its exemplars have in common. A dive whose group has no training dive is compared
-            with those of its difficulty (counted and logged); groups of fewer than `voters` vote with what they have.
-        split, fold, exemplars_from: see the head of this file.
+    Attributes beside those of `VideoSource`: `shift`, lowest and highest shift of the window in training, [low, high],
+    both drawn; evaluation has none. See the head of this file for `split`, `fold`, `exemplars` and `exemplars_from`.
     """
 
     shift: list[int]
-    exemplars: Exemplars
-    split: Split = "published"
-    fold: Fold = 0
-    exemplars_from: ExemplarsFrom = "anywhere"
 
     layout: ClassVar[str] = LAYOUT
     sides: ClassVar[tuple[str, ...]] = ("dive",)
@@ -279,8 +208,6 @@ class MTLAQA(VideoData):
         super().__post_init__()
         if len(self.shift) != 2 or self.shift[0] > self.shift[1]:
             raise InputError(f"data.shift={list(self.shift)}: the lowest and the highest shift are needed, [-3, 3]")
-        if self.split == "published" and self.fold:
-            raise InputError(f"data.fold={self.fold}: the published split has no folds; say data.split=by_event")
 
     @property
     def actions(self) -> list[str]:
@@ -294,10 +221,8 @@ class MTLAQA(VideoData):
     def shift_range(self) -> tuple[int, int]:
         return self.shift[0], self.shift[1]
 
-    def read_split(self, split: str) -> list[Record]:
-        if self.split == "published":
-            return list(read_records(self.folder, split))
-        return [dive for dive in read_by_event(self.folder, self.fold) if dive.split == split]
+    def read_list(self, split: str) -> list[Record]:
+        return list(read_records(self.folder, split))
 
     def event(self, record: Record) -> str | None:
         return f"{record.competition:02d}" if isinstance(record, Dive) else None
@@ -308,15 +233,6 @@ class MTLAQA(VideoData):
 
     def score_label(self, record: Record) -> Label:
         return Label(record.score, offset=0.0, factor=1.0)
-
-    def group(self, record: Record) -> Hashable:
-        return EXEMPLARS[self.exemplars](record)
-
-    def wider_groups(self) -> Sequence[Callable[[Record], Hashable]]:
-        return by_difficulty, by_nothing
-
-    def apart(self) -> Callable[[Record], Hashable] | None:
-        return self.event if self.exemplars_from == "other_competitions" else None
 
     @cached_property
     def found_media(self) -> dict[tuple[int, ...], Path]:

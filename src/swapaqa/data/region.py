@@ -3,15 +3,14 @@
 What reads samples, the probe and the picture of a swap all ask here, so that a new source is one file.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from swapaqa.data.box_objects import interpolate_keyframes
-from swapaqa.data.box_source import BoxRequest, BoxSource, MaskSource
+from swapaqa.boxes.mask_images import boxes_around
+from swapaqa.boxes.source import BoxRequest, BoxSource, MaskSource
 from swapaqa.data.geometry import Geometry, Placement
-from swapaqa.errors import InputError
 
 
 class Region(NamedTuple):
@@ -49,28 +48,3 @@ def _read_masks(source: MaskSource, request: BoxRequest, geometry: Geometry, pla
 
     boxes = geometry.place_boxes(boxes_around(placing(), request), request.size, placement)
     return Region(boxes.astype(np.float32), placed)
-
-
-def boxes_around(masks: Iterable[np.ndarray], request: BoxRequest) -> np.ndarray:
-    """T masks (H, W) bool -> (T, 4) float64: what `read` of a source of masks returns.
-
-    Where a mask is empty the boxes beside it are interpolated, as between keyframes.
-
-    Raises:
-        InputError: all masks are empty.
-    """
-    found = [_box_around(mask) for mask in masks]
-    there = [t for t, box in enumerate(found) if box is not None]
-    if not there:
-        raise InputError(
-            f"{request.files[0]}: the masks of frames {min(request.frames)} to {max(request.frames)} are all empty, so "
-            "where the athlete is cannot be said; make them again, or leave the video out"
-        )
-    keyframes = np.array([found[t] for t in there], np.float64)
-    return interpolate_keyframes(np.array(request.frames)[there], keyframes, request.frames)
-
-
-def _box_around(mask: np.ndarray) -> tuple[int, int, int, int] | None:
-    """(H, W) bool -> x1 y1 x2 y2, inclusive; None of an empty one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])) if len(rows) else None

@@ -13,10 +13,9 @@ import torch
 from rich.progress import track
 
 from swapaqa.batch import Sample
-from swapaqa.data.boxes import BoxSource
+from swapaqa.boxes.source import BoxSource
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dataset import Item, SampleReader
-from swapaqa.data.geometry import Placement
+from swapaqa.data.dataset import Item, Reads, SampleReader
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.probing.conditions import (
@@ -41,29 +40,29 @@ class ProbeItem(Item):
 
 
 @dataclass(frozen=True)
-class ProbeReader(SampleReader):
+class ProbeReader:
     """Reads `ProbeItem`s under their conditions, and everything else (exemplars) as `plain` does.
 
     Attributes:
         plain: the reader of the evaluation.
+        boxed: the same with the boxes of the probe.
         ratio: of the scaled box.
         keep: videos that are kept decoded; those of one athlete and the next follow each other.
     """
 
-    plain: SampleReader = field(kw_only=True)
-    ratio: float = field(kw_only=True)
-    keep: int = field(kw_only=True)
+    plain: Reads
+    boxed: SampleReader
+    ratio: float
+    keep: int
     recent: dict[str, Sample] = field(init=False, default_factory=dict, compare=False)
 
-    def read(
-        self, item: Item, position: int, placement: Placement, shift: int = 0, voters: Sequence[int] = ()
-    ) -> Sample:
+    def read(self, item: Item, position: int = 0, *, voters: Sequence[int] = ()) -> Sample:
         if not isinstance(item, ProbeItem):
-            return self.plain.read(item, position, placement, shift, voters)
-        sample = self._whole(item, placement)
+            return self.plain.read(item, position, voters=voters)
+        sample = self._whole(item)
         video = sample.video.movedim(-1, 0)  # (C, T, H, W)
         if item.donor is not None:
-            donor = self._whole(item.donor, placement)
+            donor = self._whole(item.donor)
             video = exchange_background(video, sample.region, donor.video.movedim(-1, 0), donor.region, self.ratio)
         elif item.condition == "removed":
             video = remove_athlete(video, sample.region, self.ratio)
@@ -73,10 +72,10 @@ class ProbeReader(SampleReader):
         labels = sample.labels._replace(position=position, voters=chosen)  # type: ignore[arg-type]
         return sample._replace(video=video.movedim(0, -1), labels=labels)
 
-    def _whole(self, item: Item, placement: Placement) -> Sample:
+    def _whole(self, item: Item) -> Sample:
         """The video as it is; the last ones asked for are kept."""
         name = item.record.video_id
-        sample = self.recent.pop(name, None) or super().read(item, 0, placement)
+        sample = self.recent.pop(name, None) or self.boxed.read(item)
         self.recent[name] = sample
         while len(self.recent) > self.keep:
             del self.recent[next(iter(self.recent))]
@@ -84,10 +83,11 @@ class ProbeReader(SampleReader):
 
     def covered(self, item: Item) -> float:
         """`covered_share` of a video as the network sees it, for which one frame of the file is read."""
-        indices = item.window.indices(self.frames, 0)
-        _, size = self.store.read(self.want(item), indices[:1])
-        region = torch.from_numpy(self.read_region(item, size, indices, self.geometry.centre()).kept)
-        return covered_share(region, self.ratio, (self.geometry.crop, self.geometry.crop))
+        boxed = self.boxed
+        indices = item.window.indices(boxed.frames, 0)
+        _, size = boxed.store.read(boxed.want(item), indices[:1])
+        region = torch.from_numpy(boxed.read_region(item, size, indices, boxed.geometry.centre()).kept)
+        return covered_share(region, self.ratio, (boxed.geometry.crop, boxed.geometry.crop))
 
 
 class Layout(NamedTuple):
@@ -137,18 +137,15 @@ def lay_out(data: VideoData, boxes: BoxSource, ratio: float, backgrounds: int) -
         InputError: missing boxes, too few videos, boxes that leave nothing to exchange.
     """
     plain = data.reader
-    reader = ProbeReader(
-        plain.frames, plain.geometry, boxes, plain.store, plain.shift_range, plain.side,
-        plain=plain, ratio=ratio, keep=backgrounds + 2,
-    )  # fmt: skip
-    data.boxes, data.reader = boxes, reader
-    kept = {"train": data.items["train"]} if "train" in data.items else {}
+    data.take_boxes(boxes)
+    reader = ProbeReader(plain, data.source.reader, ratio, keep=backgrounds + 2)
+    data.reader = reader
     layouts = {}
-    for split in data.test_splits:
-        items = [data.item(item.record) for item in data.items[split]]  # with the files of these boxes
+    for split in data.source.test_splits:
+        items = data.items[split]
         layouts[split] = _lay_out_split(split, items, reader, data.seed, backgrounds)
-        kept[split] = probe_items(items, layouts[split])
-    data.items = kept
+        data.items[split] = probe_items(items, layouts[split])
+    data.items = {split: data.items[split] for split in ("train", *layouts) if split in data.items}
     return layouts
 
 

@@ -22,9 +22,8 @@ def show_what_was_seen(data: VideoData, layouts: Mapping[str, Layout], path: Pat
     reader = data.reader
     assert isinstance(reader, ProbeReader)
     each = len(ALONE) + layout.backgrounds
-    place = data.geometry.centre()
     shown = [
-        [reader.read(item, 0, place) for item in data.items[split][start * each : start * each + len(ALONE) + 1]]
+        [reader.read(item) for item in data.items[split][start * each : start * each + len(ALONE) + 1]]
         for start in range(VIDEOS)
     ]
     videos = [torch.stack([row[column].video for row in shown]).movedim(-1, 1) for column in range(len(ALONE) + 1)]

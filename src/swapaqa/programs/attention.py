@@ -11,7 +11,6 @@ The boxes are those that a checkpoint was trained with, or the data set's defaul
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +27,9 @@ from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.region import scale_region
 from swapaqa.augment.swap import ScaledBackgroundSwap
+from swapaqa.boxes.source import BoxSource
 from swapaqa.config import check_objects, require_text
 from swapaqa.console import open_console, quieten
-from swapaqa.data.boxes import BoxSource
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY, Scorer
@@ -58,6 +57,7 @@ from swapaqa.running.checkpoint import (
     protocol_of,
     read_checkpoint,
 )
+from swapaqa.running.data_sets import make_data
 from swapaqa.running.needs import refuse_missing_sides
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.running.published_checkpoint import with_configuration
@@ -109,7 +109,7 @@ def main(cfg: DictConfig) -> None:
         "checkpoints": [{"title": arm.title, "file": arm.path, "epoch": arm.epoch + 1} for arm in arms],
         "boxes": OmegaConf.to_container(cfg.boxes, resolve=True),
         "ratio": ratio,
-        "splits": {split: compare([looks[split] for looks, _ in found]) for split in arms[0].data.test_splits},
+        "splits": {split: compare([looks[split] for looks, _ in found]) for split in arms[0].data.source.test_splits},
         "pictures": pictures,
         "device": device_name(arms[0].model),
         "git_commit": git_commit(),
@@ -159,8 +159,8 @@ def open_arm(cfg: DictConfig, path: str, title: str, content: dict[str, Any], gi
     own = as_trained(own, content[CONFIG_KEY], given)
     check_as_trained(own)
     model = build(own, content).requires_grad_(False)  # no graph is kept of the layers before the one looked at
-    data: VideoData = make(own.data, path)
-    refuse_missing_sides(model, data)
+    data: VideoData = make(own.data, path, make_data)
+    refuse_missing_sides(model, data.source)
     prepare(data, model.exemplars)
     return Arm(title, path, content["epoch"], own.seed, model, data)
 
@@ -170,17 +170,17 @@ def check_same_videos(arms: Sequence[Arm]) -> None:
     first, *others = arms
     for other in others:
         for key in SEEN:
-            ours, theirs = getattr(first.data, key), getattr(other.data, key)
+            ours, theirs = getattr(first.data.source, key), getattr(other.data.source, key)
             if ours != theirs:
                 raise InputError(f"also={other.path}: data.{key} was {theirs} in training, and {ours} of checkpoint=")
-        for split in first.data.test_splits:
+        for split in first.data.source.test_splits:
             if [r.video_id for r in first.data.records()[split]] != [r.video_id for r in other.data.records()[split]]:
                 raise InputError(f"also={other.path}: has other videos in {split} than checkpoint=: name one data set")
 
 
 def choose_videos(data: VideoData, wanted: Any) -> list[Key]:
     """The videos that get pictures: those named, or so many of each test split, at evenly spaced ranks of the score."""
-    records = {split: data.records()[split] for split in data.test_splits}
+    records = {split: data.records()[split] for split in data.source.test_splits}
     if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 0:
         chosen = []
         for split, of_split in records.items():
@@ -203,12 +203,11 @@ def look(
     seed_everything(arm.seed, verbose=False)
     data, model = arm.data, arm.model.to("cuda" if torch.cuda.is_available() else "cpu")
     exemplars = encode_exemplars(model, data)  # before the boxes, which training videos need not have
-    data.boxes, data.reader = boxes, replace(data.reader, boxes=boxes)
+    data.take_boxes(boxes)
     looks: dict[str, dict[str, Look]] = {}
     kept: dict[Key, View] = {}
-    for split in data.test_splits:
+    for split in data.source.test_splits:
         records = data.records()[split]
-        data.items[split] = [data.item(record) for record in records]
         looks[split] = {}
         for record, view in zip(records, views(model, data, split, exemplars, ratio), strict=True):
             looks[split][record.video_id] = view.look

@@ -14,9 +14,7 @@ Every key of `src.train` that says what the data is (`data=`, `data.root=`, `box
 import argparse
 import os
 import sys
-import time
 import webbrowser
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,30 +25,30 @@ from rich.progress import track
 from rich.table import Table
 
 from swapaqa.annotate.desk import Desk
-from swapaqa.annotate.examine import Examined, Question, examine
+from swapaqa.annotate.examine import examine, questions_about
 from swapaqa.annotate.follow import Settings, settings_of
-from swapaqa.annotate.importing import FORMATS, Imported, Reading, import_file
-from swapaqa.annotate.listing import Listed, boxes_folder, list_videos, wanted_frames
-from swapaqa.annotate.make import Job, Made, estimate, is_due, make_boxes
-from swapaqa.annotate.matching import box_files, match_video, named_videos
+from swapaqa.annotate.importing import FORMATS, Reading, import_video
+from swapaqa.annotate.listing import list_videos
+from swapaqa.annotate.make import is_due, jobs_of, run_jobs
+from swapaqa.annotate.matching import box_files, named_videos
 from swapaqa.annotate.measure import DEMO, follow_demo, summary, suspected, ways
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
-from swapaqa.annotate.sheet import TABLE, read_severities, reason, sorted_by_severity, write_sheets, write_table
+from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sheets, write_table
 from swapaqa.annotate.strip import draw_strips
 from swapaqa.annotate.workers import in_processes
+from swapaqa.boxes.darklabel import DarkLabelBoxes
+from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.ledger import Ledger, is_changed
+from swapaqa.boxes.tracker_boxes import TrackerBoxes
 from swapaqa.command import spelled
 from swapaqa.config import check as check_config
 from swapaqa.console import open_console
-from swapaqa.data.box_ledger import Ledger, is_changed
-from swapaqa.data.boxes import TrackerBoxes
-from swapaqa.data.cache import cache_root
-from swapaqa.data.darklabel import DarkLabelBoxes
-from swapaqa.data.darklabel_format import KEYFRAMES
-from swapaqa.data.datamodule import VideoData
-from swapaqa.data.video import decode, frame_count
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
+from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import compose_quietly, run_program
+from swapaqa.video.cache import cache_root
 from swapaqa.whole_file import write_whole
 
 OUT = Path("outputs/boxes")
@@ -63,7 +61,7 @@ console = open_console()
 class Opened(NamedTuple):
     """A data set, and the words that open it again."""
 
-    data: VideoData
+    source: VideoSource
     words: list[str]
     out: Path  # where reports about it go
 
@@ -89,13 +87,13 @@ def open_data(words: list[str], source: str, every_action: bool, writes: bool) -
     if not any(word.startswith("boxes=") for word in words):
         words = [*words, f"boxes={source}"]
     cfg = configuration(words, every_action)
-    data: VideoData = instantiate(cfg.data)
+    opened = make_source(cfg.data)
     name = next((word.removeprefix("data=") for word in words if word.startswith("data=")), "demo")
-    if writes and OmegaConf.select(cfg, "boxes.root") is None and data.folder.is_relative_to(cache_root()):
+    if writes and OmegaConf.select(cfg, "boxes.root") is None and opened.folder.is_relative_to(cache_root()):
         words = [*words, f"boxes.root={OUT / name}"]
-        data = instantiate(configuration(words, every_action).data)
-        console.print(f"{data.folder} is a cache: boxes are written to {OUT / name}", soft_wrap=True)
-    return Opened(data, words, OUT / name)
+        opened = make_source(configuration(words, every_action).data)
+        console.print(f"{opened.folder} is a cache: boxes are written to {OUT / name}", soft_wrap=True)
+    return Opened(opened, words, OUT / name)
 
 
 def make(given: argparse.Namespace, words: list[str]) -> None:
@@ -104,23 +102,14 @@ def make(given: argparse.Namespace, words: list[str]) -> None:
     if named not in ([], ["tracker"]):
         raise InputError(f"source={named[-1]}: make works with source=tracker; files of other programs: import")
     opened = open_data([word for word in words if not word.startswith("source=")], "tracker", True, True)
-    source = opened.data.boxes
+    source = opened.source.boxes
     if not isinstance(source, TrackerBoxes):
         raise InputError("make follows athletes with a tracker: leave boxes= out, or say boxes=tracker")
-    ledger, failed = Ledger(boxes_folder(opened.data)), list[tuple[str, str]]()
-    listed = list_videos(opened.data)
+    ledger = Ledger(opened.source.boxes_folder)
+    listed = list_videos(opened.source)
     due = [video for video in listed if is_due(ledger.state(video.path), video.path, given.fill, given.again)]
     console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {source.method}; the others have boxes")
-    jobs = []
-    for video in due:
-        try:
-            media, frames = wanted_frames(opened.data, video.record)
-        except InputError as error:
-            failed.append((video.record.video_id, str(error)))
-            continue
-        keep = ledger.state(video.path) != "tracker"
-        start = (settings_of(source), source.first_box, keep)
-        jobs.append(Job(video.record.video_id, media, frames, video.path, *start, opened.data.decoding))
+    jobs, failed = jobs_of(opened.source, source, due, ledger)
     lost = run_jobs(jobs, given.processes, ledger, source.method, failed) if jobs else []
     for video_id, problem in failed[:SHOWN]:
         console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
@@ -132,42 +121,16 @@ def make(given: argparse.Namespace, words: list[str]) -> None:
     sys.exit(1 if failed else 0)
 
 
-def run_jobs(jobs: list[Job], processes: int, ledger: Ledger, method: str, failed: list[tuple[str, str]]) -> list[Made]:
-    """Work on all jobs under a progress bar; failures are added to `failed`. Returns those with lost frames."""
-    processes, gaps, start = min(processes, len(jobs)), list[Made](), time.perf_counter()
-    results = in_processes(make_boxes, jobs, processes)
-
-    def note(made: Made) -> float:
-        if made.problem:
-            failed.append((made.video_id, made.problem))
-        else:
-            ledger.add(made.path, made.digest, method)
-            gaps.extend([made] if made.lost else [])
-        return made.seconds
-
-    first = [note(made) for made in islice(results, processes)]
-    left = len(jobs) - len(first)
-    minutes = estimate(first, left, processes) / 60
-    console.print(
-        f"{sum(first) / len(first):.1f} s a video: about {minutes:.1f} minutes for {left} more in {processes} "
-        "processes. Stop at any time; the same command goes on."
-    )
-    for made in track(results, description="tracking", total=left, console=console):
-        note(made)
-    console.print(f"{time.perf_counter() - start:.0f} s for {len(jobs)} videos")
-    return gaps
-
-
 def check(given: argparse.Namespace, words: list[str]) -> None:
     """Examine the boxes of every video; leave with 0 if a training should start, with 1 if not."""
     opened = open_data(words, "darklabel", True, False)
-    source, out = opened.data.boxes, given.out or opened.out
+    source, out = opened.source.boxes, given.out or opened.out
     if source.frame == "input":
         console.print("this box source reads no files: nothing to check")
         return
-    ledger = Ledger(boxes_folder(opened.data))
-    listed = {video.record.video_id: video for video in list_videos(opened.data)}
-    questions, found = questions_about(opened.data, list(listed.values()))
+    ledger = Ledger(opened.source.boxes_folder)
+    listed = {video.record.video_id: video for video in list_videos(opened.source)}
+    questions, found = questions_about(opened.source, list(listed.values()))
     for examined in track(
         in_processes(examine, questions, given.processes), "examining", len(questions), console=console
     ):
@@ -196,35 +159,10 @@ def check(given: argparse.Namespace, words: list[str]) -> None:
     sys.exit(0 if ready else 1)
 
 
-def questions_about(data: VideoData, listed: list[Listed]) -> tuple[list[Question], list[Examined]]:
-    """What is to be examined, and what cannot be because the video is missing."""
-    questions, missing = [], []
-    for record, _ in listed:
-        try:
-            media, frames = wanted_frames(data, record)
-        except InputError as error:
-            missing.append(Examined(record.video_id, record.split, record.action, str(error), [], b""))
-            continue
-        files = data.box_files(record)
-        about = (record.video_id, record.split, record.action, media, frames, files)
-        questions.append(Question(*about, data.boxes, data.decoding))
-    return questions, missing
-
-
-def worst_table(found: list[Examined]) -> Table:
-    """The most suspicious videos."""
-    table = Table(title="most suspicious first; 1 and more is suspicious")
-    for column in ("video", "split", "file", "severity", "why"):
-        table.add_column(column)
-    for video in sorted_by_severity(found)[:SHOWN]:
-        table.add_row(video.video_id, video.split, video.state, f"{video.severity:.2f}", reason(video))
-    return table
-
-
 def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
     """Put files of other programs where the loader looks, report what was assumed, leave with 1 if some failed."""
     opened = open_data(words, "darklabel", True, True)
-    listed = {video.record.video_id: video for video in list_videos(opened.data)}
+    listed = {video.record.video_id: video for video in list_videos(opened.source)}
     sources = box_files([Path(name) for name in given.files])
     if given.video and len(sources) != 1:
         raise InputError(f"--video names the video of one file, and {len(sources)} are given")
@@ -234,45 +172,30 @@ def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
     table = Table(title="imported")
     for column in ("file", "to", "format", "boxes", "athletes", "frames", "window", "assumed"):
         table.add_column(column, overflow="fold")
-    done, failed, ledger = 0, 0, Ledger(boxes_folder(opened.data))
+    ledger, failed = Ledger(opened.source.boxes_folder), 0
     for source in sources:
         for name in [given.video] if given.video else named_videos(source):
             try:
-                video = listed[match_video(Path(name), list(listed))]
-                media, frames = wanted_frames(opened.data, video.record)
-                stored = decode(media, frames[:1], *opened.data.decoding).size
-                count = frame_count(media, opened.data.accept_incomplete)
-                own = [Path(name).stem, media.stem]
-                imported = import_file(source, video.path, reading, stored, count, given.replace, own)
-                ledger.add(imported.path, imported.digest, "import")
-                table.add_row(*import_row(imported, frames[0], frames[-1]))
-                done += 1
+                table.add_row(*import_video(opened.source, source, name, listed, reading, given.replace, ledger))
             except InputError as error:
                 failed += 1
                 console.print(str(error), style="red", soft_wrap=True)
     console.print(table)
-    console.print(f"{done} imported, {failed} failed; next: {opened.command('boxes check')}", soft_wrap=True)
+    console.print(f"{table.row_count} imported, {failed} failed; next: {opened.command('boxes check')}", soft_wrap=True)
     sys.exit(1 if failed else 0)
-
-
-def import_row(done: Imported, first: int, last: int) -> list[str]:
-    """One row of the report."""
-    window = f"{first} to {last}"
-    counts = [str(done.boxes), str(done.objects), f"{done.first} to {done.last}", window]
-    return [done.source.name, str(done.path), done.form, *counts, "; ".join(done.assumed)]
 
 
 def draw(given: argparse.Namespace, words: list[str]) -> None:
     """Serve the drawing page until it is stopped, or write it as a file."""
     opened = open_data(words, "darklabel", False, True)
-    source = opened.data.boxes
+    source = opened.source.boxes
     if not (isinstance(source, DarkLabelBoxes) and is_plain(source)):
         raise InputError(
             "draw reads and writes boxes=darklabel in its default format, frames from 0, in pixels of the stored "
             f"frames; bring other files into it with `{spelled('boxes import')}`"
         )
     severities = read_severities(given.check or opened.out / TABLE)
-    desk = Desk(opened.data, tracker_settings(given.method), severities, given.allow)
+    desk = Desk(opened.source, tracker_settings(given.method), severities, given.allow)
     if given.html:
         write_page(desk, given.id or list(desk.listed)[:3], given.html)
         console.print(f"written: {given.html} ({given.html.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)

@@ -28,19 +28,19 @@ from torch import Tensor
 
 from swapaqa.augment.region import is_mask, scale_region
 from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan
+from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.command import spelled
 from swapaqa.config import check
 from swapaqa.console import open_console
-from swapaqa.data.boxes import BoxRequest, BoxSource
-from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.region import read_region
-from swapaqa.data.video import Decoding, frame_count, read_frames
 from swapaqa.errors import InputError
 from swapaqa.report.figures import Augmented, swap_strip, swap_video
 from swapaqa.result import RESULT_FILE
+from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import compose_quietly, run_program
 from swapaqa.seeds import keyed_generator
+from swapaqa.video.frames import Decoding, frame_count, read_frames
 
 FILM_FRAMES, FILM_SIZE = 48, 256
 
@@ -148,14 +148,13 @@ def _settings(title: list[str]) -> str:
 
 def from_data_set(cfg: DictConfig, ids: list[str]) -> Videos:
     """Videos of the training list by id, the first two where none is named. InputError for an unknown id."""
-    data: VideoData = instantiate(cfg.data)
-    data.setup()
-    items = {item.record.video_id: item for split in data.items.values() for item in split}
-    chosen = ids or list(items)[:2]
+    source = make_source(cfg.data)
+    records = {record.video_id: record for found in source.read_splits().values() for record in found}
+    chosen = ids or list(records)[:2]
     for name in chosen:
-        if name not in items:
-            raise InputError(f"--id {name}: no such video in data={cfg.data._target_}; one is {next(iter(items))}")
-    samples = [data.reader.read(items[name], 0, data.geometry.centre()) for name in chosen]
+        if name not in records:
+            raise InputError(f"--id {name}: no such video in data={cfg.data._target_}; one is {next(iter(records))}")
+    samples = [source.reader.read(source.item(records[name])) for name in chosen]
     return Videos(
         chosen,
         torch.stack([sample.video for sample in samples]).movedim(-1, 1),

@@ -8,7 +8,7 @@ folder, and leaves with 0 if the training can run on this data, 1 if not, 2 for 
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,22 +21,21 @@ from rich.progress import track
 from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
+from swapaqa.boxes.ledger import is_changed
 from swapaqa.config import check
 from swapaqa.console import open_console
-from swapaqa.data.box_ledger import is_changed
-from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dataset import Item, SampleReader
-from swapaqa.data.frame_store import FrameStore
-from swapaqa.data.records import Label, Record, faults
-from swapaqa.data.video import frame_count, incomplete, read_frames
+from swapaqa.data.dataset import Located
+from swapaqa.data.records import Record, faults
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.out_of_memory import explained
+from swapaqa.running.data_sets import make_data
 from swapaqa.running.program import one_line_errors, run_program
+from swapaqa.video.frames import frame_count, incomplete, read_frames
 from swapaqa.whole_file import write_whole
 
 REPORT_FILE = "doctor.json"
 SHOWN = 20  # problems on the screen; all are in the file
-UNUSED_LABEL = Label(0.0, offset=0.0, factor=1.0)  # boxes and pixels are read without it
 SAME_CONTENT = 12  # grey levels: copies in another codec or size differ by up to 6, other videos by 80 and more
 
 
@@ -73,10 +72,9 @@ class Finding:
 class Examination(Dataset[Finding]):
     """Examines one video per item, in whatever process asks for it."""
 
-    def __init__(self, data: VideoData, records: Sequence[Record]) -> None:
-        self.data = data
+    def __init__(self, source: VideoSource, records: Sequence[Record]) -> None:
+        self.source = source
         self.records = records
-        self.reader = SampleReader(data.frames, data.geometry, data.boxes, FrameStore("none", (0, 0), *data.decoding))
 
     def __len__(self) -> int:
         return len(self.records)
@@ -86,26 +84,26 @@ class Examination(Dataset[Finding]):
         self._score(finding)
         self._boxes_there(finding)
         frames = self._frames(finding)
-        item = self._item(finding, *frames) if frames else None
-        if item is not None:
-            self._boxes(finding, item)
+        located = self._located(finding, *frames) if frames else None
+        if located is not None:
+            self._boxes(finding, located)
         return finding
 
     def _score(self, finding: Finding) -> None:
         try:
-            value = self.data.label(finding.record).value
+            value = self.source.label(finding.record).value
         except InputError as error:
             finding.add("score scale", error)
             return
         if not np.isfinite(value):
             finding.add("score scale", f"{finding.record.video_id}: score {finding.record.score} is no number")
-        elif finding.record.split == "train" and not 0 <= round(value, 6) <= self.data.max_label:
-            message = f"label {value:g} of score {finding.record.score:g} is outside 0 to {self.data.max_label:g}"
+        elif finding.record.split == "train" and not 0 <= round(value, 6) <= self.source.max_label:
+            message = f"label {value:g} of score {finding.record.score:g} is outside 0 to {self.source.max_label:g}"
             finding.add("score scale", f"{finding.record.video_id}: {message}", blocks=False)
 
     def _boxes_there(self, finding: Finding) -> None:
         try:
-            path = self.data.boxes.find(self.data.box_files(finding.record))
+            path = self.source.boxes.find(self.source.box_files(finding.record))
             if path is not None and is_changed(path):
                 message = f"{path}: is not as this program wrote it, by a correction or by damage; look at it"
                 finding.add("boxes changed", message, blocks=False)
@@ -116,44 +114,45 @@ class Examination(Dataset[Finding]):
         """The file or folder, and how many frames it has; None where a training would refuse it."""
         kind = "missing video"
         try:
-            media = self.data.media(finding.record)
+            media = self.source.media(finding.record)
             kind = "unreadable"
             count, problem = frame_count(media, accept_incomplete=True), incomplete(media)
             if problem:
-                finding.add("incomplete", problem, blocks=not self.data.accept_incomplete)
-            return None if problem and not self.data.accept_incomplete else (media, count)
+                finding.add("incomplete", problem, blocks=not self.source.accept_incomplete)
+            return None if problem and not self.source.accept_incomplete else (media, count)
         except InputError as error:
             finding.add(kind, error)
             return None
 
-    def _item(self, finding: Finding, media: Path, announced: int) -> Item | None:
+    def _located(self, finding: Finding, media: Path, announced: int) -> Located | None:
         """The record with its file and window, decoded at the highest shift, the farthest that a training reads.
 
         Whatever is wrong with its boxes and its label.
         """
-        record, kind = finding.record, "too short"
+        kind = "too short"
         try:
-            window = self.data.window(record, media)
-            indices = window.indices(self.data.frames, self.data.shift_range[1])
+            located = self.source.locate(finding.record)
+            indices = self._farthest(located)
             kind = "unreadable" if announced > max(indices) else kind
-            frames = read_frames(media, indices, *self.data.decoding)
+            frames = read_frames(media, indices, *self.source.decoding)
         except InputError as error:
             finding.add(kind, error)
             return None
         finding.picture, finding.size = thumbnails(frames), frames.shape[1:3]
-        files = self.data.box_files(record)
-        return Item(record, media, window, files, UNUSED_LABEL, action=0)
+        return located
 
-    def _boxes(self, finding: Finding, item: Item) -> None:
-        indices = item.window.indices(self.data.frames, self.data.shift_range[1])
+    def _farthest(self, located: Located) -> Sequence[int]:
+        return located.window.indices(self.source.frames, self.source.shift_range[1])
+
+    def _boxes(self, finding: Finding, located: Located) -> None:
         if any(problem.kind == "boxes missing" for problem in finding.problems):
             return
         try:
-            boxes = self.data.boxes.read(self.reader.request(item, finding.size, indices))
+            boxes = self.source.boxes.read(self.source.reader.request(located, finding.size, self._farthest(located)))
         except InputError as error:
             finding.add("boxes unreadable", error)
             return
-        if self.data.boxes.frame == "source":
+        if self.source.boxes.frame == "source":
             self._boxes_outside(finding, boxes, finding.size)
 
     @staticmethod
@@ -172,26 +171,26 @@ class Examination(Dataset[Finding]):
             )
 
 
-def examine(data: VideoData) -> tuple[dict[str, int], list[Problem]]:
-    """Videos by split, and all problems of a data set, in the order of its lists."""
+def examine(source: VideoSource, workers: int) -> tuple[dict[str, int], list[Problem]]:
+    """Videos by split, and all problems of a data set, in the order of its lists, found in `workers` processes."""
     counts: dict[str, int] = {}
     problems: list[Problem] = []
     records: list[Record] = []
-    for split in ("train", *data.test_splits):
+    for split in ("train", *source.test_splits):
         try:
-            chosen = data.read_split(split)
+            chosen = source.read_split(split)
         except InputError as error:
             if not any(problem.message == str(error) for problem in problems):  # one table holds several splits
                 problems.append(Problem("list", split, "", str(error)))
             chosen = []
         counts[split] = len(chosen)
         records += chosen
-    problems += [Problem("list", "", "", fault) for fault in faults(records, data.shown)]
-    loader = DataLoader(Examination(data, records), batch_size=None, num_workers=data.workers)
+    problems += [Problem("list", "", "", fault) for fault in faults(records, source.shown)]
+    loader = DataLoader(Examination(source, records), batch_size=None, num_workers=workers)
     with explained("lower data.workers or data.frames"):
         findings = list(track(loader, description="reading every video", total=len(records)))
     problems += [problem for finding in findings for problem in finding.problems]
-    return counts, problems + duplicates(findings) + left_over(data, findings)
+    return counts, problems + duplicates(findings)
 
 
 def thumbnails(frames: np.ndarray) -> np.ndarray:
@@ -221,17 +220,17 @@ def duplicates(findings: Sequence[Finding]) -> list[Problem]:
     return problems
 
 
-def left_over(data: VideoData, findings: Sequence[Finding]) -> list[Problem]:
+def left_over(counts: Mapping[str, int], problems: Sequence[Problem]) -> list[Problem]:
     """With `data.skip_unreadable`: the splits of which nothing would be left."""
-    good = Counter(f.record.split for f in findings if not any(p.blocks for p in f.problems))
-    splits = dict.fromkeys(f.record.split for f in findings)
-    empty = [split for split in splits if not good[split]] if data.skip_unreadable else []
+    bad = {(problem.split, problem.video_id) for problem in problems if problem.blocks and problem.video_id}
+    lost = Counter(split for split, _ in bad)
+    empty = [split for split, count in counts.items() if count and lost[split] >= count]
     return [Problem("list", split, "", f"{split}: no readable video is left") for split in empty]
 
 
-def can_train(data: VideoData, problems: Sequence[Problem]) -> bool:
+def can_train(problems: Sequence[Problem], skip_unreadable: bool) -> bool:
     """Whether a training would run: with `data.skip_unreadable`, problems of single videos do not stop it."""
-    return not any(problem.blocks and not (data.skip_unreadable and problem.video_id) for problem in problems)
+    return not any(problem.blocks and not (skip_unreadable and problem.video_id) for problem in problems)
 
 
 def show(counts: dict[str, int], problems: Sequence[Problem], verdict: bool, path: Path) -> None:
@@ -258,9 +257,10 @@ def show(counts: dict[str, int], problems: Sequence[Problem], verdict: bool, pat
 @one_line_errors
 def main(cfg: DictConfig) -> None:
     check(cfg)
-    data: VideoData = hydra.utils.instantiate(cfg.data)
-    counts, problems = examine(data)
-    verdict = can_train(data, problems)
+    data = make_data(cfg.data)
+    counts, problems = examine(data.source, data.workers)
+    problems += left_over(counts, problems) if data.skip_unreadable else []
+    verdict = can_train(problems, data.skip_unreadable)
     path = Path(HydraConfig.get().runtime.output_dir) / REPORT_FILE
     report = {"can_train": verdict, "videos": counts, "problems": [asdict(problem) for problem in problems]}
     write_whole(path, json.dumps(report, indent=1))

@@ -40,7 +40,7 @@ from swapaqa.data.dataset import Item
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
-from swapaqa.data.video import frame_count
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, in_points, predictions
@@ -60,6 +60,7 @@ from swapaqa.running.checkpoint import (
     read_checkpoint,
     stored_bank,
 )
+from swapaqa.running.data_sets import make_data, make_source
 from swapaqa.running.ending import refuse_partial_evaluation
 from swapaqa.running.measures import asked
 from swapaqa.running.needs import refuse_missing_sides
@@ -67,6 +68,7 @@ from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.running.training import more_memory
+from swapaqa.video.frames import frame_count
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +94,8 @@ def main(cfg: DictConfig) -> None:
     measures = asked(cfg.get("measures"))
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
-    data: VideoData = make(cfg.data, cfg.checkpoint)
-    refuse_missing_sides(model, data)
+    data: VideoData = make(cfg.data, cfg.checkpoint, make_data)
+    refuse_missing_sides(model, data.source)
     if cfg.video is not None:
         refuse_sides_of_a_file(model)
         show_score(cfg.video, score_video(cfg, model, data))
@@ -111,10 +113,12 @@ def show_baseline(cfg: DictConfig) -> None:
     if cfg.baseline not in names:
         raise InputError(f"baseline={cfg.baseline}: choose one of {', '.join(names)}")
     check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
-    data: VideoData = hydra.utils.instantiate(cfg.data)
-    records = data.read_splits()
+    source = make_source(cfg.data)
+    records = source.read_splits()
     chosen = baselines.BASELINES if cfg.baseline == "all" else [cfg.baseline]
-    show_floors(baselines.floors(records, data.event, chosen), {split: len(found) for split, found in records.items()})
+    show_floors(
+        baselines.floors(records, source.event, chosen), {split: len(found) for split, found in records.items()}
+    )
 
 
 def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> None:
@@ -240,15 +244,14 @@ def refuse_sides_of_a_file(model: Scorer) -> None:
 def score_video(cfg: DictConfig, model: Scorer, data: VideoData) -> Predicted:
     """Score and standard deviation of the video `cfg.video`, in points, as tensors of one element."""
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    item = new_item(cfg, model, data)
+    item = new_item(cfg, model, data.source)
     exemplars, voters = voting(model, data, item.record)
-    data.open_reader([])
-    sample = data.reader.read(item, 0, data.geometry.centre(), voters=voters)
+    sample = data.reader.read(item, voters=voters)
     videos = encode(model, [sample])
     return in_points(model.score(videos, exemplars), videos)
 
 
-def new_item(cfg: DictConfig, model: Scorer, data: VideoData) -> Item:
+def new_item(cfg: DictConfig, model: Scorer, source: VideoSource) -> Item:
     """The video as an item to read: as the checkpoint's data set reads it, whether it lists it or not.
 
     InputError where something has to be said about it.
@@ -256,13 +259,13 @@ def new_item(cfg: DictConfig, model: Scorer, data: VideoData) -> Item:
     path = Path(cfg.video)
     if not path.exists():
         raise InputError(f"video={cfg.video}: no such file or folder")
-    listed = data.record_of(path)
-    own = data.window(listed, path) if listed else data.window_of_unlisted(path)
-    record = replace(listed or new_record(cfg, data, path), **given_facts(cfg))
-    if record.difficulty is None and (model.needs_difficulty or data.target == "completeness"):
+    listed = source.record_of(path)
+    own = source.window(listed, path) if listed else source.window_of_unlisted(path)
+    record = replace(listed or new_record(cfg, source, path), **given_facts(cfg))
+    if record.difficulty is None and (model.needs_difficulty or source.target == "completeness"):
         raise InputError("difficulty: the score is a multiple of it in this checkpoint's method; say difficulty=3.2")
-    window = given_window(cfg, data, path, own)
-    return Item(record, path, window, [], data.label(record), data.actions.index(record.action))
+    window = given_window(cfg, source, path, own)
+    return Item(record, path, window, [], source.label(record), source.actions.index(record.action))
 
 
 def given_facts(cfg: DictConfig) -> dict[str, Any]:
@@ -270,7 +273,7 @@ def given_facts(cfg: DictConfig) -> dict[str, Any]:
     return {key: cfg[key] for key in ("action", "difficulty") if cfg[key] is not None}
 
 
-def given_window(cfg: DictConfig, data: VideoData, path: Path, own: Window) -> Window:
+def given_window(cfg: DictConfig, source: VideoSource, path: Path, own: Window) -> Window:
     """The data set's `own` window, with what `first_frame` and `spread` say instead."""
     if cfg.spread not in ("trained", True, False):
         raise InputError(f"spread={cfg.spread}: trained, true or false")
@@ -278,16 +281,16 @@ def given_window(cfg: DictConfig, data: VideoData, path: Path, own: Window) -> W
         raise InputError(f"first_frame={cfg.first_frame}: a whole number from 1 on")
     start = own.start if cfg.first_frame is None else cfg.first_frame - 1
     spread = own.stop is not None if cfg.spread == "trained" else cfg.spread
-    return Window(start, (own.stop or frame_count(path, data.accept_incomplete)) if spread else None)
+    return Window(start, (own.stop or frame_count(path, source.accept_incomplete)) if spread else None)
 
 
-def new_record(cfg: DictConfig, data: VideoData, path: Path) -> Record:
+def new_record(cfg: DictConfig, source: VideoSource, path: Path) -> Record:
     """A record of a video that no list has."""
-    if cfg.action is None and len(data.actions) > 1:
-        raise InputError(f"action: say which of {', '.join(data.actions)} the video shows")
-    action = data.actions[0] if cfg.action is None else cfg.action
-    if action not in data.actions:
-        raise InputError(f"action={action}: the checkpoint knows {', '.join(data.actions)}")
+    if cfg.action is None and len(source.actions) > 1:
+        raise InputError(f"action: say which of {', '.join(source.actions)} the video shows")
+    action = source.actions[0] if cfg.action is None else cfg.action
+    if action not in source.actions:
+        raise InputError(f"action={action}: the checkpoint knows {', '.join(source.actions)}")
     return Record(path.stem, action, score=0.0, split="video")
 
 
@@ -302,7 +305,7 @@ def voting(model: Scorer, data: VideoData, record: Record) -> tuple[Encoded | No
     data.setup()
     assert data.bank is not None
     chosen = draw_voters(data, data.bank, record)
-    samples = [data.reader.read(data.items["train"][i], i, data.geometry.centre()) for i in chosen]
+    samples = [data.reader.read(data.items["train"][i], i) for i in chosen]
     return encode(model, samples), list(range(len(chosen)))
 
 

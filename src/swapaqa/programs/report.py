@@ -22,17 +22,18 @@ from rich.console import Console
 from swapaqa.command import spelled
 from swapaqa.config import check_objects
 from swapaqa.console import open_console
-from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import reason
 from swapaqa.measures.ours import OURS, SPEARMAN
 from swapaqa.report.captions import PROTOCOLS
+from swapaqa.report.cases import Shown
 from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.page import write_page
 from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS, print_table, write_tables
 from swapaqa.report.runs import holds_runs, read_sweeps
 from swapaqa.report.tables import build_tables
+from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import run_program
 from swapaqa.running.registry import admit
 
@@ -77,16 +78,17 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another with --out") from error
 
 
-def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> VideoData:
-    """The data set of a run, from its configuration.
+def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> Shown:
+    """The data set of a run and its augmentation, from its configuration.
 
     Raises:
         InputError: it is not on this machine, or names a class that is neither registered nor of a package in `trust`.
     """
     tree = {"data": admit({"data": config.get("data")}, "result.json", trust)["data"]}
     check_objects(tree)
+    node = OmegaConf.create(tree)["data"]
     try:
-        return hydra.utils.instantiate(OmegaConf.create(tree)["data"])
+        return Shown(make_source(node), hydra.utils.instantiate(node.augment))
     except InstantiationException as error:
         raise InputError(reason(error.__cause__ or error)) from error
 

@@ -17,8 +17,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from swapaqa.data.film import write_film
 from swapaqa.report.figures import BOX, SCALED_BOX, draw_region, draw_region_in_pixels, save_figure
+from swapaqa.video.film import write_film
 from swapaqa.whole_file import whole
 
 COLOURS = mpl.colormaps["viridis"]

@@ -16,7 +16,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from swapaqa.augment.region import scale_region
-from swapaqa.data.datamodule import VideoData
+from swapaqa.data.pooling import Augmentation
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.report.arms import Member, find_arms
 from swapaqa.report.drawing import Drawing
@@ -31,7 +32,16 @@ from swapaqa.seeds import keyed_generator
 FRAMES = 5  # shown of each video
 CASES = 3  # videos, of one action each where there are as many
 PAPER_RATIOS = (1.0, 2.0)
-OpenData = Callable[[Mapping[str, Any]], VideoData]  # the data set of a run, from its configuration
+
+
+class Shown(NamedTuple):
+    """What a run's configuration says of the videos that are shown."""
+
+    source: VideoSource
+    augment: Augmentation
+
+
+OpenData = Callable[[Mapping[str, Any]], Shown]  # of a run, from its configuration
 
 
 class Case(NamedTuple):
@@ -143,19 +153,18 @@ def read_strips(run: Run, video_ids: Sequence[str], open_data: OpenData) -> list
         InputError: saying what is not there.
     """
     assert run.config is not None
-    data = open_data(run.config)
-    records = {record.video_id: record for record in data.read_split("test")}
+    source, augment = open_data(run.config)
+    records = {record.video_id: record for record in source.read_split("test")}
     for video_id in video_ids:
         if video_id not in records:
-            raise InputError(f"data.root={data.root}: the test list there has no {video_id}")
+            raise InputError(f"data.root={source.root}: the test list there has no {video_id}")
     others = [video_id for video_id in records if video_id not in video_ids]
     shown = [*video_ids, *(others[:1] if len(video_ids) == 1 else [])]
-    data.open_reader([records[name] for name in shown])
-    samples = [data.reader.read(data.item(records[name]), 0, data.geometry.centre()) for name in shown]
+    samples = [source.reader.read(source.item(records[name])) for name in shown]
     video = torch.stack([sample.video for sample in samples]).movedim(-1, 1)  # (B, 3, T, H, W)
     boxes = torch.stack([sample.region for sample in samples])
-    plan = data.augment.draw(len(video), keyed_generator(0, "cases"))
-    swapped, _ = data.augment.apply(video, boxes, {}, plan)
+    plan = augment.draw(len(video), keyed_generator(0, "cases"))
+    swapped, _ = augment.apply(video, boxes, {}, plan)
     scaled = scale_region(boxes, run.setting("aug.ratio"), (video.shape[3], video.shape[4]))
     return [Strip(swapped[number], scaled[number]) for number in range(len(video_ids))]
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from swapaqa.data.film import write_film
+from swapaqa.video.film import write_film
 from swapaqa.whole_file import whole, write_whole
 
 mpl.use("Agg")

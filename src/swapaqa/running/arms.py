@@ -14,6 +14,7 @@ from swapaqa.config import check
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
+from swapaqa.running.data_sets import make_data
 from swapaqa.running.overrides import explain_override
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.program import compose_quietly
@@ -42,8 +43,8 @@ def assemble(words: Sequence[str]) -> Assembled:
         check(cfg)
         refuse_half_on_cpu(cfg.trainer)
         seed_everything(cfg.seed, verbose=False)
-        data: VideoData = hydra.utils.instantiate(cfg.data)
-        model = build_model(cfg, random_labels(data.max_label))
+        data = make_data(cfg.data)
+        model = build_model(cfg, random_labels(data.source.max_label))
         trainer: Trainer = hydra.utils.instantiate(
             cfg.trainer, devices=1, num_nodes=1, strategy="auto", logger=False, enable_checkpointing=False
         )

@@ -2,7 +2,7 @@
 
 import logging
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from swapaqa.batch import Encoded
 from swapaqa.config import TOP_LEVEL, check
 from swapaqa.data.datamodule import VideoData
+from swapaqa.data.exemplar_groups import UnknownGroupError
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
 from swapaqa.errors import LINE, InputError, one_line
@@ -21,6 +22,7 @@ from swapaqa.foreign_file import reason
 from swapaqa.models import published
 from swapaqa.models.published_model import as_ours
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Scorer
+from swapaqa.running.data_sets import make_data
 from swapaqa.running.precision import precision_here
 from swapaqa.running.published_checkpoint import scale_labels
 from swapaqa.running.registry import LENGTH, PRECISION, admit, plain
@@ -184,7 +186,7 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     models.setLevel(logging.NOTSET)
     system = published.system_of(checkpoint)
     if system:
-        labels = partial(scale_labels, hydra.utils.instantiate(cfg.data), system, f"checkpoint={cfg.checkpoint}")
+        labels = partial(scale_labels, make_data(cfg.data), system, f"checkpoint={cfg.checkpoint}")
         checkpoint = as_ours(cfg.checkpoint, checkpoint, model, labels, keep_eps=cfg.backbone.get("bn_eps") is not None)
     try:
         model.load_state_dict(checkpoint["state_dict"])
@@ -195,10 +197,10 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     return model.eval()
 
 
-def make(node: Any, path: str) -> Any:
+def make(node: Any, path: str, how: Callable[[Any], Any] = hydra.utils.instantiate) -> Any:
     """What a part of a checkpoint's configuration describes. InputError where its values describe nothing."""
     try:
-        return hydra.utils.instantiate(node)
+        return how(node)
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
             raise InputError(f"checkpoint={path}: {error.__cause__}") from error
@@ -211,10 +213,7 @@ def prepare(data: VideoData, exemplars: Encoded | None) -> None:
     if data.voters and exemplars is None:
         data.setup()
         return
-    records = data.read_splits(train=False)
-    data.open_reader([record for chosen in records.values() for record in chosen])
-    data.items = {split: [data.item(record) for record in chosen] for split, chosen in records.items()}
-    data.bank = stored_bank(data, exemplars) if exemplars is not None and data.voters else None
+    data.setup_tests(stored_bank(data, exemplars) if exemplars is not None and data.voters else None)
 
 
 def stored_bank(data: VideoData, exemplars: Encoded) -> ExemplarBank:
@@ -222,12 +221,12 @@ def stored_bank(data: VideoData, exemplars: Encoded) -> ExemplarBank:
     columns = (exemplars.labels.action, exemplars.labels.score, exemplars.labels.difficulty)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     records = [
-        Record(f"exemplar {position}", data.actions[action], score, "train", difficulty)
+        Record(f"exemplar {position}", data.source.actions[action], score, "train", difficulty)
         for position, (action, score, difficulty) in enumerate(rows)
     ]
     try:
-        return ExemplarBank(records, data.group, data.seed, data.wider_groups(), data.apart())
-    except AttributeError as error:
+        return data.source.exemplar_bank(records, data.seed)
+    except UnknownGroupError as error:
         raise InputError(
             "the checkpoint stores the action and the difficulty of its exemplars, and their groups ask for more "
             f"({error}): train it with model.store_exemplars=false and evaluate with the training videos"

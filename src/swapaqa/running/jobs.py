@@ -24,6 +24,7 @@ from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.foreign_file import MOST_YAML, parse_yaml, read_bytes, read_json, reason
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.interruption import STOPPED, stop_request
+from swapaqa.running.moved import in_todays_names
 from swapaqa.whole_file import remove_unfinished, write_whole
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
@@ -83,8 +84,8 @@ def _state_of_result(path: Path) -> State | None:
 
 
 def identity(tree: dict[str, Any]) -> dict[str, Any]:
-    """A resolved configuration without what does not decide its outcome."""
-    return {key: value for key, value in tree.items() if key not in NOT_IDENTITY}
+    """A resolved configuration without what does not decide its outcome, in today's names."""
+    return in_todays_names({key: value for key, value in tree.items() if key not in NOT_IDENTITY})
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

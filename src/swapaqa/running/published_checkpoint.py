@@ -61,7 +61,7 @@ def scale_labels(data: VideoData, system: published.System, file: str) -> Traini
     """
     if not system.lacking:
         nothing = torch.zeros(1, dtype=torch.int64)
-        return TrainingLabels(nothing.double(), nothing, nothing, data.max_label)
+        return TrainingLabels(nothing.double(), nothing, nothing, data.source.max_label)
     try:
         return data.training_labels()
     except InputError as error:

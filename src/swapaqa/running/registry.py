@@ -21,16 +21,16 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from swapaqa.data.datamodule import VideoData
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import shown
 from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import Scorer
+from swapaqa.running.moved import TARGET, todays_name
 
 CONFIG = Path(__file__).parents[1] / "conf"
 WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those of the whole configuration
 SAME_AS = re.compile(r"\$\{(\w+)\}")  # a value that is another group's: `encoder: ${backbone}`
-TARGET = "_target_"
 MEASURES = "measures"
 BY_NAME = (MEASURES, "clips")  # places of many objects by name, all alike
 NOT_BUILT = (
@@ -41,7 +41,7 @@ NOT_BUILT = (
     MEASURES,
 )  # whoever builds from a file has its own
 PRECISION, LENGTH = "precision", "max_epochs"  # what is read of a file's trainer
-BASES = {"model": Scorer, "data": VideoData}  # what a class of the user's own has to be there
+BASES = {"model": Scorer, "data": VideoSource}  # what a class of the user's own has to be there
 DEEPEST, MOST_NODES = 20, 20_000  # of a configuration; ours have 5 levels and 150
 
 
@@ -151,6 +151,8 @@ class _Reading:
             return [self.plain(value, f"{path}[{position}]", levels - 1) for position, value in enumerate(node)]
         if type(node) is not dict:
             return self.value(node, path)
+        if type(node.get(TARGET)) is str:
+            node = node | {TARGET: todays_name(node[TARGET])}
         if TARGET in node and self.trust is not None:
             self.check_target(node[TARGET], path)
         for key in node:

@@ -18,7 +18,8 @@ from swapaqa.augment.region import scale_region
 from swapaqa.baselines import known_floors
 from swapaqa.batch import TrainingLabels
 from swapaqa.console import ProgressBar, show
-from swapaqa.data.datamodule import Preview, VideoData, describe_shares
+from swapaqa.data.datamodule import VideoData
+from swapaqa.data.pooling import Preview, describe_shares
 from swapaqa.disk_errors import full_disk_explained
 from swapaqa.epoch_log import EpochLog
 from swapaqa.errors import InputError
@@ -27,6 +28,7 @@ from swapaqa.models.scorer import Scorer
 from swapaqa.report.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, compose_result, device_name, save_result
 from swapaqa.running import processes
+from swapaqa.running.data_sets import make_data
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, left_on_sigterm
@@ -119,10 +121,10 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     refuse_half_on_cpu(cfg.trainer)
     refuse_without_evaluation(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
-    data: VideoData = hydra.utils.instantiate(cfg.data)
+    data = make_data(cfg.data)
     model = make_model(cfg)
-    refuse_missing_sides(model, data)
-    refuse_short_windows(model, data)
+    refuse_missing_sides(model, data.source)
+    refuse_short_windows(model, data.source)
     data.setup()
     model.learn_scale(data.training_labels())
     return data, model
@@ -176,7 +178,7 @@ def finish(
         "skipped": data.skipped,
         "exemplars_from_wider_groups": data.bank.strays if data.bank else {},
         "replaced_share": shares,
-        "floors": known_floors(data.records(), data.event),
+        "floors": known_floors(data.records(), data.source.event),
         "device": device_name(trainer.lightning_module),
         "world_size": trainer.world_size,
         "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),

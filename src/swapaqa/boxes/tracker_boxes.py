@@ -1,0 +1,273 @@
+"""Box sources made of trackers: OpenCV's, run here once a video and kept, and the result files of any other.
+
+What is found is kept under the cache folder as a DarkLabel file, in the numbering and the pixels of the video, one
+line for every frame in which the athlete was found. It can be opened in DarkLabel, or any editor, and corrected: a
+file that is there is read and never written again. Frames without a line are interpolated, as everywhere.
+"""
+
+import hashlib
+import logging
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Literal
+
+import numpy as np
+
+from swapaqa.boxes.archive import read_content
+from swapaqa.boxes.darklabel import parse_darklabel
+from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.frames import check_request
+from swapaqa.boxes.ledger import Ledger, is_changed
+from swapaqa.boxes.mot import looks_like_polygons
+from swapaqa.boxes.motion import find_first_box
+from swapaqa.boxes.objects import boxes_of, interpolate_keyframes
+from swapaqa.boxes.shots import follow_shots, shot_starts
+from swapaqa.boxes.source import BoxRequest, BoxRow
+from swapaqa.boxes.text import number, split_cells
+from swapaqa.boxes.tracker import Method, Tracked, make_tracker, track_boxes
+from swapaqa.boxes.tracks import MAKE_BOXES, check_pixels, checked_box, choose_rows, existing
+from swapaqa.errors import InputError
+from swapaqa.video.cache import cache_root, make_folder
+from swapaqa.video.frames import BY_DEFAULT, Decoding, entries, read_frames
+from swapaqa.whole_file import names
+
+log = logging.getLogger(__name__)
+VERSION = 2  # raised whenever the same settings give other boxes, so that no old file is served
+CHANGED = (
+    "%s: is not as the tracker's boxes were written; if nobody corrected it, it is damaged: delete it, and the video "
+    "is tracked anew"
+)
+Drawn = Mapping[int, np.ndarray]  # boxes (4,) by frame of the video, ascending
+_looked_at: set[tuple[Path, int]] = set()  # files of the cache and their times, in this process
+
+
+@dataclass(frozen=True)
+class TrackerBoxes:
+    """The athlete followed through the window from its first frame on.
+
+    Attributes:
+        ratio, root: as in `BoxSource`; `root` holds the files with first boxes.
+        method: csrt, kcf, nano or vit.
+        weights: ONNX files of a learnt tracker.
+        first_box: `given`: what `<root>/boxes/<action>/<index>.txt` (DarkLabel) says of the first frame; `motion`:
+            found by what moves; `either`: given where there is a file.
+        lost_below: confidence under which the athlete counts as lost.
+        max_lost: share of frames that may be lost; they are interpolated.
+    """
+
+    ratio: float
+    root: str | None
+    method: Method
+    weights: Sequence[str]
+    first_box: Literal["given", "motion", "either"]
+    lost_below: float
+    max_lost: float
+    frame: Literal["source"] = "source"
+
+    def __post_init__(self) -> None:
+        make_tracker(self.method, self.weights)
+        for key in ("lost_below", "max_lost"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise InputError(f"boxes.{key}={getattr(self, key)}: a share between 0 and 1 is needed")
+
+    def find(self, files: Sequence[Path]) -> Path | None:
+        """The file with the first box; None where motion gives it."""
+        found = existing([file.parent / f"{file.name}.txt" for file in files]) if self.first_box != "motion" else None
+        if found is None and self.first_box == "given":
+            raise InputError(
+                f"{files[0].parent / files[0].name}.txt: no such box file; draw the first frame's box, name its folder "
+                "with boxes.root=, or let motion find it with boxes.first_box=motion"
+            )
+        return found
+
+    def read(self, request: BoxRequest) -> np.ndarray:
+        """(T, 4) in pixels of the stored frames, tracked on first use."""
+        if request.media is None:
+            raise InputError("boxes=tracker: this data set does not say where a video's file is (BoxRequest.media)")
+        window = request.span or request.frames
+        span = range(min(window), max(window) + 1)
+        drawn = self._drawn(request)
+        path = self.cached(request.media, span, drawn, request.decoding)
+        if not path.is_file():
+            self._track(request.media, span, drawn, path, request.decoding)
+        seen = (path, path.stat().st_mtime_ns)
+        if seen not in _looked_at and is_changed(path):
+            log.warning(CHANGED, path)
+        _looked_at.add(seen)
+        rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
+        check_request(rows, 0, request, path)
+        return boxes_of(rows, request.frames, "error", 0)
+
+    def _drawn(self, request: BoxRequest) -> Drawn:
+        """The boxes of the file with first boxes, by frame; none where motion gives them."""
+        path = self.find(request.files)
+        if path is None:
+            return {}
+        rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
+        check_request(rows, 0, request, path)
+        boxes_of(rows, request.frames, "error", 0)  # refuses two athletes
+        return {row.frame: np.array(row.box) for row in sorted(rows, key=lambda row: row.frame)}
+
+    def cached(self, media: Path, span: range, drawn: Drawn, decoding: Decoding = BY_DEFAULT) -> Path:
+        """Where the boxes of a video are kept: by the file's identity and all that decides about them."""
+        given = [(frame, *box.round(2).tolist()) for frame, box in drawn.items()]
+        weights = [_identity(Path(weight).expanduser()) for weight in self.weights]
+        source = (VERSION, _identity(media), *decoding, span[0], span[-1], given, self.first_box)
+        settings = (self.method, weights, self.lost_below, self.max_lost)
+        key = hashlib.sha256(repr((*source, *settings)).encode()).hexdigest()[:12]
+        return cache_root() / "boxes" / f"{media.parent.name}-{media.stem}-{self.method}-{key}.txt"
+
+    def _track(self, media: Path, span: range, drawn: Drawn, path: Path, decoding: Decoding) -> None:
+        frames = read_frames(media, span, *decoding)
+        starts = shot_starts(frames)
+
+        def follow(shot: slice) -> Tracked:
+            box = first_of_shot(drawn, span, shot)
+            if box is None and self.first_box == "given":
+                raise InputError("no box is drawn in it; draw one, or say boxes.first_box=either")
+            first = find_first_box(frames[shot]) if box is None else box
+            return track_boxes(frames[shot], first, self.method, self.weights)
+
+        try:
+            tracked = follow_shots(frames, self.lost_below, follow, starts)
+        except InputError as error:
+            raise InputError(f"{media}: {error}") from error
+        found = tracked.confidence >= self.lost_below
+        lost = len(found) - int(found.sum())
+        cuts = "".join(f", a cut before frame {span[start]}" for start in starts[1:])
+        if lost > self.max_lost * len(found):
+            raise InputError(
+                f"{media}: {self.method} lost the athlete in {lost} of {len(found)} frames{cuts}, more than boxes."
+                f"max_lost={self.max_lost:g}; write its boxes as DarkLabel keyframes into {path}, try another "
+                "boxes.method, or use boxes=fixed"
+            )
+        write_track(path, tracked, found, span, self.method)
+        message = describe(media, self.method, lost, len(found), path) + cuts
+        log.log(logging.WARNING if lost or cuts else logging.INFO, message)
+
+
+def first_of_shot(drawn: Drawn, span: range, shot: slice) -> np.ndarray | None:
+    """The box (4,) of a shot's first frame by the `drawn` ones of that shot, interpolated; None without any.
+
+    `shot`: positions in `span`. Boxes before the window count to its first shot, those behind it to its last.
+    """
+    first = -1 if shot.start == 0 else span[shot.start]
+    last = max(drawn, default=0) if shot.stop == len(span) else span[shot.stop - 1]
+    own = [frame for frame in drawn if first <= frame <= last]
+    if not own:
+        return None
+    return interpolate_keyframes(np.array(own), np.stack([drawn[frame] for frame in own]), [span[shot.start]])[0]
+
+
+def describe(media: Path, method: str, lost: int, frames: int, path: Path) -> str:
+    """What a user should know of a video that was tracked."""
+    losses = f", lost in {lost} of them and interpolated there" if lost else ""
+    return f"{media}: {method} followed {frames} frames{losses}; boxes to correct: {path}"
+
+
+def write_track(path: Path, tracked: Tracked, found: np.ndarray, span: range, label: str) -> None:
+    """Write the boxes of the frames in `found` (T,) as DarkLabel lines, in one step; an existing file stays."""
+    sizes = tracked.boxes[:, 2:] - tracked.boxes[:, :2] + 1
+    rows = zip(span, tracked.boxes[:, :2], sizes, found, strict=True)
+    lines = [f"{t},0,{x:.2f},{y:.2f},{w:.2f},{h:.2f},{label}\n" for t, (x, y), (w, h), kept in rows if kept]
+    make_folder(path.parent)
+    handle, unfinished = mkstemp(prefix="unfinished-", dir=path.parent, text=True)
+    try:
+        with names(path), os.fdopen(handle, "w") as file:
+            file.writelines(lines)
+        if path.exists():  # another process was first, and somebody may have corrected its file
+            return
+        os.replace(unfinished, path)
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
+    Ledger(path.parent.parent).add(path, hashlib.sha256("".join(lines).encode()).hexdigest(), label)
+
+
+def _identity(media: Path) -> tuple[str, int, int]:
+    """Path, size and time of a file, or of what a folder of images holds."""
+    entry = media.stat()
+    size = len(entries(media)) if media.is_dir() else entry.st_size
+    return str(media.resolve()), size, entry.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class TrackerResults:
+    """Result files of any other tracker: `<root>/boxes/<action>/<index>.txt`, one line a frame.
+
+    `frame_start`: the zero-based frame of the video that the first line is about.
+    """
+
+    ratio: float
+    root: str | None
+    frame_start: int
+    frame: Literal["source"] = "source"
+
+    def find(self, files: Sequence[Path]) -> Path:
+        """The first of `files` that exists as `.txt`."""
+        found = existing([file.parent / f"{file.name}.txt" for file in files])
+        if found is None:
+            raise InputError(
+                f"{files[0].parent / files[0].name}.txt: no such box file; name the folder of the tracker's results "
+                f"with boxes.root=, {MAKE_BOXES}"
+            )
+        return found
+
+    def read(self, request: BoxRequest) -> np.ndarray:
+        path = self.find(request.files)
+        rows = result_rows(path)
+        check_request([row._replace(frame=row.frame + self.frame_start) for row in rows], 0, request, path)
+        return boxes_of(rows, [frame - self.frame_start for frame in request.frames], "error", 0)
+
+
+def result_rows(path: Path) -> list[BoxRow]:
+    """The boxes of a tracker's result file by line, the first one being 0, without the lines that say lost.
+
+    A line holds `x,y,w,h` or the four corners of a polygon (8 numbers, its enclosing box is taken), separated by
+    commas, tabs or spaces, in pixels counted from 0. A line of one number is a code of the VOT toolkit (1 start, 2
+    lost), and one of NaN or of no extent says lost: these frames are left out.
+
+    Raises:
+        InputError: naming the file and line: other numbers, an infinite box, one of negative extent; a file of MOT.
+    """
+    rows = []
+    lines = read_content(path, ()).decode("utf-8-sig", errors="replace").splitlines()
+    values = [_numbers(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    full = [row for row in values if len(row) == 8 and np.isfinite(row).all()]
+    if full and not looks_like_polygons(full):
+        raise InputError(f"{path}: its lines are MOT's 'frame,id,x,y,w,h,confidence,class'; read it with boxes=mot")
+    for line, row in enumerate(values):
+        place = f"{path}, line {line + 1}"
+        box = _result_box(row, place)
+        if box is not None:
+            rows.append(BoxRow(line, "0", "tracker", box, place))
+    if not rows:
+        raise InputError(f"{path}: no box in it; run the tracker again, or use boxes=fixed")
+    check_pixels(rows)
+    return rows
+
+
+def _numbers(line: str, place: str) -> list[float]:
+    try:
+        values = [number(cell) for cell in split_cells(line)]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 4, 8):
+        raise InputError(f"{place}: '{line[:80]}' is neither 'x,y,w,h' nor the 8 numbers of a polygon; correct it")
+    return values
+
+
+def _result_box(values: Sequence[float], place: str) -> tuple[float, ...] | None:
+    if len(values) == 1 or any(math.isnan(value) for value in values):
+        return None
+    if len(values) == 4:
+        x, y, w, h = values
+        corners = (x, y, x + w - 1, y + h - 1)
+    else:  # edges, so the last pixel is one less
+        corners = (min(values[::2]), min(values[1::2]), max(values[::2]) - 1, max(values[1::2]) - 1)
+    if corners[2] == corners[0] - 1 or corners[3] == corners[1] - 1:
+        return None
+    return checked_box(corners, place, " ".join(f"{value:g}" for value in values))

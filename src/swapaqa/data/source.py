@@ -1,0 +1,265 @@
+"""What a data set is: lists, files, windows, labels and groups, and the samples that are read from them.
+
+A data set is a subclass of `VideoSource` in a file of its own, with a yaml in `conf/data` (docs/extend.md). Whoever
+only wants to know what a data set is asks it; batches for a training are `swapaqa.data.datamodule.VideoData`'s.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import torch
+from torch import Tensor
+
+from swapaqa.batch import TrainingLabels
+from swapaqa.boxes.source import BoxSource
+from swapaqa.data.dataset import Item, Located, SampleReader
+from swapaqa.data.exemplar_groups import RULES, Exemplars, ExemplarsFrom, refuse_unknown_groups, wider_rules
+from swapaqa.data.exemplars import ExemplarBank
+from swapaqa.data.frame_store import FrameStore, Kind
+from swapaqa.data.geometry import Geometry, Window
+from swapaqa.data.records import Label, Record, faults
+from swapaqa.data.splits import Fold, Split, split_by_event
+from swapaqa.errors import InputError, refuse
+from swapaqa.video.frames import Decoding, Reader, frame_count
+from swapaqa.video.image_folder import open_folder
+from swapaqa.video.index import index_files
+
+Target = Literal["score", "completeness"]
+
+
+@dataclass(kw_only=True, eq=False)
+class VideoSource(ABC):
+    """A data set: what its files say, and how a video of it is read.
+
+    Attributes:
+        root: folder of the data set; None where it is not known.
+        frames: length of the window.
+        geometry, boxes: how frames are placed, and where the athlete is.
+        target: what is regressed: the score, or the completeness (score over difficulty) where the files give it.
+        split, fold: as published, or folds of whole competitions; see `swapaqa.data.splits`.
+        exemplars: what a video and its exemplars have in common, see `swapaqa.data.exemplar_groups`.
+        exemplars_from: `other_competitions`: a video is never compared with one of its own competition.
+        cache: keep decoded frames: `none`, `packed` (JPEG, less disk than the source) or `bytes` (memory-mapped, 36 MB
+            for 103 frames of 455x256); see `swapaqa.data.frame_store`.
+        video_reader: of video files: `pyav`, `decord` or `opencv`; see `swapaqa.video.frames`.
+        accept_incomplete: read video files that were cut off or have a hole, by the frames that can be decoded.
+    """
+
+    root: str | None
+    frames: int
+    geometry: Geometry
+    boxes: BoxSource
+    target: Target
+    split: Split = "published"
+    fold: Fold = 0
+    exemplars: Exemplars = "any"
+    exemplars_from: ExemplarsFrom = "anywhere"
+    cache: Kind = "none"
+    video_reader: Reader = "pyav"
+    accept_incomplete: bool = False
+
+    layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
+    test_splits: ClassVar[tuple[str, ...]] = ("test",)
+    sides: ClassVar[tuple[str, ...]] = ()  # names of what `read_side` gives of every record
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise InputError(f"data.frames={self.frames}: at least 1 is needed")
+        if self.split == "published" and self.fold:
+            raise InputError(f"data.fold={self.fold}: the published split has no folds; say data.split=by_event")
+
+    # what a data set says of itself
+
+    @property
+    @abstractmethod
+    def actions(self) -> list[str]:
+        """The actions of this run; a sample's `action` is a position in it."""
+
+    @abstractmethod
+    def read_list(self, split: str) -> list[Record]:
+        """The records of a published split, in the order of the data set's list."""
+
+    @abstractmethod
+    def media(self, record: Record) -> Path:
+        """The video file or image folder of a record. InputError if it is not there."""
+
+    @property
+    @abstractmethod
+    def max_label(self) -> float:
+        """The upper end of the label's scale; 0 is the lower one."""
+
+    @abstractmethod
+    def score_label(self, record: Record) -> Label:
+        """What a method regresses with `data.target=score`: the score on the scale from 0 to `max_label`."""
+
+    @classmethod
+    def read_side(cls, record: Record) -> dict[str, Tensor]:  # noqa: ARG003  others read it
+        """What this data set alone knows of a video, by the names of `sides`: tensors of one shape for all videos.
+
+        Called in the loader's worker processes, which hold nothing of the data set but its class: what it needs is in
+        the record. A method that looks for it names it in `needs`.
+        """
+        return {}
+
+    def event(self, record: Record) -> str | None:  # noqa: ARG002  others read it from the record
+        """The competition that a video is from; None where the data set's files name none."""
+        return None
+
+    def shown(self, record: Record) -> Hashable:
+        """What a record shows: two records that show the same are one video under two names, and refused."""
+        return record.video_id
+
+    def box_files(self, record: Record) -> list[Path]:
+        """Where its boxes would be, best first, without a suffix: `<root>/boxes/<video_id>`."""
+        return [self.boxes_folder / record.video_id]
+
+    def window(self, record: Record, media: Path) -> Window:  # noqa: ARG002  others look at the file
+        """Which frames of the file are the record's window: from its first one on."""
+        return Window(0)
+
+    def window_of_unlisted(self, media: Path) -> Window:  # noqa: ARG002  others look at the file
+        """The window of a video that no list has, as a video of this data set that is cut already would be read."""
+        return Window(0)
+
+    @property
+    def shift_range(self) -> tuple[int, int]:
+        """Lowest and highest shift, in frames, that is drawn for the window of a training video; both are drawn."""
+        return (0, 0)
+
+    # what follows from it, for whoever asks
+
+    @property
+    def folder(self) -> Path:
+        """The root as a path. InputError if none was given or it does not exist."""
+        if self.root is None:
+            raise InputError(f"data.root is not set. {self.layout}")
+        folder = Path(self.root).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"data.root={self.root}: no such folder. {self.layout}")
+        return folder
+
+    @property
+    def boxes_folder(self) -> Path:
+        """Where the box files of this data set lie: `boxes.root`, else `<data.root>/boxes`."""
+        return Path(self.boxes.root).expanduser() if self.boxes.root else self.folder / "boxes"
+
+    def read_split(self, split: str) -> list[Record]:
+        """The records of a split under the rule `split`, in the order of the data set's list."""
+        if self.split == "published" or split not in ("train", "test"):
+            return self.read_list(split)
+        everything = [record for name in ("train", "test") for record in self.read_list(name)]
+        return [record for record in split_by_event(everything, self.event, self.fold) if record.split == split]
+
+    def read_splits(self, train: bool = True) -> dict[str, list[Record]]:
+        """The records by split, with `train` first. InputError where they do not go together, see `records.faults`."""
+        records = {split: self.read_split(split) for split in (*(("train",) if train else ()), *self.test_splits)}
+        everything = [record for found in records.values() for record in found]
+        refuse(f"{self.folder}: {fault}" for fault in faults(everything, self.shown))
+        return records
+
+    def record_of(self, media: Path) -> Record | None:
+        """The record whose file or folder this is; None where the lists are not there or name none or several."""
+        try:
+            records = [record for split in ("train", *self.test_splits) for record in self.read_split(split)]
+        except InputError:
+            return None
+        found = [r for r in records if (own := self._media_or_none(r)) is not None and own.resolve() == media.resolve()]
+        return found[0] if len(found) == 1 else None
+
+    def label(self, record: Record) -> Label:
+        """What a method regresses, `data.target`. Completeness is score / difficulty, so the factor is the difficulty.
+
+        Raises:
+            InputError: completeness where the files give no difficulty.
+        """
+        if self.target == "score":
+            return self.score_label(record)
+        if record.difficulty is None:
+            raise InputError(
+                f"data.target=completeness divides the score by the difficulty, and the files of this data set give "
+                f"none ({record.video_id}); say data.target=score"
+            )
+        return Label(record.score / record.difficulty, offset=0.0, factor=record.difficulty)
+
+    def group(self, record: Record) -> Hashable:
+        """Exemplars of a record come from its group."""
+        return RULES[self.exemplars](record)
+
+    def exemplar_bank(self, train: Sequence[Record], seed: int) -> ExemplarBank:
+        """The exemplars among training records, under the rules of this data set.
+
+        Raises:
+            InputError: a record is of another split, or does not say what it is grouped or kept apart by.
+        """
+        refuse_unknown_groups(train, self.exemplars)
+        apart: Callable[[Record], Hashable] | None = None
+        if self.exemplars_from == "other_competitions":
+            apart = self.event
+        return ExemplarBank(train, self.group, seed, wider_rules(self.exemplars), apart)
+
+    def training_labels(self, train: Sequence[Record]) -> TrainingLabels:
+        """The labels of training records, for what a method derives from them."""
+        groups = [self.group(record) for record in train]
+        numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+        return TrainingLabels(
+            label=torch.tensor([self.label(record).value for record in train], dtype=torch.float64),
+            action=torch.tensor([self.actions.index(record.action) for record in train]),
+            group=torch.tensor([numbers[group] for group in groups]),
+            max_label=self.max_label,
+        )
+
+    def locate(self, record: Record) -> Located:
+        """The record with its files and its window, for whoever looks at pixels and boxes alone.
+
+        Raises:
+            InputError: naming the video that is missing or too short. Its boxes may be missing.
+        """
+        media = self.media(record)
+        return Located(record, media, self.window(record, media), self.box_files(record))
+
+    def item(self, record: Record) -> Item:
+        """The record with its files, its window and its label. InputError naming the file that is missing."""
+        files, media = self.box_files(record), self.media(record)
+        if media.is_dir():
+            open_folder(media).refuse_a_gap()
+        self.boxes.find(files)
+        if media.is_file():
+            frame_count(media, self.accept_incomplete)  # an incomplete one is refused before anything starts
+        window = self.window(record, media)
+        return Item(record, media, window, files, self.label(record), self.actions.index(record.action))
+
+    @property
+    def decoding(self) -> Decoding:
+        """How video files are read, by whatever looks at them."""
+        return Decoding(self.video_reader, self.accept_incomplete)
+
+    @property
+    def reader(self) -> SampleReader:
+        """Reads the samples of this data set, in whatever process."""
+        return SampleReader(self.frames, self.geometry, self.boxes, self._store, self.shift_range, self.read_side)
+
+    @cached_property
+    def _store(self) -> FrameStore:
+        size = (self.geometry.height, self.geometry.width)
+        return FrameStore(self.cache, size, *self.decoding, self.geometry.resize)
+
+    def index(self, records: Sequence[Record]) -> None:
+        """Make the index of each video file of `records` that has none yet."""
+        index_files(media for media in map(self._media_or_none, records) if media is not None and media.is_file())
+
+    def with_boxes(self, boxes: BoxSource) -> Self:
+        """The same data set with other boxes."""
+        other = copy(self)
+        other.boxes = boxes
+        return other
+
+    def _media_or_none(self, record: Record) -> Path | None:
+        try:
+            return self.media(record)
+        except InputError:  # said by `item`
+            return None

@@ -1,0 +1,255 @@
+"""DarkLabel's formats: all of its own settings file, users' own, one or several objects, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from swapaqa.boxes.darklabel_format import COORDINATES, DarkLabelFormat, read_formats
+from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes
+from swapaqa.errors import InputError
+
+HEIGHT, WIDTH = 100, 200
+TRUE = {2: (10, 20, 29, 59), 6: (50, 40, 89, 79)}  # inclusive pixels by frame
+VOC = {"x1": "xmin", "y1": "ymin", "x2": "xmax", "y2": "ymax", "cname": "name"}
+
+
+def columns(frame: int, box: tuple[int, ...], label: str, classes: tuple[str, ...]) -> dict[str, str]:
+    """Every specifier's value for a box, by the definitions in darklabel.yml."""
+    x1, y1, x2, y2 = box
+    w, h = x2 - x1 + 1, y2 - y1 + 1
+    values = {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "w": w, "h": h, "cx": x1 + w / 2, "cy": y1 + h / 2}
+    shares = {f"n{name}": value / (WIDTH if name[-1] in "w" or name[0] in "x" or name == "cx" else HEIGHT)
+              for name, value in values.items()}  # fmt: skip
+    class_id = classes.index(label) if label in classes else 0
+    names = {"fn": frame, "iname": f"img_{frame:05d}.png", "cname": label, "classid": class_id, "id": 3, "difficult": 0}
+    return {name: str(value) for name, value in (values | shares | names).items()}
+
+
+def write(folder: Path, form: DarkLabelFormat, frames: dict[int, tuple[int, ...]], label: str = "person") -> Path:
+    """`folder/007` in `form`, as DarkLabel would write it; returns the path without a suffix."""
+    lines, images = {}, {}
+    for frame, box in frames.items():
+        values = columns(frame, box, label, form.classes)
+        values |= {name: name.removeprefix("c=") for name in form.data_fmt if name.startswith("c=")}
+        cells = [values[name] for name in form.data_fmt]
+        lines[frame] = ("," if form.gt_file_ext == "csv" else form.delimiter).join(cells)
+        shown = [name for name in form.data_fmt if not name.startswith("c=")]
+        tags = "".join(f"<{VOC.get(n, n)}>{values[n]}</{VOC.get(n, n)}>" for n in shown if n not in COORDINATES)
+        corners = "".join(f"<{VOC.get(n, n)}>{values[n]}</{VOC.get(n, n)}>" for n in shown if n in COORDINATES)
+        images[frame] = (
+            f"<annotation><filename>v_{frame:05d}.png</filename><size><width>{WIDTH}</width><height>{HEIGHT}</height>"
+            f"</size><object>{tags}<bndbox>{corners}</bndbox></object></annotation>"
+        )
+    path = folder / "007"
+    texts = images if form.gt_file_ext == "xml" else lines
+    if form.gt_merged:
+        joined = "\n".join(texts.values())
+        whole = f"<annotations>{joined}</annotations>" if form.gt_file_ext == "xml" else joined
+        path.with_suffix(f".{form.gt_file_ext}").write_text(whole)
+    else:
+        path.mkdir()
+        for frame, text in texts.items():
+            (path / f"v_{frame:05d}.{form.gt_file_ext}").write_text(text)
+    return path
+
+
+def source(form: DarkLabelFormat, frame_start: int = 0, annotated: list[int] | None = None) -> DarkLabelBoxes:
+    return DarkLabelBoxes(
+        ratio=2.0, root=None, frame_start=frame_start, annotated_size=annotated,
+        data_fmt=form.data_fmt, gt_file_ext=form.gt_file_ext, gt_merged=form.gt_merged, delimiter=form.delimiter,
+        classes=form.classes,
+    )  # fmt: skip
+
+
+def request(path: Path, size: tuple[int, int] = (HEIGHT, WIDTH)) -> BoxRequest:
+    return BoxRequest([path], size, range(9))
+
+
+def assert_true(boxes: np.ndarray) -> None:
+    assert np.allclose(boxes[[0, 2]], TRUE[2], atol=1e-6)
+    assert np.allclose(boxes[4], np.mean([TRUE[2], TRUE[6]], axis=0), atol=1e-6)
+    assert np.allclose(boxes[[6, 8]], TRUE[6], atol=1e-6)
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_every_format_of_darklabels_own_settings(number: int, tmp_path: Path, real_data: Path) -> None:
+    settings = real_data / "darklabel" / "darklabel.yml"
+    formats = read_formats(settings)
+    assert sorted(formats) == list(range(9))
+    path = write(tmp_path, formats[number], TRUE)
+    found = DarkLabelBoxes(ratio=2.0, root=None, settings_file=str(settings), format=number)
+    assert_true(found.read(request(path)))
+    assert_true(source(formats[number]).read(request(path)))
+
+
+def test_settings_are_read_with_their_defaults(real_data: Path) -> None:
+    formats = read_formats(real_data / "darklabel" / "darklabel.yml")
+    assert formats[0].gt_file_ext == "xml"
+    assert formats[0].classes[14] == "person"
+    assert (formats[1].delimiter, formats[1].gt_merged, formats[1].classes[0]) == (" ", False, "person")
+    assert formats[2].data_fmt[-4:] == ("c=-1",) * 4
+    assert (formats[5].delimiter, formats[5].gt_merged) == (",", True)
+
+
+@pytest.mark.parametrize("extension", ["txt", "csv", "xml"])
+@pytest.mark.parametrize("merged", [True, False])
+@pytest.mark.parametrize(
+    "data_fmt",
+    ["fn cname id x1 y1 w h", "fn x1 y1 x2 y2", "iname id cx cy w h", "fn ncx ncy nw nh c=1.5", "fn nx1 ny1 nw nh id"],
+)
+def test_users_own_formats(extension: str, merged: bool, data_fmt: str, tmp_path: Path) -> None:
+    form = DarkLabelFormat(tuple(data_fmt.split()), extension, merged, ";", ())  # type: ignore[arg-type]
+    assert_true(source(form).read(request(write(tmp_path, form, TRUE))))
+
+
+def test_frames_may_start_at_one(tmp_path: Path) -> None:
+    form = DarkLabelFormat(("fn", "id", "x1", "y1", "w", "h"), "txt", True, ",", ())
+    path = write(tmp_path, form, {frame + 1: box for frame, box in TRUE.items()})
+    assert_true(source(form, frame_start=1).read(request(path)))
+    path.with_suffix(".txt").write_text("0,0,1,1,5,5\n")
+    with pytest.raises(InputError, match=r"007.txt, line 1: frame 0, but boxes.frame_start=1"):
+        source(form, frame_start=1).read(request(path))
+
+
+@pytest.mark.parametrize("data_fmt", [("fn", "x1", "y1", "w", "h"), ("fn", "ncx", "ncy", "nw", "nh")])
+def test_boxes_of_another_frame_size_are_scaled(data_fmt: tuple[str, ...], tmp_path: Path) -> None:
+    form = DarkLabelFormat(data_fmt, "txt", True, ",", ())
+    path = write(tmp_path, form, TRUE)
+    boxes = source(form, annotated=[WIDTH, HEIGHT]).read(request(path, (HEIGHT // 2, WIDTH * 2)))
+    x1, y1, x2, y2 = TRUE[2]
+    assert np.allclose(boxes[2], [2 * x1 + 0.5, y1 / 2 - 0.25, 2 * x2 + 0.5, y2 / 2 - 0.25])  # (x + 0.5) s - 0.5
+
+
+def test_xml_carries_its_size(tmp_path: Path, real_data: Path) -> None:
+    form = read_formats(real_data / "darklabel" / "darklabel.yml")[0]
+    boxes = source(form).read(request(write(tmp_path, form, TRUE), (2 * HEIGHT, 2 * WIDTH)))
+    assert np.allclose(boxes[2], 2 * np.array(TRUE[2]) + 0.5)
+
+
+def test_normalised_boxes_need_no_size(tmp_path: Path) -> None:
+    form = DarkLabelFormat(("fn", "ncx", "ncy", "nw", "nh"), "txt", True, ",", ())
+    boxes = source(form).read(request(write(tmp_path, form, {2: (0, 0, 199, 99)}), (50, 70)))
+    assert np.allclose(boxes[2], [0, 0, 69, 49])
+
+
+TWO = "0,0,10,10,10,10,left\n0,1,30,12,10,10,right\n8,0,10,50,10,10,left\n8,1,38,50,10,10,right\n"
+
+
+def two(tmp_path: Path) -> BoxRequest:
+    (tmp_path / "007.txt").write_text(TWO)
+    return request(tmp_path / "007")
+
+
+def test_several_objects_are_chosen_by_id_or_label(tmp_path: Path) -> None:
+    wanted = two(tmp_path)
+    by_id = DarkLabelBoxes(2.0, None, ids=[1]).read(wanted)
+    assert np.array_equal(by_id, DarkLabelBoxes(2.0, None, labels=["right"]).read(wanted))
+    assert by_id[4].tolist() == [34, 31, 43, 40]
+
+
+def test_union_of_several_objects_each_interpolated(tmp_path: Path) -> None:
+    boxes = DarkLabelBoxes(2.0, None, several="union").read(two(tmp_path))
+    assert boxes[0].tolist() == [10, 10, 39, 21]
+    assert boxes[4].tolist() == [10, 30, 43, 40]
+
+
+def test_union_without_ids(tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text("0,1,1,5,5\n0,10,2,5,5\n")
+    boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "x1", "y1", "w", "h"], several="union")
+    assert boxes.read(request(tmp_path / "007"))[0].tolist() == [1, 1, 14, 6]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, ["line 2", "0, 1", "boxes.ids=", "boxes.labels=", "boxes.several=union"]),
+        ({"ids": [7]}, ["boxes.ids=[7]", "ids 0, 1", "labels left, right"]),
+        ({"labels": ["diver"]}, ["diver", "left, right"]),
+    ],
+)
+def test_unclear_or_absent_objects_are_refused(settings: dict, words: list[str], tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        DarkLabelBoxes(2.0, None, **settings).read(two(tmp_path))
+    for word in ("007.txt", *words):
+        assert word in str(error.value)
+
+
+def test_an_object_twice_in_one_frame_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text("3,0,1,1,5,5\n3,0,2,2,5,5\n")
+    with pytest.raises(InputError, match=r"line 2: a second box .* in frame 3 .*line 1"):
+        DarkLabelBoxes(2.0, None).read(request(tmp_path / "007"))
+
+
+@pytest.mark.parametrize(
+    ("data_fmt", "word"),
+    [
+        (["fn", "x1", "y1", "width", "h"], "no specifier 'width'"),
+        (["fn", "x1", "y1", "w"], "y2 or h"),
+        (["x1", "y1", "w", "h"], "fn or iname"),
+    ],
+)
+def test_impossible_formats_are_refused_before_any_file_is_read(data_fmt: list[str], word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        DarkLabelBoxes(2.0, None, data_fmt=data_fmt)
+
+
+def test_a_class_that_is_not_in_the_list_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text("0,2,1,1,5,5\n")
+    boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "classid", "x1", "y1", "w", "h"], classes=["person", "board"])
+    with pytest.raises(InputError, match="line 1: classid 2"):
+        boxes.read(request(tmp_path / "007"))
+
+
+def test_xml_with_entities_is_refused(tmp_path: Path) -> None:
+    hostile = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]><annotation>&x;</annotation>'
+    (tmp_path / "007.xml").write_text(hostile)
+    boxes = DarkLabelBoxes(2.0, None, gt_file_ext="xml")
+    with pytest.raises(InputError, match="DOCTYPE"):
+        boxes.read(request(tmp_path / "007"))
+    (tmp_path / "007.xml").write_text("<annotation>")
+    with pytest.raises(InputError, match="readable XML"):
+        boxes.read(request(tmp_path / "007"))
+
+
+def test_darknets_list_of_labels_beside_the_boxes_is_read_over(tmp_path: Path) -> None:
+    form = DarkLabelFormat(("classid", "ncx", "ncy", "nw", "nh"), "txt", False, " ", ("person",))
+    path = write(tmp_path, form, TRUE)
+    (path / "classes.txt").write_text("person\n")
+    (path / "v_00003.txt").write_text("")  # nobody in the picture
+    assert_true(source(form).read(request(path)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[1, 2]", "format0: 3", "format0: [x1]", "format0: {data_fmt: fn}", "format0: {data_fmt: []}", "a: [",
+        "format0: {data_fmt: [fn, x1, y1, w, h], delimiter: ';;'}",
+        "format0: {data_fmt: [fn, x1, y1, w, h], gt_merged: x}",
+        "classes: 3\nformat0: {data_fmt: [fn, x1, y1, w, h], classes_set: classes}", "a: 2020-13-45", "[" * 3000,
+        "format0: {data_fmt: [fn, x1, y1, w, h], gt_file_ext: [1]}",
+    ],
+)  # fmt: skip
+def test_damaged_settings_are_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "darklabel.yml"
+    path.write_text(f"%YAML:1.0\n{text}\n")
+    with pytest.raises(InputError, match=r"darklabel.yml|data_fmt \["):
+        read_formats(path)
+
+
+def test_images_of_two_sizes_are_refused(tmp_path: Path) -> None:
+    form = DarkLabelFormat(("cname", "x1", "y1", "x2", "y2"), "xml", False, ",", ())
+    path = write(tmp_path, form, TRUE)
+    later = path / "v_00006.xml"
+    later.write_text(later.read_text().replace("<width>200", "<width>400"))
+    with pytest.raises(InputError, match=r"v_00006.xml: its <size> is another"):
+        source(form).read(request(path))
+
+
+def test_an_object_that_ends_is_no_part_of_the_union(tmp_path: Path) -> None:
+    """An athlete that was lost and drawn anew under another id: one at a time, or joined."""
+    (tmp_path / "007.txt").write_text("0,0,10,10,20,20\n3,0,10,10,20,20\n4,1,150,60,20,20\n8,1,150,60,20,20\n")
+    for several in ("union", "join"):
+        boxes = DarkLabelBoxes(2.0, None, several=several).read(request(tmp_path / "007"))  # type: ignore[arg-type]
+        assert boxes[[0, 3]].tolist() == [[10, 10, 29, 29]] * 2
+        assert boxes[[4, 8]].tolist() == [[150, 60, 169, 79]] * 2

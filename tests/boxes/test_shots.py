@@ -1,0 +1,125 @@
+"""Shots: cuts are found, pans, flashes and noise are none, and nobody is followed from one shot into the next."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from swapaqa.boxes.darklabel import parse_darklabel
+from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.shots import cuts_among, follow_shots, shot_starts
+from swapaqa.boxes.tracker import Tracked, overlap
+from swapaqa.data.boxes import BoxRequest, TrackerBoxes
+from swapaqa.errors import InputError
+from swapaqa.video.frames import frame_count, read_frames
+
+HEIGHT, WIDTH, SIDE = 120, 200, 30
+
+
+def shot(seed: int, length: int, left: int, pan: int = 0, sea: tuple[int, ...] = (0, 0, 0)) -> tuple:
+    """A square that moves over a cluttered wall of its own colours: frames (T, H, W, 3), and its boxes (T, 4)."""
+    rng = np.random.default_rng(seed)
+    wall = rng.integers(0, 120, (HEIGHT, WIDTH + abs(pan) * length, 3), dtype=np.uint8)
+    wall = cv2.GaussianBlur(wall, (0, 0), 2) + np.array(sea, np.uint8)
+    frames, boxes = [], []
+    for t in range(length):
+        x, y = left + 9 * t, 30 + 3 * t
+        view = wall[:, abs(pan) * t : abs(pan) * t + WIDTH].copy()
+        view[y : y + SIDE, x : x + SIDE] = (250, 30, 30)
+        cv2.circle(view, (x + SIDE // 2, y + SIDE // 2), 9, (30, 250, 250), -1)
+        frames.append(view)
+        boxes.append([x, y, x + SIDE - 1, y + SIDE - 1])
+    return np.stack(frames), np.array(boxes, np.float64)
+
+
+def two_shots() -> tuple[np.ndarray, np.ndarray]:
+    first, second = shot(0, 8, 100, sea=(0, 0, 120)), shot(1, 12, 5, sea=(110, 60, 0))
+    return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
+
+
+def test_a_cut_is_found_and_pans_flashes_and_noise_are_none() -> None:
+    frames, _ = two_shots()
+    assert shot_starts(frames) == [0, 8]
+    assert shot_starts(iter(frames)) == [0, 8]
+    assert shot_starts(frames[7:]) == [0, 1]  # a shot of one frame at the window's begin
+    assert shot_starts(frames[:9]) == [0, 8]  # and at its end
+    assert shot_starts(frames[:8]) == [0]
+    assert shot_starts(frames[:1]) == [0]
+    flash = frames[8:].copy()
+    flash[5] = 255
+    assert shot_starts(flash) == [0]
+    assert shot_starts(shot(2, 10, 5, pan=25)[0]) == [0]
+    noise = np.random.default_rng(0).integers(0, 255, (6, 40, 60, 3), dtype=np.uint8)
+    assert shot_starts(noise) == [0]
+
+
+def test_a_change_must_stand_out_from_those_around_it() -> None:
+    assert cuts_among(np.array([0.1, 0.1, 0.9, 0.1])) == [3]
+    assert cuts_among(np.array([0.5, 0.6, 0.9, 0.5])) == []  # a fast pan
+    assert cuts_among(np.array([0.01, 0.2, 0.01])) == []  # too little
+    assert cuts_among(np.array([0.8])) == [1]
+    assert cuts_among(np.array([])) == []
+
+
+def test_real_videos(real_data: Path) -> None:
+    """The AQA-7 dive begins with one frame of a close-up; the other dive is a fast pan of 21 frames."""
+    for name, expected in (("aqa7_diving_054.avi", [0, 1]), ("diving_sample.gif", [0]), ("action.avi", [0])):
+        media = real_data / "video" / name
+        assert shot_starts(read_frames(media, range(frame_count(media)))) == expected
+
+
+def test_lost_shots_take_the_nearest_box_and_edges_at_cuts_are_held() -> None:
+    def follow(part: slice) -> Tracked:
+        if part.start == 4:
+            raise InputError("nobody")
+        count = part.stop - part.start
+        boxes = np.arange(part.start, part.stop)[:, None] * np.ones(4)
+        return Tracked(boxes, np.array([0.1, *[0.9] * (count - 2), 0.1]))
+
+    tracked = follow_shots(np.zeros((14, 2, 2, 3), np.uint8), 0.4, follow, [0, 4, 8])
+    assert tracked.boxes[:, 0].tolist() == [0, 1, 2, 2, 2, 2, 9, 9, 9, 9, 10, 11, 12, 13]
+    assert (tracked.confidence[4:8] == 0).all()
+    assert tracked.confidence[[0, 3, 8, 13]].tolist() == [0.1, 0.9, 0.9, 0.1]
+    with pytest.raises(InputError, match="nobody"):
+        follow_shots(np.zeros((4, 2, 2, 3), np.uint8), 0.4, lambda _: follow(slice(4, 8)), [0])
+
+
+@pytest.fixture
+def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SWAPAQA_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "007"
+    folder.mkdir()
+    for number, frame in enumerate(two_shots()[0]):
+        cv2.imwrite(str(folder / f"{number:05d}.png"), frame[..., ::-1])
+    return folder
+
+
+def tracked(video: Path, first_box: str = "either", max_lost: float = 0.5) -> np.ndarray:
+    source = TrackerBoxes(2.0, None, "csrt", [], first_box, 0.4, max_lost)  # type: ignore[arg-type]
+    request = BoxRequest([video.parent / "boxes"], (HEIGHT, WIDTH), range(20), video, range(20), lambda: 20)
+    return source.read(request)
+
+
+def test_the_tracker_begins_anew_after_a_cut_by_motion_or_from_a_drawn_box(
+    video: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    true = two_shots()[1]
+    found = overlap(tracked(video, "motion"), true)
+    assert found[8:].mean() > 0.5
+    assert found[9] > 0.5  # the box of the first shot lies elsewhere
+    assert "a cut before frame 8" in caplog.text
+    x, y = true[8, :2]
+    (video.parent / "boxes.txt").write_text(f"8,0,{x},{y},{SIDE},{SIDE}\n")
+    assert overlap(tracked(video), true)[8] > 0.99
+    boxes = tracked(video, "given")  # nobody is drawn in the first shot: lost, and not followed backwards
+    assert np.array_equal(boxes[:8], np.tile(boxes[8], (8, 1)))
+    with pytest.raises(InputError, match=r"lost the athlete in \d+ of 20 frames, a cut before frame 8"):
+        tracked(video, "given", max_lost=0.2)
+
+
+def test_no_row_is_interpolated_across_a_cut(video: Path, tmp_path: Path) -> None:
+    tracked(video)
+    (path,) = (tmp_path / "cache" / "boxes").iterdir()
+    frames = {row.frame for row in parse_darklabel(path, KEYFRAMES, None).rows}
+    assert {7, 8} <= frames
