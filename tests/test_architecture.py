@@ -111,8 +111,6 @@ def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
     """Everybody else asks its source: lists, files, windows, labels, groups, the reader of a sample."""
     asking = {str(path.relative_to(SOURCE)) for path in FILES if "swapaqa.data.datamodule" in imported(path)}
     assert asking == {
-        "attention.py",
-        "evaluate.py",
         "swapaqa/attention.py",
         "swapaqa/bench/evaluation.py",
         "swapaqa/bench/synthetic.py",
@@ -123,6 +121,8 @@ def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
         "swapaqa/running/data_sets.py",
         "swapaqa/running/probe.py",
         "swapaqa/running/published_checkpoint.py",
+        "swapaqa/programs/attention.py",
+        "swapaqa/programs/evaluate.py",
         "swapaqa/running/training.py",
     }
 

@@ -22,7 +22,7 @@ SMALL = [f"data.settings.{split}={count}" for split, count in (("train", 4), ("t
 @pytest.fixture
 def demo(monkeypatch):
     monkeypatch.syspath_prepend(str(REPOSITORY))  # recipes are run from there, not installed
-    return importlib.import_module("src.demo")
+    return importlib.import_module("swapaqa.programs.demo")
 
 
 def demo_process(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":

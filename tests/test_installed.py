@@ -100,7 +100,7 @@ def in_tree() -> Iterator[str]:
 
 def test_wheel_and_sdist_carry_every_file_of_the_package(built: Path) -> None:
     expected = set(in_tree())
-    assert {"swapaqa/conf/train.yaml", "swapaqa/sweeps/ratio.yaml", "swapaqa/programs/train.py"} < expected
+    assert {"swapaqa/conf/train.yaml", "swapaqa/conf/sweeps/ratio.yaml", "swapaqa/programs/train.py"} < expected
     for archive in (next(built.glob("*.whl")), next(built.glob("*.tar.gz"))):
         assert files(archive) == expected
     top = {name.partition("/")[0] for name in zipfile.ZipFile(next(built.glob("*.whl"))).namelist()}
