@@ -36,7 +36,7 @@ from swapaqa.data.geometry import Geometry
 from swapaqa.data.region import read_region
 from swapaqa.data.video import Decoding, frame_count, read_frames
 from swapaqa.errors import InputError
-from swapaqa.report.figures import Augmented, swap_strip, swap_video
+from swapaqa.pictures.figures import Augmented, swap_strip, swap_video
 from swapaqa.result import RESULT_FILE
 from swapaqa.seeds import keyed_generator
 

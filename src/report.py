@@ -91,19 +91,19 @@ def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> VideoData
 
 def dashboards(words: list[str]) -> None:
     """Build the dashboards of `project=NAME [entity=NAME]`, or say what would be built."""
-    from swapaqa.report import wandb_server
+    from swapaqa.dashboards import server
 
     given = dict(word.partition("=")[::2] for word in words)
     if not given.get("project") or set(given) - {"project", "entity"}:
         raise InputError(f"{' '.join(words) or 'nothing given'}: say project=NAME, and entity=NAME for a team")
-    say(wandb_server.make_dashboard(given["project"], given.get("entity")))
+    say(server.make_dashboard(given["project"], given.get("entity")))
 
 
 def sync(paths: list[Path]) -> None:
     """Upload the offline wandb runs below `paths`; exit status 1 if some are left."""
-    from swapaqa.report import wandb_server
+    from swapaqa.dashboards import server
 
-    lines, complete = wandb_server.sync(paths)
+    lines, complete = server.sync(paths)
     say(lines)
     sys.exit(0 if complete else 1)
 

@@ -204,3 +204,43 @@ def test_files_and_functions_fit_in_a_head() -> None:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 60, f"{path.name}: {node.name}"
+
+
+CIRCLES_LEFT = {frozenset({"config", "running"})}  # which is mended with the room that composes configurations
+
+
+def rooms() -> dict[str, set[str]]:
+    """By folder or module of the hall, which others it imports, at the top of a file or inside a function."""
+    found: dict[str, set[str]] = {}
+    for path in IN_LIBRARY:
+        room = path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+        parts = [name.split(".") for name in imported(path) if name.startswith("swapaqa.")]
+        found.setdefault(room, set()).update(part[1] for part in parts if part[1] != room)
+    return {room: others & found.keys() for room, others in found.items()}
+
+
+def circles(imports: dict[str, set[str]]) -> set[frozenset[str]]:
+    """The groups of rooms in which each reaches every other."""
+
+    def reached(room: str) -> set[str]:
+        seen, waiting = set(), [room]
+        while waiting:
+            new = imports[waiting.pop()] - seen
+            seen |= new
+            waiting += new
+        return seen
+
+    reach = {room: reached(room) for room in imports}
+    return {
+        frozenset(other for other in reach[room] if room in reach[other]) for room in imports if room in reach[room]
+    }
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {frozenset("abc")}
+    assert {"report", "running", "probing", "result"} <= rooms().keys()
+    assert "running" in rooms()["report"]
+
+
+def test_no_room_imports_another_in_a_circle() -> None:
+    assert circles(rooms()) <= CIRCLES_LEFT

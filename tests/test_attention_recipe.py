@@ -19,8 +19,8 @@ import torch
 from hydra.utils import instantiate
 
 from swapaqa.attention import Inside, Look
-from swapaqa.report.attention import as_json, difference, rows, summary
-from swapaqa.report.attention_pictures import overlay
+from swapaqa.gradcam.pictures import overlay
+from swapaqa.gradcam.summary import as_json, difference, rows, summary
 from swapaqa.report.page import write_page
 from swapaqa.report.runs import read_sweeps
 

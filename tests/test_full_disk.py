@@ -37,7 +37,7 @@ from swapaqa.data.tracker import Tracked
 from swapaqa.data.tracker_boxes import write_track
 from swapaqa.disk_errors import STANDARD_OUTPUT, full_disk_explained, place_of
 from swapaqa.errors import InputError
-from swapaqa.report.figures import save_figure
+from swapaqa.pictures.figures import save_figure
 from swapaqa.result import write_json
 from swapaqa.running import jobs
 from swapaqa.whole_file import whole, write_whole

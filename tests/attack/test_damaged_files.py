@@ -29,14 +29,15 @@ from swapaqa.data.darklabel import DarkLabelBoxes, read_darklabel
 from swapaqa.data.darklabel_format import read_formats
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.errors import LINE, InputError
+from swapaqa.file_form import first_fault
 from swapaqa.foreign_file import read_json
+from swapaqa.gradcam.summary import read_attention, rows
 from swapaqa.out_of_memory import explained
-from swapaqa.report.attention import read_attention, rows
 from swapaqa.report.cells import Table
-from swapaqa.report.forms_of_files import Result, first_fault
 from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
+from swapaqa.report.result_form import Result
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
 from swapaqa.tracking import stored_id

@@ -15,7 +15,7 @@ import pytest
 from src.report import open_data
 from swapaqa.data.box_ledger import Ledger, content_digest
 from swapaqa.errors import InputError
-from swapaqa.report.attention import read_attention
+from swapaqa.gradcam.summary import read_attention
 from swapaqa.report.cells import Table, Value
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table, to_csv, to_latex, to_markdown, write_tables

@@ -18,12 +18,12 @@ from torch import Tensor
 from swapaqa.augment.region import scale_region
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
+from swapaqa.pictures.figures import SCALED_BOX, draw_region, show_frame
 from swapaqa.report.arms import Member, find_arms
 from swapaqa.report.drawing import Drawing
 from swapaqa.report.duplicates import merged
 from swapaqa.report.evidence import about, protocol_words, ratio_groups
 from swapaqa.report.factors import parted
-from swapaqa.report.figures import SCALED_BOX, draw_region, show_frame
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.report.truth import Prediction, paired
 from swapaqa.seeds import keyed_generator

@@ -16,10 +16,10 @@ from jinja2 import Environment, StrictUndefined
 
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import check_regular, read_bytes
+from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_attention, read_attention, rows
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
 from swapaqa.report.arms import find_arms, measures_of
-from swapaqa.report.attention import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_attention, read_attention, rows
 from swapaqa.report.captions import PROTOCOLS, protocols_of
 from swapaqa.report.cases import OpenData, Study, find_studies
 from swapaqa.report.cells import Table, Value, cell_text

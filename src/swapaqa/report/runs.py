@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from swapaqa.errors import InputError
+from swapaqa.file_form import first_fault
 from swapaqa.foreign_file import is_name, read_json, read_yaml, shown
+from swapaqa.gradcam.summary import ATTENTION_FILE
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
-from swapaqa.report.attention import ATTENTION_FILE
-from swapaqa.report.forms_of_files import Configuration, Result, first_fault
+from swapaqa.report.result_form import Configuration, Result
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
 from swapaqa.running.measures import known_measures

@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from swapaqa.report.figures import BOX, Augmented, draw_region, draw_region_in_pixels, swap_strip, swap_video
+from swapaqa.pictures.figures import BOX, Augmented, draw_region, draw_region_in_pixels, swap_strip, swap_video
 
 
 def an_l() -> torch.Tensor:

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import get_args
 
 from swapaqa import tracking
+from swapaqa.dashboards.outline import build, outline
 from swapaqa.data.aqa7 import Action
 from swapaqa.errors import InputError
-from swapaqa.report.dashboard import build, outline
 
 PACKAGE = "wandb_workspaces"
 
@@ -42,11 +42,11 @@ def make_dashboard(project: str, entity: str | None = None) -> list[str]:
         place = f"{entity}/{project}" if entity else project
         said = f"nothing was sent: {why}; this would be created in {place}:"
         return [said, *(line for board in boards for line in outline(board))]
-    from swapaqa.report import wandb_dashboard  # an optional package, and three seconds
+    from swapaqa.dashboards import workspace  # an optional package, and three seconds
 
     try:
         owner = entity or tracking.default_entity()
-        return [f"{board.title}: {wandb_dashboard.save(board, project, owner)}" for board in boards]
+        return [f"{board.title}: {workspace.save(board, project, owner)}" for board in boards]
     except Exception as error:  # whatever a server answers
         raise InputError(f"wandb project={project}: {' '.join(str(error).split())}") from error
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from swapaqa.attention import Inside, Look
 from swapaqa.errors import InputError
+from swapaqa.file_form import first_fault
 from swapaqa.foreign_file import is_name, read_json, shown
-from swapaqa.report.forms_of_files import Attention, first_fault
+from swapaqa.gradcam.form import Attention
 from swapaqa.statistics import interval_of_mean
 
 ATTENTION_FILE = "attention.json"

@@ -12,12 +12,12 @@ import pytest
 import yaml
 
 from swapaqa import logged
+from swapaqa.dashboards import outline, server
+from swapaqa.dashboards.outline import Dashboard
 from swapaqa.errors import InputError
-from swapaqa.report import dashboard, wandb_server
-from swapaqa.report.dashboard import Dashboard
 
 ACTIONS = ("diving", "gym_vault")
-SWEEPS = Path(__file__).parents[2] / "sweeps"
+SWEEPS = Path(__file__).parents[1] / "sweeps"
 
 needs_workspaces = pytest.mark.skipif(
     importlib.util.find_spec("wandb_workspaces") is None, reason="wandb-workspaces is not installed"
@@ -26,7 +26,7 @@ needs_workspaces = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def boards() -> tuple[Dashboard, ...]:
-    return dashboard.build(ACTIONS)
+    return outline.build(ACTIONS)
 
 
 def summary_names() -> set[str]:
@@ -70,7 +70,7 @@ def test_no_outcome_is_shown_without_its_protocol(boards: tuple[Dashboard, ...])
         for panel in (panel for section in board.sections for panel in section.panels):
             if panel.shown[0].startswith("summary:"):
                 protocol = panel.shown[0].removeprefix("summary:").partition("/")[0]
-                assert dashboard.PROTOCOLS[protocol] in panel.title
+                assert outline.PROTOCOLS[protocol] in panel.title
 
 
 def test_each_sweep_has_a_workspace_of_its_own_runs(boards: tuple[Dashboard, ...]) -> None:
@@ -79,7 +79,7 @@ def test_each_sweep_has_a_workspace_of_its_own_runs(boards: tuple[Dashboard, ...
 
 
 def test_the_sweeps_that_the_dashboard_shows_exist_and_have_arms() -> None:
-    for group in ("ratio", *(sweep.group for sweep in dashboard.BAR_SWEEPS)):
+    for group in ("ratio", *(sweep.group for sweep in outline.BAR_SWEEPS)):
         sweep = yaml.safe_load((SWEEPS / f"{group}.yaml").read_text())
         assert sweep["sweep"] == group
         first = {key.lstrip("+"): str(v).split(",")[0] for key, v in sweep["hydra"]["sweeper"]["params"].items()}
@@ -90,7 +90,7 @@ def test_the_sweeps_that_the_dashboard_shows_exist_and_have_arms() -> None:
 
 def test_the_outline_names_every_panel(boards: tuple[Dashboard, ...]) -> None:
     for board in boards:
-        lines = "\n".join(dashboard.outline(board))
+        lines = "\n".join(outline.outline(board))
         assert all(panel.title in lines for section in board.sections for panel in section.panels)
 
 
@@ -103,10 +103,10 @@ def as_json(thing: Any) -> dict[str, Any]:
 
 @needs_workspaces
 def test_a_workspace_can_be_built_without_a_network(boards: tuple[Dashboard, ...]) -> None:
-    from swapaqa.report import wandb_dashboard
+    from swapaqa.dashboards import workspace
 
     board = next(board for board in boards if board.group == "box_source")
-    section = as_json(wandb_dashboard.workspace(board, "aqa", "me"))["spec"]["section"]
+    section = as_json(workspace.workspace(board, "aqa", "me"))["spec"]["section"]
     (runs,) = section["runSets"]
     assert {"section": "run", "name": "group"} in [item["key"] for item in runs["filters"]["filters"]]
     assert runs["runFeed"]["columnPinned"]["config:swept/arm.value"]
@@ -122,13 +122,13 @@ def test_a_report_can_be_built_without_a_network(
 ) -> None:
     from wandb_workspaces.reports.v2 import interface
 
-    from swapaqa.report import wandb_dashboard
+    from swapaqa.dashboards import workspace
 
     found = {"project": {"internalId": "1"}}
     monkeypatch.setattr(interface, "execute_graphql", lambda *_: found)  # a set of runs asks for its project's number
     monkeypatch.setattr(interface, "_get_api", lambda: None)
     board = next(board for board in boards if board.kind == "report")
-    blocks = as_json(wandb_dashboard.report(board, "aqa", "me"))["spec"]["blocks"]
+    blocks = as_json(workspace.report(board, "aqa", "me"))["spec"]["blocks"]
     grids = [block["metadata"] for block in blocks if block["type"] == "panel-grid"]
     assert [grid["runSets"][0]["filters"]["filters"][:1] for grid in grids][-1] == []
     ratio = grids[0]
@@ -143,11 +143,11 @@ def test_a_report_can_be_built_without_a_network(
 
 @needs_workspaces
 def test_every_panel_becomes_an_object(boards: tuple[Dashboard, ...]) -> None:
-    from swapaqa.report import wandb_dashboard
+    from swapaqa.dashboards import workspace
 
     for board in boards:
         for section in board.sections:
-            assert len([as_json(panel) for panel in wandb_dashboard.panels(section)]) == len(section.panels)
+            assert len([as_json(panel) for panel in workspace.panels(section)]) == len(section.panels)
 
 
 # the two commands
@@ -163,7 +163,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("nobody")
 def test_without_a_key_the_dashboard_is_described() -> None:
-    lines = wandb_server.make_dashboard("aqa")
+    lines = server.make_dashboard("aqa")
     assert "no wandb key" in lines[0] or "wandb-workspaces is missing" in lines[0]
     assert any("config:swept/aug/ratio" in line for line in lines)
     assert any(line.startswith("report: ") for line in lines)
@@ -173,7 +173,7 @@ def test_without_a_key_the_dashboard_is_described() -> None:
 @pytest.mark.usefixtures("nobody")
 def test_without_a_network_the_dashboard_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    first, *rest = wandb_server.make_dashboard("aqa", "me")
+    first, *rest = server.make_dashboard("aqa", "me")
     assert "http://127.0.0.1:9 does not answer" in first
     assert "me/aqa" in first
     assert len(rest) > 20
@@ -197,10 +197,10 @@ def offline_runs(folder: Path) -> list[Path]:
 
 def test_the_runs_that_wait_are_found_at_any_depth_once_and_the_oldest_first(tmp_path: Path) -> None:
     _, continued, other = offline_runs(tmp_path / "outputs" / "ratio")
-    found = wandb_server.unsynced([tmp_path / "outputs", tmp_path / "outputs" / "ratio"])
+    found = server.unsynced([tmp_path / "outputs", tmp_path / "outputs" / "ratio"])
     assert found == [other.resolve(), continued.resolve()]
     with pytest.raises(InputError, match="no such folder"):
-        wandb_server.unsynced([tmp_path / "elsewhere"])
+        server.unsynced([tmp_path / "elsewhere"])
 
 
 @pytest.mark.usefixtures("nobody")
@@ -209,10 +209,10 @@ def test_without_a_network_nothing_is_uploaded_and_one_line_says_so(
 ) -> None:
     offline_runs(tmp_path / "ratio")
     with pytest.raises(InputError, match=r"2 offline runs wait.*no wandb key"):
-        wandb_server.sync([tmp_path])
+        server.sync([tmp_path])
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     with pytest.raises(InputError, match=r"2 offline runs wait.*does not answer"):
-        wandb_server.sync([tmp_path])
+        server.sync([tmp_path])
 
 
 class Deaf(http.server.BaseHTTPRequestHandler):
@@ -245,11 +245,11 @@ def test_what_the_server_did_not_take_is_named(
     monkeypatch.setenv("WANDB_BASE_URL", deaf_server)
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     offline_runs(tmp_path / "ratio")
-    lines, complete = wandb_server.sync([tmp_path])
+    lines, complete = server.sync([tmp_path])
     assert not complete
     assert lines[0] == "uploaded 0 of 2 offline runs"
     assert sum(line.startswith("not uploaded: ") for line in lines) == 2
 
 
 def test_nothing_to_upload(tmp_path: Path) -> None:
-    assert wandb_server.sync([tmp_path]) == (["no offline run waits to be uploaded"], True)
+    assert server.sync([tmp_path]) == (["no offline run waits to be uploaded"], True)

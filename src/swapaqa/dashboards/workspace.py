@@ -1,11 +1,11 @@
-"""Turns the dashboards of `swapaqa.report.dashboard` into objects of the package wandb-workspaces."""
+"""Turns the dashboards of `swapaqa.dashboards.outline` into objects of the package wandb-workspaces."""
 
 from typing import Any
 
 import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 
-from swapaqa.report.dashboard import Dashboard, Panel, Section
+from swapaqa.dashboards.outline import Dashboard, Panel, Section
 
 WIDTH, HEIGHT, COLUMNS = 8, 6, 3  # of a panel in a report, whose page is 24 wide
 

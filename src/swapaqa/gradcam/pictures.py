@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from swapaqa.data.film import write_film
-from swapaqa.report.figures import BOX, SCALED_BOX, draw_region, draw_region_in_pixels, save_figure
+from swapaqa.pictures.figures import BOX, SCALED_BOX, draw_region, draw_region_in_pixels, save_figure
 from swapaqa.whole_file import whole
 
 COLOURS = mpl.colormaps["viridis"]
