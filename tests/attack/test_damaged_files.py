@@ -33,11 +33,11 @@ from swapaqa.file_form import first_fault
 from swapaqa.foreign_file import read_json
 from swapaqa.gradcam.summary import read_attention, rows
 from swapaqa.out_of_memory import explained
-from swapaqa.report.cells import Table
 from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
 from swapaqa.report.result_form import Result
+from swapaqa.report.table import Table
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
 from swapaqa.tracking import stored_id

@@ -15,6 +15,7 @@ from swapaqa.errors import InputError
 from swapaqa.report.cases import choose_cases, find_studies, read_strips
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.report.truth import Prediction
+from swapaqa.running.facts import facts_of
 from swapaqa.running.jobs import State
 
 Compose = Callable[..., DictConfig]
@@ -57,7 +58,17 @@ def run(config: Compose, small_demo: list[str], ratio: float) -> Run:
         "predictions": {"test": predictions},
     }
     choices = {"data": "demo", "model": "core", "aug": "swap", "boxes": "darklabel"}
-    return Run(Path(f"{ratio:g}"), f"{ratio:g}", (f"aug.ratio={ratio}",), State.DONE, choices, tree, result, None)
+    return Run(
+        Path(f"{ratio:g}"),
+        f"{ratio:g}",
+        (f"aug.ratio={ratio}",),
+        State.DONE,
+        choices,
+        tree,
+        result,
+        None,
+        facts_of(tree, choices),
+    )
 
 
 def test_cases_are_spread_over_the_ranks_of_the_gain() -> None:

@@ -19,10 +19,10 @@ import torch
 
 from swapaqa import statistics
 from swapaqa.measures.ours import OURS, STANDARD
-from swapaqa.report.cells import Value, cell_text
 from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.render import to_csv, to_latex, to_markdown
 from swapaqa.report.runs import read_sweeps
+from swapaqa.report.table import Value, cell_text
 from swapaqa.report.tables import build_tables
 from swapaqa.result import split_confidence, split_metrics
 

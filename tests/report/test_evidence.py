@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from swapaqa.report.drawing import Drawing
-from swapaqa.report.evidence import drawings
+from swapaqa.report.figures import drawings
 from swapaqa.report.runs import read_sweeps
 
 ACTIONS = ("diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m")

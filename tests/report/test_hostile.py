@@ -16,10 +16,10 @@ from src.report import open_data
 from swapaqa.data.box_ledger import Ledger, content_digest
 from swapaqa.errors import InputError
 from swapaqa.gradcam.summary import read_attention
-from swapaqa.report.cells import Table, Value
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table, to_csv, to_latex, to_markdown, write_tables
 from swapaqa.report.runs import read_sweep
+from swapaqa.report.table import Table, Value
 from swapaqa.report.tables import build_tables
 from swapaqa.running.jobs import State
 from swapaqa.spreadsheet import FORMULA, guarded, unguarded

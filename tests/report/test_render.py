@@ -9,8 +9,8 @@ import subprocess
 import pytest
 from rich.console import Console
 
-from swapaqa.report.cells import Table, Value
 from swapaqa.report.render import print_table, to_csv, to_latex, to_markdown, write_tables
+from swapaqa.report.table import Table, Value
 
 ROWS = (
     ("core_mt, ratio 2", "best_on_test", Value(0.88704, 0.00123, 4), Value(1.7, None, 2)),

@@ -5,9 +5,9 @@ import statistics
 
 import pytest
 
-from swapaqa.report.arms import find_arms, label
-from swapaqa.report.cells import Table, Value, cell_text
 from swapaqa.report.runs import read_sweeps
+from swapaqa.report.settings import find_settings, label
+from swapaqa.report.table import Table, Value, cell_text
 from swapaqa.report.tables import build_tables
 
 SIX = ("gym_vault", "diving", "snowboard_big_air", "ski_big_air", "sync_diving_10m", "sync_diving_3m")
@@ -240,8 +240,8 @@ def test_a_job_not_started_belongs_to_the_arm_that_its_overrides_say(sweep_folde
         make_job(["model=usdl", "aug=swap", "seed=0"], started=False),
         make_job(["model=usdl", "aug=none", "seed=0"], started=False),
     ]
-    arms = find_arms(read_sweeps([sweep_folder("plug", jobs)]))
-    names = {label(arm): [member.facts.seed for member in members] for arm, members in arms.items()}
+    settings = find_settings(read_sweeps([sweep_folder("plug", jobs)]))
+    names = {label(setting): [run.seed for run in runs] for setting, runs in settings.items()}
     assert names == {
         "core": [0],
         "core + swap, darklabel, ratio 2": [0, 1],

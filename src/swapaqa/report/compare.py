@@ -1,7 +1,7 @@
 """Whether two runs, or two sets of seeds, differ by more than noise, in one sentence.
 
-A side is a folder of a run, of runs or of a sweep; where it holds several arms, values after a colon choose one:
-`outputs/plug_and_play:aug=none,model=core`. In a list of cells the words of a cell choose it and no other:
+A side is a folder of a run, of runs or of a sweep; where it holds several settings, values after a colon choose one:
+`outputs/plug_and_play:aug=none,model=core`. In a list of settings the overrides of one choose it and no other:
 `outputs/evidence:aug=none` is the reference without a swap. One seed against one: a paired permutation test over the
 videos. Several seeds against several: Welch's t-test over the seeds, beside an interval over the videos of the
 difference of the means.
@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 from swapaqa import statistics
@@ -23,16 +24,16 @@ from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes, shown
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Measure
-from swapaqa.report.arms import Arm, estimate, find_arms, label, measures_of
-from swapaqa.report.duplicates import merged
-from swapaqa.report.factors import factors, is_list_of_cells
-from swapaqa.report.intervals import scores
+from swapaqa.report.factors import factors, is_list_of_settings
 from swapaqa.report.runs import Run, Sweep, read_sweep
+from swapaqa.report.runs_table import scores
+from swapaqa.report.settings import Setting, find_settings, label, measures_of
 from swapaqa.running.jobs import State
 from swapaqa.running.measures import package_of
 from swapaqa.spreadsheet import unguarded
 
 SIGNIFICANT = 0.05
+DISTINGUISHABLE = "distinguishable from noise, of the seeds and of the choice of test videos"
 Row = tuple[float, ...]  # (true, predicted) or (true, predicted, predicted deviation), in points
 Videos = dict[str, dict[str, Row]]  # by action and video id
 
@@ -45,18 +46,30 @@ class Protocol(NamedTuple):
     split: str
 
 
-class ArmOfRuns(NamedTuple):
-    """One arm as it was asked for, its finished runs and their seeds."""
+class Chosen(NamedTuple):
+    """One setting as it was asked for, and its finished runs."""
 
     text: str
-    arm: Arm
+    setting: Setting
     runs: list[Run]
-    seeds: list[int]
+
+
+class Difference(NamedTuple):
+    """What two sides differ by. `interval`: over the seeds where there are several, else over the videos.
+
+    `words`: the numbers, the difference and how sure it is; `verdict`: whether it is more than noise.
+    """
+
+    difference: float
+    interval: statistics.Interval | None
+    is_more_than_noise: bool
+    words: str
+    verdict: str
 
 
 @dataclass(frozen=True)
 class Side:
-    """One arm. `videos`: by seed."""
+    """One setting. `videos`: by seed."""
 
     text: str
     name: str
@@ -72,27 +85,33 @@ def compare(ours: str, others: str, protocol: Protocol, trust: Sequence[str] = (
     """The sentence. `trust`: packages whose metrics may be computed.
 
     Raises:
-        InputError: no such runs or several arms, other videos or truths, one seed against several, a metric that is not
-            known or undefined.
+        InputError: no such runs or several settings, other videos or truths, one seed against several, a metric that is
+            not known or undefined.
     """
-    arms = [read_arm(text, trust) for text in (ours, others)]
-    measure = find_measure(protocol.metric, [run for arm in arms for run in arm.runs])
-    sides = [read_side(arm, protocol, measure.needs_deviation) for arm in arms]
+    chosen = [choose(text, trust) for text in (ours, others)]
+    measure = find_measure(protocol.metric, [run for one in chosen for run in one.runs])
+    sides = [read_side(one, protocol, measure.needs_deviation) for one in chosen]
+    found = difference(measure, sides[0], sides[1])
+    videos = sum(len(rows) for rows in next(iter(sides[0].videos.values())).values())
+    what = f"{protocol.name}, {protocol.split}, {videos} videos"
+    words = " against ".join(f"{side.name} ({side.text})" for side in sides)
+    return f"{words}, {what}: {measure.title} {found.words}: {found.verdict}."
+
+
+def difference(measure: Measure, ours: Side, others: Side) -> Difference:
+    """What `ours` has beyond `others`; errors as `compare`."""
+    sides = (ours, others)
     _check_videos(*sides)
     values = [[statistics.value(measure, run) for run in side.runs] for side in sides]
     for side, numbers in zip(sides, values, strict=True):
         if any(math.isnan(number) for number in numbers):
-            raise InputError(f"{side.text}: {protocol.metric} is undefined, as of constant predictions or one video")
+            raise InputError(f"{side.text}: {measure.name} is undefined, as of constant predictions or one video")
     counts = [len(numbers) for numbers in values]
     if min(counts) == 1 < max(counts):
-        raise InputError(
-            f"{ours} has {counts[0]} and {others} {counts[1]} seeds; compare one seed with one, or several with several"
-        )
+        both = f"{ours.text} has {counts[0]} and {others.text} {counts[1]} seeds"
+        raise InputError(f"{both}; compare one seed with one, or several with several")
     test = _over_videos if max(counts) == 1 else _over_seeds
-    videos = sum(len(found) for found in next(iter(sides[0].videos.values())).values())
-    what = f"{protocol.name}, {protocol.split}, {videos} videos"
-    words = " against ".join(f"{side.name} ({side.text})" for side in sides)
-    return f"{words}, {what}: {measure.title} {test(measure, sides, values)}."
+    return test(measure, sides, values)
 
 
 def find_measure(name: str, runs: Sequence[Run]) -> Measure:
@@ -114,48 +133,47 @@ def find_measure(name: str, runs: Sequence[Run]) -> Measure:
     )
 
 
-def read_arm(text: str, trust: Sequence[str] = ()) -> ArmOfRuns:
-    """The one arm of the runs at `PATH` or `PATH:key=value,...`."""
+def choose(text: str, trust: Sequence[str] = ()) -> Chosen:
+    """The one setting of the runs at `PATH` or `PATH:key=value,...`."""
     path, wanted = _parsed(text)
     sweep = read_sweep(path, trust)
-    chosen = _chosen(sweep, wanted)
-    arms = merged(find_arms([replace(sweep, runs=chosen)]))
-    if len(arms) != 1:
-        cells = is_list_of_cells(sweep)
-        names = _cell_words(chosen or sweep.runs) if cells else [label(arm, list(arms)) for arm in arms]
+    runs = _with_values(sweep, wanted)
+    settings = find_settings([replace(sweep, runs=runs)])
+    if len(settings) != 1:
+        listed = is_list_of_settings(sweep)
+        names = _listed_names(runs or sweep.runs) if listed else [label(one, list(settings)) for one in settings]
         found = "; ".join(names) or "no run with these values"
-        example = names[0] if cells else "aug=none,model=core"
-        raise InputError(f"{text}: one arm is needed, and there are {found}; choose like {path}:{example}")
-    ((arm, members),) = arms.items()
-    done = [member for member in members if member.run.result is not None]
-    damaged = [run.failure for run in chosen if run.state is State.DAMAGED]
+        example = names[0] if listed else "aug=none,model=core"
+        raise InputError(f"{text}: one setting is needed, and there are {found}; choose like {path}:{example}")
+    done = [run for run in runs if run.result is not None]
+    damaged = [run.failure for run in runs if run.state is State.DAMAGED]
     if not done:
         if damaged:
             raise InputError(str(damaged[0]))
         raise InputError(f"{text}: no finished run; see python -m src.report show {path}")
-    return ArmOfRuns(text, arm, [member.run for member in done], [member.facts.seed or 0 for member in done])
+    return Chosen(text, next(iter(settings)), done)
 
 
-def read_side(chosen: ArmOfRuns, protocol: Protocol, with_deviation: bool) -> Side:
-    """The predictions of the runs of an arm, by seed."""
+def read_side(chosen: Chosen, protocol: Protocol, with_deviation: bool) -> Side:
+    """The predictions of the runs of a setting, by seed."""
     videos: dict[int, Videos] = {}
-    for run, seed in zip(chosen.runs, chosen.seeds, strict=True):
-        videos.setdefault(seed, {}).update(_videos(run, protocol, with_deviation))
-    return Side(chosen.text, label(chosen.arm), videos)
+    for run in chosen.runs:
+        videos.setdefault(run.seed or 0, {}).update(_videos(run, protocol, with_deviation))
+    return Side(chosen.text, label(chosen.setting), videos)
 
 
-def _chosen(sweep: Sweep, wanted: Mapping[str, str]) -> tuple[Run, ...]:
-    """Runs that have the values; in a list of cells, where one cell says these and no others, its runs alone."""
-    if is_list_of_cells(sweep):
+def _with_values(sweep: Sweep, wanted: Mapping[str, str]) -> tuple[Run, ...]:
+    """Runs that have the values; in a list of settings, where one says these and no others, its runs alone."""
+    if is_list_of_settings(sweep):
         exactly = tuple(run for run in sweep.runs if factors(run) == wanted)
         if exactly:
             return exactly
     return tuple(run for run in sweep.runs if all(run.has(key, value) for key, value in wanted.items()))
 
 
-def _cell_words(runs: Sequence[Run]) -> list[str]:
-    words = (",".join(f"{key}={value}" for key, value in factors(run).items()) for run in runs)
-    return list(dict.fromkeys(words))
+def _listed_names(runs: Sequence[Run]) -> list[str]:
+    names = (",".join(f"{key}={value}" for key, value in factors(run).items()) for run in runs)
+    return list(dict.fromkeys(names))
 
 
 def _parsed(text: str) -> tuple[Path, dict[str, str]]:
@@ -227,33 +245,37 @@ def _truths(found: Videos) -> dict[str, float]:
     return {video: round(row[0], 4) for rows in found.values() for video, row in rows.items()}
 
 
-def _over_videos(measure: Measure, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> str:
+def _over_videos(measure: Measure, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> Difference:
     digits = measure.decimals
     ours, others = (side.runs for side in sides)
     p = statistics.paired_test(measure, ours[0], others[0])
-    ends = _interval_words(statistics.difference_interval(measure, ours, others), digits)
+    ends = statistics.difference_interval(measure, ours, others)
     numbers = " against ".join(f"{found[0]:.{digits}f}" for found in values)
     verdict = "distinguishable from noise" if p < SIGNIFICANT else "not distinguishable from noise"
-    return (
-        f"{numbers}, a difference of {values[0][0] - values[1][0]:+.{digits}f} ({measure.direction}), "
-        f"95 % interval {ends} over the videos, p = {p:.2g} (paired permutation test): {verdict}"
+    by = values[0][0] - values[1][0]
+    words = (
+        f"{numbers}, a difference of {by:+.{digits}f} ({measure.direction}), "
+        f"95 % interval {_interval_words(ends, digits)} over the videos, p = {p:.2g} (paired permutation test)"
     )
+    return Difference(by, ends, p < SIGNIFICANT, words, verdict)
 
 
-def _over_seeds(measure: Measure, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> str:
+def _over_seeds(measure: Measure, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> Difference:
     digits = measure.decimals
     test = statistics.seeds_test(*values)
-    found = [estimate(numbers) for numbers in values]
-    means = [mean for mean in found if mean is not None]
+    means = [fmean(numbers) for numbers in values]
     numbers = " against ".join(
-        f"{mean.mean:.{digits}f} ± {mean.deviation:.{digits}f} ({mean.seeds} seeds)" for mean in means
+        f"{mean:.{digits}f} ± {stdev(found):.{digits}f} ({len(found)} seeds)"
+        for mean, found in zip(means, values, strict=True)
     )
     over_videos = statistics.difference_interval(measure, sides[0].runs, sides[1].runs)
-    return (
-        f"{numbers}, a difference of {means[0].mean - means[1].mean:+.{digits}f} ({measure.direction}), 95 % interval "
+    verdict = _verdict(test, over_videos)
+    words = (
+        f"{numbers}, a difference of {means[0] - means[1]:+.{digits}f} ({measure.direction}), 95 % interval "
         f"{_interval_words(test.interval, digits)} and p = {test.p:.2g} over the seeds (Welch's t-test), interval "
-        f"{_interval_words(over_videos, digits)} over the videos: {_verdict(test, over_videos)}"
+        f"{_interval_words(over_videos, digits)} over the videos"
     )
+    return Difference(means[0] - means[1], test.interval, verdict == DISTINGUISHABLE, words, verdict)
 
 
 def _verdict(test: statistics.SeedsTest, over_videos: statistics.Interval | None) -> str:
@@ -263,7 +285,7 @@ def _verdict(test: statistics.SeedsTest, over_videos: statistics.Interval | None
         return "not distinguishable from the noise of the seeds"
     if over_videos is None or over_videos[0] <= 0 <= over_videos[1]:
         return "distinguishable from the noise of the seeds, but not from that of the choice of test videos"
-    return "distinguishable from noise, of the seeds and of the choice of test videos"
+    return DISTINGUISHABLE
 
 
 def _interval_words(ends: statistics.Interval | None, digits: int) -> str:

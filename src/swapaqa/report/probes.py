@@ -13,7 +13,7 @@ from swapaqa.probing.conditions import WORDS
 from swapaqa.probing.form import Probe as ProbeForm
 from swapaqa.probing.outcome import CONDITIONS, PICTURE, PROBE_FILE, said
 from swapaqa.probing.variance import Components
-from swapaqa.report.cells import Cell, Table, Value
+from swapaqa.report.table import Cell, Table, Value
 
 SHARES = {"background": "background, %", "athlete": "athlete, %", "rest": "both together, %"}
 

@@ -5,19 +5,20 @@ A sweep's `jobs.json`, written when it starts, names its jobs; without it the ru
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from swapaqa.errors import InputError
 from swapaqa.file_form import first_fault
 from swapaqa.foreign_file import is_name, read_json, read_yaml, shown
 from swapaqa.gradcam.summary import ATTENTION_FILE
 from swapaqa.measures.ours import STANDARD
-from swapaqa.measures.record import Description
+from swapaqa.measures.record import RESERVED, Description
 from swapaqa.report.result_form import Configuration, Result
 from swapaqa.result import RESULT_FILE
+from swapaqa.running.facts import Facts, facts_of, setting
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
 from swapaqa.running.measures import known_measures
 
@@ -37,6 +38,7 @@ class Run:
         config: resolved; None until the run has written it.
         result: the content of result.json; None unless `state` is DONE. A damaged one is no result: State.DAMAGED.
         failure: why there is no result, in one line; None where nothing is known.
+        facts: what it is; None of a job without a configuration in a sweep that was planned before facts were written.
         measures: the metrics that the run was asked for, by name: ours, and those of packages that the user trusts,
             as a `Measure`, others as they are described in its result.
     """
@@ -49,7 +51,18 @@ class Run:
     config: Mapping[str, Any] | None
     result: Mapping[str, Any] | None
     failure: str | None
+    facts: Facts | None = None
     measures: Mapping[str, Description] = field(default_factory=lambda: {m.name: m for m in STANDARD})
+
+    @property
+    def seed(self) -> int | None:
+        """As the facts have it, or the overrides."""
+        given = self.given.get("seed", "")
+        return self.facts.seed if self.facts else int(given) if given.isdecimal() else None
+
+    @property
+    def action(self) -> str | None:
+        return self.facts.action if self.facts else self.given.get("data.action")
 
     @cached_property
     def given(self) -> dict[str, str]:
@@ -72,15 +85,33 @@ class Run:
             return ()
         return tuple(self.result["metrics"][protocol]["splits"][split]["per_action"])
 
+    def epoch(self, protocol: str) -> int | None:
+        """Of the numbers under a protocol, counted as the result does."""
+        return int(self.result["metrics"][protocol]["epoch"]) if self.result and protocol in self.protocols else None
+
+    def _found(self, protocol: str, split: str, action: str | None) -> Mapping[str, Any]:
+        """The numbers of one action, or those averaged by the run itself; empty where there are none."""
+        if self.result is None or split not in self.splits(protocol):
+            return {}
+        found = self.result["metrics"][protocol]["splits"][split]
+        return found["average"] if action is None else found["per_action"].get(action, {})
+
+    def metrics(self, protocol: str, split: str = "test", action: str | None = None) -> tuple[str, ...]:
+        """The names of the metrics that are there."""
+        return tuple(name for name in self._found(protocol, split, action) if name not in RESERVED)
+
+    def videos(self, protocol: str, split: str = "test", action: str | None = None) -> int | None:
+        """The number of test videos; None in a result that does not say it."""
+        actions = self.actions(protocol, split) if action is None else (action,)
+        counts = [self._found(protocol, split, one).get("videos") for one in actions]
+        return None if None in counts or not counts else int(sum(filter(None, counts)))
+
     def metric(self, name: str, protocol: str, split: str = "test", action: str | None = None) -> float | None:
         """The metric `name` of one action, or averaged by the run itself.
 
         NaN where it is undefined (constant predictions), None where the run has no such number.
         """
-        if self.result is None or split not in self.splits(protocol):
-            return None
-        found = self.result["metrics"][protocol]["splits"][split]
-        numbers = found["average"] if action is None else found["per_action"].get(action, {})
+        numbers = self._found(protocol, split, action)
         if name not in numbers:
             return None
         return float("nan") if numbers[name] is None else float(numbers[name])
@@ -117,14 +148,9 @@ class Run:
         except ValueError:
             return there.strip("'\"") == value
 
-    def setting(self, key: str) -> Any:
+    def configured(self, key: str) -> Any:
         """The value at a dotted key of the configuration, as `data.action`; None if there is none."""
-        value: Any = self.config
-        for part in key.split("."):
-            if not isinstance(value, Mapping):
-                return None
-            value = value.get(part)
-        return value
+        return setting(self.config, key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +175,22 @@ class Sweep:
         """The swept values of a run, as text; from its configuration where no override says them, "" if unknown."""
         return {key: run.given.get(key) or _configured(run, key) for key in self.swept}
 
+    @property
+    def has_facts(self) -> bool:
+        """Whether anything is known of any job but its overrides."""
+        return any(run.facts is not None for run in self.runs)
+
+    @property
+    def without_facts(self) -> tuple[Run, ...]:
+        """Jobs of which only the overrides are known."""
+        return tuple(run for run in self.runs if run.facts is None and run.state is not State.DAMAGED)
+
     def in_state(self, *states: State) -> tuple[Run, ...]:
         return tuple(run for run in self.runs if run.state in states)
 
 
 def _configured(run: Run, key: str) -> str:
-    value = run.choices.get(key, run.setting(key))
+    value = run.choices.get(key, run.configured(key))
     return "" if value is None or isinstance(value, Mapping) else str(value)
 
 
@@ -204,31 +240,49 @@ def _by_number(folder: Path) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", folder.name)]
 
 
+class Planned(NamedTuple):
+    """A job as `jobs.json` has it. `facts`: None where the sweep was planned before there were any."""
+
+    job: str
+    overrides: tuple[str, ...]
+    facts: Facts | None
+
+
 def _planned(path: Path, trust: Sequence[str]) -> Sweep:
     plan = read_json(path / JOBS_FILE, "start the sweep again")
     try:
-        jobs = [(str(job["job"]), tuple(str(override) for override in job["overrides"])) for job in plan["jobs"]]
+        jobs = [_planned_job(job) for job in plan["jobs"]]
         name, command = str(plan["sweep"]), str(plan["command"])
-        if not all(is_name(job) for job, _ in jobs):
+        if not all(is_name(job.job) for job in jobs):
             raise ValueError("a job outside of the folder")
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         words = f"not the plan of a sweep ({shown(error)}); start the sweep again"
         raise InputError(f"{path / JOBS_FILE}: {words}") from error
-    return Sweep(name, path, command, tuple(_read_run(path / job, job, words, trust) for job, words in jobs))
+    return Sweep(name, path, command, tuple(_read_run(path / one.job, one.job, one, trust) for one in jobs))
 
 
-def _read_run(folder: Path, job: str, planned: tuple[str, ...] | None, trust: Sequence[str]) -> Run:
-    """`planned`: the overrides that jobs.json names; None: those that Hydra wrote.
+def _planned_job(job: Mapping[str, Any]) -> Planned:
+    facts = job.get("facts")
+    if facts is not None and (fault := first_fault(Facts, facts)):
+        raise ValueError(f"facts: {fault}")
+    known = None if facts is None else Facts(**{one.name: facts[one.name] for one in fields(Facts)})
+    return Planned(str(job["job"]), tuple(str(override) for override in job["overrides"]), known)
+
+
+def _read_run(folder: Path, job: str, planned: Planned | None, trust: Sequence[str]) -> Run:
+    """`planned`: the job as jobs.json has it; None: the overrides are those that Hydra wrote.
 
     A run with a damaged file is shown as such, so that the others are reported.
     """
+    overrides, facts = (planned.overrides, planned.facts) if planned else ((), None)
     try:
-        return _whole_run(folder, job, planned, trust)
+        run = _whole_run(folder, job, planned, trust)
     except InputError as error:
-        return Run(folder, job, planned or (), State.DAMAGED, {}, None, None, str(error))
+        return Run(folder, job, overrides, State.DAMAGED, {}, None, None, str(error), facts)
+    return _of_this_plan(run, facts) if planned else run
 
 
-def _whole_run(folder: Path, job: str, planned: tuple[str, ...] | None, trust: Sequence[str]) -> Run:
+def _whole_run(folder: Path, job: str, planned: Planned | None, trust: Sequence[str]) -> Run:
     """As `_read_run`; InputError where one of its files is damaged."""
     written = _read_yaml(folder / HYDRA / "overrides.yaml") or []
     hydra = _read_yaml(folder / HYDRA / "hydra.yaml") or {}
@@ -241,21 +295,20 @@ def _whole_run(folder: Path, job: str, planned: tuple[str, ...] | None, trust: S
     fault = None if config is None or result else first_fault(Configuration, config)
     if fault:
         raise InputError(f"{folder / CONFIG_FILE}: not the configuration of a run ({fault}); {REMEDY}")
-    overrides = tuple(str(override) for override in written) if planned is None else planned
+    overrides = planned.overrides if planned else tuple(str(override) for override in written)
     why = failure(folder) if found is State.FAILED else None
-    run = Run(folder, job, overrides, found, choices, config, result, why)
-    if result:
-        run = replace(run, measures=_measures(folder / RESULT_FILE, result, trust))
-    return run if planned is None else _of_this_plan(run)
+    own = facts_of(config, choices) if config is not None else planned and planned.facts
+    run = Run(folder, job, overrides, found, choices, config, result, why, own)
+    return replace(run, measures=_measures(folder / RESULT_FILE, result, trust)) if result else run
 
 
-def _of_this_plan(run: Run) -> Run:
+def _of_this_plan(run: Run, planned: Facts | None) -> Run:
     """The run, or a job that is not started where the folder holds a run of another plan's values."""
     for key, value in run.given.items():
         there = _configured(run, key)
         if there and key.partition(".")[0] not in NOT_IDENTITY and not _same(there, value):
             reason = f"the folder holds a run with {key}={there}"
-            return Run(run.folder, run.job, run.overrides, State.NOT_STARTED, {}, None, None, reason)
+            return Run(run.folder, run.job, run.overrides, State.NOT_STARTED, {}, None, None, reason, planned)
     return run
 
 
