@@ -141,7 +141,7 @@ def test_one_video_borrows_a_background(ratio_sweep: Sweep) -> None:
 
 def test_a_ratio_without_predictions_is_said(ratio_sweep: Sweep) -> None:
     one, two = ratio_sweep.runs
-    broken = Run(two.folder, two.job, two.overrides, State.UNFINISHED, two.choices, two.config, None, None)
+    broken = Run(two.folder, two.job, two.overrides, State.UNFINISHED, two.choices, two.config, None, None, two.facts)
     [study] = find_studies([Sweep("ratio", ratio_sweep.folder, None, (one, broken))], "last", open_data)
     assert study.reason == "no action has complete runs at both ratio 1 and ratio 2"
     assert study.cases == []

@@ -101,7 +101,7 @@ def test_the_average_is_a_line_of_its_own_and_no_action() -> None:
 
 
 def test_undefined_correlations_are_not_drawn_as_numbers() -> None:
-    rho = curves_of({"diving": {1.0: [NAN, 0.5], 2.0: [0.5]}})
+    rho = {"diving": {1.0: Estimate(NAN, None, 2), 2.0: over([0.5])}}
     assert missing_points({"test": rho}) == ["diving at 1"]
     assert best_ratios(rho) == {"diving": 2.0}
 

@@ -158,7 +158,7 @@ def test_every_run_has_its_numbers_under_each_protocol(page: Page) -> None:
 
 
 def test_the_tables_are_all_there(folder: Path, page: Page) -> None:
-    tables = build_tables(read_sweeps([folder.parent]))
+    tables = read_report([folder.parent]).tables
     assert tables
     for table in tables:
         assert " ".join(table.caption.split()) in page.text
@@ -204,7 +204,10 @@ def test_a_single_run_without_a_sweep(sweep_folder: Callable[..., Path], make_jo
     assert "the command is not known" in page.text
     assert "undefined" in page.text
     assert "Jobs without a result" not in page.text
-    assert "vary nothing that a figure is drawn of" in page.text
+    assert "core + swap, darklabel, ratio 2, on aqa7, diving, seed 0" in page.text
+    assert "3 test videos of diving carry no number" in page.text
+    assert {"figures/scatter_best_on_test.png", "figures/scatter_best_on_test.pdf"} <= set(page.attributes("a", "href"))
+    assert ["diving/003", "test", "diving", "44.00", "46.00", "2.00"] in page.rows  # the videos, by error
 
 
 def test_different_values_are_all_said() -> None:

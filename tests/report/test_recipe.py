@@ -59,7 +59,7 @@ def test_tables_are_printed_and_written_with_the_page(report, ratio_folder) -> N
 
 
 @pytest.mark.parametrize(
-    ("form", "words"), [("markdown", "| ratio |"), ("csv", "ratio,protocol"), ("latex", "\\hline")]
+    ("form", "words"), [("markdown", "| ratio |"), ("csv", "ratio,protocol"), ("latex", "\\toprule")]
 )
 def test_what_is_printed_can_be_kept_as_it_is(report, ratio_folder, tmp_path, form, words) -> None:
     done = report("show", str(ratio_folder), "--format", form, "--out", str(tmp_path / "made" / "here"))

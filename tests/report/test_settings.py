@@ -75,15 +75,13 @@ def test_facts_are_those_of_the_configuration(case: str) -> None:
 
 def test_equal_settings_are_one_under_the_first_name() -> None:
     one, two = run(BASE), run(changed("seed", 1), ("experiment=x",))
-    assert list(find_settings([sweep(one), sweep(two, run(at_ratio(3.0), ("experiment=y",)))]).values())[0] == (
-        one,
-        two,
-    )
+    found = find_settings([sweep(one), sweep(two, run(at_ratio(3.0), ("experiment=y",)))])
+    assert next(iter(found.values())) == (one, two)
 
 
 def test_other_settings_stay_apart() -> None:
-    found = find_settings([sweep(run(BASE)), sweep(run(changed("model.depth", 4)), run(BASE, ("experiment=x",)))])
-    assert [len(runs) for runs in found.values()] == [3] or len(found) == 2
+    found = find_settings([sweep(run(BASE), run(changed("model.depth", 4), ("experiment=x",)))])
+    assert [len(runs) for runs in found.values()] == [1, 1]
 
 
 def test_a_swept_value_is_never_merged_away() -> None:

@@ -43,27 +43,29 @@ def chosen(
         InputError: nothing is so.
     """
     found = [_with_rows(table, rows, protocols) for table in tables if not keys or table.key in keys]
-    found = [table for table in found if table.rows]
+    found = [table for table in found if any(_protocol(table, row) != AS_PRINTED for row in table.rows)]
     if tables and not found:
-        there = {
-            row[table.columns.index(PROTOCOL)] for table in tables if PROTOCOL in table.columns for row in table.rows
-        }
+        there = {_protocol(table, row) for table in tables for row in table.rows} - {AS_PRINTED}
         raise InputError(
             f"no row of a table is {' or '.join([*rows, *protocols, *keys])}; there are the protocols "
-            f"{', '.join(sorted(map(str, there)))} and the tables {', '.join(table.key for table in tables)}"
+            f"{', '.join(sorted(there))} and the tables {', '.join(table.key for table in tables)}"
         )
     return found
 
 
 def _with_rows(table: Table, rows: Sequence[str], protocols: Sequence[str]) -> Table:
     def is_chosen(row: tuple[Cell, ...]) -> bool:
-        protocol = row[table.columns.index(PROTOCOL)] if PROTOCOL in table.columns else AS_PRINTED
         named = " ".join(cell for cell in row if isinstance(cell, str)).lower()
-        return (not protocols or protocol in (*protocols, AS_PRINTED)) and (
+        return (not protocols or _protocol(table, row) in (*protocols, AS_PRINTED)) and (
             not rows or any(word.lower() in named for word in rows)
         )
 
     return table._replace(rows=tuple(row for row in table.rows if is_chosen(row)))
+
+
+def _protocol(table: Table, row: tuple[Cell, ...]) -> str:
+    """Of a row; of a table without protocols the empty one."""
+    return str(row[table.columns.index(PROTOCOL)]) if PROTOCOL in table.columns else ""
 
 
 def print_table(table: Table, console: Console) -> None:
@@ -194,14 +196,12 @@ def ranks(table: Table) -> dict[tuple[int, int], str]:
 
 
 def _ranked_together(table: Table) -> list[list[int]]:
-    if PROTOCOL not in table.columns:
-        return [list(range(len(table.rows)))]
-    place = table.columns.index(PROTOCOL)
     groups: dict[str, list[int]] = {}
     for number, row in enumerate(table.rows):
-        groups.setdefault(str(row[place]), []).append(number)
+        groups.setdefault(_protocol(table, row), []).append(number)
     printed = groups.pop(AS_PRINTED, [])
-    return [[*groups.popitem()[1], *printed]] if len(groups) == 1 else list(groups.values())
+    only = next(iter(groups.values()), [])
+    return [[*only, *printed]] if len(groups) < 2 else list(groups.values())
 
 
 def _latex_cell(table: Table, row: tuple[Cell, ...], position: int, command: str | None) -> str:

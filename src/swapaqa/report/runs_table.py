@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from swapaqa import statistics
+from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description, Measure, Scores
 from swapaqa.report.runs import Run, Sweep
 from swapaqa.report.settings import actions_of, find_settings, label, measures_of, seeds_of
@@ -113,7 +114,8 @@ class Estimates:
         return pd.concat([own, self._averages(own)]).set_index(columns)["value"].sort_index()
 
     def _averages(self, own: pd.DataFrame) -> pd.DataFrame:
-        measures = {measure.name: measure for measure in measures_of(r for runs in self.groups.values() for r in runs)}
+        asked = measures_of(run for runs in self.groups.values() for run in runs)
+        measures: dict[str, Description] = {**OURS, **{measure.name: measure for measure in asked}}
         wanted = {number: set(self.actions[key]) for key, number in self.numbers.items()}
         rows = []
         for (group, protocol, split, metric, seed), part in own.groupby([*GROUP, "seed"], sort=False):
