@@ -27,14 +27,14 @@ from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import reason
 from swapaqa.measures.ours import OURS, SPEARMAN
-from swapaqa.report.captions import PROTOCOLS
-from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.contents import Wanted, read_report, write_report
 from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import FORMATS, print_table
-from swapaqa.report.runs import read_sweeps
-from swapaqa.report.runs_table import runs_table
 from swapaqa.running.registry import admit
+from swapaqa.runs.compare import Protocol, compare
+from swapaqa.runs.run_folders import read_sweeps
+from swapaqa.runs.runs_table import runs_table
+from swapaqa.runs.settings import PROTOCOLS
 from swapaqa.spreadsheet import guarded
 from swapaqa.whole_file import write_whole
 

@@ -29,13 +29,13 @@ from swapaqa.data.video import read_frames
 from swapaqa.data.video_index import cached_path, identity, index_of, make_and_keep
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
-from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS
-from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
+from swapaqa.runs.compare import Protocol, compare
+from swapaqa.runs.run_folders import read_sweeps
 from tests.attack import inputs
 from tests.forked import REPOSITORY
 

@@ -36,10 +36,10 @@ from swapaqa.out_of_memory import explained
 from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
-from swapaqa.report.result_form import Result
 from swapaqa.report.table import Table
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
+from swapaqa.runs.result_form import Result
 from swapaqa.tracking import stored_id
 from swapaqa.whole_file import remove_unfinished, with_digest, without_digest, write_whole
 from tests.attack.inputs import attention, probe, result

@@ -16,7 +16,7 @@ from swapaqa.report.bars import (
     plug_and_play_bars,
     relative_change,
 )
-from swapaqa.report.runs_table import Estimate
+from swapaqa.runs.runs_table import Estimate
 
 ONE = ("test",)
 NOTHING: Reached = {}

@@ -10,7 +10,7 @@ from matplotlib.container import ErrorbarContainer
 
 from swapaqa.report.curves import Curve, Curves, best_ratios, missing_points, ratio_curves
 from swapaqa.report.drawing import Drawing, error_bars, write_drawing
-from swapaqa.report.runs_table import AVERAGE, Estimate
+from swapaqa.runs.runs_table import AVERAGE, Estimate
 
 NAN = math.nan
 RHO = {

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from swapaqa.errors import InputError
-from swapaqa.report.compare import choose
-from swapaqa.report.factor_figures import lines_drawing
-from swapaqa.report.factors import factor_lines, factor_name, find_factors, is_list_of_settings, parted
+from swapaqa.report.factor_views import lines_drawing
 from swapaqa.report.figures import drawings
-from swapaqa.report.runs import read_sweeps
 from swapaqa.report.table import cell_text
 from swapaqa.report.tables import build_tables
+from swapaqa.runs.compare import choose
+from swapaqa.runs.factors import factor_lines, factor_name, find_factors, is_list_of_settings, parted
+from swapaqa.runs.run_folders import read_sweeps
 
 WriteSweep = Callable[..., Path]
 

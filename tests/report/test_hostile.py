@@ -18,10 +18,10 @@ from swapaqa.errors import InputError
 from swapaqa.gradcam.summary import read_attention
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table, to_csv, to_latex, to_markdown, write_tables
-from swapaqa.report.runs import read_sweep
 from swapaqa.report.table import Table, Value
 from swapaqa.report.tables import build_tables
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import read_sweep
 from swapaqa.spreadsheet import FORMULA, guarded, unguarded
 from tests.attack.hostile import hostile_configurations, payloads, with_payload
 from tests.attack.malformed import damaged, wrong_values
@@ -268,6 +268,16 @@ def test_a_plan_names_jobs_in_its_own_folder_only(two_ratios: Path) -> None:
     plan["jobs"][0]["job"] = "../../../etc"
     (two_ratios / "jobs.json").write_text(json.dumps(plan))
     with pytest.raises(InputError, match="a job outside of the folder"):
+        read_sweep(two_ratios)
+
+
+@pytest.mark.parametrize("facts", [[], "core", {"model": "core"}, {"ratio": "2"}, {"settings": 3}, {"seed": 1.5}])
+def test_facts_of_another_form_are_named(two_ratios: Path, facts: Any) -> None:
+    plan = json.loads((two_ratios / "jobs.json").read_text())
+    whole = plan["jobs"][0]["facts"]
+    plan["jobs"][0]["facts"] = whole | facts if isinstance(facts, dict) and "model" not in facts else facts
+    (two_ratios / "jobs.json").write_text(json.dumps(plan))
+    with pytest.raises(InputError, match=r"jobs\.json: not the plan of a sweep \(.*facts"):
         read_sweep(two_ratios)
 
 

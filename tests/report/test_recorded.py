@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.render import to_csv
-from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
+from swapaqa.runs.compare import Protocol, compare
+from swapaqa.runs.run_folders import read_sweeps
 
 RECORDED = Path(__file__).parent / "recorded"
 EXPECTED = sorted(RECORDED.glob("expected/*.csv"))

@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from swapaqa.errors import InputError
-from swapaqa.report.runs import read_sweep, read_sweeps
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import read_sweep, read_sweeps
 
 
 @pytest.fixture

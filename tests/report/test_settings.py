@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.settings import find_settings, label, pairs_of, ratio_groups, source_groups
 from swapaqa.running.facts import UNKNOWN, facts_of, settings_digest
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.settings import find_settings, label, pairs_of, ratio_groups, source_groups
 
 BASE: dict[str, Any] = {
     "name": "a",

@@ -7,10 +7,10 @@ import statistics
 import pytest
 
 from swapaqa.report.captions import WITHOUT_FACTS
-from swapaqa.report.runs import read_sweeps
-from swapaqa.report.settings import find_settings, label
 from swapaqa.report.table import Table, Value, cell_text
 from swapaqa.report.tables import build_tables
+from swapaqa.runs.run_folders import read_sweeps
+from swapaqa.runs.settings import find_settings, label
 
 SIX = ("gym_vault", "diving", "snowboard_big_air", "ski_big_air", "sync_diving_10m", "sync_diving_3m")
 RHO = dict(zip(SIX, (0.8, 0.9, 0.7, 0.75, 0.95, 0.96), strict=True))

@@ -6,15 +6,14 @@ from typing import Any, NamedTuple
 
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import SPEARMAN
-from swapaqa.report.captions import PROTOCOLS
-from swapaqa.report.compare import Chosen, Protocol, Side, difference, read_side
-from swapaqa.report.factors import factor_name, find_factors, parted
 from swapaqa.report.figures import question_scopes
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.runs_table import Estimate, Estimates
 from swapaqa.report.scope import Scope
-from swapaqa.report.settings import Setting, label, pairs_of, seeds_of, splits_of
 from swapaqa.report.table import Value, cell_text
+from swapaqa.runs.compare import Chosen, Protocol, Side, difference, read_side
+from swapaqa.runs.factors import factor_name, find_factors, parted
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.runs_table import Estimate, Estimates
+from swapaqa.runs.settings import PROTOCOLS, Setting, label, pairs_of, seeds_of, splits_of
 
 Names = Mapping[Any, str]  # of settings, by the keys of their estimates
 

@@ -26,7 +26,7 @@ from swapaqa.report.drawing import (
     spread_words,
     tidy,
 )
-from swapaqa.report.runs_table import Estimate
+from swapaqa.runs.runs_table import Estimate
 
 Reached = Mapping[tuple[str, str], Estimate | None]  # what one setting reached, by split and name of the metric
 Printed = Mapping[str, float]  # what the paper prints, by name of the metric

@@ -5,28 +5,16 @@ from typing import Any
 
 from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN
 from swapaqa.measures.record import Description
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.settings import Setting, Settings, seeds_of
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.settings import PROTOCOLS, Setting, Settings, seeds_of
 
 FLOORS = {  # by baseline, as `swapaqa.baselines` says
     "event": "training mean of the competition",
     "difficulty": "of the difficulty",
     "both": "completeness of the competition x difficulty",
 }
-PROTOCOLS = {  # in the order of columns and rows
-    "last": "last epoch",
-    "best_on_test": "best epoch on test, as published numbers are",
-    "best_on_val": "best epoch on a part cut from train",
-}
 WITHOUT_FACTS = "planned before jobs.json had facts: jobs that did not start are listed by their overrides"
-
-
-def protocols_of(runs: Iterable[Run]) -> tuple[str, ...]:
-    """The protocols of the finished runs, in a fixed order; `last` where none is finished."""
-    found = dict.fromkeys(name for run in runs for name in run.protocols)
-    known = [name for name in PROTOCOLS if name in found]
-    return (*known, *(name for name in found if name not in PROTOCOLS)) or ("last",)
 
 
 def protocol_words(protocol: str) -> str:

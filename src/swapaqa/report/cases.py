@@ -21,10 +21,10 @@ from swapaqa.errors import InputError
 from swapaqa.pictures.figures import SCALED_BOX, draw_region, show_frame
 from swapaqa.report.captions import protocol_words
 from swapaqa.report.drawing import Drawing
-from swapaqa.report.factors import parted
 from swapaqa.report.figures import question_scopes, ratio_facts
-from swapaqa.report.runs import Run, Sweep
 from swapaqa.report.truth import Prediction, paired
+from swapaqa.runs.factors import parted
+from swapaqa.runs.run_folders import Run, Sweep
 from swapaqa.seeds import keyed_generator
 
 FRAMES = 5  # shown of each video

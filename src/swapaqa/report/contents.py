@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from swapaqa.errors import InputError
 from swapaqa.report.answers import Answer, answers
-from swapaqa.report.captions import protocols_of
 from swapaqa.report.cases import OpenData, find_studies
 from swapaqa.report.figures import drawings
 from swapaqa.report.page import Content, write_page
 from swapaqa.report.probes import Probe, find_probes, probe_tables
 from swapaqa.report.render import chosen, write_tables
-from swapaqa.report.runs import Sweep, holds_runs, read_sweeps
 from swapaqa.report.single import SingleRun, single_run
 from swapaqa.report.table import Table
 from swapaqa.report.tables import build_tables
+from swapaqa.runs.run_folders import Sweep, holds_runs, read_sweeps
+from swapaqa.runs.settings import protocols_of
 
 PUBLISHED = "best_on_test"  # the protocol of published numbers stands first
 

@@ -22,7 +22,7 @@ from swapaqa.report.drawing import (
     spread_words,
     tidy,
 )
-from swapaqa.report.runs_table import AVERAGE, Estimate
+from swapaqa.runs.runs_table import AVERAGE, Estimate
 
 AVERAGE_LINE = "Fisher mean (R-ℓ2: mean)"
 Curve = Mapping[float, Estimate | None]  # by ratio; every ratio that was planned is a key

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swapaqa.pictures.figures import save_figure
-from swapaqa.report.runs_table import Estimate
+from swapaqa.runs.runs_table import Estimate
 
 # Okabe and Ito's palette without its yellow, which is unreadable on white; black is kept for averages and truth
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")

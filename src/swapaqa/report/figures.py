@@ -12,14 +12,14 @@ from swapaqa.report.bars import BoxSource, Method, Printed, Reached, box_source_
 from swapaqa.report.captions import protocol_words
 from swapaqa.report.curves import Curves, ratio_curves
 from swapaqa.report.drawing import Drawing
-from swapaqa.report.factor_figures import factor_drawings
-from swapaqa.report.factors import find_factors, parted
+from swapaqa.report.factor_views import factor_drawings
 from swapaqa.report.published import Published, paper_numbers
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.runs_table import AVERAGE
 from swapaqa.report.scope import Column, Scope
-from swapaqa.report.settings import Setting, find_settings, grouped, label, pairs_of, ratio_groups, source_groups
 from swapaqa.report.truth import Prediction, PublishedShares, truth_scatter
+from swapaqa.runs.factors import find_factors, parted
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.runs_table import AVERAGE
+from swapaqa.runs.settings import Setting, find_settings, grouped, label, pairs_of, ratio_groups, source_groups
 
 
 def drawings(sweeps: Sequence[Sweep], protocol: str) -> list[Drawing]:

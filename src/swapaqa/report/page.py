@@ -20,16 +20,16 @@ from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_att
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
 from swapaqa.report.answers import Answer
-from swapaqa.report.captions import PROTOCOLS, WITHOUT_FACTS
+from swapaqa.report.captions import WITHOUT_FACTS
 from swapaqa.report.cases import Study
 from swapaqa.report.drawing import Drawing, write_drawing
 from swapaqa.report.probes import Probe, probe_tables
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.settings import measures_of, splits_of
 from swapaqa.report.single import SingleRun
 from swapaqa.report.table import Table, Value, cell_text
 from swapaqa.result import RESULT_FILE, epoch_in
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.settings import PROTOCOLS, measures_of, splits_of
 from swapaqa.whole_file import write_whole
 
 FIGURES = "figures"

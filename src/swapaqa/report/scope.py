@@ -9,21 +9,22 @@ from functools import cached_property
 from typing import NamedTuple
 
 from swapaqa.measures.record import Description
-from swapaqa.report.captions import caption, floor_notes, missing_notes, protocols_of
+from swapaqa.report.captions import caption, floor_notes, missing_notes
 from swapaqa.report.published import Published
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.runs_table import AVERAGE, Estimate, Estimates
-from swapaqa.report.settings import (
+from swapaqa.report.table import FEWER_SEEDS, Cell, Table, Value, cell_notes, estimate_cell
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.runs_table import AVERAGE, Estimate, Estimates
+from swapaqa.runs.settings import (
     Setting,
     Settings,
     actions_of,
     label,
     measures_of,
+    protocols_of,
     seed_words,
     seeds_of,
     splits_of,
 )
-from swapaqa.report.table import FEWER_SEEDS, Cell, Table, Value, cell_notes, estimate_cell
 
 
 class Column(NamedTuple):

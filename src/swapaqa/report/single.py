@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from swapaqa.report.captions import protocol_words
 from swapaqa.report.drawing import Drawing
 from swapaqa.report.figures import predictions
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.settings import label, setting_of
 from swapaqa.report.table import Cell, Table, Value
 from swapaqa.report.truth import Prediction, scatter_panel
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.settings import label, setting_of
 
 LEAST_VIDEOS = 10  # of a number; with fewer an unrelated order of them has a rho above 0.56 once in twenty
 MOST_VIDEOS = 30  # of the table, which begins with the largest errors

@@ -8,7 +8,7 @@ import pandas as pd
 
 from swapaqa.measures.record import Description
 from swapaqa.report.published import PublishedRow
-from swapaqa.report.runs_table import Estimate
+from swapaqa.runs.runs_table import Estimate
 from swapaqa.statistics import Interval
 
 FEWER_SEEDS = "*"

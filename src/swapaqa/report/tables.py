@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from swapaqa.measures.ours import OURS, SPEARMAN, WRITTEN
 from swapaqa.measures.record import Description
 from swapaqa.report.captions import by_fishers_z, of_splits, which
-from swapaqa.report.factors import factor_table, find_factors, parted
+from swapaqa.report.factor_views import factor_table
 from swapaqa.report.published import Published, PublishedTable, paper_numbers, published
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.runs_table import AVERAGE, Estimates
 from swapaqa.report.scope import Column, Scope
-from swapaqa.report.settings import (
+from swapaqa.report.table import AS_PRINTED, Cell, Marks, Table, estimate_cell, published_cells
+from swapaqa.runs.factors import find_factors, parted
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.runs_table import AVERAGE, Estimates
+from swapaqa.runs.settings import (
     TOLD_BY_FACTS,
     Setting,
     find_settings,
@@ -27,7 +29,6 @@ from swapaqa.report.settings import (
     seed_words,
     source_groups,
 )
-from swapaqa.report.table import AS_PRINTED, Cell, Marks, Table, estimate_cell, published_cells
 
 NOT_PRINTED = "no number"  # the paper has none for this
 NOT_IN_FILE_NAMES = re.compile(r"[^\w.-]+")

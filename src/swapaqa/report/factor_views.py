@@ -1,4 +1,4 @@
-"""Figures of a sweep that is a list of settings: all of them as points, and lines over every numeric factor."""
+"""A sweep that is a list of settings: a table of all, all as points, and lines over every numeric factor."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swapaqa.measures.ours import SPEARMAN
+from swapaqa.measures.record import Description
 from swapaqa.report.captions import protocol_words
 from swapaqa.report.drawing import (
     COLOURS,
@@ -19,10 +20,49 @@ from swapaqa.report.drawing import (
     spread_words,
     tidy,
 )
-from swapaqa.report.factors import Factors, Line, all_lines, factor_name
-from swapaqa.report.runs_table import Estimate
+from swapaqa.report.table import Cell, Table, Value, cell_notes, estimate_cell
+from swapaqa.runs.factors import Factors, Line, Overrides, all_lines, factor_name
+from swapaqa.runs.runs_table import Estimate
+from swapaqa.runs.settings import PROTOCOLS, measures_of, seed_words
 
 RATIO = "aug.ratio"
+
+
+def factor_table(name: str, found: Factors) -> Table:
+    """A row a setting and protocol: the metrics of every split, and the share of pixels replaced."""
+    columns = [(split, metric) for split in found.splits for metric in measures_of(found.all_runs)]
+    heads = [f"{metric.title}, {split}" for split, metric in columns]
+    rows: list[tuple[Cell, ...]] = [
+        (
+            factor_name(own),
+            protocol,
+            seed_words(runs),
+            *(_cell(found, own, split, protocol, metric) for split, metric in columns),
+            None if (share := found.replaced(own)) is None else Value(share, None, 1),
+        )
+        for own, runs in found.runs.items()
+        for protocol in found.protocols
+    ]
+    protocols = "; ".join(f"{protocol} ({PROTOCOLS.get(protocol, protocol)})" for protocol in found.protocols)
+    better = {
+        head: metric.higher_is_better
+        for head, (_, metric) in zip(heads, columns, strict=True)
+        if metric.higher_is_better is not None
+    }
+    return Table(
+        f"settings_{name}",
+        f"One factor at a time: {name}",
+        f"Every setting by what it varies; mean ± sample standard deviation over seeds. Protocols: {protocols}.",
+        ("setting", "protocol", "seeds", *heads, "pixels replaced %"),
+        tuple(rows),
+        (*cell_notes(rows), *([f"Not run: {'; '.join(found.missing)}."] if found.missing else [])),
+        better,
+    )
+
+
+def _cell(found: Factors, own: Overrides, split: str, protocol: str, metric: Description) -> Cell:
+    one = found.estimate(own, split, protocol, metric)
+    return estimate_cell(one, metric, one is not None and found.estimates.is_partial(own, one))
 
 
 def factor_drawings(name: str, found: Factors, protocol: str) -> list[Drawing]:

@@ -14,8 +14,8 @@ import pandas as pd
 from swapaqa import statistics
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description, Measure, Scores
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.settings import actions_of, find_settings, label, measures_of, seeds_of
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.settings import actions_of, find_settings, label, measures_of, seeds_of
 
 AVERAGE = "average"  # over the actions, in the column of actions
 FACTS = ("data", "model", "aug", "boxes", "ratio")

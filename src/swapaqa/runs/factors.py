@@ -1,7 +1,7 @@
-"""A sweep that is a list of settings, each of which differs from a reference in one factor: found, tabled, lined up.
+"""A sweep that is a list of settings, each of which differs from a reference in one factor: found, and lined up.
 
 Its jobs name different keys, so the forms of the paper's tables have no columns for them: a row is a setting by its own
-overrides. The same in several folders, of other seeds or from other machines, are one. Figures are in `factor_figures`.
+overrides. The same in several folders, of other seeds or from other machines, are one.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,9 @@ from typing import NamedTuple
 
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.measures.record import Description
-from swapaqa.report.captions import PROTOCOLS, protocols_of
-from swapaqa.report.runs import Run, Sweep
-from swapaqa.report.runs_table import Estimate, Estimates
-from swapaqa.report.settings import measures_of, seed_words, splits_of
-from swapaqa.report.table import Cell, Table, Value, cell_notes, estimate_cell
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.runs_table import Estimate, Estimates
+from swapaqa.runs.settings import protocols_of, splits_of
 
 NOT_A_FACTOR = ("seed", "sweeps", "logger", "save_every", "plan", "resume", "measures")
 LEAST_POINTS = 3  # of a line
@@ -91,43 +89,6 @@ def factor_name(own: Overrides) -> str:
     """`aug=swap ratio=3`: keys without the groups they are in, the augmentation first."""
     short = (word.partition("=")[0].rsplit(".", 1)[-1] + "=" + word.partition("=")[2] for word in own)
     return " ".join(sorted(short, key=lambda word: (not word.startswith("aug="), word)))
-
-
-def factor_table(name: str, found: Factors) -> Table:
-    """A row a setting and protocol: the metrics of every split, and the share of pixels replaced."""
-    columns = [(split, metric) for split in found.splits for metric in measures_of(found.all_runs)]
-    heads = [f"{metric.title}, {split}" for split, metric in columns]
-    rows: list[tuple[Cell, ...]] = [
-        (
-            factor_name(own),
-            protocol,
-            seed_words(runs),
-            *(_cell(found, own, split, protocol, metric) for split, metric in columns),
-            None if (share := found.replaced(own)) is None else Value(share, None, 1),
-        )
-        for own, runs in found.runs.items()
-        for protocol in found.protocols
-    ]
-    protocols = "; ".join(f"{protocol} ({PROTOCOLS.get(protocol, protocol)})" for protocol in found.protocols)
-    better = {
-        head: metric.higher_is_better
-        for head, (_, metric) in zip(heads, columns, strict=True)
-        if metric.higher_is_better is not None
-    }
-    return Table(
-        f"settings_{name}",
-        f"One factor at a time: {name}",
-        f"Every setting by what it varies; mean ± sample standard deviation over seeds. Protocols: {protocols}.",
-        ("setting", "protocol", "seeds", *heads, "pixels replaced %"),
-        tuple(rows),
-        (*cell_notes(rows), *([f"Not run: {'; '.join(found.missing)}."] if found.missing else [])),
-        better,
-    )
-
-
-def _cell(found: Factors, own: Overrides, split: str, protocol: str, metric: Description) -> Cell:
-    one = found.estimate(own, split, protocol, metric)
-    return estimate_cell(one, metric, one is not None and found.estimates.is_partial(own, one))
 
 
 class Line(NamedTuple):

@@ -24,12 +24,12 @@ from swapaqa.errors import InputError
 from swapaqa.foreign_file import read_bytes, shown
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Measure
-from swapaqa.report.factors import factors, is_list_of_settings
-from swapaqa.report.runs import Run, Sweep, read_sweep
-from swapaqa.report.runs_table import scores
-from swapaqa.report.settings import Setting, find_settings, label, measures_of
 from swapaqa.running.jobs import State
 from swapaqa.running.measures import package_of
+from swapaqa.runs.factors import factors, is_list_of_settings
+from swapaqa.runs.run_folders import Run, Sweep, read_sweep
+from swapaqa.runs.runs_table import scores
+from swapaqa.runs.settings import Setting, find_settings, label, measures_of
 from swapaqa.spreadsheet import unguarded
 
 SIGNIFICANT = 0.05

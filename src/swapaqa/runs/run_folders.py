@@ -16,11 +16,11 @@ from swapaqa.foreign_file import is_name, read_json, read_yaml, shown
 from swapaqa.gradcam.summary import ATTENTION_FILE
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import RESERVED, Description
-from swapaqa.report.result_form import Configuration, Result
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.facts import Facts, facts_of, setting
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
 from swapaqa.running.measures import known_measures
+from swapaqa.runs.result_form import Configuration, Result
 
 HYDRA = ".hydra"  # of every program with a configuration; it looks like a run
 REMEDY = "remove it and run again"

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description
-from swapaqa.report.runs import Run, Sweep
 from swapaqa.running.facts import UNKNOWN, Facts, is_evaluation
+from swapaqa.runs.run_folders import Run, Sweep
 
 TOLD_BY_FACTS = (
     "data",
@@ -23,6 +23,11 @@ TOLD_BY_FACTS = (
     "seed",
 )
 ALL_ACTIONS = "all"  # the action of a run with one model for all of them
+PROTOCOLS = {  # in the order of columns and rows
+    "last": "last epoch",
+    "best_on_test": "best epoch on test, as published numbers are",
+    "best_on_val": "best epoch on a part cut from train",
+}
 PRESET = "experiment"  # a name for values, not a value
 
 
@@ -198,3 +203,10 @@ def splits_of(runs: Iterable[Run]) -> tuple[str, ...]:
     found = dict.fromkeys(split for run in runs for protocol in run.protocols for split in run.splits(protocol))
     found.pop("val", None)  # a part of the training list
     return tuple(found) or ("test",)
+
+
+def protocols_of(runs: Iterable[Run]) -> tuple[str, ...]:
+    """The protocols of the finished runs, in a fixed order; `last` where none is finished."""
+    found = dict.fromkeys(name for run in runs for name in run.protocols)
+    known = [name for name in PROTOCOLS if name in found]
+    return (*known, *(name for name in found if name not in PROTOCOLS)) or ("last",)
