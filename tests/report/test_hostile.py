@@ -234,7 +234,11 @@ def test_latex_has_no_command_of_a_name_and_short_lines() -> None:
 def test_latex_compiles_whatever_a_name_is(tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed (Debian: texlive-latex-base)")
-    page = "\\documentclass{article}\n\\begin{document}\n" + to_latex(hostile_table()) + "\\end{document}\n"
+    page = (
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
+        + to_latex(hostile_table())
+        + "\\end{document}\n"
+    )
     (tmp_path / "page.tex").write_text(page)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)

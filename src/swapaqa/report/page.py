@@ -146,7 +146,7 @@ def render(content: Content, pictures: Mapping[str, Picture], folder: Path) -> s
     jobs = [as_job(sweep, run, columns, folder) for sweep in content.sweeps for run in sweep.runs]
     names = [sweep.name for sweep in content.sweeps] or [probe.name for probe in content.probes]
     return template.render(
-        title=f"Report: {', '.join(names)}",
+        title=f"Report: {content.single.name if content.single else ', '.join(names)}",
         single=content.single,
         scatter=content.single and content.single.drawing and pictures[content.single.drawing.name],
         answers=content.answers,

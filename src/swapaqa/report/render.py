@@ -186,7 +186,9 @@ def ranks(table: Table) -> dict[tuple[int, int], str]:
             continue
         for group in _ranked_together(table):
             known = {
-                n: cell for n in group if isinstance(cell := table.rows[n][position], Value) and cell.mean == cell.mean
+                n: cell
+                for n in group
+                if isinstance(cell := table.rows[n][position], Value) and not math.isnan(cell.mean)
             }
             rounded = {n: round(cell.mean, cell.decimals) for n, cell in known.items()}
             order = sorted(set(rounded.values()), reverse=table.higher_is_better[column])

@@ -259,7 +259,7 @@ def generic_table(sweep: Sweep) -> Table:
     ]
     return scope.table(
         f"sweep_{sweep.name}",
-        f"Sweep {sweep.name}",
+        f"{'Sweep' if len(sweep.runs) > 1 else 'Run'} {sweep.name}",
         f"All metrics {of_splits(scope.splits)}; where there are several actions, averaged over them "
         f"({by_fishers_z(measures)})",
         (*(keys or ["run"]), "protocol", "seeds", *columns),
