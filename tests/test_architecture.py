@@ -177,6 +177,7 @@ def test_files_are_written_whole_and_named() -> None:
     """Else a full disk tears what was there before, and its error names no file: `swapaqa.whole_file`."""
     ways = {"write_text", "write_bytes", "savefig", "imwrite", "VideoWriter", "tofile", "to_csv"}
     own = {"whole_file.py", "film.py", "figures.py"}  # the one way of each kind
+    as_text = {"render.py", "report.py"}  # pandas' `to_csv` without a file
     in_a_folder_that_is_moved = {"demo_files.py", "frame_store.py"}
     for_a_moment = {"desk.py", "memory.py", "loader.py", "folder.py"}
     writing = {
@@ -184,7 +185,7 @@ def test_files_are_written_whole_and_named() -> None:
         for path in FILES
         if any(isinstance(node, ast.Attribute) and node.attr in ways for node in ast.walk(tree(path)))
     }
-    assert writing <= own | in_a_folder_that_is_moved | for_a_moment
+    assert writing <= own | as_text | in_a_folder_that_is_moved | for_a_moment
 
 
 def test_video_files_are_opened_in_one_place() -> None:
@@ -265,3 +266,51 @@ def test_files_and_functions_fit_in_a_head() -> None:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 60, f"{path.name}: {node.name}"
+
+
+CIRCLES_LEFT = {frozenset({"config", "running"})}  # which is mended with the room that composes configurations
+
+
+def rooms() -> dict[str, set[str]]:
+    """By folder or module of the hall, which others it imports, at the top of a file or inside a function."""
+    found: dict[str, set[str]] = {}
+    for path in IN_LIBRARY:
+        room = path.relative_to(LIBRARY).parts[0].removesuffix(".py")
+        parts = [name.split(".") for name in imported(path) if name.startswith("swapaqa.")]
+        found.setdefault(room, set()).update(part[1] for part in parts if part[1] != room)
+    return {room: others & found.keys() for room, others in found.items()}
+
+
+def reached(imports: dict[str, set[str]], room: str) -> set[str]:
+    """The rooms that a room imports, and those that these import."""
+    seen: set[str] = set()
+    waiting = [room]
+    while waiting:
+        new = imports[waiting.pop()] - seen
+        seen |= new
+        waiting += new
+    return seen
+
+
+def circles(imports: dict[str, set[str]]) -> set[frozenset[str]]:
+    """The groups of rooms in which each reaches every other."""
+    reach = {room: reached(imports, room) for room in imports}
+    return {
+        frozenset(other for other in reach[room] if room in reach[other]) for room in imports if room in reach[room]
+    }
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {frozenset("abc")}
+    assert {"report", "running", "probing", "result"} <= rooms().keys()
+    assert "running" in rooms()["report"]
+
+
+def test_no_room_imports_another_in_a_circle() -> None:
+    assert circles(rooms()) <= CIRCLES_LEFT
+
+
+def test_training_does_not_carry_the_report_nor_pandas() -> None:
+    knowing = {path for path in FILES if any(module.split(".")[0] == "pandas" for module in imported(path))}
+    assert {path.parent.name for path in knowing} == {"report", "runs"}
+    assert not {"report", "runs"} & set().union(*(reached(rooms(), room) for room in ("running", "data", "models")))

@@ -19,10 +19,9 @@ import torch
 from hydra.utils import instantiate
 
 from swapaqa.attention import Inside, Look
-from swapaqa.report.attention import as_json, difference, rows, summary
-from swapaqa.report.attention_pictures import overlay
-from swapaqa.report.page import write_page
-from swapaqa.report.runs import read_sweeps
+from swapaqa.gradcam.pictures import overlay
+from swapaqa.gradcam.summary import as_json, difference, rows, summary
+from swapaqa.report.contents import read_report, write_report
 
 REPOSITORY = Path(__file__).parents[1]
 Run = Callable[..., "CompletedProcess[str]"]
@@ -128,11 +127,10 @@ def test_strips_and_films_can_be_seen(compared: Path) -> None:
 def test_the_report_shows_them(compared: Path, core: Path, tmp_path: Path) -> None:
     for path in (core.parents[1], compared):  # below the folder of a run, and by itself
         folder = tmp_path / path.name
-        folder.mkdir()
-        write_page(read_sweeps([path]), [], folder, lambda _: pytest.fail("no data is asked for"))
+        write_report(read_report([path]), folder, lambda _: pytest.fail("no data is asked for"))
         page = (folder / "index.html").read_text()
         assert "Jobs without a result" not in page
-        assert '<h2 id="attention">' in page
+        assert '<h2 id="gradcam">' in page
         assert page.count("data:video/mp4;base64,") == 2
         [link, _] = re.findall(r'href="([^"]+\.mp4)"', page)
         assert (folder / link).is_file()

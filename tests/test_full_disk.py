@@ -35,7 +35,7 @@ from swapaqa.boxes.tracker_boxes import write_track
 from swapaqa.data.demo_files import DemoSettings, write_boxes, write_list
 from swapaqa.disk_errors import STANDARD_OUTPUT, full_disk_explained, place_of
 from swapaqa.errors import InputError
-from swapaqa.report.figures import save_figure
+from swapaqa.pictures.figures import save_figure
 from swapaqa.result import write_json
 from swapaqa.running import jobs
 from swapaqa.running.program import fail_of_system, run_program

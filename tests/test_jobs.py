@@ -175,15 +175,16 @@ def test_the_first_failure_is_the_one_that_is_kept(tmp_path: Path) -> None:
 
 def test_the_list_of_jobs_says_what_differs(tmp_path: Path) -> None:
     jobs = jobs_of({"params": {"aug.ratio": "1,1.5", "+data.x": "7"}}, ["seed=0,1", "model=core"])
-    write_jobs(tmp_path, "mine", "command", jobs)
+    write_jobs(tmp_path, "mine", "command", jobs, [{"model": "core"}, None, None, None])
     written = json.loads((tmp_path / "jobs.json").read_text())
     assert [job["job"] for job in written["jobs"]] == ["0", "1", "2", "3"]
     assert written["jobs"][1]["swept"] == {"aug.ratio": "1", "seed": "1"}
     assert written["jobs"][1]["overrides"] == ["aug.ratio=1", "+data.x=7", "seed=1", "model=core"]
+    assert [job["facts"] for job in written["jobs"]] == [{"model": "core"}, None, None, None]
 
 
 def test_another_list_of_jobs_does_not_take_the_numbers_of_finished_ones(tmp_path: Path) -> None:
-    write_jobs(tmp_path, "mine", "command", [["aug.ratio=1"], ["aug.ratio=2"]])
+    write_jobs(tmp_path, "mine", "command", [["aug.ratio=1"], ["aug.ratio=2"]], [None, None])
     refuse_another_list(tmp_path, [["aug.ratio=3"]])  # nothing is done yet
     finished(tmp_path / "1", composed())
     refuse_another_list(tmp_path, [["aug.ratio=7"], ["aug.ratio=2", "resume=true"], ["aug.ratio=3"]])
@@ -230,7 +231,7 @@ def test_a_finished_run_cannot_fail(tmp_path: Path) -> None:
 
 
 def test_a_sweep_of_one_job_has_nothing_that_differs(tmp_path: Path) -> None:
-    write_jobs(tmp_path, "mine", "command", jobs_of({}, ["seed=3"]))
+    write_jobs(tmp_path, "mine", "command", jobs_of({}, ["seed=3"]), [None])
     assert json.loads((tmp_path / "jobs.json").read_text())["jobs"][0]["swept"] == {}
 
 

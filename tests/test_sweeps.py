@@ -1,12 +1,17 @@
 """Sweeps: what they compose, where they write, and that a sweep's file alone does not run."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from swapaqa.running import resolvers
+from swapaqa.running.facts import facts_of
+from swapaqa.running.jobs import resolved
+from swapaqa.running.planned_facts import compose_job, planned_facts
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -29,6 +34,33 @@ def test_the_ratio_sweep_has_the_papers_five_ratios_and_six_actions(monkeypatch)
         params = compose("train", ["+sweeps=ratio"], return_hydra_config=True).hydra.sweeper.params
     assert [float(ratio) for ratio in params["aug.ratio"].split(",")] == [1, 1.5, 2, 2.5, 3]
     assert len(params["data.action"].split(",")) == 6
+
+
+def test_the_facts_of_a_planned_job_are_those_that_its_run_will_have(monkeypatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    jobs = [
+        ["+sweeps=plug_and_play", "data=demo", "experiment=none", "model=usdl", "aug=none", "seed=3"],
+        ["data=aqa7", "boxes=fixed", "boxes.frame=source", "aug.ratio=1.5", "data.action=gym_vault"],
+        ["data=mtl_aqa", "data.split=by_event", "data.fold=2", "experiment=sbs_mtl_aqa"],
+        ["model=none_such"],
+    ]
+    resolvers.register()
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        before = HydraConfig.instance().cfg
+        found = planned_facts("train", jobs)
+        composed = compose_job("train", jobs[1])
+        assert HydraConfig.instance().cfg is before
+        HydraConfig.instance().set_config(composed)
+        choices = {str(key): str(value) for key, value in composed.hydra.runtime.choices.items()}
+        own = facts_of(resolved(composed), choices)
+    keys = ("data", "model", "aug", "boxes", "ratio", "own_ratio", "action", "seed")
+    assert [one and tuple(one[key] for key in keys) for one in found] == [
+        ("demo", "usdl", "none", "none", None, 2.0, "diving", 3),
+        ("aqa7", "core", "swap", "fixed (source)", 1.5, 1.0, "gym_vault", 0),
+        ("mtl_aqa, by_event, fold 2", "core", "swap", "fixed (input)", 1.0, 1.0, None, 0),
+        None,  # its process will say what is wrong with it
+    ]
+    assert found[1] == asdict(own)
 
 
 def test_a_sweep_file_without_multirun_is_refused_with_the_right_command(train_process, tmp_path: Path) -> None:

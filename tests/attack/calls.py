@@ -27,15 +27,15 @@ from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
-from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS
-from swapaqa.report.runs import read_sweeps
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
 from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import compose_quietly, run_program
+from swapaqa.runs.compare import Protocol, compare
+from swapaqa.runs.run_folders import read_sweeps
 from swapaqa.video.frames import read_frames
 from swapaqa.video.index import cached_path, identity, index_of, make_and_keep
 from tests.attack import inputs

@@ -8,8 +8,8 @@ from typing import Any
 import av  # noqa: F401  before decord, whose libraries would take the place of its VP8 encoder
 
 from swapaqa.annotate.sheet import read_severities
+from swapaqa.gradcam.summary import read_attention, rows
 from swapaqa.models.i3d_weights import read_weights
-from swapaqa.report.attention import read_attention, rows
 from swapaqa.running.jobs import refuse_another_list, stored_identity
 from swapaqa.tracking import stored_id
 from tests.attack import archives, calls, checkpoints, inputs

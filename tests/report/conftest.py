@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from omegaconf import OmegaConf
+
+from swapaqa.running.facts import facts_of
 
 TARGETS = {
     "aqa7": "swapaqa.data.aqa7.AQA7",
@@ -49,16 +52,22 @@ WriteSweep = Callable[..., Path]
 
 @pytest.fixture
 def sweep_folder(tmp_path: Path) -> WriteSweep:
-    """`sweep_folder("ratio", jobs)` writes the folder of a sweep; `plan=False`: without its jobs.json."""
+    """`sweep_folder("ratio", jobs)` writes the folder of a sweep; `plan=False`: without its jobs.json.
 
-    def write(name: str, jobs: Sequence[Job], plan: bool = True) -> Path:
+    `with_facts`: False for the jobs.json of the first versions.
+    """
+
+    def write(name: str, jobs: Sequence[Job], plan: bool = True, with_facts: bool = True) -> Path:
         folder = tmp_path / "outputs" / name
         folder.mkdir(parents=True)
         for number, job in enumerate(jobs):
             if job.started:
                 write_run(folder / str(number), job)
         if plan:
-            listed = [{"job": str(number), "overrides": list(job.overrides)} for number, job in enumerate(jobs)]
+            listed = [
+                {"job": str(number), "overrides": list(job.overrides)} | ({"facts": facts(job)} if with_facts else {})
+                for number, job in enumerate(jobs)
+            ]
             command = f"python -m src.train --multirun +sweeps={name}"
             (folder / "jobs.json").write_text(json.dumps({"sweep": name, "command": command, "jobs": listed}))
         return folder
@@ -66,11 +75,19 @@ def sweep_folder(tmp_path: Path) -> WriteSweep:
     return write
 
 
+def facts(job: Job) -> dict[str, Any]:
+    """As planning a sweep writes them."""
+    return asdict(facts_of(run_config(job), choices_of(job)))
+
+
+def choices_of(job: Job) -> dict[str, str]:
+    return {"data": job.data, "model": job.model, "aug": job.aug, "boxes": job.boxes}
+
+
 def write_run(folder: Path, job: Job) -> None:
     """What Hydra and training leave in the folder of a run, but for pictures and checkpoints."""
-    choices = {"data": job.data, "model": job.model, "aug": job.aug, "boxes": job.boxes}
     (folder / ".hydra").mkdir(parents=True)
-    OmegaConf.save({"hydra": {"runtime": {"choices": choices}}}, folder / ".hydra" / "hydra.yaml")
+    OmegaConf.save({"hydra": {"runtime": {"choices": choices_of(job)}}}, folder / ".hydra" / "hydra.yaml")
     OmegaConf.save(list(job.overrides), folder / ".hydra" / "overrides.yaml")
     config = run_config(job)
     OmegaConf.save(config, folder / "config.yaml")

@@ -1,6 +1,7 @@
 """Bars: heights, gains and the words for what is missing, against the numbers that went in."""
 
 import math
+import statistics
 
 import pytest
 from matplotlib.axes import Axes
@@ -10,13 +11,29 @@ from swapaqa.report.bars import (
     BoxSource,
     Method,
     Printed,
-    Scores,
+    Reached,
     box_source_bars,
     plug_and_play_bars,
     relative_change,
 )
+from swapaqa.runs.runs_table import Estimate
 
-NOTHING = Scores({}, {})
+ONE = ("test",)
+NOTHING: Reached = {}
+
+
+def scores(rho: list[float], r_l2: list[float], split: str = "test") -> Reached:
+    """By hand, over seeds."""
+    return {(split, "spearman"): over(rho), (split, "relative_l2_x100"): over(r_l2)}
+
+
+def over(values: list[float]) -> Estimate:
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return Estimate(statistics.fmean(values), deviation, len(values))
+
+
+def paper(rho: float, r_l2: float) -> Printed:
+    return {"spearman": rho, "relative_l2_x100": r_l2}
 
 
 def heights(panel: Axes, label: str) -> dict[float, float]:
@@ -36,14 +53,14 @@ def names(panel: Axes) -> list[str]:
 @pytest.fixture
 def sources() -> list[BoxSource]:
     return [
-        BoxSource("no swap", Scores({0: 0.80, 1: 0.84}, {0: 2.0, 1: 2.2}), Printed(0.8401, 2.12)),
-        BoxSource("fixed\nratio 1", NOTHING, Printed(0.8523, 2.01)),
-        BoxSource("tracker\nratio 2", Scores({0: 0.88}, {0: 1.5})),
+        BoxSource("no swap", scores([0.80, 0.84], [2.0, 2.2]), paper(0.8401, 2.12)),
+        BoxSource("fixed\nratio 1", NOTHING, paper(0.8523, 2.01)),
+        BoxSource("tracker\nratio 2", scores([0.88], [1.5])),
     ]
 
 
 def test_sources_stand_beside_the_paper(sources: list[BoxSource]) -> None:
-    left, right = box_source_bars(sources, "Last epoch.").figure.axes
+    left, right = box_source_bars(sources, ONE, "Last epoch.").figure.axes
     assert heights(left, "this report") == pytest.approx({-0.2: 0.82, 1.8: 0.88})
     assert heights(left, "paper") == pytest.approx({0.2: 0.8401, 1.2: 0.8523})
     assert heights(right, "this report") == pytest.approx({-0.2: 2.1, 1.8: 1.5})
@@ -53,7 +70,7 @@ def test_sources_stand_beside_the_paper(sources: list[BoxSource]) -> None:
 
 
 def test_a_missing_source_is_a_word_and_no_bar(sources: list[BoxSource]) -> None:
-    drawing = box_source_bars(sources, "Last epoch.")
+    drawing = box_source_bars(sources, ONE, "Last epoch.")
     for panel in drawing.figure.axes:
         assert words(panel).count("missing") == 1
         assert words(panel).count("–") == 1  # the paper has no number for a tracker
@@ -62,21 +79,21 @@ def test_a_missing_source_is_a_word_and_no_bar(sources: list[BoxSource]) -> None
 
 
 def test_without_the_papers_numbers_there_are_no_bars_for_them(sources: list[BoxSource]) -> None:
-    own = [BoxSource(source.name, source.scores) for source in sources]
-    panel = box_source_bars(own, "").figure.axes[0]
+    own = [BoxSource(source.name, source.reached) for source in sources]
+    panel = box_source_bars(own, ONE, "").figure.axes[0]
     assert heights(panel, "this report") == pytest.approx({0.0: 0.82, 2.0: 0.88})
     assert not heights(panel, "paper")
 
 
 def test_an_undefined_correlation_is_not_called_missing() -> None:
-    scores = Scores({0: math.nan}, {0: 17.0})
-    left, right = box_source_bars([BoxSource("a", scores), BoxSource("b", scores)], "").figure.axes
+    found = scores([math.nan], [17.0])
+    left, right = box_source_bars([BoxSource("a", found), BoxSource("b", found)], ONE, "").figure.axes
     assert words(left).count("undefined") == 2
     assert heights(right, "this report") == pytest.approx({0.0: 17.0, 1.0: 17.0})
 
 
 def test_bars_begin_at_zero(sources: list[BoxSource]) -> None:
-    for panel in box_source_bars(sources, "").figure.axes:
+    for panel in box_source_bars(sources, ONE, "").figure.axes:
         bottom, top = panel.get_ylim()
         assert bottom <= 0
         assert top > max(heights(panel, "this report").values())
@@ -84,11 +101,11 @@ def test_bars_begin_at_zero(sources: list[BoxSource]) -> None:
 
 def test_methods_have_their_change_and_the_papers_above_them() -> None:
     methods = [
-        Method("one", Scores({0: 0.80}, {0: 2.0}), Scores({0: 0.84}, {0: 1.5}), Printed(2.04, -13.8)),
-        Method("two", Scores({0: 0.90}, {0: 1.0}), NOTHING, Printed(1.31, -15.4)),
-        Method("three", Scores({0: 0.90}, {0: 1.0}), Scores({0: 0.81}, {0: 1.1})),
+        Method("one", scores([0.80], [2.0]), scores([0.84], [1.5]), paper(2.04, -13.8)),
+        Method("two", scores([0.90], [1.0]), NOTHING, paper(1.31, -15.4)),
+        Method("three", scores([0.90], [1.0]), scores([0.81], [1.1])),
     ]
-    drawing = plug_and_play_bars(methods, "Last epoch.")
+    drawing = plug_and_play_bars(methods, ONE, "Last epoch.")
     left, right = drawing.figure.axes
     assert heights(left, "without") == pytest.approx({-0.2: 0.80, 0.8: 0.90, 1.8: 0.90})
     assert heights(left, "with") == pytest.approx({0.2: 0.84, 2.2: 0.81})
@@ -98,8 +115,8 @@ def test_methods_have_their_change_and_the_papers_above_them() -> None:
 
 
 def test_texts_stay_inside_the_panels() -> None:
-    low, high = Scores({0: 0.02, 1: 0.9}, {0: 0.1, 1: 60.0}), Scores({0: -0.3}, {0: 55.0})
-    figure = plug_and_play_bars([Method("a", low, high, Printed(1.0, 1.0)), Method("b", high, low)], "").figure
+    low, high = scores([0.02, 0.9], [0.1, 60.0]), scores([-0.3], [55.0])
+    figure = plug_and_play_bars([Method("a", low, high, paper(1.0, 1.0)), Method("b", high, low)], ONE, "").figure
     figure.draw_without_rendering()
     for panel in figure.axes:
         frame = panel.get_window_extent()
@@ -115,3 +132,18 @@ def test_relative_change(before: float, after: float, percent: float) -> None:
 @pytest.mark.parametrize("before", [0.0, -0.1, math.nan])
 def test_there_is_no_relative_change_of_nothing(before: float) -> None:
     assert math.isnan(relative_change(before, 0.5))
+
+
+def test_every_split_has_its_row_and_one_seed_its_interval() -> None:
+    sure = Estimate(0.5, None, 1, (0.2, 0.6))
+    reached = {("test", "spearman"): sure, ("shifted", "spearman"): Estimate(0.9, None, 1, (0.8, 1.0))}
+    drawing = box_source_bars([BoxSource("a", reached, paper(0.7, 2.0))], ["test", "shifted"], "Last epoch.")
+    panels = drawing.figure.axes
+    assert [panel.get_title() for panel in panels] == ["test", "test", "shifted", "shifted"]
+    assert heights(panels[0], "this report") == pytest.approx({-0.2: 0.5})
+    assert heights(panels[2], "this report") == pytest.approx({0.0: 0.9})
+    assert not heights(panels[2], "paper")  # the paper's numbers are of its test split
+    (bar,) = [c for c in panels[0].containers if c.get_label() == "this report" and hasattr(c, "errorbar")]
+    (segment,) = bar.errorbar[2][0].get_segments()
+    assert [segment[0][1], segment[1][1]] == pytest.approx([0.2, 0.6])
+    assert "95 % interval over the test videos" in drawing.caption

@@ -12,10 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.errors import InputError
 from swapaqa.report.cases import Shown, choose_cases, find_studies, read_strips
-from swapaqa.report.runs import Run, Sweep
 from swapaqa.report.truth import Prediction
 from swapaqa.running.data_sets import make_source
+from swapaqa.running.facts import facts_of
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import Run, Sweep
 
 Compose = Callable[..., DictConfig]
 ERRORS = {1.0: [10.0, 8.0, 2.0, 5.0, 1.0], 2.0: [1.0, 4.0, 3.0, 5.0, 9.0]}  # gains 9, 4, -1, 0, -8
@@ -58,7 +59,17 @@ def run(config: Compose, small_demo: list[str], ratio: float) -> Run:
         "predictions": {"test": predictions},
     }
     choices = {"data": "demo", "model": "core", "aug": "swap", "boxes": "darklabel"}
-    return Run(Path(f"{ratio:g}"), f"{ratio:g}", (f"aug.ratio={ratio}",), State.DONE, choices, tree, result, None)
+    return Run(
+        Path(f"{ratio:g}"),
+        f"{ratio:g}",
+        (f"aug.ratio={ratio}",),
+        State.DONE,
+        choices,
+        tree,
+        result,
+        None,
+        facts_of(tree, choices),
+    )
 
 
 def test_cases_are_spread_over_the_ranks_of_the_gain() -> None:
@@ -130,7 +141,7 @@ def test_one_video_borrows_a_background(ratio_sweep: Sweep) -> None:
 
 def test_a_ratio_without_predictions_is_said(ratio_sweep: Sweep) -> None:
     one, two = ratio_sweep.runs
-    broken = Run(two.folder, two.job, two.overrides, State.UNFINISHED, two.choices, two.config, None, None)
+    broken = Run(two.folder, two.job, two.overrides, State.UNFINISHED, two.choices, two.config, None, None, two.facts)
     [study] = find_studies([Sweep("ratio", ratio_sweep.folder, None, (one, broken))], "last", open_data)
     assert study.reason == "no action has complete runs at both ratio 1 and ratio 2"
     assert study.cases == []

@@ -19,12 +19,12 @@ import torch
 
 from swapaqa import statistics
 from swapaqa.measures.ours import OURS, STANDARD
-from swapaqa.report.cells import Value, cell_text
-from swapaqa.report.compare import Protocol, compare
 from swapaqa.report.render import to_csv, to_latex, to_markdown
-from swapaqa.report.runs import read_sweeps
+from swapaqa.report.table import Value, cell_text
 from swapaqa.report.tables import build_tables
 from swapaqa.result import split_confidence, split_metrics
+from swapaqa.runs.compare import Protocol, compare
+from swapaqa.runs.run_folders import read_sweeps
 
 REPOSITORY = Path(__file__).parents[2]
 SPEARMAN = Protocol("spearman", "last", "test")
@@ -140,7 +140,7 @@ def test_floors_are_under_every_table_of_their_data(sweep_folder, make_job) -> N
 def test_other_splits_are_tables_of_their_own(sweep_folder, make_job) -> None:
     """They do not stand beside the paper's numbers, and folds are never taken for seeds."""
     jobs = [make_job([f"data.fold={fold}"], {"diving": (0.5 + fold / 10, 1.0)}, data="mtl_aqa") for fold in range(2)]
-    folder = sweep_folder("folds", [*jobs, make_job(["data.fold=2"], data="mtl_aqa", started=False)])
+    folder = sweep_folder("folds", [*jobs, make_job(["data.fold=2"], data="mtl_aqa", started=False)], with_facts=False)
     for fold in range(2):
         path = folder / str(fold) / "result.json"
         result = json.loads(path.read_text())
@@ -248,7 +248,7 @@ def test_wrong_input_is_one_line(report, arms, monkeypatch) -> None:
     (constant / "0" / "result.json").write_text(json.dumps(result))
     for arguments, words in (
         ([f"{one}/0", "nowhere"], "nowhere: no such folder"),
-        ([f"{one}/0", str(one)], "one arm is needed, and there are core + swap, darklabel, ratio 2; core"),
+        ([f"{one}/0", str(one)], "one setting is needed, and there are core + swap, darklabel, ratio 2; core"),
         ([f"{one}/0", f"{one}:aug=fame"], "no run with these values"),
         ([f"{one}/0", f"{several}:aug=none"], "compare one seed with one, or several with several"),
         ([f"{one}/0", f"{other}/0"], "the true score of diving/007"),

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from swapaqa.report.drawing import Drawing
-from swapaqa.report.evidence import drawings
-from swapaqa.report.runs import read_sweeps
+from swapaqa.report.figures import drawings
+from swapaqa.runs.run_folders import read_sweeps
 
 ACTIONS = ("diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m")
 Write = Callable[..., Path]

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from swapaqa.errors import InputError
-from swapaqa.report.cells import cell_text
-from swapaqa.report.compare import read_arm
-from swapaqa.report.evidence import drawings
-from swapaqa.report.factors import cell_name, factor_lines, find_cells, is_list_of_cells, lines_drawing, parted
-from swapaqa.report.runs import read_sweeps
+from swapaqa.report.factor_views import lines_drawing
+from swapaqa.report.figures import drawings
+from swapaqa.report.table import cell_text
 from swapaqa.report.tables import build_tables
+from swapaqa.runs.compare import choose
+from swapaqa.runs.factors import factor_lines, factor_name, find_factors, is_list_of_settings, parted
+from swapaqa.runs.run_folders import read_sweeps
 
 WriteSweep = Callable[..., Path]
 
@@ -45,7 +46,7 @@ def test_a_product_is_no_list_of_cells(
 ) -> None:
     product = sweep_folder("ratio", [make_job([f"aug.ratio={r}", "seed=0"], None) for r in (1, 2)])
     both = read_sweeps([cells_folder, product])
-    assert [is_list_of_cells(sweep) for sweep in both] == [True, False]
+    assert [is_list_of_settings(sweep) for sweep in both] == [True, False]
     listed, others = parted(both)
     assert (list(listed), others) == (["mine"], both[1:])
 
@@ -76,10 +77,10 @@ def test_the_same_cells_in_two_folders_are_one(
 
 
 def test_a_line_takes_in_the_cell_that_leaves_the_factor_at_its_default(cells_folder: Path) -> None:
-    cells = find_cells(read_sweeps([cells_folder]))
+    cells = find_factors(read_sweeps([cells_folder]))
     (line,) = factor_lines(cells, "aug.ratio")
     assert line.name == "aug=swap"
-    assert {value: cell_name(words) for value, words in line.points.items()} == {
+    assert {value: factor_name(own) for value, own in line.points.items()} == {
         1.0: "aug=swap ratio=1", 2.0: "aug=swap", 3.0: "aug=swap ratio=3",
     }  # fmt: skip
     assert factor_lines(cells, "aug.variant") == []
@@ -90,20 +91,20 @@ def test_a_cell_that_says_the_default_is_the_cell_that_leaves_it_out(
 ) -> None:
     named = [["aug=swap"], *(["aug=swap", "aug.ratio=2", f"boxes.ratio={value}"] for value in (1, 3))]
     folder = sweep_folder("mine", [make_job(["seed=0", *words], {"diving": (0.5, 1.0)}) for words in named])
-    (line,) = factor_lines(find_cells(read_sweeps([folder])), "boxes.ratio")
-    assert [(value, cell_name(words)) for value, words in line.points.items()][1] == (2.0, "aug=swap")
+    (line,) = factor_lines(find_factors(read_sweeps([folder])), "boxes.ratio")
+    assert [(value, factor_name(words)) for value, words in line.points.items()][1] == (2.0, "aug=swap")
     assert list(line.points) == [1.0, 2.0, 3.0]
 
 
 def test_the_words_of_a_cell_choose_it_for_a_comparison(cells_folder: Path) -> None:
-    assert read_arm(f"{cells_folder}:aug=swap").seeds == [0, 1]  # not the ratios 1 and 3
-    assert read_arm(f"{cells_folder}:aug=swap,aug.ratio=3").seeds == [0]
+    assert [run.seed for run in choose(f"{cells_folder}:aug=swap").runs] == [0, 1]  # not the ratios 1 and 3
+    assert [run.seed for run in choose(f"{cells_folder}:aug=swap,aug.ratio=3").runs] == [0]
     with pytest.raises(InputError, match=r"there are aug=none; aug=swap; .*,aug\.variant=clean; choose"):
-        read_arm(str(cells_folder))
+        choose(str(cells_folder))
 
 
 def test_a_panel_without_a_factor_is_empty(cells_folder: Path) -> None:
-    cells = find_cells(read_sweeps([cells_folder]))
+    cells = find_factors(read_sweeps([cells_folder]))
     lines = factor_lines(cells, "aug.ratio")
     drawing = lines_drawing("mine", cells, dict.fromkeys(("aug.ratio", "a", "b"), lines), "last")
     assert [panel.axison for panel in drawing.figure.axes] == [True, True, True, False]

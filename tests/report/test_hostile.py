@@ -14,14 +14,14 @@ import pytest
 
 from swapaqa.boxes.ledger import Ledger, content_digest
 from swapaqa.errors import InputError
+from swapaqa.gradcam.summary import read_attention
 from swapaqa.programs.report import open_data
-from swapaqa.report.attention import read_attention
-from swapaqa.report.cells import Table, Value
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table, to_csv, to_latex, to_markdown, write_tables
-from swapaqa.report.runs import read_sweep
+from swapaqa.report.table import Table, Value
 from swapaqa.report.tables import build_tables
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import read_sweep
 from swapaqa.spreadsheet import FORMULA, guarded, unguarded
 from tests.attack.hostile import hostile_configurations, payloads, with_payload
 from tests.attack.malformed import damaged, wrong_values
@@ -234,7 +234,11 @@ def test_latex_has_no_command_of_a_name_and_short_lines() -> None:
 def test_latex_compiles_whatever_a_name_is(tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed (Debian: texlive-latex-base)")
-    page = "\\documentclass{article}\n\\begin{document}\n" + to_latex(hostile_table()) + "\\end{document}\n"
+    page = (
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n"
+        + to_latex(hostile_table())
+        + "\\end{document}\n"
+    )
     (tmp_path / "page.tex").write_text(page)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
@@ -268,6 +272,16 @@ def test_a_plan_names_jobs_in_its_own_folder_only(two_ratios: Path) -> None:
     plan["jobs"][0]["job"] = "../../../etc"
     (two_ratios / "jobs.json").write_text(json.dumps(plan))
     with pytest.raises(InputError, match="a job outside of the folder"):
+        read_sweep(two_ratios)
+
+
+@pytest.mark.parametrize("facts", [[], "core", {"model": "core"}, {"ratio": "2"}, {"settings": 3}, {"seed": 1.5}])
+def test_facts_of_another_form_are_named(two_ratios: Path, facts: Any) -> None:
+    plan = json.loads((two_ratios / "jobs.json").read_text())
+    whole = plan["jobs"][0]["facts"]
+    plan["jobs"][0]["facts"] = whole | facts if isinstance(facts, dict) and "model" not in facts else facts
+    (two_ratios / "jobs.json").write_text(json.dumps(plan))
+    with pytest.raises(InputError, match=r"jobs\.json: not the plan of a sweep \(.*facts"):
         read_sweep(two_ratios)
 
 

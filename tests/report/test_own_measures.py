@@ -18,15 +18,15 @@ from swapaqa import statistics
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description, Measure, Scores
-from swapaqa.report.cells import cell_text
-from swapaqa.report.compare import Protocol, compare
-from swapaqa.report.page import write_page
-from swapaqa.report.runs import read_sweep, read_sweeps
+from swapaqa.report.contents import read_report, write_report
+from swapaqa.report.table import cell_text
 from swapaqa.report.tables import build_tables
 from swapaqa.result import Evaluation, Recorder
 from swapaqa.running.jobs import State
 from swapaqa.running.measures import asked
 from swapaqa.running.registry import admit
+from swapaqa.runs.compare import Protocol, compare
+from swapaqa.runs.run_folders import read_sweep, read_sweeps
 from tests.page import PAGE, files
 
 OWN = '''"""Metrics of my own."""
@@ -181,10 +181,8 @@ def test_the_interval_is_that_of_the_run(pair: Path) -> None:
 
 
 def test_the_page_names_it(pair: Path, tmp_path: Path) -> None:
-    sweeps = read_sweeps([pair])
-    (tmp_path / "out").mkdir()
-    page = write_page(sweeps, build_tables(sweeps), tmp_path / "out", lambda config: pytest.fail(str(config)))[0]
-    html = page.read_text()
+    write_report(read_report([pair]), tmp_path / "out", lambda config: pytest.fail(str(config)))
+    html = (tmp_path / "out" / "index.html").read_text()
     assert "<strong>mean error</strong>: lower is better; averaged over actions plainly." in html
     assert "<strong>Kendall&#39;s τ-b</strong>: higher is better; averaged over actions by Fisher" in html
     assert f'<td class="number">{values(pair, "mean_error")[0]:.1f}</td>' in html
@@ -372,7 +370,7 @@ def test_training_and_evaluation_with_the_documented_one(
     assert again["average"] == pytest.approx(found["average"])
     cell = f"{expected:.3f} [" if found["confidence"]["average"]["within"] else f"{expected:.3f}"
     [table] = build_tables([read_sweep(folder)])
-    assert cell_text(table.rows[0][table.columns.index("within 5 points")]).startswith(cell)
+    assert cell_text(table.rows[0][table.columns.index("within 5 points, test")]).startswith(cell)
     said = compare(str(folder), str(tmp_path / "again"), Protocol("within", "last", "test"), ["my_measures"])
     assert f"within 5 points {expected:.3f} against {expected:.3f}, a difference of +0.000 (higher is better)" in said
     shutil.rmtree(here)

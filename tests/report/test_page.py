@@ -15,9 +15,8 @@ import pytest
 
 from swapaqa.errors import InputError
 from swapaqa.report.cases import Shown
-from swapaqa.report.page import as_strip, several, write_page
-from swapaqa.report.runs import read_sweeps
-from swapaqa.report.tables import build_tables
+from swapaqa.report.contents import read_report, write_report
+from swapaqa.report.page import as_strip, several
 
 FAILURE = 'error: data.root=<script>alert("x")</script>: no such folder & no way out'
 MADE: list[Path] = []  # the fixture that writes sweeps is one of a single test, and drawing takes seconds
@@ -81,8 +80,7 @@ def folder(sweep_folder: Callable[..., Path], make_job: Any) -> Path:
     cv2.imwrite(str(sweep / "0" / "swap.png"), np.full((40, 2400, 3), 90, np.uint8))
     out = sweep / "report"
     out.mkdir()
-    sweeps = read_sweeps([sweep])
-    written = write_page(sweeps, build_tables(sweeps), out, no_data)
+    written = write_report(read_report([sweep]), out, no_data)
     assert all(path.is_file() for path in written)
     MADE.append(out)
     return out
@@ -160,7 +158,7 @@ def test_every_run_has_its_numbers_under_each_protocol(page: Page) -> None:
 
 
 def test_the_tables_are_all_there(folder: Path, page: Page) -> None:
-    tables = build_tables(read_sweeps([folder.parent]))
+    tables = read_report([folder.parent]).tables
     assert tables
     for table in tables:
         assert " ".join(table.caption.split()) in page.text
@@ -200,13 +198,16 @@ def test_a_strip_is_made_small(page: Page, tmp_path: Path) -> None:
 
 
 def test_a_single_run_without_a_sweep(sweep_folder: Callable[..., Path], make_job: Any, tmp_path: Path) -> None:
-    sweeps = read_sweeps([sweep_folder("one", [make_job([], {"diving": (None, 1.0)})], plan=False) / "0"])
-    [written] = write_page(sweeps, build_tables(sweeps), tmp_path, no_data)
-    page = Page(written.read_text(encoding="utf-8"))
+    report = read_report([sweep_folder("one", [make_job([], {"diving": (None, 1.0)})], plan=False) / "0"])
+    write_report(report, tmp_path, no_data)
+    page = Page((tmp_path / "index.html").read_text(encoding="utf-8"))
     assert "the command is not known" in page.text
     assert "undefined" in page.text
     assert "Jobs without a result" not in page.text
-    assert "vary nothing that a figure is drawn of" in page.text
+    assert "core + swap, darklabel, ratio 2, on aqa7, diving, seed 0" in page.text
+    assert "3 test videos of diving carry no number" in page.text
+    assert {"figures/scatter_best_on_test.png", "figures/scatter_best_on_test.pdf"} <= set(page.attributes("a", "href"))
+    assert ["diving/003", "test", "diving", "44.00", "46.00", "2.00"] in page.rows  # the videos, by error
 
 
 def test_different_values_are_all_said() -> None:
@@ -269,8 +270,8 @@ def test_of_many_jobs_that_were_not_started_a_list_of_cells_shows_the_number_fir
     done = [make_job(["seed=0", "aug=swap", f"aug.ratio={r}"], {"diving": (0.5, 1.0)}, ratio=r) for r in (1.0, 2.0)]
     waiting = [make_job(["seed=0", "aug=none", f"data.x={x}"], None, started=False) for x in range(11)]
     failed = make_job(["seed=0", "aug=swap", "aug.ratio=3"], None, ratio=3.0, failure="no memory")
-    sweeps = read_sweeps([sweep_folder("cells", [*done, *waiting, failed])])
-    html = write_page(sweeps, build_tables(sweeps), tmp_path, no_data)[0].read_text(encoding="utf-8")
+    write_report(read_report([sweep_folder("cells", [*done, *waiting, failed])]), tmp_path, no_data)
+    html = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "<details><summary>11 not started</summary>" in html
     assert html.index("no memory") < html.index("<summary>11 not started")
     text = Page(html).text

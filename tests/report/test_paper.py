@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from swapaqa.metrics import fisher_mean
-from swapaqa.report.paper import DIFFERENCE, PrintedTable, paper_numbers
+from swapaqa.report.published import DIFFERENCE, PublishedTable, paper_numbers
 
 PAPER = Path(__file__).parents[3] / "shared" / "paper.md"
 COLUMNS = {
@@ -96,7 +96,7 @@ def test_averages_of_r_l2_are_plain_means_but_for_one_misprint() -> None:
 
 @pytest.mark.parametrize("name", ["aqa7_spearman", "aqa7_relative_l2_x100", "mtl_aqa_spearman"])
 def test_differences_are_those_of_the_two_rows_above(name) -> None:
-    table: PrintedTable = paper_numbers().tables[name]
+    table: PublishedTable = paper_numbers().tables[name]
     pairs = zip(table.row("Ours").values, table.row("CoRe").values, strict=True)
     assert [round(ours - core, 4) for ours, core in pairs] == list(table.row(DIFFERENCE).values)
 

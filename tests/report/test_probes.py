@@ -73,7 +73,7 @@ def test_the_page_has_a_section_where_there_is_nothing_else(probe: Path) -> None
     printed = show(str(probe.parent), "--format", "csv")
     assert "mine <b>,last,now,test,1,100.000000" in printed
     text = (probe.parent / "report" / "index.html").read_text(encoding="utf-8")
-    assert '<h2 id="probe">Bias probe</h2>' in text
+    assert '<h2 id="probe">Bias probes</h2>' in text
     assert "mine &lt;b&gt;, last (now): FixedBoxes at ratio 1" in text
     assert "test: the background explains 100.0 % [100, 100] of the predictions" in text
     assert text.count("data:image/jpeg;base64,") == 1

@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from swapaqa.errors import InputError
-from swapaqa.report.runs import read_sweep, read_sweeps
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import read_sweep, read_sweeps
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def test_metrics_and_predictions_of_a_finished_run(ratio_sweep) -> None:
     assert run.metric("spearman", "last", action="gym_vault") is None
     assert run.predictions("best_on_test")["diving/002"] == (37.0, 39.0)
     assert run.predictions("best_on_val") == {}
-    assert run.setting("data.action") == "diving"
-    assert run.setting("data.action.name") is None
+    assert run.configured("data.action") == "diving"
+    assert run.configured("data.action.name") is None
 
 
 def test_an_undefined_number_is_nan_and_not_missing(sweep_folder, make_job) -> None:
@@ -71,7 +71,7 @@ def test_folders_without_a_plan_are_read_in_the_order_of_their_numbers(sweep_fol
     assert [run.job for run in sweep.runs] == [str(n) for n in range(11)]
     assert sweep.swept == ("seed",)
     single = read_sweep(folder / "10")
-    assert [run.setting("seed") for run in single.runs] == [10]
+    assert [run.configured("seed") for run in single.runs] == [10]
 
 
 def test_a_value_that_no_override_says_is_taken_from_the_configuration(sweep_folder, make_job) -> None:

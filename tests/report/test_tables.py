@@ -1,14 +1,16 @@
 """Tables: averages and deviations by hand, missing and failed jobs shown as such, the paper's numbers beside ours."""
 
+import json
 import math
 import statistics
 
 import pytest
 
-from swapaqa.report.arms import find_arms, label
-from swapaqa.report.cells import Table, Value, cell_text
-from swapaqa.report.runs import read_sweeps
+from swapaqa.report.captions import WITHOUT_FACTS
+from swapaqa.report.table import Table, Value, cell_text
 from swapaqa.report.tables import build_tables
+from swapaqa.runs.run_folders import read_sweeps
+from swapaqa.runs.settings import find_settings, label
 
 SIX = ("gym_vault", "diving", "snowboard_big_air", "ski_big_air", "sync_diving_10m", "sync_diving_3m")
 RHO = dict(zip(SIX, (0.8, 0.9, 0.7, 0.75, 0.95, 0.96), strict=True))
@@ -198,14 +200,14 @@ def test_any_other_sweep_has_its_values_as_columns(sweep_folder, make_job) -> No
         for seed in (0, 1, 2)
     ]
     table = tables_of(sweep_folder("rates", jobs))["sweep_rates"]
-    assert table.columns[:4] == ("optim.learning_rate", "protocol", "split", "seeds")
-    fast = row(table, "0.1", "last", "test")
+    assert table.columns[:3] == ("optim.learning_rate", "protocol", "seeds")
+    fast = row(table, "0.1", "last")
     assert (fast["seeds"], fast["Spearman's rho"], fast["pairwise accuracy"]) == (
         "3",
         "0.5000 ± 0.0000",
         "0.7500 ± 0.0000",
     )
-    assert row(table, "0.01", "best_on_test", "test")["Spearman's rho"] == "0.7100 ± 0.0000"
+    assert row(table, "0.01", "best_on_test")["Spearman's rho"] == "0.7100 ± 0.0000"
 
 
 def test_constant_predictions_are_undefined_not_missing(sweep_folder, make_job) -> None:
@@ -216,11 +218,14 @@ def test_constant_predictions_are_undefined_not_missing(sweep_folder, make_job) 
 
 
 def test_a_sweep_of_which_nothing_ran_is_all_missing(sweep_folder, make_job) -> None:
-    jobs = [make_job(["+sweeps=ratio", f"aug.ratio={r}", "data.action=diving"], started=False) for r in (1.0, 2.0)]
+    overrides = [["+sweeps=ratio", f"aug.ratio={ratio}", "data.action=diving"] for ratio in (1.0, 2.0)]
+    jobs = [
+        make_job(one, data="demo", ratio=ratio, started=False) for one, ratio in zip(overrides, (1.0, 2.0), strict=True)
+    ]
     tables = tables_of(sweep_folder("ratio", jobs))
     assert tables
     assert not any(isinstance(cell, Value) for table in tables.values() for r in table.rows for cell in r)
-    assert all(r[table.columns.index("seeds")] == "0" for table in tables.values() for r in table.rows)
+    assert all(r[table.columns.index("seeds")] == "0 of 1" for table in tables.values() for r in table.rows)
     assert all("not started: ratio jobs 0 (aug.ratio=1.0); 1 (aug.ratio=2.0)" in t.notes for t in tables.values())
 
 
@@ -232,16 +237,16 @@ def test_every_run_is_in_a_table(sweep_folder, make_job) -> None:
     assert [key.split("_")[0] for key in tables_of(ratios, mixup)] == ["ratio", "ratio", "sweep"]
 
 
-def test_a_job_not_started_belongs_to_the_arm_that_its_overrides_say(sweep_folder, make_job) -> None:
+def test_a_job_not_started_belongs_to_the_setting_of_its_facts(sweep_folder, make_job) -> None:
     jobs = [
         make_job(["model=core", "aug=none", "seed=0"], {"diving": (0.8, 1)}, aug="none"),
         make_job(["model=core", "aug=swap", "seed=0"], {"diving": (0.8, 1)}),
-        make_job(["model=core", "aug=swap", "seed=1"], started=False),
-        make_job(["model=usdl", "aug=swap", "seed=0"], started=False),
-        make_job(["model=usdl", "aug=none", "seed=0"], started=False),
+        make_job(["model=core", "aug=swap", "seed=1"], seed=1, started=False),
+        make_job(["model=usdl", "aug=swap", "seed=0"], model="usdl", started=False),
+        make_job(["model=usdl", "aug=none", "seed=0"], model="usdl", aug="none", started=False),
     ]
-    arms = find_arms(read_sweeps([sweep_folder("plug", jobs)]))
-    names = {label(arm): [member.facts.seed for member in members] for arm, members in arms.items()}
+    settings = find_settings(read_sweeps([sweep_folder("plug", jobs)]))
+    names = {label(setting): [run.seed for run in runs] for setting, runs in settings.items()}
     assert names == {
         "core": [0],
         "core + swap, darklabel, ratio 2": [0, 1],
@@ -255,8 +260,40 @@ def test_a_preset_of_which_nothing_ran_is_said_to_be_missing(sweep_folder, make_
         make_job([f"experiment=boxes_{boxes}"], {"diving": (0.8, 1)}, data="demo", boxes=boxes)
         for boxes in ("fixed", "darklabel")
     ]
-    lost = make_job(["experiment=boxes_tracker"], started=False)
+    lost = make_job(["experiment=boxes_tracker"], data="demo", boxes="tracker", started=False)
     tables = tables_of(sweep_folder("box_source", [*jobs, lost]))
     missing = "not started: box_source job 2 (experiment=boxes_tracker)"
     assert missing in tables["box_source_demo_core"].notes
-    assert row(tables["sweep_box_source"], "boxes_tracker", "last", "test")["Spearman's rho"] == "-"
+    assert row(tables["box_source_demo_core"], "tracker", "2", "last")["Spearman's rho"] == "-"
+
+
+def test_a_sweep_planned_before_there_were_facts_lists_by_overrides_what_did_not_start(sweep_folder, make_job) -> None:
+    jobs = [make_job([f"aug.ratio={r}"], {"diving": (0.8, 1)}, data="demo", ratio=r) for r in (1.0, 2.0)]
+    lost = make_job(["aug.ratio=3.0"], started=False)
+    table = tables_of(sweep_folder("old", [*jobs, lost], with_facts=False))["ratio_spearman_demo_core_darklabel"]
+    assert [row[0] for row in table.rows] == ["1", "1", "2", "2"]
+    assert "not started: old job 2 (aug.ratio=3.0)" in table.notes
+    assert f"old: {WITHOUT_FACTS}" in table.notes
+
+
+def test_of_an_old_plan_of_which_nothing_ran_the_overrides_are_all_that_is_known(sweep_folder, make_job) -> None:
+    jobs = [make_job([f"aug.ratio={r}", f"seed={s}"], started=False) for r in (1.0, 2.0) for s in (0, 1)]
+    table = tables_of(sweep_folder("old", jobs, with_facts=False))["sweep_old"]
+    assert [row[:3] for row in table.rows] == [("1.0", "last", "0 of 2"), ("2.0", "last", "0 of 2")]
+    assert f"old: {WITHOUT_FACTS}" in table.notes
+
+
+def test_several_test_splits_stand_side_by_side(sweep_folder, make_job) -> None:
+    jobs = [make_job([f"aug.ratio={r}"], {"diving": (0.8, 1)}, data="demo", ratio=r) for r in (1.0, 2.0)]
+    folder = sweep_folder("ratio", jobs)
+    for number, rho in ((0, 0.7), (1, 0.3)):
+        path = folder / str(number) / "result.json"
+        result = json.loads(path.read_text())
+        for protocol in result["metrics"].values():
+            numbers = {"spearman": rho, "relative_l2_x100": 2.0}
+            protocol["splits"]["shifted"] = {"average": numbers, "per_action": {"diving": numbers}}
+        path.write_text(json.dumps(result))
+    table = tables_of(folder)["ratio_spearman_demo_core_darklabel"]
+    assert table.columns == ("ratio", "protocol", "seeds", "diving, test", "diving, shifted")
+    assert [row(table, ratio, "last")["diving, shifted"] for ratio in ("1", "2")] == ["0.7000", "0.3000"]
+    assert "of the splits test, shifted" in table.caption

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from swapaqa.report.truth import Prediction, PrintedShares, Shares, error_shares, paired, truth_scatter
+from swapaqa.report.truth import Prediction, PublishedShares, Shares, error_shares, paired, truth_scatter
 
 
 def rows(errors: list[float], action: str = "diving") -> list[Prediction]:
@@ -46,8 +46,8 @@ def test_no_common_video() -> None:
 
 def test_the_panels_hold_the_points_and_the_caption_the_shares() -> None:
     baseline, method = rows([6.0, -6.0, 1.0]) + rows([2.0], "vault"), rows([1.0, -1.0, 2.0]) + rows([7.0], "vault")
-    printed = PrintedShares(0.6667, 0.7129, 0.6172)
-    drawing = truth_scatter({"plain": {0: baseline}, "ours": {0: method}}, "Last epoch.", printed)
+    printed = PublishedShares(0.6667, 0.7129, 0.6172)
+    drawing = truth_scatter({"test": {"plain": {0: baseline}, "ours": {0: method}}}, "Last epoch.", printed)
     left, right = drawing.figure.axes
     for panel, given in ((left, baseline), (right, method)):
         drawn = {collection.get_label(): collection.get_offsets() for collection in panel.collections}
@@ -66,7 +66,7 @@ def test_shares_are_averaged_over_the_common_seeds() -> None:
         "plain": {0: rows([6.0, 6.0]), 1: rows([1.0, 1.0]), 2: rows([0.0, 0.0])},
         "ours": {0: rows([1.0, 6.0]), 1: rows([2.0, 0.0])},
     }
-    caption = truth_scatter(systems, "", None).caption
+    caption = truth_scatter({"test": systems}, "", None).caption
     assert "50.00% with plain, 75.00% with ours" in caption
     assert "on 50.00% of the videos" in caption
     assert "means over 2 seeds; seed 0 is drawn" in caption
@@ -74,6 +74,17 @@ def test_shares_are_averaged_over_the_common_seeds() -> None:
 
 
 def test_without_a_common_seed_nothing_is_drawn_and_that_is_said() -> None:
-    drawing = truth_scatter({"plain": {0: rows([1.0])}, "ours": {1: rows([1.0])}}, "", None)
+    drawing = truth_scatter({"test": {"plain": {0: rows([1.0])}, "ours": {1: rows([1.0])}}}, "", None)
     assert drawing.figure.axes == []
     assert drawing.caption == "Missing: no seed has complete runs of both plain and ours."
+
+
+def test_every_split_has_a_row_of_panels_and_sentences() -> None:
+    systems = {
+        "test": {"plain": {0: rows([6.0, 1.0])}, "ours": {0: rows([1.0, 1.0])}},
+        "shifted": {"plain": {0: rows([9.0, 9.0])}, "ours": {0: rows([1.0, 9.0])}},
+    }
+    drawing = truth_scatter(systems, "", None)
+    assert len(drawing.figure.axes) == 4
+    assert "50.00% with plain, 100.00% with ours" in drawing.caption.partition("shifted: ")[0]
+    assert "0.00% with plain, 50.00% with ours" in drawing.caption.partition("shifted: ")[2]

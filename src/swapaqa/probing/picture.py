@@ -7,9 +7,9 @@ import torch
 
 from swapaqa.augment.region import scale_region
 from swapaqa.data.datamodule import VideoData
+from swapaqa.pictures.figures import Augmented, swap_strip
 from swapaqa.probing.conditions import WORDS
 from swapaqa.probing.design import ALONE, Layout, ProbeReader
-from swapaqa.report.figures import Augmented, swap_strip
 
 VIDEOS = 2
 

@@ -32,9 +32,8 @@ from swapaqa.config import check_objects, require_text
 from swapaqa.console import open_console, quieten
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
-from swapaqa.models.scorer import CONFIG_KEY, Scorer
-from swapaqa.out_of_memory import explained
-from swapaqa.report.attention import (
+from swapaqa.gradcam.pictures import Scene, Seen, attention_film, attention_strip
+from swapaqa.gradcam.summary import (
     ATTENTION_FILE,
     COLUMNS,
     EXPLANATION,
@@ -44,7 +43,8 @@ from swapaqa.report.attention import (
     rows,
     summary,
 )
-from swapaqa.report.attention_pictures import Scene, Seen, attention_film, attention_strip
+from swapaqa.models.scorer import CONFIG_KEY, Scorer
+from swapaqa.out_of_memory import explained
 from swapaqa.result import FORMAT, device_name, git_commit
 from swapaqa.running.checkpoint import (
     NO_BOXES,

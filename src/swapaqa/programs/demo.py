@@ -35,7 +35,7 @@ from swapaqa.console import open_console
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.region import read_region
 from swapaqa.errors import InputError
-from swapaqa.report.figures import Augmented, swap_strip, swap_video
+from swapaqa.pictures.figures import Augmented, swap_strip, swap_video
 from swapaqa.result import RESULT_FILE
 from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import compose_quietly, run_program

@@ -2,8 +2,9 @@
 
 `compare RUN_A RUN_B` says in one sentence whether two runs, or two sets of seeds, differ by more than noise.
 
-`show` prints the tables, also those of bias probes (`src.evaluate probe=background`) in the folders, and writes them,
-figures and one page with everything into `<first path>/report`. `wandb` builds the dashboards of a wandb project;
+`show` prints what the runs answer and the tables, also those of bias probes (`src.evaluate probe=background`) in the
+folders, and writes them, figures and one page with everything into `<first path>/report`. `runs` writes the runs
+themselves as one tidy table. `wandb` builds the dashboards of a wandb project;
 `sync` uploads what runs logged offline.
 """
 
@@ -18,6 +19,7 @@ import hydra
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 from rich.console import Console
+from rich.text import Text
 
 from swapaqa.command import spelled
 from swapaqa.config import check_objects
@@ -25,57 +27,66 @@ from swapaqa.console import open_console
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import reason
 from swapaqa.measures.ours import OURS, SPEARMAN
-from swapaqa.report.captions import PROTOCOLS
 from swapaqa.report.cases import Shown
-from swapaqa.report.compare import Protocol, compare
-from swapaqa.report.page import write_page
-from swapaqa.report.probes import find_probes, probe_tables
-from swapaqa.report.render import FORMATS, print_table, write_tables
-from swapaqa.report.runs import holds_runs, read_sweeps
-from swapaqa.report.tables import build_tables
+from swapaqa.report.contents import Wanted, read_report, write_report
+from swapaqa.report.probes import probe_tables
+from swapaqa.report.render import FORMATS, print_table
 from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import run_program
 from swapaqa.running.registry import admit
+from swapaqa.runs.compare import Protocol, compare
+from swapaqa.runs.run_folders import read_sweeps
+from swapaqa.runs.runs_table import runs_table
+from swapaqa.runs.settings import PROTOCOLS
+from swapaqa.spreadsheet import guarded
+from swapaqa.whole_file import write_whole
 
 TERMINAL = "terminal"
 
 
-def show(paths: list[Path], out: Path | None, form: str, project: str | None, trust: Sequence[str]) -> None:
-    """Print the tables of all runs below `paths` in one form, and write them in every form with the page.
-
-    `project`: of wandb, to log the figures there too, in the group of the first sweep. `trust`: packages whose classes
-    and metrics runs may name.
-    """
-    probes = find_probes(paths)
-    sweeps = read_sweeps([path for path in paths if holds_runs(path) or not find_probes([path])], trust)
-    tables, probed = build_tables(sweeps), probe_tables(probes)
-    folder = out or paths[0] / "report"
-    make_folder(folder)
-    written = [
-        *write_tables([*tables, *probed], folder),
-        *write_page(sweeps, tables, folder, partial(open_data, trust=trust), probes),
-    ]
+def show(given: argparse.Namespace) -> None:
+    """Print answers and tables of all runs below the paths in one form, and write them in every form with the page."""
+    wanted = Wanted(given.rows, given.protocol, given.table, given.beside, given.trust)
+    report = read_report(given.paths, wanted)
+    folder = given.out or given.paths[0] / "report"
+    written = write_report(report, folder, partial(open_data, trust=given.trust))
     console = open_console()
-    for table in (*tables, *probed):
-        if form == TERMINAL:
+    if given.format == TERMINAL:
+        for answer in report.answers:
+            console.print(Text("\n".join([answer.question, *(f"  {line}" for line in answer.lines), ""])))
+        for warning in report.single.warnings if report.single else ():
+            console.print(Text(warning))
+    for table in (*report.tables, *probe_tables(report.probes)):
+        if given.format == TERMINAL:
             print_table(table, console)
         else:
-            console.out(FORMATS[form][1](table), highlight=False)
-    notice = Console(stderr=True, soft_wrap=True, highlight=False)
-    notice.print(f"{len(written)} files written to {folder}", markup=False)
-    if project:
+            console.out(FORMATS[given.format][1](table), highlight=False)
+    tell(f"{len(written)} files written to {folder}")
+    if given.wandb:
         from swapaqa import tracking  # wandb takes seconds to import
 
-        group = sweeps[0].name if sweeps else probes[0].name
-        tracking.log_report(project, group, [path for path in written if path.suffix == ".png"], folder)
+        pictures = [path for path in written if path.suffix == ".png"]
+        tracking.log_report(given.wandb, report.group, pictures, folder)
 
 
-def make_folder(folder: Path) -> None:
-    """Raises InputError where it cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another with --out") from error
+def runs(given: argparse.Namespace) -> None:
+    """Write the runs below the paths as one tidy table, to a file or to the terminal."""
+    text = runs_table(read_sweeps(given.paths, given.trust)).map(guarded_cell).to_csv(index=False, lineterminator="\n")
+    if given.csv is None:
+        sys.stdout.write(text)
+        return
+    write_whole(given.csv, text)
+    tell(f"{text.count(chr(10)) - 1} rows written to {given.csv}")
+
+
+def guarded_cell(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula stays text."""
+    return guarded(value) if isinstance(value, str) else value
+
+
+def tell(line: str) -> None:
+    """To the person, beside what may go on into a file."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
 
 
 def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> Shown:
@@ -95,19 +106,19 @@ def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> Shown:
 
 def dashboards(words: list[str]) -> None:
     """Build the dashboards of `project=NAME [entity=NAME]`, or say what would be built."""
-    from swapaqa.report import wandb_server
+    from swapaqa.dashboards import server
 
     given = dict(word.partition("=")[::2] for word in words)
     if not given.get("project") or set(given) - {"project", "entity"}:
         raise InputError(f"{' '.join(words) or 'nothing given'}: say project=NAME, and entity=NAME for a team")
-    say(wandb_server.make_dashboard(given["project"], given.get("entity")))
+    say(server.make_dashboard(given["project"], given.get("entity")))
 
 
 def sync(paths: list[Path]) -> None:
     """Upload the offline wandb runs below `paths`; exit status 1 if some are left."""
-    from swapaqa.report import wandb_server
+    from swapaqa.dashboards import server
 
-    lines, complete = wandb_server.sync(paths)
+    lines, complete = server.sync(paths)
     say(lines)
     sys.exit(0 if complete else 1)
 
@@ -124,9 +135,28 @@ def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: report/ in the first path")
     parser.add_argument("--format", choices=(TERMINAL, *FORMATS), default=TERMINAL, help="of what is printed")
+    add_many(parser, "--rows", "WORDS", "rows of tables whose labels hold these; default: all")
+    add_many(parser, "--protocol", "NAME", f"of the rows: {', '.join(PROTOCOLS)}; default: all that there are")
+    add_many(parser, "--table", "KEY", "the name of a table's file; default: all")
+    add_many(parser, "--beside", "FILE", "published rows to stand beside ours: a file of yours, or finediving")
     parser.add_argument("--wandb", metavar="PROJECT", help="log the figures in this wandb project too")
     add_trust(parser)
-    parser.set_defaults(run=lambda given: show(given.paths, given.out, given.format, given.wandb, given.trust))
+    parser.set_defaults(run=show)
+
+
+def add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommand."""
+    parser = commands.add_parser(
+        "runs", help="all runs as one tidy table: a row a run, split, action, protocol, metric"
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument("--csv", nargs="?", type=Path, metavar="FILE", help="where to; default: the terminal")
+    add_trust(parser)
+    parser.set_defaults(run=runs)
+
+
+def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, words: str) -> None:
+    parser.add_argument(name, metavar=metavar, action="append", default=[], help=f"{words} (may be repeated)")
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +169,7 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Register the subcommand."""
     parser = commands.add_parser("compare", help="whether two runs, or two sets of seeds, differ by more than noise")
     for name in ("RUN_A", "RUN_B"):
-        parser.add_argument(name, help="a run, runs or a sweep; PATH:aug=none,model=core chooses an arm of several")
+        parser.add_argument(name, help="a run, runs or a sweep; PATH:aug=none,model=core chooses a setting of several")
     known = f"{', '.join(OURS)}, or another that the runs have"
     parser.add_argument("--metric", default=SPEARMAN.name, help=f"{known}; default: {SPEARMAN.name}")
     add_trust(parser)
@@ -167,6 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=spelled("report"), description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="command")
     add_show(commands)
+    add_runs(commands)
     add_compare(commands)
     add_wandb(commands)
     given = parser.parse_args()

@@ -1,51 +1,43 @@
-"""Bars beside the paper's numbers: box sources (Table 3) and the swap under other methods (Fig. 9)."""
+"""Bars beside the paper's numbers: box sources (Table 3) and the swap under other methods (Fig. 9).
+
+Every test split has a row of panels; the paper's numbers are of the first.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from swapaqa.measures.ours import STANDARD
+from swapaqa.measures.ours import SPEARMAN, STANDARD
 from swapaqa.measures.record import Description
 from swapaqa.report.drawing import (
     PAPER,
     PLAIN,
     SWAPPED,
-    BySeed,
     Drawing,
+    error_bars,
     is_known,
-    mean_and_std,
+    mean_of,
     missing_words,
-    seeds_words,
+    spread_words,
     tidy,
 )
+from swapaqa.runs.runs_table import Estimate
 
-
-class Scores(NamedTuple):
-    """What one setting reached, by seed; empty: no run is complete."""
-
-    spearman: BySeed
-    relative_l2_x100: BySeed
-
-
-class Printed(NamedTuple):
-    """What the paper prints for the same setting; None where it prints nothing."""
-
-    spearman: float | None
-    relative_l2_x100: float | None
-
-
-NOT_PRINTED = Printed(None, None)
+Reached = Mapping[tuple[str, str], Estimate | None]  # what one setting reached, by split and name of the metric
+Printed = Mapping[str, float]  # what the paper prints, by name of the metric
+NOT_PRINTED: Printed = MappingProxyType({})
 
 
 class BoxSource(NamedTuple):
     """One row of Table 3."""
 
     name: str
-    scores: Scores
+    reached: Reached
     paper: Printed = NOT_PRINTED
 
 
@@ -53,52 +45,75 @@ class Method(NamedTuple):
     """One method of Fig. 9. `paper_change`: in per cent of the value without the swap, below 0 for a decrease."""
 
     name: str
-    without: Scores
-    swapped: Scores
+    without: Reached
+    swapped: Reached
     paper_change: Printed = NOT_PRINTED
 
 
-def box_source_bars(sources: Sequence[BoxSource], protocol: str) -> Drawing:
-    """Two panels with a pair of bars a box source: ours, and the paper's where it has a number.
+def box_source_bars(sources: Sequence[BoxSource], splits: Sequence[str], protocol: str) -> Drawing:
+    """Two panels a split with a pair of bars a box source: ours, and the paper's where it has a number.
 
     Bars start at 0, so that their lengths can be compared; the numbers are written on them. Without any number of the
     paper there are no bars for it.
     """
-    beside = any(source.paper != NOT_PRINTED for source in sources)
-    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    for panel, metric in zip(figure.subplots(1, 2), STANDARD, strict=True):
-        digits = metric.decimals
-        ours = Bars("this report", SWAPPED, [getattr(source.scores, metric.name) for source in sources], digits)
-        printed = [getattr(source.paper, metric.name) for source in sources]
-        paper = Bars("paper", PAPER, [{} if number is None else {0: number} for number in printed], digits)
-        _draw_beside(panel, [ours, paper] if beside else [ours])
+    beside = any(source.paper for source in sources)
+    figure, panels = _panels(splits)
+    for (split, metric), panel in panels.items():
+        ours = Bars("this report", SWAPPED, [s.reached.get((split, metric.name)) for s in sources], metric.decimals)
+        printed = [source.paper.get(metric.name) if split == splits[0] else None for source in sources]
+        known = [None if number is None else Estimate(number, None, 1) for number in printed]
+        groups = [ours, Bars("paper", PAPER, known, metric.decimals)] if beside and split == splits[0] else [ours]
+        _draw_beside(panel, groups)
         _label(panel, metric, [source.name for source in sources])
     _legend_below(figure, (SWAPPED, "this report"), *([(PAPER, "paper (–: no number)")] if beside else []))
-    gaps = [source.name for source in sources if not is_known(source.scores.spearman)]
-    caption = f"{protocol} {seeds_words([source.scores.spearman for source in sources])}{missing_words(gaps)}"
+    rho = {(source.name, split): source.reached.get((split, SPEARMAN.name)) for source in sources for split in splits}
+    caption = f"{protocol} {spread_words([*rho.values()])}{missing_words(_unknown(rho, splits))}"
     return Drawing("box_sources", "Where the boxes come from (Table 3)", caption, figure)
 
 
-def plug_and_play_bars(methods: Sequence[Method], protocol: str) -> Drawing:
-    """Two panels with a pair of bars a method, without and with the swap, and the change in per cent above them."""
-    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    for panel, metric in zip(figure.subplots(1, 2), STANDARD, strict=True):
-        name, digits = metric.name, metric.decimals
-        before = Bars("without", PLAIN, [getattr(method.without, name) for method in methods], digits)
-        after = Bars("with", SWAPPED, [getattr(method.swapped, name) for method in methods], digits)
-        reached = _draw_beside(panel, [before, after])
-        _write_changes(panel, reached, before, after, [getattr(method.paper_change, name) for method in methods])
+def plug_and_play_bars(methods: Sequence[Method], splits: Sequence[str], protocol: str) -> Drawing:
+    """Two panels a split with a pair of bars a method, without and with the swap, and the change in % above them."""
+    figure, panels = _panels(splits)
+    for (split, metric), panel in panels.items():
+        place, digits = (split, metric.name), metric.decimals
+        before = Bars("without", PLAIN, [method.without.get(place) for method in methods], digits)
+        after = Bars("with", SWAPPED, [method.swapped.get(place) for method in methods], digits)
+        printed = [method.paper_change.get(metric.name) if split == splits[0] else None for method in methods]
+        _write_changes(panel, _draw_beside(panel, [before, after]), before, after, printed)
         _label(panel, metric, [method.name for method in methods])
     _legend_below(figure, (PLAIN, "without the swap"), (SWAPPED, "with the swap"))
-    arms = [
-        (f"{m.name} {word} the swap", s) for m in methods for word, s in (("without", m.without), ("with", m.swapped))
-    ]
-    gaps = missing_words([name for name, scores in arms if not is_known(scores.spearman)])
+    rho = {
+        (f"{method.name} {word} the swap", split): found.get((split, SPEARMAN.name))
+        for method in methods
+        for word, found in (("without", method.without), ("with", method.swapped))
+        for split in splits
+    }
     caption = (
-        f"{protocol} {seeds_words([scores.spearman for _, scores in arms])} In bold, the change in per cent of the "
-        f"value without the swap.{gaps}"
+        f"{protocol} {spread_words([*rho.values()])} In bold, the change in per cent of the "
+        f"value without the swap.{missing_words(_unknown(rho, splits))}"
     )
     return Drawing("plug_and_play", "The swap under other methods (Fig. 9)", caption, figure)
+
+
+def _panels(splits: Sequence[str]) -> tuple[Figure, dict[tuple[str, Description], Axes]]:
+    """A row a split, a column a metric."""
+    figure = Figure(figsize=(9.6, 0.4 + 3.8 * len(splits)), layout="constrained")
+    grid = figure.subplots(len(splits), len(STANDARD), squeeze=False)
+    panels: dict[tuple[str, Description], Axes] = {
+        (split, metric): panel
+        for split, row in zip(splits, grid, strict=True)
+        for metric, panel in zip(STANDARD, row, strict=True)
+    }
+    for (split, _), panel in panels.items():
+        panel.set_title(split if len(splits) > 1 else "", fontsize=10)
+    return figure, panels
+
+
+def _unknown(found: Mapping[tuple[str, str], Estimate | None], splits: Sequence[str]) -> list[str]:
+    """The names without a number, with their split where there are several."""
+    return [
+        f"{name} ({split})" if len(splits) > 1 else name for (name, split), one in found.items() if not is_known(one)
+    ]
 
 
 def relative_change(before: float, after: float) -> float:
@@ -122,12 +137,12 @@ class Bars(NamedTuple):
 
     label: str
     colour: str
-    values: Sequence[BySeed]
+    values: Sequence[Estimate | None]
     digits: int
 
     def tops(self) -> list[float]:
         """The height that each bar reaches with its error bar; 0 for one that is missing or below 0."""
-        reached = [mean + std for mean, std in map(mean_and_std, self.values)]
+        reached = [mean_of(one) + above for one, above in zip(self.values, error_bars(self.values)[1], strict=True)]
         return [max(height, 0.0) if math.isfinite(height) else 0.0 for height in reached]
 
 
@@ -145,14 +160,22 @@ def _draw_beside(panel: Axes, groups: Sequence[Bars]) -> list[float]:
     shifts = (-0.2, 0.2) if len(groups) > 1 else (0.0,)
     reached = [0.0] * len(groups[0].values)
     for bars, shift in zip(groups, shifts, strict=True):
-        for place, (values, top) in enumerate(zip(bars.values, bars.tops(), strict=True)):
-            mean, std = mean_and_std(values)
+        for place, (found, top) in enumerate(zip(bars.values, bars.tops(), strict=True)):
+            mean, reach = mean_of(found), error_bars([found])
             reached[place] = max(reached[place], top)
             if not math.isfinite(mean):
-                panel.text(place + shift, 0.02 * highest, _absent(bars, values), color="#a00000", **UPRIGHT)
+                panel.text(place + shift, 0.02 * highest, _absent(bars, found), color="#a00000", **UPRIGHT)
                 continue
-            panel.bar(place + shift, mean, 0.36, color=bars.colour, yerr=std or None, capsize=3, label=bars.label)
-            inside = mean - std > 1.15 * NUMBER * highest
+            panel.bar(
+                place + shift,
+                mean,
+                0.36,
+                color=bars.colour,
+                yerr=reach if reach.any() else None,
+                capsize=3,
+                label=bars.label,
+            )
+            inside = mean - reach[0, 0] > 1.15 * NUMBER * highest
             foot, colour = (0.02 * highest, "white") if inside else (top + 0.02 * highest, "black")
             panel.text(place + shift, foot, f"{mean:.{bars.digits}f}".replace("-", "−"), color=colour, **UPRIGHT)
             if not inside:
@@ -161,11 +184,11 @@ def _draw_beside(panel: Axes, groups: Sequence[Bars]) -> list[float]:
     return reached
 
 
-def _absent(bars: Bars, values: BySeed) -> str:
+def _absent(bars: Bars, found: Estimate | None) -> str:
     """Why there is no bar: the paper has no number, no run is complete, or a correlation does not exist."""
     if bars.colour == PAPER:
         return "–"
-    return "undefined" if values else "missing"
+    return "undefined" if found else "missing"
 
 
 def _write_changes(
@@ -174,7 +197,7 @@ def _write_changes(
     """Above each pair its change in per cent, and above that the paper's. `reached`: where the pairs end."""
     highest = max(reached, default=0.0) or 1.0
     for place, top in enumerate(reached):
-        change = change_words(mean_and_std(before.values[place])[0], mean_and_std(after.values[place])[0])
+        change = change_words(mean_of(before.values[place]), mean_of(after.values[place]))
         panel.text(place, top + 0.04 * highest, change, ha="center", fontsize=9, fontweight="bold")
         paper = printed[place]
         if paper is not None:

@@ -19,14 +19,13 @@ from swapaqa.augment.region import scale_region
 from swapaqa.data.pooling import Augmentation
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.report.arms import Member, find_arms
+from swapaqa.pictures.figures import SCALED_BOX, draw_region, show_frame
+from swapaqa.report.captions import protocol_words
 from swapaqa.report.drawing import Drawing
-from swapaqa.report.duplicates import merged
-from swapaqa.report.evidence import about, protocol_words, ratio_groups
-from swapaqa.report.factors import parted
-from swapaqa.report.figures import SCALED_BOX, draw_region, show_frame
-from swapaqa.report.runs import Run, Sweep
+from swapaqa.report.figures import question_scopes, ratio_facts
 from swapaqa.report.truth import Prediction, paired
+from swapaqa.runs.factors import parted
+from swapaqa.runs.run_folders import Run, Sweep
 from swapaqa.seeds import keyed_generator
 
 FRAMES = 5  # shown of each video
@@ -90,32 +89,32 @@ def choose_cases(first: Sequence[Prediction], second: Sequence[Prediction], coun
 
 
 def find_studies(sweeps: Sequence[Sweep], protocol: str, open_data: OpenData) -> list[Study]:
-    """A study for every data set, method and source of boxes that was run at two ratios; none for a list of cells.
+    """A study for every data set, method and source of boxes that was run at two ratios; none for a list of settings.
 
     The ratios are 1 and 2, or the two lowest; the seed of an action is the lowest that both have.
     """
     found = []
-    for facts, group in ratio_groups(merged(find_arms(parted(sweeps)[1]))):
-        by_ratio = {arm.ratio: members for arm, members in group.items() if arm.ratio is not None}
-        ratios = sorted(by_ratio)
+    for scope in question_scopes(parted(sweeps)[1])["ratios"]:
+        by_ratio = {setting.ratio: runs for setting, runs in scope.settings.items() if setting.ratio is not None}
+        ratios, facts = sorted(by_ratio), ratio_facts(scope)
         low, high = PAPER_RATIOS if set(PAPER_RATIOS) <= set(ratios) else ratios[:2]
         pairs = matching(by_ratio[low], by_ratio[high], protocol)
         study = study_of(pairs, (f"ratio {low:g}", f"ratio {high:g}"), protocol, open_data)
-        drawing = study.drawing and about(study.drawing, protocol, *facts)
+        drawing = study.drawing and study.drawing.about(protocol, *facts)
         found.append(study._replace(title=f"{study.title}: {', '.join(facts)}", drawing=drawing))
     return found
 
 
-def matching(first: Sequence[Member], second: Sequence[Member], protocol: str) -> list[tuple[Run, Run]]:
+def matching(first: Sequence[Run], second: Sequence[Run], protocol: str) -> list[tuple[Run, Run]]:
     """For each action the two runs of the lowest common seed that have predictions."""
     found: dict[str | None, tuple[int, Run, Run]] = {}
     for one, other in product(first, second):
-        action, seed = one.facts.action, one.facts.seed
-        same = (action, seed) == (other.facts.action, other.facts.seed)
-        if not same or seed is None or not (one.run.predictions(protocol) and other.run.predictions(protocol)):
+        action, seed = one.action, one.seed
+        same = (action, seed) == (other.action, other.seed)
+        if not same or seed is None or not (one.predictions(protocol) and other.predictions(protocol)):
             continue
         if action not in found or seed < found[action][0]:
-            found[action] = (seed, one.run, other.run)
+            found[action] = (seed, one, other)
     return [(one, other) for _, one, other in found.values()]
 
 
@@ -140,7 +139,7 @@ def study_of(pairs: Sequence[tuple[Run, Run]], names: tuple[str, str], protocol:
 
 def rows_of(run: Run, protocol: str) -> list[Prediction]:
     """The test videos of one run."""
-    action = str(run.setting("data.action") or "")
+    action = str(run.configured("data.action") or "")
     return [Prediction(name, action, *row) for name, row in run.predictions(protocol).items()]
 
 
@@ -165,7 +164,7 @@ def read_strips(run: Run, video_ids: Sequence[str], open_data: OpenData) -> list
     boxes = torch.stack([sample.region for sample in samples])
     plan = augment.draw(len(video), keyed_generator(0, "cases"))
     swapped, _ = augment.apply(video, boxes, {}, plan)
-    scaled = scale_region(boxes, run.setting("aug.ratio"), (video.shape[3], video.shape[4]))
+    scaled = scale_region(boxes, run.configured("aug.ratio"), (video.shape[3], video.shape[4]))
     return [Strip(swapped[number], scaled[number]) for number in range(len(video_ids))]
 
 

@@ -1,101 +1,98 @@
 """Ratio curves, after the paper's Fig. 7: both metrics over the scale ratio, a line an action and one for the average.
 
-The paper draws a panel of bars for each action; lines in one panel let the actions be compared.
+The paper draws a panel of bars for each action; lines in one panel let the actions be compared. Every test split has a
+row of panels.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from swapaqa.measures.ours import STANDARD
-from swapaqa.measures.record import Description
+from swapaqa.measures.ours import SPEARMAN, STANDARD
 from swapaqa.report.drawing import (
-    AVERAGE,
+    AVERAGE_COLOUR,
     COLOURS,
     MARKERS,
-    BySeed,
     Drawing,
-    average_over,
+    error_bars,
     is_known,
-    mean_and_std,
+    mean_of,
     missing_words,
-    seeds_words,
+    spread_words,
     tidy,
 )
+from swapaqa.runs.runs_table import AVERAGE, Estimate
 
 AVERAGE_LINE = "Fisher mean (R-ℓ2: mean)"
-Curve = Mapping[float, BySeed]  # by ratio; every ratio that was planned is a key
+Curve = Mapping[float, Estimate | None]  # by ratio; every ratio that was planned is a key
+Curves = Mapping[str, Curve]  # by action and, of several, AVERAGE
 
 
-def ratio_curves(spearman: Mapping[str, Curve], relative_l2_x100: Mapping[str, Curve], protocol: str) -> Drawing:
-    """Two panels, Spearman and R-l2 x100, over the ratio.
+def ratio_curves(curves: Mapping[tuple[str, str], Curves], protocol: str) -> Drawing:
+    """Two panels a split, Spearman and R-l2 x100, over the ratio.
 
     Args:
-        spearman: by action, in the order of the legend; a ratio without values is a gap in the line.
-        relative_l2_x100: the same of the other metric.
+        curves: by split and name of the metric; a ratio without a value is a gap in the line.
         protocol: the sentence that says which epoch the numbers are from.
     """
-    figure = Figure(figsize=(9.6, 4.3), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for panel, metric, lines in zip((left, right), STANDARD, (spearman, relative_l2_x100), strict=True):
-        for number, (name, curve) in enumerate(lines.items()):
-            _draw(panel, name, curve, number)
-        if len(lines) > 1:
-            _draw(panel, AVERAGE_LINE, average_curve(lines, metric), None)
-        panel.set(xlabel="scale ratio", ylabel=metric.axis)
-        panel.set_xticks(sorted({ratio for curve in spearman.values() for ratio in curve}))
-        tidy(panel)
-    handles, labels = left.get_legend_handles_labels()
+    splits = list(dict.fromkeys(split for split, _ in curves))
+    figure = Figure(figsize=(9.6, 0.6 + 3.7 * len(splits)), layout="constrained")
+    panels = figure.subplots(len(splits), 2, squeeze=False)
+    for split, row in zip(splits, panels, strict=True):
+        for panel, metric in zip(row, STANDARD, strict=True):
+            for number, (action, curve) in enumerate(curves[split, metric.name].items()):
+                _draw(panel, action, curve, number)
+            panel.set(xlabel="scale ratio", ylabel=metric.axis)
+            panel.set_title(split if len(splits) > 1 else "", fontsize=10)
+            panel.set_xticks(sorted({ratio for curve in curves[split, metric.name].values() for ratio in curve}))
+            tidy(panel)
+    handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-    curves = [values for curve in spearman.values() for values in curve.values()]
-    caption = f"{protocol} {seeds_words(curves)} {best_words(spearman)}{missing_words(missing_points(spearman))}"
-    return Drawing("ratio_curves", "Scale ratio (Fig. 7)", caption.strip(), figure)
+    rho = {split: {a: c for a, c in curves[split, SPEARMAN.name].items() if a != AVERAGE} for split in splits}
+    found = [one for actions in rho.values() for curve in actions.values() for one in curve.values()]
+    words = (protocol, spread_words(found), best_words(rho) + missing_words(missing_points(rho)))
+    return Drawing("ratio_curves", "Scale ratio (Fig. 7)", " ".join(word for word in words if word), figure)
 
 
-def average_curve(curves: Mapping[str, Curve], metric: Description) -> dict[float, dict[int, float]]:
-    """The average over the actions by ratio and seed; where one action is missing there is none."""
-    ratios = sorted({ratio for curve in curves.values() for ratio in curve})
-    return {ratio: average_over([curve.get(ratio, {}) for curve in curves.values()], metric) for ratio in ratios}
+def missing_points(curves: Mapping[str, Curves]) -> list[str]:
+    """`diving at 2.5` for every planned point without a number; with its split where there are several."""
+    return [
+        f"{action} at {ratio:g}" + (f" ({split})" if len(curves) > 1 else "")
+        for split, actions in curves.items()
+        for action, curve in actions.items()
+        for ratio, one in curve.items()
+        if not is_known(one)
+    ]
 
 
-def missing_points(curves: Mapping[str, Curve]) -> list[str]:
-    """`diving at 2.5` for every planned point without a number."""
-    ratios = sorted({ratio for curve in curves.values() for ratio in curve})
-    return [f"{name} at {ratio:g}" for name, c in curves.items() for ratio in ratios if not is_known(c.get(ratio, {}))]
-
-
-def best_ratios(curves: Mapping[str, Curve]) -> dict[str, float]:
+def best_ratios(curves: Curves) -> dict[str, float]:
     """By action, the ratio of the highest mean; actions without a number are left out."""
-    means = {
-        name: {ratio: mean_and_std(values)[0] for ratio, values in curve.items()} for name, curve in curves.items()
-    }
-    finite = {name: {r: v for r, v in row.items() if math.isfinite(v)} for name, row in means.items()}
-    return {name: max(row, key=lambda ratio: row[ratio]) for name, row in finite.items() if row}
+    known = {action: {r: mean_of(one) for r, one in c.items() if is_known(one)} for action, c in curves.items()}
+    return {action: max(means, key=lambda ratio: means[ratio]) for action, means in known.items() if means}
 
 
-def best_words(spearman: Mapping[str, Curve]) -> str:
-    """The sentence of the caption about where Spearman's correlation is highest."""
-    best = ", ".join(f"{name} {ratio:g}" for name, ratio in best_ratios(spearman).items())
-    return f"Highest ρ at: {best}." if best else "No run is complete."
+def best_words(curves: Mapping[str, Curves]) -> str:
+    """The sentence of the caption about where Spearman's correlation is highest, on every split."""
+    found = {split: best_ratios(actions) for split, actions in curves.items()}
+    words = {split: ", ".join(f"{action} {ratio:g}" for action, ratio in one.items()) for split, one in found.items()}
+    said = [f"on {split}: {word}" if len(words) > 1 else word for split, word in words.items() if word]
+    return f"Highest ρ at: {'; '.join(said)}." if said else "No run is complete."
 
 
-def _draw(panel: Axes, name: str, curve: Curve, number: int | None) -> None:
-    """One line; `number` chooses its colour and marker, None is the average."""
-    ratios: Sequence[float] = sorted(curve)
-    points = [mean_and_std(curve[ratio]) for ratio in ratios]
-    style = (AVERAGE, "o", 2.4) if number is None else (COLOURS[number % 7], MARKERS[number % 7], 1.3)
-    colour, marker, width = style
+def _draw(panel: Axes, action: str, curve: Curve, number: int) -> None:
+    """One line; `number` chooses its colour and marker."""
+    average = action == AVERAGE
+    found = [curve[ratio] for ratio in sorted(curve)]
     panel.errorbar(
-        ratios,
-        [mean for mean, _ in points],
-        yerr=[std for _, std in points],
-        label=name,
-        color=colour,
-        marker=marker,
+        sorted(curve),
+        [mean_of(one) for one in found],
+        yerr=error_bars(found),
+        label=AVERAGE_LINE if average else action,
+        color=AVERAGE_COLOUR if average else COLOURS[number % 7],
+        marker="o" if average else MARKERS[number % 7],
         markersize=5,
-        linewidth=width,
+        linewidth=2.4 if average else 1.3,
         capsize=2.5,
-        zorder=3 if number is None else 2,
+        zorder=3 if average else 2,
     )

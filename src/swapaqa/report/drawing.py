@@ -1,23 +1,23 @@
-"""What the report's figures share: colours that survive print and colour blindness, numbers of seeds, files."""
+"""What the report's figures share: colours that survive print and colour blindness, error bars, words, files."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from swapaqa.measures.record import Description
-from swapaqa.report.arms import estimate
-from swapaqa.report.figures import save_figure
+from swapaqa.pictures.figures import save_figure
+from swapaqa.runs.runs_table import Estimate
 
 # Okabe and Ito's palette without its yellow, which is unreadable on white; black is kept for averages and truth
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-PLAIN, SWAPPED, AVERAGE, PAPER = "#8a8f98", "#0072b2", "#000000", "#d55e00"
-
-BySeed = Mapping[int, float]  # the values of one metric; none: no run is complete
+PLAIN, SWAPPED, AVERAGE_COLOUR, PAPER = "#8a8f98", "#0072b2", "#000000", "#d55e00"
+LONGEST_NAME = 150  # of a file, which every system takes
 
 
 class Drawing(NamedTuple):
@@ -27,6 +27,11 @@ class Drawing(NamedTuple):
     title: str
     caption: str
     figure: Figure
+
+    def about(self, protocol: str, *facts: str) -> "Drawing":
+        """The drawing with its facts in the title and in the names of its files."""
+        name = re.sub(r"[^\w.]+", "_", "_".join([self.name, *facts, protocol])).strip("_")[:LONGEST_NAME]
+        return self._replace(name=name, title=f"{self.title}: {', '.join(facts)}")
 
 
 def write_drawing(drawing: Drawing, folder: Path) -> Path:
@@ -38,34 +43,36 @@ def write_drawing(drawing: Drawing, folder: Path) -> Path:
     return path
 
 
-def mean_and_std(values: BySeed) -> tuple[float, float]:
-    """Mean and sample standard deviation over the seeds, 0 of one.
-
-    The mean is NaN without a value, and where one is NaN: the correlation of constant predictions.
-    """
-    found = estimate(list(values.values()))
-    return (math.nan, 0.0) if found is None else (found.mean, found.deviation or 0.0)
-
-
-def is_known(values: BySeed) -> bool:
+def is_known(found: Estimate | None) -> bool:
     """Whether there is a mean to draw."""
-    return math.isfinite(mean_and_std(values)[0])
+    return found is not None and math.isfinite(found.mean)
 
 
-def average_over(columns: Sequence[BySeed], metric: Description) -> dict[int, float]:
-    """By seed, the average of the columns (one an action), for the seeds that all have."""
-    common = set.intersection(*(set(column) for column in columns)) if columns else set()
-    return {seed: metric.over_actions([column[seed] for column in columns]) for seed in sorted(common)}
+def mean_of(found: Estimate | None) -> float:
+    """NaN where nothing is known or the value is undefined."""
+    return math.nan if found is None else found.mean
 
 
-def seeds_words(values: Sequence[BySeed]) -> str:
-    """`one seed`, `3 seeds; bars: standard deviation over seeds`, for the caption of a figure of these values."""
-    counts = {len(one) for one in values if is_known(one)}
+def error_bars(found: Sequence[Estimate | None]) -> np.ndarray:
+    """(2, N): how far below and above its mean each bar reaches; 0 where there is none."""
+    reach = [
+        (one.mean - one.ends[0], one.ends[1] - one.mean) if one is not None and is_known(one) else (0.0, 0.0)
+        for one in found
+    ]
+    return np.clip(np.array(reach, dtype=float).reshape(-1, 2).T, 0, None)
+
+
+def spread_words(found: Sequence[Estimate | None]) -> str:
+    """How many seeds a figure is of, and what its error bars are."""
+    known = [one for one in found if one is not None and is_known(one)]
+    counts = {one.seeds for one in known}
+    intervals = any(one.deviation is None and one.interval for one in known)
     if not counts or counts == {1}:
-        return "One seed each."
+        return "One seed each" + ("; error bars: 95 % interval over the test videos." if intervals else ".")
     low, high = min(counts), max(counts)
     span = f"{low}" if low == high else f"{low} to {high}"
-    return f"Mean of {span} seeds, error bars: standard deviation over seeds."
+    single = "; of one seed the 95 % interval over the test videos" if intervals else ""
+    return f"Mean of {span} seeds, error bars: standard deviation over seeds{single}."
 
 
 def missing_words(names: Sequence[str]) -> str:

@@ -1,162 +1,210 @@
-"""Figures of one run: predicted against true scores, and what the augmentation does to a few videos."""
+"""Which figures a set of runs supports, and the numbers that go into them: from settings to drawings.
 
-import io
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal, NamedTuple
+A figure is drawn where its question is asked: two ratios for Fig. 7, two sources of boxes for Table 3, two methods with
+and without the swap for Fig. 9, a baseline and a swap for Fig. 6. Jobs without a result are drawn as missing. The
+paper's numbers stand beside ours only on its own data sets, and averages of Table 3 only beside the same actions.
+"""
 
-import cv2
-import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from torch import Tensor
+from collections.abc import Sequence
 
-from swapaqa.video.film import write_film
-from swapaqa.whole_file import whole, write_whole
-
-mpl.use("Agg")
-
-BOX, SCALED_BOX = "#ffd400", "#ff2a2a"  # the colours of the paper's Fig. 5
-
-
-def scatter(tables: Mapping[str, tuple[Tensor, Tensor]], titles: Mapping[str, str], path: Path) -> None:
-    """Predicted against true scores, one panel a split; the line is where they are equal.
-
-    `tables`: by split, (predicted, true), both (N,) in points. `titles`: by split.
-    """
-    figure = Figure(figsize=(4.2 * len(tables), 4.2), layout="constrained")
-    panels = figure.subplots(1, len(tables), squeeze=False)[0]
-    for panel, (split, (predicted, true)) in zip(panels, tables.items(), strict=True):
-        ends = [float(min(predicted.min(), true.min())), float(max(predicted.max(), true.max()))]
-        panel.plot(ends, ends, color="black", linewidth=1)
-        panel.scatter(true, predicted, s=14, alpha=0.7)
-        panel.set(xlabel="true score", ylabel="predicted score", title=titles[split])
-        panel.set_aspect("equal", adjustable="datalim")
-    save_figure(figure, path, dpi=120)
+from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN, STANDARD
+from swapaqa.report.bars import BoxSource, Method, Printed, Reached, box_source_bars, plug_and_play_bars
+from swapaqa.report.captions import protocol_words
+from swapaqa.report.curves import Curves, ratio_curves
+from swapaqa.report.drawing import Drawing
+from swapaqa.report.factor_views import factor_drawings
+from swapaqa.report.published import Published, paper_numbers
+from swapaqa.report.scope import Column, Scope
+from swapaqa.report.truth import Prediction, PublishedShares, truth_scatter
+from swapaqa.runs.factors import find_factors, parted
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.runs_table import AVERAGE
+from swapaqa.runs.settings import Setting, find_settings, grouped, label, pairs_of, ratio_groups, source_groups
 
 
-def save_figure(
-    figure: Figure, path: Path, dpi: float | Literal["figure"] = "figure", facecolor: str = "auto",
-    metadata: Mapping[str, None] | None = None,
-) -> None:  # fmt: skip
-    """`figure.savefig` of a whole file, in the format that the suffix of `path` names."""
-    content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:], dpi=dpi, facecolor=facecolor, metadata=metadata)
-    write_whole(path, content.getbuffer())
+def drawings(sweeps: Sequence[Sweep], protocol: str) -> list[Drawing]:
+    """The figures of one protocol but for Fig. 8, which needs the videos."""
+    listed, sweeps = parted(sweeps)
+    scopes = question_scopes(sweeps)
+    found = [
+        *(one for name, same in listed.items() for one in factor_drawings(name, find_factors(same), protocol)),
+        *(ratio_drawing(scope, protocol) for scope in scopes["ratios"]),
+        *(box_source_drawing(scope, protocol) for scope in scopes["sources"]),
+        *(plug_and_play_drawing(scope, protocol) for scope in scopes["methods"]),
+        *(scatter_drawing(scope, pair, protocol) for scope in scopes["models"] for pair in pairs_of(scope.settings)),
+    ]
+    return [numbered(drawing, found[:position]) for position, drawing in enumerate(found)]
 
 
-class Augmented(NamedTuple):
-    """What one augmentation made of a few videos."""
-
-    title: str
-    video: Tensor  # (B, 3, T, H, W) uint8
-    boxes: Tensor | None  # (B, T, 4) scaled boxes or (B, T, H, W) bool masks, None for an augmentation without
-
-
-def swap_strip(
-    before: Tensor,
-    boxes: Tensor,
-    results: Sequence[Augmented],
-    names: Sequence[str],
-    path: Path,
-    below: str = "after the augmentation",
-) -> None:
-    """For each video a row as it was and a row for every result, over six frames spread through its window.
-
-    Args:
-        before: (B, 3, T, H, W) uint8.
-        boxes: (B, T, 4), or masks (B, T, H, W) bool, drawn yellow; the scaled ones of the first result are drawn red.
-        results: of one or several augmentations of the same videos.
-        names: (B) titles.
-        path: of the PNG.
-        below: what the rows of the results show.
-    """
-    videos, rows = len(before), 1 + len(results)
-    shown = np.unique(np.linspace(0, before.shape[2] - 1, 6).round().astype(int))
-    figure = Figure(figsize=(1.5 * len(shown), 1.55 * rows * videos + 0.3), layout="constrained")
-    panels = figure.subplots(rows * videos, len(shown), squeeze=False)
-    for video in range(videos):
-        for column, t in enumerate(shown):
-            own = panels[rows * video : rows * (video + 1), column]
-            show_frame(own[0], before[video, :, t])
-            draw_region(own[0], boxes[video, t], BOX)
-            if results[0].boxes is not None:
-                draw_region(own[0], results[0].boxes[video, t], SCALED_BOX)
-            for panel, result in zip(own[1:], results, strict=True):
-                show_frame(panel, result.video[video, :, t])
-        for row, title in enumerate([names[video], *(result.title for result in results)]):
-            panels[rows * video + row][0].set_ylabel(title, fontsize=7)
-    figure.suptitle(f"yellow: box    red: scaled box, what is kept    below: the same frames {below}", fontsize=8)
-    save_figure(figure, path, dpi=130)
+def question_scopes(sweeps: Sequence[Sweep]) -> dict[str, list[Scope]]:
+    """The settings that answer each question; averages are over the actions that they have themselves."""
+    settings = find_settings(sweeps)
+    by_data, by_model = grouped(settings, "data"), grouped(settings, "data", "model")
+    groups = {
+        "ratios": ratio_groups(settings),
+        "sources": source_groups(settings),
+        "methods": [g for g in by_data.values() if len({before.model for before, _ in pairs_of(g)}) > 1],
+        "models": list(by_model.values()),
+    }
+    return {
+        question: [Scope(next(iter(group)).data, group, sweeps, Published()) for group in found if group]
+        for question, found in groups.items()
+    }
 
 
-def swap_video(before: Tensor, boxes: Tensor, results: Sequence[Augmented], path: Path, frame_rate: float = 12) -> None:
-    """The same as a film: a row as the videos were, with boxes, and a row for every result; arguments as `swap_strip`.
-
-    Small videos are enlarged to about 256 rows. Written with OpenCV's mpeg4.
-    """
-    scale = max(1, round(256 / before.shape[3]))
-    columns = len(before)
-
-    def picture(t: int) -> np.ndarray:
-        top = [_enlarged(before[video, :, t], scale) for video in range(columns)]
-        for video, frame in enumerate(top):
-            draw_region_in_pixels(frame, boxes[video, t], BOX, scale)
-            if results[0].boxes is not None:
-                draw_region_in_pixels(frame, results[0].boxes[video, t], SCALED_BOX, scale)
-        below = [[_enlarged(result.video[video, :, t], scale) for video in range(columns)] for result in results]
-        return np.vstack([np.hstack(row) for row in [top, *below]])
-
-    with whole(path, path.suffix) as unfinished:
-        write_film(unfinished, map(picture, range(before.shape[2])), ["mp4v"], frame_rate)
+def numbered(drawing: Drawing, before: Sequence[Drawing]) -> Drawing:
+    """The drawing with a number where `before` has others of its name: the same facts under other settings."""
+    same = sum(other.name == drawing.name for other in before)
+    if not same:
+        return drawing
+    return drawing._replace(name=f"{drawing.name}_{same + 1}", title=f"{drawing.title} ({same + 1})")
 
 
-def _enlarged(frame: Tensor, scale: int) -> np.ndarray:
-    """(3, H, W) RGB -> (H scale, W scale, 3) in OpenCV's BGR."""
-    picture = frame.permute(1, 2, 0).cpu().numpy()[..., ::-1]
-    return np.ascontiguousarray(picture.repeat(scale, axis=0).repeat(scale, axis=1))
+def ratio_facts(scope: Scope) -> tuple[str, ...]:
+    """What one group of ratios is about: data set, method, source of boxes."""
+    first = next(iter(scope.settings))
+    return first.data, first.model, first.boxes
 
 
-def draw_region_in_pixels(picture: np.ndarray, region: Tensor, colour: str, scale: int, thickness: int = 1) -> None:
-    """A box (4,) or the outline of a mask (H, W) bool of a frame of which `picture`, in OpenCV's BGR, is `scale` times
-    as large.
-    """
-    blue_green_red = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
-    if region.ndim == 2:
-        large = region.cpu().numpy().repeat(scale, axis=0).repeat(scale, axis=1).astype(np.uint8)
-        outlines, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, outlines, -1, blue_green_red, thickness)
-        return
-    x1, y1, x2, y2 = region.tolist()
-    if x1 <= x2 and y1 <= y2:
-        corners = [round(x1 * scale), round(y1 * scale)], [round((x2 + 1) * scale) - 1, round((y2 + 1) * scale) - 1]
-        cv2.rectangle(picture, *corners, blue_green_red, thickness)
+def ratio_drawing(scope: Scope, protocol: str) -> Drawing:
+    """`scope`: settings that differ in the ratio alone."""
+    actions = (*scope.actions, AVERAGE) if len(scope.actions) > 1 else scope.actions
+    curves: dict[tuple[str, str], Curves] = {
+        (split, metric.name): {
+            action: {
+                setting.ratio or 0.0: scope.estimate(setting, protocol, Column("", metric, split, action))
+                for setting in scope.settings
+            }
+            for action in actions
+        }
+        for split in scope.splits
+        for metric in STANDARD
+    }
+    return ratio_curves(curves, protocol_words(protocol)).about(protocol, *ratio_facts(scope))
 
 
-def show_frame(panel: Axes, frame: Tensor) -> None:
-    """`frame` (3, H, W) uint8."""
-    panel.imshow(frame.permute(1, 2, 0).cpu().numpy(), interpolation="nearest")
-    panel.set_xticks([])
-    panel.set_yticks([])
+def reached(scope: Scope, setting: Setting, protocol: str) -> Reached:
+    """Averages over the actions of the scope."""
+    return {
+        (split, metric.name): scope.estimate(setting, protocol, Column("", metric, split))
+        for split in scope.splits
+        for metric in STANDARD
+    }
 
 
-def draw_region(panel: Axes, region: Tensor, colour: str, linewidth: float = 1.2) -> None:
-    """A box (4,) or the outline of a mask (H, W) bool.
-
-    An inclusive box covers its border pixels whole; `imshow` puts pixel centres on whole numbers.
-    """
-    if region.ndim == 2:
-        framed = np.pad(region.cpu().numpy(), 1)  # so that an outline closes where it touches the frame's edge
-        if framed.any():
-            columns, rows = (np.arange(length) - 1 for length in framed.shape[::-1])
-            limits = panel.axis()  # of the picture
-            panel.contour(columns, rows, framed, levels=[0.5], colors=[colour], linewidths=linewidth)
-            panel.axis(limits)
-        return
-    x1, y1, x2, y2 = region.tolist()
-    if x1 <= x2 and y1 <= y2:
-        panel.add_patch(
-            Rectangle((x1 - 0.5, y1 - 0.5), x2 - x1 + 1, y2 - y1 + 1, fill=False, edgecolor=colour, linewidth=linewidth)
+def box_source_drawing(scope: Scope, protocol: str) -> Drawing:
+    """`scope`: the sources of one data set and method, beside no swap."""
+    first = next(iter(scope.settings))
+    sources = [
+        BoxSource(
+            _source_name(setting, list(scope.settings)),
+            reached(scope, setting, protocol),
+            _table3(setting, scope.actions),
         )
+        for setting in scope.settings
+    ]
+    words = protocol_words(protocol) + _averaged(scope.actions)
+    return box_source_bars(sources, scope.splits, words).about(protocol, first.data, first.model)
+
+
+def plug_and_play_drawing(scope: Scope, protocol: str) -> Drawing:
+    """`scope`: the settings of one data set."""
+    pairs = pairs_of(scope.settings)
+    methods = [
+        Method(
+            after.model if _one_swap(after, pairs) else "\n".join([after.model, *_lines(after)]),
+            reached(scope, before, protocol),
+            reached(scope, after, protocol),
+            _figure9(after),
+        )
+        for before, after in pairs
+    ]
+    words = protocol_words(protocol) + _averaged(scope.actions)
+    return plug_and_play_bars(methods, scope.splits, words).about(protocol, scope.data)
+
+
+def scatter_drawing(scope: Scope, pair: tuple[Setting, Setting], protocol: str) -> Drawing:
+    """A swap, at its source's own ratio, with the run without a swap of the same method and data."""
+    _, after = pair
+    systems = {
+        split: {label(one): predictions(scope.settings[one], protocol, split) for one in pair} for split in scope.splits
+    }
+    drawing = truth_scatter(systems, protocol_words(protocol), _figure6(after, scope.actions))
+    return drawing.about(protocol, after.data, after.model, after.boxes)
+
+
+def predictions(runs: Sequence[Run], protocol: str, split: str = "test") -> dict[int, list[Prediction]]:
+    """By seed, the pooled test videos of all actions; only seeds for which every planned action is there."""
+    pooled: dict[int, dict[str, list[Prediction]]] = {}
+    for run in runs:
+        action, rows = run.action or "?", run.predictions(protocol, split)
+        if rows and run.seed is not None:  # of two runs with one seed the later one counts
+            found = [Prediction(video_id, action, *row) for video_id, row in rows.items()]
+            pooled.setdefault(run.seed, {})[action] = found
+    planned = {run.action or "?" for run in runs}
+    return {
+        seed: [one for rows in by_action.values() for one in rows]
+        for seed, by_action in sorted(pooled.items())
+        if set(by_action) >= planned
+    }
+
+
+def _one_swap(setting: Setting, pairs: Sequence[tuple[Setting, Setting]]) -> bool:
+    return sum(after.model == setting.model for _, after in pairs) == 1
+
+
+def _averaged(actions: Sequence[str]) -> str:
+    if len(actions) == 1:
+        return f" Action: {actions[0]}."
+    return f" Averages over {len(actions)} actions, of ρ by Fisher's z; a setting without one of them is missing."
+
+
+def _source_name(setting: Setting, among: Sequence[Setting]) -> str:
+    """The label of a source, with its preset where another setting has the same facts."""
+    alike = [other for other in among if other.without_preset == setting.without_preset]
+    preset = [value for _, value in setting.extra] if len(alike) > 1 else []
+    return "\n".join([*(["no swap"] if setting.boxes == "none" else _lines(setting)), *preset])
+
+
+def _lines(setting: Setting) -> list[str]:
+    """Source, its reading and ratio, a line each: labels of bars stand close."""
+    return [*setting.boxes.replace(" (", "\n(").split("\n"), f"ratio {setting.ratio:g}"]
+
+
+def _as_in_the_paper(setting: Setting, actions: Sequence[str]) -> bool:
+    """Whether a setting is of the data set, the method and the actions of Table 3, which are those of Fig. 6 too."""
+    paper = paper_numbers()
+    table = paper.tables["box_source"]
+    columns = next(t.columns for t in paper.tables.values() if t.data == table.data and t.metric == SPEARMAN.name)
+    return (setting.data, setting.model) == (table.data, table.model) and set(actions) == set(columns[:-1])
+
+
+def _table3(setting: Setting, actions: Sequence[str]) -> Printed:
+    """The row of the paper with the same source of boxes, for the same method, data set and actions."""
+    if not _as_in_the_paper(setting, actions):
+        return {}
+    table = paper_numbers().tables["box_source"]
+    source = "baseline" if setting.boxes == "none" else setting.boxes.partition(" ")[0]
+    rows = {row.system.lower(): row.values for row in table.rows}
+    return dict(zip(table.columns, rows[source], strict=True)) if source in rows else {}
+
+
+def _figure9(setting: Setting) -> Printed:
+    """The printed changes of a method; its R-l2 decreases. The paper does not name the data set: any of its own."""
+    paper = paper_numbers()
+    if setting.data not in {table.data for table in paper.tables.values()}:
+        return {}
+    rows = {
+        row.model: {SPEARMAN.name: row.spearman_gain, RELATIVE_L2.name: -row.relative_l2_decrease}
+        for row in paper.plug_and_play
+    }
+    return rows.get(setting.model, {})
+
+
+def _figure6(setting: Setting, actions: Sequence[str]) -> PublishedShares | None:
+    """The shares of Fig. 6, which is of the best source in Table 3."""
+    best = max(paper_numbers().tables["box_source"].rows, key=lambda row: row.values[0]).system
+    if not _as_in_the_paper(setting, actions) or setting.boxes != best.lower():
+        return None
+    printed = paper_numbers().scatter
+    return PublishedShares(printed.close_baseline / 100, printed.close_ours / 100, printed.better_than_baseline / 100)

@@ -16,26 +16,26 @@ from jinja2 import Environment, StrictUndefined
 
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import check_regular, read_bytes
+from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_attention, read_attention, rows
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
-from swapaqa.report.arms import find_arms, measures_of
-from swapaqa.report.attention import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_attention, read_attention, rows
-from swapaqa.report.captions import PROTOCOLS, protocols_of
-from swapaqa.report.cases import OpenData, Study, find_studies
-from swapaqa.report.cells import Table, Value, cell_text
+from swapaqa.report.answers import Answer
+from swapaqa.report.captions import WITHOUT_FACTS
+from swapaqa.report.cases import Study
 from swapaqa.report.drawing import Drawing, write_drawing
-from swapaqa.report.evidence import drawings
 from swapaqa.report.probes import Probe, probe_tables
-from swapaqa.report.runs import Run, Sweep
+from swapaqa.report.single import SingleRun
+from swapaqa.report.table import Table, Value, cell_text
 from swapaqa.result import RESULT_FILE, epoch_in
 from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.settings import PROTOCOLS, measures_of, splits_of
 from swapaqa.whole_file import write_whole
 
 FIGURES = "figures"
 STRIP = "swap.png"  # written by training
 STRIP_WIDTH = 1200  # pixels; a strip is one of many pictures of a page
 FILM_BYTES = 2_000_000  # a larger film is beside the page only
-PUBLISHED = "best_on_test"
 UNKNOWN = "not known"
 
 
@@ -72,14 +72,14 @@ class ProbeView(NamedTuple):
 
 
 class Film(NamedTuple):
-    """Attention on one video. `film`: a data: URI, None where it is too large. `link`: relative to the page."""
+    """Grad-CAM of one video. `film`: a data: URI, None where it is too large. `link`: relative to the page."""
 
     strip: Picture
     film: str | None
     link: str | None
 
 
-class AttentionView(NamedTuple):
+class GradCamView(NamedTuple):
     """What one `attention.json` has to show. `checkpoints`: title and file of each."""
 
     title: str
@@ -89,98 +89,90 @@ class AttentionView(NamedTuple):
     films: tuple[Film, ...]
 
 
-class Looks(NamedTuple):
-    """What was asked of checkpoints: which pixels their scores come from."""
-
-    probes: Sequence[ProbeView]
-    attention: Sequence[AttentionView]
-
-
 class Job(NamedTuple):
-    """A row of the table of runs. `link`: relative to the page; None where there is no folder."""
+    """A row of the table of runs. `link`: relative to the page; None where there is no folder.
+
+    `scores`: under each protocol, one of each split and metric.
+    """
 
     sweep: str
     run: Run
     values: str
     link: str | None
-    scores: tuple[tuple[str, ...], ...]  # under each protocol, one of each metric
+    scores: tuple[tuple[str, ...], ...]
     minutes: str
     replaced: str
 
 
-def write_page(
-    sweeps: Sequence[Sweep],
-    tables: Sequence[Table],
-    folder: Path,
-    open_data: OpenData,
-    probes: Sequence[Probe] = (),
-) -> list[Path]:
-    """Write `index.html` and `figures/*.png, *.pdf` into `folder`; returns what was written.
+class Columns(NamedTuple):
+    """Of the table of runs: a number for every combination."""
 
-    Args:
-        sweeps: the runs.
-        tables: those to show.
-        folder: exists.
-        open_data: makes the data set of a run from its configuration; an InputError of it leaves Fig. 8 without
-            pictures, with its words as the reason.
-        probes: bias probes, in a section of their own.
-    """
-    arms = find_arms(sweeps)
-    protocols = sorted(protocols_of(arms), key=lambda name: name != PUBLISHED)  # the published one first
-    by_protocol = [drawings(sweeps, protocol) for protocol in protocols]
-    studies = find_studies(sweeps, protocols[0], open_data)
-    drawn = [drawing for one in by_protocol for drawing in one] + [s.drawing for s in studies if s.drawing]
-    pictures = {drawing.name: as_picture(drawing, folder) for drawing in drawn}
-    figures = [
-        Figure(pictures[first.name], tuple(pictures[other.name] for other in others))
-        for first, *others in zip(*by_protocol, strict=True)
-    ]
-    cases = [
-        CasesView(f"cases_{number}", study, pictures[study.drawing.name] if study.drawing else None)
-        for number, study in enumerate(studies, 1)
-    ]
+    protocols: Sequence[str]
+    splits: Sequence[str]
+    measures: Sequence[Description]
+
+
+class Content(NamedTuple):
+    """What stands on a page. `figures`: of each protocol, the same ones."""
+
+    sweeps: Sequence[Sweep]
+    protocols: Sequence[str]
+    answers: Sequence[Answer]
+    tables: Sequence[Table]
+    figures: Sequence[Sequence[Drawing]]
+    single: SingleRun | None
+    studies: Sequence[Study]
+    probes: Sequence[Probe]
+
+
+def write_page(content: Content, folder: Path) -> list[Path]:
+    """Write `index.html` and `figures/*.png, *.pdf` into `folder`, which exists; returns what was written."""
     page = folder / "index.html"
-    measures = measures_in(sweeps)
-    jobs = [as_job(sweep, run, protocols, measures, folder) for sweep in sweeps for run in sweep.runs]
-    strips = [as_strip(*found) for found in one_strip_an_arm(sweeps)]
-    looks = Looks(
-        probes=[ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in probes],
-        attention=[as_attention(path, folder) for path in find_attention([sweep.folder for sweep in sweeps])],
-    )
-    write_whole(page, render(sweeps, tables, figures, cases, strips, looks, jobs, protocols))
+    drawn = [drawing for one in content.figures for drawing in one]
+    drawn += [study.drawing for study in content.studies if study.drawing]
+    drawn += [content.single.drawing] if content.single and content.single.drawing else []
+    pictures = {drawing.name: as_picture(drawing, folder) for drawing in drawn}
+    write_whole(page, render(content, pictures, folder))
     return [page, *(folder / name for picture in pictures.values() for name in picture.files)]
 
 
-def render(
-    sweeps: Sequence[Sweep],
-    tables: Sequence[Table],
-    figures: Sequence[Figure],
-    cases: Sequence[CasesView],
-    strips: Sequence[Picture],
-    looks: "Looks",
-    jobs: Sequence[Job],
-    protocols: Sequence[str],
-) -> str:
-    """The page as text."""
+def render(content: Content, pictures: Mapping[str, Picture], folder: Path) -> str:
+    """The page as text. `pictures`: by the name of their drawing."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("swapaqa.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
-    measures = measures_in(sweeps)
+    every_run = [run for sweep in content.sweeps for run in sweep.runs]
+    measures, splits = measures_of(every_run), splits_of(every_run)
+    columns = Columns(content.protocols, splits, measures)
+    jobs = [as_job(sweep, run, columns, folder) for sweep in content.sweeps for run in sweep.runs]
+    names = [sweep.name for sweep in content.sweeps] or [probe.name for probe in content.probes]
     return template.render(
-        title=f"Report: {', '.join([sweep.name for sweep in sweeps] or [view.probe.name for view in looks.probes])}",
-        sweeps=[(sweep, count_states(sweep)) for sweep in sweeps],
-        facts=facts([run for sweep in sweeps for run in sweep.runs]),
-        protocols=[(protocol, PROTOCOLS.get(protocol, "the checkpoint of this name")) for protocol in protocols],
-        tables=tables,
-        figures=figures,
-        cases=cases,
-        strips=strips,
-        probes=looks.probes,
-        probe_tables=probe_tables([view.probe for view in looks.probes]),
-        attention=looks.attention,
-        attention_words=EXPLANATION,
-        attention_columns=COLUMNS,
+        title=f"Report: {content.single.name if content.single else ', '.join(names)}",
+        single=content.single,
+        scatter=content.single and content.single.drawing and pictures[content.single.drawing.name],
+        answers=content.answers,
+        sweeps=[(sweep, count_states(sweep)) for sweep in content.sweeps],
+        without_facts=[sweep.name for sweep in content.sweeps if sweep.without_facts],
+        about_facts=WITHOUT_FACTS,
+        facts=facts(every_run),
+        protocols=[(name, PROTOCOLS.get(name, "the checkpoint of this name")) for name in content.protocols],
+        tables=content.tables,
+        figures=[
+            Figure(pictures[first.name], tuple(pictures[other.name] for other in others))
+            for first, *others in zip(*content.figures, strict=True)
+        ],
+        cases=[
+            CasesView(f"cases_{number}", study, pictures[study.drawing.name] if study.drawing else None)
+            for number, study in enumerate(content.studies, 1)
+        ],
+        strips=[as_strip(*found) for found in one_strip_a_setting(content.sweeps)],
+        probes=[ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in content.probes],
+        probe_tables=probe_tables(content.probes),
+        gradcam=[as_gradcam(path, folder) for path in find_attention([sweep.folder for sweep in content.sweeps])],
+        gradcam_words=EXPLANATION,
+        gradcam_columns=COLUMNS,
         text_columns=TEXT_COLUMNS,
         measures=measures,
+        splits=splits,
         others=[measure for measure in measures if measure not in STANDARD],
         jobs=jobs,
         open_jobs=[job for job in jobs if job.run.state is not State.DONE],
@@ -188,10 +180,6 @@ def render(
         is_number=lambda cell: cell is None or isinstance(cell, Value),
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-
-
-def measures_in(sweeps: Sequence[Sweep]) -> tuple[Description, ...]:
-    return measures_of(run for sweep in sweeps for run in sweep.runs)
 
 
 def as_picture(drawing: Drawing, folder: Path) -> Picture:
@@ -206,11 +194,11 @@ def data_uri(content: bytes, kind: str, media: str = "image") -> str:
 
 
 def value_words(values: Mapping[str, str]) -> str:
-    """The swept values of a run; in a list of cells a run has not all of them."""
+    """The swept values of a run; in a list of settings a run has not all of them."""
     return ", ".join(f"{key}={value}" for key, value in values.items() if value)
 
 
-def one_strip_an_arm(sweeps: Sequence[Sweep]) -> list[tuple[str, Path]]:
+def one_strip_a_setting(sweeps: Sequence[Sweep]) -> list[tuple[str, Path]]:
     """Of all runs with a strip, the first of every sweep and setting but for seed and action: (title, file)."""
     found: dict[tuple, tuple[str, Path]] = {}
     for sweep in sweeps:
@@ -239,13 +227,13 @@ def as_strip(title: str, path: Path) -> Picture:
     return Picture("", title, "", data_uri(content, "jpeg"))
 
 
-def as_attention(path: Path, folder: Path) -> AttentionView:
+def as_gradcam(path: Path, folder: Path) -> GradCamView:
     """The section of one `attention.json` on the page in `folder`. InputError where it is not one."""
     found = read_attention(path)
-    return AttentionView(
+    return GradCamView(
         title=relative(path.parent, folder.parent),
         checkpoints=tuple(
-            (arm["title"], f"{arm['file']}, epoch {epoch_in(found, arm['epoch'])}") for arm in found["checkpoints"]
+            (one["title"], f"{one['file']}, epoch {epoch_in(found, one['epoch'])}") for one in found["checkpoints"]
         ),
         boxes=f"{found['boxes']['_target_'].rpartition('.')[2]}, scaled by {found['ratio']:g}",
         rows=rows(found),
@@ -271,11 +259,16 @@ def relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def as_job(sweep: Sweep, run: Run, protocols: Sequence[str], measures: Sequence[Description], folder: Path) -> Job:
+def as_job(sweep: Sweep, run: Run, columns: Columns, folder: Path) -> Job:
     """The row of a run; numbers that it has not are dashes."""
     result: Mapping = run.result or {}
     scores = tuple(
-        tuple(number(run.metric(measure.name, name), measure.decimals) for measure in measures) for name in protocols
+        tuple(
+            number(run.metric(measure.name, name, split), measure.decimals)
+            for split in columns.splits
+            for measure in columns.measures
+        )
+        for name in columns.protocols
     )
     seconds = result.get("timing", {}).get("wall_s")
     share = result.get("replaced_share", {}).get("mean")

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swapaqa.errors import InputError
+from swapaqa.file_form import first_fault
 from swapaqa.foreign_file import read_json
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.probing.conditions import WORDS
+from swapaqa.probing.form import Probe as ProbeForm
 from swapaqa.probing.outcome import CONDITIONS, PICTURE, PROBE_FILE, said
 from swapaqa.probing.variance import Components
-from swapaqa.report.cells import Cell, Table, Value
-from swapaqa.report.forms_of_files import Probe as ProbeFile
-from swapaqa.report.forms_of_files import first_fault
+from swapaqa.report.table import Cell, Table, Value
 
 SHARES = {"background": "background, %", "athlete": "athlete, %", "rest": "both together, %"}
 
@@ -57,7 +57,7 @@ def find_probes(paths: Sequence[Path]) -> list[Probe]:
 
 def _read(file: Path) -> Mapping[str, Any]:
     content = read_json(file, "remove it and probe again")
-    fault = first_fault(ProbeFile, content)
+    fault = first_fault(ProbeForm, content)
     if fault is None:
         parts = [*CONDITIONS, *Components._fields]
         known = [{*outcome["conditions"], *outcome["shares"]} for outcome in content["splits"].values()]

@@ -1,111 +1,160 @@
-"""What one table is about: arms of one data set, with the actions, protocols and cells that all its rows share."""
+"""What one table or figure is about: settings of one data set, with the actions, splits and protocols they share."""
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from swapaqa.measures.record import Description
-from swapaqa.report.arms import (
-    UNKNOWN,
-    Arm,
-    Arms,
+from swapaqa.report.captions import caption, floor_notes, missing_notes
+from swapaqa.report.published import Published
+from swapaqa.report.table import FEWER_SEEDS, Cell, Table, Value, cell_notes, estimate_cell
+from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.runs_table import AVERAGE, Estimate, Estimates
+from swapaqa.runs.settings import (
+    Setting,
+    Settings,
     actions_of,
-    average_over_actions,
-    averages_by_seed,
-    find_facts,
     label,
     measures_of,
-    over_seeds,
+    protocols_of,
     seed_words,
     seeds_of,
+    splits_of,
 )
-from swapaqa.report.captions import caption, floor_notes, missing_notes, protocols_of
-from swapaqa.report.cells import Cell, Table, cell_notes, estimate_cell, percent_cell
-from swapaqa.report.intervals import interval
-from swapaqa.report.paper import paper_numbers
-from swapaqa.report.runs import Run, Sweep
 
 
-@dataclass(frozen=True)
+class Column(NamedTuple):
+    """A column of numbers."""
+
+    heading: str
+    metric: Description
+    split: str
+    action: str = AVERAGE
+
+
+@dataclass(frozen=True, eq=False)
 class Scope:
-    """The arms that one table is about, of one data set, and the sweeps that they come from."""
+    """The settings that one table is about, of one data set, and the sweeps that they come from."""
 
     data: str
-    arms: Arms
+    settings: Settings
     sweeps: Sequence[Sweep]
+    published: Published
 
-    @property
+    @cached_property
+    def runs(self) -> list[Run]:
+        return [run for runs in self.settings.values() for run in runs]
+
+    @cached_property
     def protocols(self) -> tuple[str, ...]:
-        return protocols_of(self.arms)
+        return protocols_of(self.runs)
 
-    @property
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        return splits_of(self.runs)
+
+    @cached_property
     def actions(self) -> tuple[str, ...]:
-        """The paper's, in its order, where it has a table by action; else those of the runs."""
-        for printed in paper_numbers().tables.values():
-            if printed.data == self.data and printed.columns[-1] == "average":
+        """Those of a published table by action, in its order; else those of the runs."""
+        for printed in self.published.of_data(self.data):
+            if printed.columns[-1] == AVERAGE:
                 return printed.columns[:-1]
-        return tuple(dict.fromkeys(action for members in self.arms.values() for action in actions_of(members)))
+        return tuple(dict.fromkeys(action for runs in self.settings.values() for action in actions_of(runs)))
 
-    @property
+    @cached_property
     def measures(self) -> tuple[Description, ...]:
         """The metrics that its runs were asked for."""
-        return measures_of(member.run for members in self.arms.values() for member in members)
+        return measures_of(self.runs)
 
-    def only(self, arms: Iterable[Arm]) -> "Scope":
-        return Scope(self.data, {arm: self.arms[arm] for arm in arms}, self.sweeps)
+    @cached_property
+    def estimates(self) -> Estimates:
+        return Estimates(self.settings, self.actions)
 
-    def name(self, arm: Arm) -> str:
-        return label(arm, list(self.arms))
+    def only(self, settings: Iterable[Setting]) -> "Scope":
+        return Scope(self.data, {one: self.settings[one] for one in settings}, self.sweeps, self.published)
 
-    def average(self, arm: Arm, metric: Description, protocol: str) -> Cell:
-        found = average_over_actions(self.arms[arm], metric, protocol, self.actions)
-        return estimate_cell(found, metric, self.arms[arm], interval(self.arms[arm], metric, protocol, self.actions))
+    def name(self, setting: Setting) -> str:
+        return label(setting, list(self.settings))
 
-    def gain(self, plain: Arm, swapped: Arm, metric: Description, protocol: str) -> Cell:
+    def seeds(self, setting: Setting) -> str:
+        return seed_words(self.settings[setting])
+
+    def estimate(self, setting: Setting, protocol: str, column: Column) -> Estimate | None:
+        return self.estimates.of(setting, column.metric, protocol, column.split, column.action)
+
+    def cell(self, setting: Setting, protocol: str, column: Column) -> Cell:
+        found = self.estimate(setting, protocol, column)
+        return estimate_cell(found, column.metric, found is not None and self.estimates.is_partial(setting, found))
+
+    def gain(self, plain: Setting, swapped: Setting, protocol: str, column: Column) -> Cell:
         """The relative gain of the average in %; the decrease where lower is better."""
-        before, after = (averages_by_seed(self.arms[a], metric, protocol, self.actions) for a in (plain, swapped))
-        planned = max(len(seeds_of(self.arms[arm])) for arm in (plain, swapped))
-        return percent_cell(before, after, planned, falling=metric.higher_is_better is False)
+        before, after = (
+            self.estimates.seeds(one, column.metric, protocol, column.split, column.action) for one in (plain, swapped)
+        )
+        planned = max(len(seeds_of(self.settings[one])) for one in (plain, swapped))
+        return percent_cell(before, after, planned, falling=column.metric.higher_is_better is False)
 
-    def by_action(self, arm: Arm, metric: Description, protocol: str) -> tuple[Cell, ...]:
-        """A cell an action, and the average where there are several."""
-        members = self.arms[arm]
-        cells = [
-            estimate_cell(
-                over_seeds(members, metric, protocol, action), metric, members,
-                interval(members, metric, protocol, [action]),
-            )
-            for action in self.actions
-        ]  # fmt: skip
-        return (*cells, *([self.average(arm, metric, protocol)] if len(self.actions) > 1 else []))
+    def average_columns(self, measures: Sequence[Description]) -> list[Column]:
+        """A column a metric and split, averaged over the actions."""
+        return [Column(self.heading(m.title, split), m, split) for split in self.splits for m in measures]
 
-    @property
-    def action_columns(self) -> tuple[str, ...]:
-        words = tuple(action.replace("_", " ") for action in self.actions)
-        return (*words, "average") if len(words) > 1 else words
+    def action_columns(self, metric: Description) -> list[Column]:
+        """A column an action, and the average where there are several, for every split."""
+        actions = (*self.actions, AVERAGE) if len(self.actions) > 1 else self.actions
+        return [
+            Column(self.heading(action.replace("_", " "), split), metric, split, action)
+            for split in self.splits
+            for action in actions
+        ]
 
-    def seeds(self, arm: Arm) -> str:
-        return seed_words(self.arms[arm])
+    def heading(self, words: str, split: str) -> str:
+        """With the split where there are several."""
+        return f"{words}, {split}" if len(self.splits) > 1 else words
+
+    def rows(
+        self, labels: Mapping[Setting, tuple[Cell, ...]], columns: Sequence[Column], beside: Sequence[Cell] = ()
+    ) -> list[tuple[Cell, ...]]:
+        """A row a setting and protocol: labels, protocol, seeds, numbers. `beside`: what every row ends with."""
+        return [
+            (*own, protocol, self.seeds(one), *(self.cell(one, protocol, column) for column in columns), *beside)
+            for one, own in labels.items()
+            for protocol in self.protocols
+        ]
 
     def table(
         self,
         key: str,
         title: str,
         what: str,
-        columns: Sequence[str],
+        columns: Sequence[str | Column],
         rows: Sequence[tuple[Cell, ...]],
         notes: Sequence[str] = (),
     ) -> Table:
         """Add what every table says: caption, signs, missing jobs."""
         slug = re.sub(r"\W+", "_", key).strip("_")
-        said = (*cell_notes(rows), *notes, *floor_notes(self.arms), *missing_notes(self.sweeps, self._runs()))
-        return Table(slug, title, caption(what, self.arms, self.protocols), tuple(columns), tuple(rows), said)
+        said = (*cell_notes(rows), *notes, *floor_notes(self.settings), *missing_notes(self.sweeps, self.runs))
+        better = {
+            column.heading: column.metric.higher_is_better
+            for column in columns
+            if isinstance(column, Column) and column.metric.higher_is_better is not None
+        }
+        heads = tuple(column if isinstance(column, str) else column.heading for column in columns)
+        about = caption(what, self.settings, self.protocols)
+        return Table(slug, title, about, heads, tuple(rows), said, better, self.published.citations)
 
-    def _runs(self) -> list[Run]:
-        """The runs of the table, and those jobs of their sweeps of an unknown model: they may be its own."""
-        shown = {id(member.run) for members in self.arms.values() for member in members}
-        runs = []
-        for sweep in self.sweeps:
-            if any(id(run) in shown for run in sweep.runs):
-                runs += [r for r in sweep.runs if id(r) in shown or find_facts(r, sweep).model == UNKNOWN]
-        return runs
+
+def percent_cell(before: Mapping[int, float], after: Mapping[int, float], planned: int, falling: bool = False) -> Cell:
+    """The relative gain in % of means over the seeds that both have; `falling`: the decrease. Missing without one.
+
+    Undefined over a value that is not positive, as a correlation can be.
+    """
+    common = before.keys() & after.keys()
+    if not common:
+        return None
+    base = statistics.fmean(before[seed] for seed in common)
+    gain = 100 * (statistics.fmean(after[seed] for seed in common) / base - 1) if base > 0 else math.nan
+    return Value(-gain if falling else gain, None, 2, FEWER_SEEDS if len(common) < planned else "")

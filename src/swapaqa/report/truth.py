@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from swapaqa.report.drawing import AVERAGE, COLOURS, MARKERS, Drawing
+from swapaqa.report.drawing import AVERAGE_COLOUR, COLOURS, MARKERS, Drawing
 
 CLOSE = 5.0  # points
 
@@ -38,7 +38,7 @@ class Shares(NamedTuple):
     method_better: float  # videos with a smaller error than the baseline's
 
 
-class PrintedShares(NamedTuple):
+class PublishedShares(NamedTuple):
     """The same as the paper prints them."""
 
     baseline_close: float
@@ -69,23 +69,37 @@ def paired(first: Sequence[Prediction], second: Sequence[Prediction]) -> tuple[l
     return common, [found[one.action, one.video_id] for one in common]
 
 
-def truth_scatter(
-    systems: Mapping[str, Mapping[int, Sequence[Prediction]]], protocol: str, paper: PrintedShares | None
-) -> Drawing:
+Systems = Mapping[str, Mapping[int, Sequence[Prediction]]]  # baseline, then method: pooled predictions by seed
+
+
+def truth_scatter(systems: Mapping[str, Systems], protocol: str, paper: PublishedShares | None) -> Drawing:
     """A panel for the baseline and one for the method, a point a video, with the line of equality and 5 points to it.
 
     Args:
-        systems: baseline, then method: by name and seed, the pooled predictions. The first common seed is drawn; the
-            shares are averaged over the common seeds.
+        systems: by split, a row of panels each. The first common seed is drawn; the shares are averaged over the common
+            seeds.
         protocol: the sentence that says which epoch the numbers are from.
-        paper: the shares that the paper prints.
+        paper: the shares that the paper prints, of the first split.
     """
-    (first, baseline), (second, method) = systems.items()
-    seeds = sorted(set(baseline) & set(method))
-    if not seeds:
+    seeds = {split: sorted(set.intersection(*map(set, found.values()))) for split, found in systems.items()}
+    first, second = next(iter(systems.values()))
+    if not all(seeds.values()):
         return _nothing(first, second)
-    figure = Figure(figsize=(9.6, 5.5), layout="constrained")
-    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    figure = Figure(figsize=(9.6, 0.4 + 5.1 * len(systems)), layout="constrained")
+    grid = figure.subplots(len(systems), 2, squeeze=False, sharex="row", sharey="row")
+    words = []
+    for number, (split, found) in enumerate(systems.items()):
+        shares = _draw_pair(grid[number], found, seeds[split], split if len(systems) > 1 else "")
+        said = shares_words(shares, seeds[split], (first, second), paper if number == 0 else None)
+        words.append(f"{split}: {said}" if len(systems) > 1 else said)
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    return Drawing("truth_scatter", "Against ground truth (Fig. 6)", " ".join([protocol, *words]).strip(), figure)
+
+
+def _draw_pair(panels: Sequence[Axes], systems: Systems, seeds: Sequence[int], split: str) -> list[Shares]:
+    """Both systems of a split; returns the shares of every seed."""
+    (first, baseline), (second, method) = systems.items()
     shares = [error_shares(baseline[seed], method[seed]) for seed in seeds]
     before, after = paired(baseline[seeds[0]], method[seeds[0]])
     values = [number for row in before + after for number in (row.true, row.predicted)]
@@ -94,22 +108,18 @@ def truth_scatter(
         (panels[0], first, before, "baseline_close"),
         (panels[1], second, after, "method_close"),
     ):
-        _scatter(panel, rows, ends)
+        scatter_panel(panel, rows, ends)
         share = fmean(getattr(one, key) for one in shares)
-        panel.set_title(f"{name}\n{share:.2%} of the errors below {CLOSE:g} points", fontsize=10)
-        panel.set_xlabel("true score, points")
-    panels[0].set_ylabel("predicted score, points")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-    caption = f"{protocol} {shares_words(shares, seeds, (first, second), paper)}"
-    return Drawing("truth_scatter", "Against ground truth (Fig. 6)", caption, figure)
+        where = f"{split}: {name}" if split else name
+        panel.set_title(f"{where}\n{share:.2%} of the errors below {CLOSE:g} points", fontsize=10)
+    return shares
 
 
 def shares_words(
-    shares: Sequence[Shares], seeds: Sequence[int], names: tuple[str, str], paper: PrintedShares | None
+    shares: Sequence[Shares], seeds: Sequence[int], names: tuple[str, str], paper: PublishedShares | None
 ) -> str:
     """The sentences about the shares, with the paper's beside them."""
-    means = {key: fmean(getattr(one, key) for one in shares) for key in PrintedShares._fields}
+    means = {key: fmean(getattr(one, key) for one in shares) for key in PublishedShares._fields}
 
     def number(key: str) -> str:
         printed = f" (paper: {getattr(paper, key):.2%})" if paper else ""
@@ -133,10 +143,10 @@ def _nothing(first: str, second: str) -> Drawing:
     return Drawing("truth_scatter", "Against ground truth (Fig. 6)", f"Missing: {words}.", figure)
 
 
-def _scatter(panel: Axes, rows: Sequence[Prediction], ends: np.ndarray) -> None:
+def scatter_panel(panel: Axes, rows: Sequence[Prediction], ends: np.ndarray) -> None:
     """Points coloured by action, the line of equality between `ends`, and a band of `CLOSE` points."""
     panel.fill_between(ends, ends - CLOSE, ends + CLOSE, color="#000000", alpha=0.08, linewidth=0)
-    panel.plot(ends, ends, color=AVERAGE, linewidth=1)
+    panel.plot(ends, ends, color=AVERAGE_COLOUR, linewidth=1)
     for number, action in enumerate(dict.fromkeys(row.action for row in rows)):
         chosen = [row for row in rows if row.action == action]
         panel.scatter(
@@ -149,6 +159,8 @@ def _scatter(panel: Axes, rows: Sequence[Prediction], ends: np.ndarray) -> None:
             linewidths=0,
             label=action,
         )
+    panel.set_xlabel("true score, points")
+    panel.set_ylabel("predicted score, points")
     panel.set_aspect("equal", adjustable="box")  # datalim is refused for shared axes
     panel.grid(color="#e6e6e6", linewidth=0.6)
     panel.set_axisbelow(True)

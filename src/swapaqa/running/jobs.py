@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -290,16 +290,22 @@ def failure(folder: Path) -> str | None:
     return one_line(read_bytes(path).decode(errors="replace").partition("\n")[0], LINE)
 
 
-def write_jobs(sweep: Path, name: str, command: str, jobs: list[list[str]]) -> None:
-    """Write the list of a sweep's jobs: number, overrides, and those of them that differ between jobs."""
+def write_jobs(
+    sweep: Path, name: str, command: str, jobs: list[list[str]], facts: Sequence[Mapping[str, Any] | None]
+) -> None:
+    """Write the list of a sweep's jobs: number, overrides, those of them that differ between jobs, and their facts.
+
+    `facts`: of each job, see `swapaqa.running.facts`; None of one whose configuration cannot be composed.
+    """
     common = set(jobs[0]).intersection(*jobs[1:])
     listed = [
         {
             "job": str(number),
             "overrides": job,
             "swept": dict(item.lstrip("+~").partition("=")[::2] for item in job if item not in common),
+            "facts": known,
         }
-        for number, job in enumerate(jobs)
+        for number, (job, known) in enumerate(zip(jobs, facts, strict=True))
     ]
     text = json.dumps({"sweep": name, "command": command, "jobs": listed}, indent=1)
     write_whole(sweep / JOBS_FILE, text)

@@ -11,9 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
@@ -32,6 +30,7 @@ from swapaqa.running.jobs import (
     vouched,
     written,
 )
+from swapaqa.running.planned_facts import compose_job
 from swapaqa.running.probe import COST_FILE, STEPS, Cost
 from swapaqa.whole_file import write_whole
 
@@ -65,7 +64,7 @@ def show_plan(config: DictConfig, jobs: Sequence[list[str]]) -> None:
 
 def look(number: int, overrides: list[str], folder: Path, config_name: str) -> Planned:
     """Compose a job and look at what is in its folder."""
-    cfg = GlobalHydra.instance().config_loader().load_configuration(config_name, overrides, RunMode.RUN)
+    cfg = compose_job(config_name, overrides)
     HydraConfig.instance().set_config(cfg)
     job = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ("hydra", "logger")])
     own = folder / str(number)

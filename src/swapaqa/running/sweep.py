@@ -14,6 +14,7 @@ from swapaqa.errors import InputError
 from swapaqa.running.cells import jobs_of
 from swapaqa.running.jobs import State, failure, refuse_another_list, state, write_jobs
 from swapaqa.running.launchers import prepare_launcher
+from swapaqa.running.planned_facts import planned_facts
 from swapaqa.running.program import fail
 
 
@@ -36,7 +37,9 @@ class Overview(Callback):
         except InputError as error:  # Hydra makes a warning of what a callback raises
             fail(str(error))
         command = spelled(f"train --multirun {shlex.join(config.hydra.overrides.task)}")
-        write_jobs(folder, config.get("sweep", folder.name), command, self._jobs(config))
+        jobs = self._jobs(config)
+        facts = planned_facts(config.hydra.job.config_name, jobs)
+        write_jobs(folder, config.get("sweep", folder.name), command, jobs, facts)
 
     def on_multirun_end(self, config: DictConfig, config_name: str | None) -> None:  # type: ignore[override]  # noqa: ARG002
         folder, count = Path(config.hydra.sweep.dir), len(self._jobs(config))

@@ -25,7 +25,7 @@ from swapaqa.epoch_log import EpochLog
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.models.scorer import Scorer
-from swapaqa.report.figures import Augmented, scatter, swap_strip
+from swapaqa.pictures.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, compose_result, device_name, save_result
 from swapaqa.running import processes
 from swapaqa.running.data_sets import make_data

@@ -1,0 +1,69 @@
+"""What an `attention.json` has to hold. Keys that are not named here are not looked at."""
+
+from typing_extensions import TypedDict  # pydantic's, before Python 3.12
+
+from swapaqa.file_form import Named, Number, Pair, Whole
+
+
+class Gain(TypedDict):
+    """A share of the mass of maps, or what it gained."""
+
+    share: Number | None
+    interval: Pair | None
+
+
+class Share(Gain):
+    """A share, and what to compare it with."""
+
+    chance: Number | None
+    on_grid: Number | None
+
+
+class Looks(TypedDict):
+    """The maps of one checkpoint."""
+
+    videos: Whole
+    without_mass: Whole
+    box: Share
+    scaled_box: Share
+
+
+class Difference(TypedDict):
+    """The maps of the second checkpoint against those of the first."""
+
+    videos: Whole
+    box: Gain
+    scaled_box: Gain
+
+
+class SplitLooks(TypedDict):
+    """The maps of one split."""
+
+    checkpoints: list[Looks]
+    difference: Difference | None
+
+
+class Checkpoint(TypedDict):
+    """A checkpoint that was looked at."""
+
+    title: str
+    file: str
+    epoch: Whole
+
+
+class Picture(TypedDict):
+    """Names of files beside `attention.json`."""
+
+    title: str
+    strip: str
+    film: str
+
+
+class Attention(TypedDict):
+    """`attention.json`."""
+
+    checkpoints: list[Checkpoint]
+    boxes: Named
+    ratio: Number
+    splits: dict[str, SplitLooks]
+    pictures: list[Picture]

@@ -1,0 +1,354 @@
+"""Run folders as a report reads them. What is missing, failed or unfinished is kept as such, never dropped.
+
+A sweep's `jobs.json`, written when it starts, names its jobs; without it the runs are the folders that are there.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from swapaqa.errors import InputError
+from swapaqa.file_form import first_fault
+from swapaqa.foreign_file import is_name, read_json, read_yaml, shown
+from swapaqa.gradcam.summary import ATTENTION_FILE
+from swapaqa.measures.ours import STANDARD
+from swapaqa.measures.record import RESERVED, Description
+from swapaqa.result import RESULT_FILE
+from swapaqa.running.facts import Facts, facts_of, setting
+from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
+from swapaqa.running.measures import known_measures
+from swapaqa.runs.result_form import Configuration, Result
+
+HYDRA = ".hydra"  # of every program with a configuration; it looks like a run
+REMEDY = "remove it and run again"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run.
+
+    Attributes:
+        folder: need not exist where the job was not started.
+        job: its number in the sweep, or the folder's name.
+        overrides: of the command line, with those of the sweep.
+        choices: the options of the configuration's groups, like model: core; empty where Hydra left none.
+        config: resolved; None until the run has written it.
+        result: the content of result.json; None unless `state` is DONE. A damaged one is no result: State.DAMAGED.
+        failure: why there is no result, in one line; None where nothing is known.
+        facts: what it is; None of a job without a configuration in a sweep that was planned before facts were written.
+        measures: the metrics that the run was asked for, by name: ours, and those of packages that the user trusts,
+            as a `Measure`, others as they are described in its result.
+    """
+
+    folder: Path
+    job: str
+    overrides: tuple[str, ...]
+    state: State
+    choices: Mapping[str, str]
+    config: Mapping[str, Any] | None
+    result: Mapping[str, Any] | None
+    failure: str | None
+    facts: Facts | None = None
+    measures: Mapping[str, Description] = field(default_factory=lambda: {m.name: m for m in STANDARD})
+
+    @property
+    def seed(self) -> int | None:
+        """As the facts have it, or the overrides."""
+        given = self.given.get("seed", "")
+        return self.facts.seed if self.facts else int(given) if given.isdecimal() else None
+
+    @property
+    def action(self) -> str | None:
+        return self.facts.action if self.facts else self.given.get("data.action")
+
+    @cached_property
+    def given(self) -> dict[str, str]:
+        """The overrides by key, without Hydra's + and ~ in front."""
+        pairs = (override.lstrip("+~").partition("=") for override in self.overrides)
+        return {key: value for key, _, value in pairs}
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Names of the protocols with metrics: last, best_on_test, best_on_val."""
+        return tuple(self.result["metrics"]) if self.result else ()
+
+    def splits(self, protocol: str) -> tuple[str, ...]:
+        """The splits with metrics under a protocol; none where the run has no such protocol."""
+        return tuple(self.result["metrics"][protocol]["splits"]) if self.result and protocol in self.protocols else ()
+
+    def actions(self, protocol: str, split: str = "test") -> tuple[str, ...]:
+        """The actions with metrics of their own."""
+        if self.result is None or split not in self.splits(protocol):
+            return ()
+        return tuple(self.result["metrics"][protocol]["splits"][split]["per_action"])
+
+    def epoch(self, protocol: str) -> int | None:
+        """Of the numbers under a protocol, counted as the result does."""
+        return int(self.result["metrics"][protocol]["epoch"]) if self.result and protocol in self.protocols else None
+
+    def _found(self, protocol: str, split: str, action: str | None) -> Mapping[str, Any]:
+        """The numbers of one action, or those averaged by the run itself; empty where there are none."""
+        if self.result is None or split not in self.splits(protocol):
+            return {}
+        found = self.result["metrics"][protocol]["splits"][split]
+        return found["average"] if action is None else found["per_action"].get(action, {})
+
+    def metrics(self, protocol: str, split: str = "test", action: str | None = None) -> tuple[str, ...]:
+        """The names of the metrics that are there."""
+        return tuple(name for name in self._found(protocol, split, action) if name not in RESERVED)
+
+    def videos(self, protocol: str, split: str = "test", action: str | None = None) -> int | None:
+        """The number of test videos; None in a result that does not say it."""
+        actions = self.actions(protocol, split) if action is None else (action,)
+        counts = [self._found(protocol, split, one).get("videos") for one in actions]
+        return None if None in counts or not counts else int(sum(filter(None, counts)))
+
+    def metric(self, name: str, protocol: str, split: str = "test", action: str | None = None) -> float | None:
+        """The metric `name` of one action, or averaged by the run itself.
+
+        NaN where it is undefined (constant predictions), None where the run has no such number.
+        """
+        numbers = self._found(protocol, split, action)
+        if name not in numbers:
+            return None
+        return float("nan") if numbers[name] is None else float(numbers[name])
+
+    def confidence(
+        self, name: str, protocol: str, split: str = "test", action: str | None = None
+    ) -> tuple[float, float] | None:
+        """The interval over test videos of `metric`; None where it is undefined or the result has none, as old ones."""
+        if self.result is None or split not in self.splits(protocol):
+            return None
+        found = self.result["metrics"][protocol]["splits"][split].get("confidence", {})
+        ends = found.get("average", {}) if action is None else found.get("per_action", {}).get(action, {})
+        return None if ends.get(name) is None else (float(ends[name][0]), float(ends[name][1]))
+
+    @property
+    def floors(self) -> Mapping[str, Any]:
+        """What needs no video, by split and baseline, see `swapaqa.baselines`; empty where nothing is known."""
+        return self.result.get("floors", {}) if self.result else {}
+
+    def predictions(self, protocol: str, split: str = "test") -> dict[str, tuple[float, float]]:
+        """(true, predicted) in points by video id; empty without such a protocol or split."""
+        if self.result is None or protocol not in self.result["prediction_columns"]:
+            return {}
+        columns: Sequence[str] = self.result["prediction_columns"]
+        true, predicted = columns.index("true"), columns.index(protocol)
+        rows = self.result["predictions"].get(split, {})
+        return {video_id: (row[true], row[predicted]) for video_id, row in rows.items()}
+
+    def has(self, key: str, value: str) -> bool:
+        """Whether an override, an option or the configuration says `value` at `key`."""
+        there = self.given.get(key) or _configured(self, key)
+        try:
+            return float(there) == float(value)
+        except ValueError:
+            return there.strip("'\"") == value
+
+    def configured(self, key: str) -> Any:
+        """The value at a dotted key of the configuration, as `data.action`; None if there is none."""
+        return setting(self.config, key)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The runs of one folder, in the order of their jobs.
+
+    `command`: what started the sweep; None where no jobs.json says so.
+    """
+
+    name: str
+    folder: Path
+    command: str | None
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def swept(self) -> tuple[str, ...]:
+        """The keys whose overrides differ between the runs, in the order of the command line."""
+        keys = dict.fromkeys(key for run in self.runs for key in run.given)
+        return tuple(key for key in keys if len({run.given.get(key) for run in self.runs}) > 1)
+
+    def values(self, run: Run) -> dict[str, str]:
+        """The swept values of a run, as text; from its configuration where no override says them, "" if unknown."""
+        return {key: run.given.get(key) or _configured(run, key) for key in self.swept}
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether anything is known of any job but its overrides."""
+        return any(run.facts is not None for run in self.runs)
+
+    @property
+    def without_facts(self) -> tuple[Run, ...]:
+        """Jobs of which only the overrides are known."""
+        return tuple(run for run in self.runs if run.facts is None and run.state is not State.DAMAGED)
+
+    def in_state(self, *states: State) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if run.state in states)
+
+
+def _configured(run: Run, key: str) -> str:
+    value = run.choices.get(key, run.configured(key))
+    return "" if value is None or isinstance(value, Mapping) else str(value)
+
+
+def read_sweeps(paths: Sequence[Path], trust: Sequence[str] = ()) -> list[Sweep]:
+    """Read sweeps, folders of runs and single runs; a folder named twice is read once.
+
+    `trust`: packages whose metrics may be computed.
+
+    Raises:
+        InputError: a path that does not exist or holds no run, a file that cannot be read.
+    """
+    once = {Path(path).resolve(): Path(path) for path in paths}
+    return [read_sweep(path, trust) for path in once.values()]
+
+
+def holds_runs(path: Path) -> bool:
+    """Whether `read_sweep` would find something."""
+    return path.is_dir() and (
+        (path / JOBS_FILE).is_file() or any(_is_run(folder) for folder in (path, *path.iterdir()))
+    )
+
+
+def read_sweep(path: Path, trust: Sequence[str] = ()) -> Sweep:
+    """Read the folder of a sweep, of several runs or of one, or what `src.attention` wrote; errors as `read_sweeps`."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; name a run or a sweep, like outputs/ratio")
+    if (path / JOBS_FILE).is_file():
+        return _planned(path, trust)
+    folders = (
+        [path]
+        if _is_run(path)
+        else sorted((f for f in path.iterdir() if _is_run(f) and f.name != HYDRA), key=_by_number)
+    )
+    if not folders and not (path / ATTENTION_FILE).is_file():
+        raise InputError(
+            f"{path}: holds no run; name a run's folder (with {RESULT_FILE}) or a sweep's (with {JOBS_FILE})"
+        )
+    return Sweep(path.resolve().name, path, None, tuple(_read_run(f, f.name, None, trust) for f in folders))
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / file).is_file() for file in (RESULT_FILE, FAILURE_FILE, CONFIG_FILE))
+
+
+def _by_number(folder: Path) -> list[tuple[int, str]]:
+    """10 comes after 9."""
+    return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", folder.name)]
+
+
+class Planned(NamedTuple):
+    """A job as `jobs.json` has it. `facts`: None where the sweep was planned before there were any."""
+
+    job: str
+    overrides: tuple[str, ...]
+    facts: Facts | None
+
+
+def _planned(path: Path, trust: Sequence[str]) -> Sweep:
+    plan = read_json(path / JOBS_FILE, "start the sweep again")
+    try:
+        jobs = [_planned_job(job) for job in plan["jobs"]]
+        name, command = str(plan["sweep"]), str(plan["command"])
+        if not all(is_name(job.job) for job in jobs):
+            raise ValueError("a job outside of the folder")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        words = f"not the plan of a sweep ({shown(error)}); start the sweep again"
+        raise InputError(f"{path / JOBS_FILE}: {words}") from error
+    return Sweep(name, path, command, tuple(_read_run(path / one.job, one.job, one, trust) for one in jobs))
+
+
+def _planned_job(job: Mapping[str, Any]) -> Planned:
+    facts = job.get("facts")
+    if facts is not None and (fault := first_fault(Facts, facts)):
+        raise ValueError(f"facts: {fault}")
+    known = None if facts is None else Facts(**{one.name: facts[one.name] for one in fields(Facts)})
+    return Planned(str(job["job"]), tuple(str(override) for override in job["overrides"]), known)
+
+
+def _read_run(folder: Path, job: str, planned: Planned | None, trust: Sequence[str]) -> Run:
+    """`planned`: the job as jobs.json has it; None: the overrides are those that Hydra wrote.
+
+    A run with a damaged file is shown as such, so that the others are reported.
+    """
+    overrides, facts = (planned.overrides, planned.facts) if planned else ((), None)
+    try:
+        run = _whole_run(folder, job, planned, trust)
+    except InputError as error:
+        return Run(folder, job, overrides, State.DAMAGED, {}, None, None, str(error), facts)
+    return _of_this_plan(run, facts) if planned else run
+
+
+def _whole_run(folder: Path, job: str, planned: Planned | None, trust: Sequence[str]) -> Run:
+    """As `_read_run`; InputError where one of its files is damaged."""
+    written = _read_yaml(folder / HYDRA / "overrides.yaml") or []
+    hydra = _read_yaml(folder / HYDRA / "hydra.yaml") or {}
+    if not isinstance(written, list):
+        raise InputError(f"{folder / HYDRA / 'overrides.yaml'}: holds no list of overrides; {REMEDY}")
+    choices = {str(key): str(value) for key, value in _inside(hydra, "hydra", "runtime", "choices").items()}
+    found = state(folder)
+    result = _read_result(folder / RESULT_FILE) if found in (State.DONE, State.DAMAGED) else None
+    config = result["config"] if result else _read_yaml(folder / CONFIG_FILE)
+    fault = None if config is None or result else first_fault(Configuration, config)
+    if fault:
+        raise InputError(f"{folder / CONFIG_FILE}: not the configuration of a run ({fault}); {REMEDY}")
+    overrides = planned.overrides if planned else tuple(str(override) for override in written)
+    why = failure(folder) if found is State.FAILED else None
+    own = facts_of(config, choices) if config is not None else planned and planned.facts
+    run = Run(folder, job, overrides, found, choices, config, result, why, own)
+    return replace(run, measures=_measures(folder / RESULT_FILE, result, trust)) if result else run
+
+
+def _of_this_plan(run: Run, planned: Facts | None) -> Run:
+    """The run, or a job that is not started where the folder holds a run of another plan's values."""
+    for key, value in run.given.items():
+        there = _configured(run, key)
+        if there and key.partition(".")[0] not in NOT_IDENTITY and not _same(there, value):
+            reason = f"the folder holds a run with {key}={there}"
+            return Run(run.folder, run.job, run.overrides, State.NOT_STARTED, {}, None, None, reason, planned)
+    return run
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one.strip("'\"").lower() == other.strip("'\"").lower() or not other.isidentifier()
+
+
+def _inside(tree: Any, *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree if isinstance(tree, Mapping) else {}
+
+
+def _read_result(path: Path) -> Mapping[str, Any]:
+    result = read_json(path, REMEDY)
+    fault = first_fault(Result, result) or _wrong_columns(result)
+    if fault:
+        raise InputError(f"{path}: not the result of a run ({fault}); {REMEDY}")
+    return result
+
+
+def _measures(path: Path, result: Mapping[str, Any], trust: Sequence[str]) -> Mapping[str, Description]:
+    try:
+        return known_measures(result, trust)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _wrong_columns(result: Mapping[str, Any]) -> str | None:
+    columns = result["prediction_columns"]
+    if columns[:1] != ["true"] or any(
+        len(row) != len(columns) for rows in result["predictions"].values() for row in rows.values()
+    ):
+        return "the predictions are not a table with the columns 'true' and the protocols"
+    return None
+
+
+def _read_yaml(path: Path) -> Any:
+    """Values as written: interpolations stay text. None without the file."""
+    return read_yaml(path, REMEDY) if path.exists() else None
