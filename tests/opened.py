@@ -5,9 +5,9 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from swapaqa.configuration.data_sets import LOADING
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.source import VideoSource
-from swapaqa.running.data_sets import LOADING
 
 
 def open_node(node: DictConfig, kind: type[VideoSource] | None = None, **changes: Any) -> VideoData:

@@ -9,9 +9,9 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from swapaqa.config import MOVED, check, check_objects
+from swapaqa.configuration.checking import MOVED, check, check_objects
+from swapaqa.configuration.overrides import explain_override
 from swapaqa.errors import InputError
-from swapaqa.running.overrides import explain_override
 
 Config = Callable[..., DictConfig]
 

@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.command import PROGRAMS
-from swapaqa.config import TOP_LEVEL, check
+from swapaqa.configuration.checking import TOP_LEVEL, check
 from tests.forked import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]

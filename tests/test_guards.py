@@ -18,11 +18,11 @@ from torch.utils._pytree import tree_leaves
 
 from swapaqa.augment.swap import ScaledBackgroundSwap, swap_background
 from swapaqa.batch import Pair, Sample, TrainingLabels, map_columns, map_samples, pooled
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.data.pooling import augmented
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.scorer import Scorer
 from swapaqa.models.tiny import TinyBackbone
-from swapaqa.running.data_sets import make_data
 from tests.made_videos import encoder, made_labels, made_sample, noise
 
 METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core"]

@@ -25,10 +25,10 @@ from hydra import compose, initialize_config_dir
 from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 
 from swapaqa.batch import Pair, Sample
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.console import quieten
 from swapaqa.models.i3d import I3D
 from swapaqa.running import resolvers
-from swapaqa.running.data_sets import make_data
 from swapaqa.running.training import build_model
 from tests.forked import Forked, run_forked
 

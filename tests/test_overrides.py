@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from swapaqa.running.overrides import explain_override, quoted
+from swapaqa.configuration.overrides import explain_override, quoted
 from swapaqa.running.program import compose_quietly, run_program
 from tests.forked import REPOSITORY
 

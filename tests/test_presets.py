@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
 
 Config = Callable[..., DictConfig]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from omegaconf import DictConfig, open_dict
 
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
 from swapaqa.errors import InputError
 from swapaqa.running.processes import per_node

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
 from swapaqa.running.cells import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]

@@ -22,7 +22,8 @@ from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.importing import Reading, import_file
 from swapaqa.boxes.ledger import Ledger, warn_of_changed
 from swapaqa.boxes.source import BoxRequest
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
+from swapaqa.configuration.data_sets import make_source
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
@@ -32,7 +33,6 @@ from swapaqa.report.probes import find_probes, probe_tables
 from swapaqa.report.render import FORMATS
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
-from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import compose_quietly, run_program
 from swapaqa.runs.compare import Protocol, compare
 from swapaqa.runs.run_folders import read_sweeps

@@ -23,6 +23,7 @@ from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.cvat import read_cvat, read_mot
 from swapaqa.boxes.darklabel import DarkLabelBoxes, read_darklabel
 from swapaqa.boxes.darklabel_format import read_formats
+from swapaqa.configuration.data_sets import make_source
 from swapaqa.data import aqa7, mtl_aqa
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.errors import LINE, InputError
@@ -36,7 +37,6 @@ from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
 from swapaqa.report.table import Table
 from swapaqa.running.checkpoint import read_checkpoint
-from swapaqa.running.data_sets import make_source
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
 from swapaqa.running.program import write_any_text
 from swapaqa.runs.result_form import Result

@@ -17,12 +17,12 @@ from torch import Tensor
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import ScaledBackgroundSwap
 from swapaqa.batch import Pair, Sample
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.data.boxes import FixedBoxes, NoBoxes
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.pooling import describe_shares
 from swapaqa.errors import InputError
-from swapaqa.running.data_sets import make_data
 
 Open = Callable[..., VideoData]
 Tree = Callable[..., Path]

@@ -16,11 +16,11 @@ from scipy.stats import spearmanr
 
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.batch import Pair
+from swapaqa.configuration.data_sets import make_data, make_source
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.data.demo import check_digests, read_judges
 from swapaqa.data.demo_files import DemoSettings, Judged, demo_root, draw, write_demo
 from swapaqa.errors import InputError
-from swapaqa.running.data_sets import make_data, make_source
 from swapaqa.video.frames import frame_count, read_frames
 
 SETTINGS = DemoSettings(train=40, test=30, shifted=60, cue_strength=1.0, keyframes=4, seed=0)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from swapaqa.augment.mix import VideoMixup
 from swapaqa.augment.none import NoAugmentation
+from swapaqa.configuration.data_sets import LOADING
 from swapaqa.data.boxes import FixedBoxes
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dive_numbers import dive_attributes, dive_number
@@ -27,7 +28,6 @@ from swapaqa.data.mtl_aqa import MTLAQA, Dive, read_records
 from swapaqa.data.records import Record
 from swapaqa.data.splits import event_folds, split_by_event
 from swapaqa.errors import InputError
-from swapaqa.running.data_sets import LOADING
 
 COPIES = ("final_annotations_dict_with_dive_number.pkl", "augmented_final_annotations_dict.pkl")
 STEP = 5  # grey levels between two frames of the test videos

@@ -15,6 +15,7 @@ from swapaqa.attention import batches
 from swapaqa.augment.mix import VideoMixup
 from swapaqa.augment.swap import ScaledBackgroundSwap
 from swapaqa.batch import Pair, channels_first, concatenate, pooled, take_rows, unpooled
+from swapaqa.configuration.data_sets import make_source
 from swapaqa.data import source
 from swapaqa.data.boxes import FixedBoxes
 from swapaqa.data.datamodule import VideoData
@@ -23,7 +24,6 @@ from swapaqa.errors import InputError
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.probing.design import lay_out
 from swapaqa.running import training
-from swapaqa.running.data_sets import make_source
 from swapaqa.running.needs import data_sets_with, refuse_missing_sides
 from swapaqa.tensor_file import load_tensors
 from tests.made_videos import encoder, plan

@@ -11,13 +11,13 @@ from typing import Any, cast
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from swapaqa.config import check_objects
+from swapaqa.configuration.checking import check_objects
+from swapaqa.configuration.data_sets import LOADING, make_data, make_source
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.exemplar_groups import UnknownGroupError
 from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.running.data_sets import LOADING, make_data, make_source
 from tests.opened import open_node
 
 Config = Callable[..., DictConfig]

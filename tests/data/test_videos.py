@@ -15,13 +15,13 @@ import pytest
 from torch import Tensor
 
 from swapaqa.augment.none import NoAugmentation
+from swapaqa.configuration.data_sets import LOADING
 from swapaqa.data.boxes import BoxSource, DarkLabelBoxes, FixedBoxes
 from swapaqa.data.clips import Clip, cut_test, read_table
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.videos import Videos
 from swapaqa.errors import InputError
-from swapaqa.running.data_sets import LOADING
 
 LENGTHS = [8, 20, 5, 31, 16, 9, 12, 40]
 TINY = [

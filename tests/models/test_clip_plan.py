@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
 from swapaqa.errors import InputError
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans, clip_starts, resized
 from swapaqa.running.checkpoint import as_trained

@@ -12,9 +12,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from swapaqa.batch import TrainingLabels
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.errors import InputError
-from swapaqa.running.data_sets import make_data
 from swapaqa.running.program import keywords_explained
 from swapaqa.running.training import build_model
 

@@ -19,11 +19,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from swapaqa.batch import TrainingLabels
+from swapaqa.configuration.data_sets import make_source
 from swapaqa.data.aqa7 import SCORE_RANGES
 from swapaqa.models.core import CoRe
 from swapaqa.models.pair_differences import PairDifferences
 from swapaqa.models.score_groups import assign_groups, build_groups
-from swapaqa.running.data_sets import make_source
 
 Config = Callable[..., DictConfig]
 LEAVES = 16

@@ -12,11 +12,11 @@ import torch
 from swapaqa.augment.background import inside_bounds
 from swapaqa.augment.swap import pixel_bounds
 from swapaqa.batch import Sample
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.probing.design import Answers, Layout, lay_out, sort_answers
 from swapaqa.probing.outcome import said, split_outcome
-from swapaqa.running.data_sets import make_data
 
 RATIO = 2.0
 Laid = tuple[VideoData, dict[str, Layout]]

@@ -10,10 +10,10 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from swapaqa.configuration.data_sets import make_source
 from swapaqa.errors import InputError
 from swapaqa.report.cases import Shown, choose_cases, find_studies, read_strips
 from swapaqa.report.truth import Prediction
-from swapaqa.running.data_sets import make_source
 from swapaqa.running.facts import facts_of
 from swapaqa.running.jobs import State
 from swapaqa.runs.run_folders import Run, Sweep

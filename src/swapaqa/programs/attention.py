@@ -28,7 +28,8 @@ from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.region import scale_region
 from swapaqa.augment.swap import ScaledBackgroundSwap
 from swapaqa.boxes.source import BoxSource
-from swapaqa.config import check_objects, require_text
+from swapaqa.configuration.checking import check_objects, require_text
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.console import open_console, quieten
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
@@ -57,7 +58,6 @@ from swapaqa.running.checkpoint import (
     protocol_of,
     read_checkpoint,
 )
-from swapaqa.running.data_sets import make_data
 from swapaqa.running.needs import refuse_missing_sides
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.running.published_checkpoint import with_configuration

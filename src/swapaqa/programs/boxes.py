@@ -42,11 +42,11 @@ from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.ledger import Ledger, is_changed
 from swapaqa.boxes.tracker_boxes import TrackerBoxes
 from swapaqa.command import spelled
-from swapaqa.config import check as check_config
+from swapaqa.configuration.checking import check as check_config
+from swapaqa.configuration.data_sets import make_source
 from swapaqa.console import open_console
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import compose_quietly, run_program
 from swapaqa.video.cache import cache_root
 from swapaqa.whole_file import write_whole

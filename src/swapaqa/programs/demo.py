@@ -30,14 +30,14 @@ from swapaqa.augment.region import is_mask, scale_region
 from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan
 from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.command import spelled
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
+from swapaqa.configuration.data_sets import make_source
 from swapaqa.console import open_console
 from swapaqa.data.geometry import Geometry
 from swapaqa.data.region import read_region
 from swapaqa.errors import InputError
 from swapaqa.pictures.figures import Augmented, swap_strip, swap_video
 from swapaqa.result import RESULT_FILE
-from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import compose_quietly, run_program
 from swapaqa.seeds import keyed_generator
 from swapaqa.video.frames import Decoding, frame_count, read_frames

@@ -22,14 +22,14 @@ from rich.table import Table
 from torch.utils.data import DataLoader, Dataset
 
 from swapaqa.boxes.ledger import is_changed
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.console import open_console
 from swapaqa.data.dataset import Located
 from swapaqa.data.records import Record, faults
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.out_of_memory import explained
-from swapaqa.running.data_sets import make_data
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.video.frames import frame_count, incomplete, read_frames
 from swapaqa.whole_file import write_whole

@@ -33,7 +33,8 @@ from torch.utils.data import default_collate
 
 from swapaqa import baselines, out_of_memory
 from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
-from swapaqa.config import TOP_LEVEL, check, require_text
+from swapaqa.configuration.checking import TOP_LEVEL, check, require_text
+from swapaqa.configuration.data_sets import make_data, make_source
 from swapaqa.console import quieten, show, show_floors, show_probe
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item
@@ -60,7 +61,6 @@ from swapaqa.running.checkpoint import (
     read_checkpoint,
     stored_bank,
 )
-from swapaqa.running.data_sets import make_data, make_source
 from swapaqa.running.ending import refuse_partial_evaluation
 from swapaqa.running.measures import asked
 from swapaqa.running.needs import refuse_missing_sides

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.text import Text
 
 from swapaqa.command import spelled
-from swapaqa.config import check_objects
+from swapaqa.configuration.checking import check_objects
+from swapaqa.configuration.data_sets import make_source
 from swapaqa.console import open_console
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import reason
@@ -31,7 +32,6 @@ from swapaqa.report.cases import Shown
 from swapaqa.report.contents import Wanted, read_report, write_report
 from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import FORMATS, print_table
-from swapaqa.running.data_sets import make_source
 from swapaqa.running.program import run_program
 from swapaqa.running.registry import admit
 from swapaqa.runs.compare import Protocol, compare

@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from swapaqa.command import spelled
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
 from swapaqa.console import quieten
 from swapaqa.errors import InputError
 from swapaqa.running import processes

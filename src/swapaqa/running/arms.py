@@ -10,12 +10,12 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 
 from swapaqa.batch import TrainingLabels
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
+from swapaqa.configuration.data_sets import make_data
+from swapaqa.configuration.overrides import explain_override
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
-from swapaqa.running.data_sets import make_data
-from swapaqa.running.overrides import explain_override
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.program import compose_quietly
 from swapaqa.running.training import build_model

@@ -12,7 +12,8 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.batch import Encoded
-from swapaqa.config import TOP_LEVEL, check
+from swapaqa.configuration.checking import TOP_LEVEL, check
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.exemplar_groups import UnknownGroupError
 from swapaqa.data.exemplars import ExemplarBank
@@ -22,7 +23,6 @@ from swapaqa.foreign_file import reason
 from swapaqa.models import published
 from swapaqa.models.published_model import as_ours
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Scorer
-from swapaqa.running.data_sets import make_data
 from swapaqa.running.precision import precision_here
 from swapaqa.running.published_checkpoint import scale_labels
 from swapaqa.running.registry import LENGTH, PRECISION, admit, plain

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import yaml
 
+from swapaqa.configuration.data_sets import source_class
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
-from swapaqa.running.data_sets import source_class
 from swapaqa.running.registry import CONFIG
 
 

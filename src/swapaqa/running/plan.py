@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from swapaqa.config import check
+from swapaqa.configuration.checking import check
 from swapaqa.console import open_console
 from swapaqa.errors import InputError
 from swapaqa.running.jobs import (

@@ -19,12 +19,12 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from swapaqa.config import interpolations_explained
+from swapaqa.configuration.checking import interpolations_explained
+from swapaqa.configuration.overrides import OF_A_GROUP, explain_group, explain_override
 from swapaqa.disk_errors import NO_PLACE, NO_ROOM, STANDARD_OUTPUT, place_of
 from swapaqa.errors import InputError, for_a_terminal
 from swapaqa.foreign_file import reason
 from swapaqa.running import orphans, processes, resolvers
-from swapaqa.running.overrides import OF_A_GROUP, explain_group, explain_override
 
 resolvers.register()
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more

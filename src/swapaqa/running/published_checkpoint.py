@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.batch import TrainingLabels
-from swapaqa.config import TOP_LEVEL
+from swapaqa.configuration.checking import TOP_LEVEL
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models import published

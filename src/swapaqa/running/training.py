@@ -17,6 +17,7 @@ from swapaqa import out_of_memory, tracking
 from swapaqa.augment.region import scale_region
 from swapaqa.baselines import known_floors
 from swapaqa.batch import TrainingLabels
+from swapaqa.configuration.data_sets import make_data
 from swapaqa.console import ProgressBar, show
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.pooling import Preview, describe_shares
@@ -28,7 +29,6 @@ from swapaqa.models.scorer import Scorer
 from swapaqa.pictures.figures import Augmented, scatter, swap_strip
 from swapaqa.result import Recorder, compose_result, device_name, save_result
 from swapaqa.running import processes
-from swapaqa.running.data_sets import make_data
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, left_on_sigterm

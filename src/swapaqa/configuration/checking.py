@@ -19,8 +19,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
 
+from swapaqa.configuration import data_sets
 from swapaqa.errors import InputError
-from swapaqa.running import data_sets
 
 TOP_LEVEL = (
     "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "schedule", "data", "measures", "name",
