@@ -118,7 +118,7 @@ def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
         "swapaqa/probing/picture.py",
         "swapaqa/running/arms.py",
         "swapaqa/running/checkpoint.py",
-        "swapaqa/running/data_sets.py",
+        "swapaqa/configuration/data_sets.py",
         "swapaqa/running/probe.py",
         "swapaqa/running/published_checkpoint.py",
         "swapaqa/programs/attention.py",

@@ -185,7 +185,7 @@ def test_a_single_video_needs_no_training_videos_with_stored_features(
 def as_trained(cfg: Any, trained: Any, given: list[str]) -> Any:
     """The function of that name of `src/evaluate.py`."""
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        return runpy.run_module("src.evaluate", run_name="evaluate")["as_trained"](cfg, trained, given)
+        return runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")["as_trained"](cfg, trained, given)
 
 
 def test_a_checkpoint_of_half_precision_is_evaluated_without_a_gpu(
@@ -291,7 +291,7 @@ def test_where_the_boxes_of_a_probe_come_from(
     trained_with: list[str], now: str, given: list[str], boxes: str | None, ratio: float, config: Any
 ) -> None:
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        ask_probe = runpy.run_module("src.evaluate", run_name="evaluate")["ask_probe"]
+        ask_probe = runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")["ask_probe"]
     composed = config(f"data={now}", "name=evaluate")
     keys = {"probe": "background", "probe_backgrounds": 4, "probe_ratio": None, "video": None}
     cfg = OmegaConf.create({"data": composed.data, "boxes": composed.boxes, "seed": 0, "aug": composed.aug} | keys)
