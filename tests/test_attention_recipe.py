@@ -185,7 +185,7 @@ def test_wrong_input_is_one_line(overrides: list[str], words: str, core: Path, a
 
 def test_the_same_augmentation_twice_is_told_apart(config: Callable[..., Any]) -> None:
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        name_arms = runpy.run_module("src.attention", run_name="attention")["name_arms"]
+        name_arms = runpy.run_module("swapaqa.programs.attention", run_name="attention")["name_arms"]
     configs = (config(f"aug={name}", "name=a", "model=usdl") for name in ("swap", "none", "cutmix"))
     swap, plain, mixed = (instantiate(one.aug) for one in configs)
     assert name_arms([plain, swap]) == ["without the swap", "with the swap, ratio 2"]

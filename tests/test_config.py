@@ -46,6 +46,24 @@ def test_every_augmentation_passes_with_every_box_source(aug: str, boxes: str, c
     assert composed.data.boxes == composed.boxes
 
 
+def leaves(node: object, place: str = "") -> dict[str, object]:
+    """The values of a tree by their keys, `data.geometry.crop`."""
+    if not isinstance(node, dict):
+        return {place: node}
+    return {key: leaf for name, value in node.items() for key, leaf in leaves(value, f"{place}.{name}").items()}
+
+
+@pytest.mark.parametrize("data", options("data"))
+def test_a_data_set_says_only_what_differs_from_the_others(data: str) -> None:
+    """How videos are read and loaded stands once, in conf/loading; what a file repeats of it would go its own way."""
+    shared, own = (
+        leaves(OmegaConf.to_container(OmegaConf.load(CONF / name)))
+        for name in ("loading/default.yaml", f"data/{data}.yaml")
+    )
+    assert len(shared) > 15
+    assert not own.items() & shared.items()
+
+
 @pytest.mark.parametrize("group", ["backbone", "logger", "trainer", "optim", "experiment"])
 def test_every_file_of_the_other_groups_passes(group: str, config: Config) -> None:
     for name in options(group):

@@ -204,6 +204,17 @@ def test_ones_own_videos_and_their_scale(
     assert "line 2, column 'score'" in report(tmp_path)["problems"][0]["message"]
 
 
+def test_exemplars_that_cannot_be_grouped_stop_a_training(
+    tmp_path: Path, doctor: Callable[..., Any], aqa7_tree: Callable[..., Path]
+) -> None:
+    words = ["data=aqa7", f"data.root={aqa7_tree()}", "data.workers=0", "+data.exemplars=dive_number"]
+    assert doctor(*words).returncode == 1
+    (problem,) = report(tmp_path)["problems"]
+    assert (problem["kind"], problem["split"], problem["video_id"], problem["blocks"]) == ("list", "train", "", True)
+    assert problem["message"].startswith("data.exemplars=dive_number: not known of diving/001")
+    assert doctor(*words, "model=usdl").returncode == 0  # compares nothing
+
+
 def test_a_wrong_key_is_no_verdict(doctor: Callable[..., Any]) -> None:
     done = doctor("data=aqa7", "data.rot=x")
     assert done.returncode == 2

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
+from scipy.io import savemat
 
 from swapaqa.configuration.checking import check_objects
 from swapaqa.configuration.data_sets import LOADING, make_data, make_source
@@ -141,6 +142,17 @@ def test_what_the_files_do_not_tell_is_refused_with_the_key(leaps: Callable[...,
         source.exemplar_bank(source.read_split("train"), seed=0)
     with pytest.raises(InputError, match=r"data\.fold=1: .*data\.split=by_event"):
         leaps(fold=1)
+
+
+def test_exemplars_are_refused_before_a_file_is_looked_at(open_data: Callable[..., VideoData], tmp_path: Path) -> None:
+    """Indexing the videos may take hours; here there are none."""
+    (tmp_path / "Split_4").mkdir()
+    for split, index in (("train", 1), ("test", 2)):
+        savemat(tmp_path / "Split_4" / f"split_4_{split}_list.mat", {f"consolidated_{split}_list": [[1, index, 50.0]]})
+    with pytest.raises(UnknownGroupError, match=r"data\.exemplars=dive_number: not known of diving/001"):
+        open_data(tmp_path, voters=1, exemplars="dive_number").setup()
+    with pytest.raises(InputError, match=r"diving-out"):
+        open_data(tmp_path, voters=0, exemplars="dive_number").setup()
 
 
 def test_a_video_of_which_less_is_known_is_compared_more_widely(leaps: Callable[..., Any]) -> None:

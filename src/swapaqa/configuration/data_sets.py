@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError, one_line
+from swapaqa.running.moved import TARGET
 
-TARGET = "_target_"
 SOURCE = "source"  # the parameter of VideoData that is no key
 MODULE = f"{VideoData.__module__}.{VideoData.__qualname__}"
 LOADING = tuple(name for name in inspect.signature(VideoData).parameters if name != SOURCE)

@@ -95,12 +95,12 @@ class VideoData(LightningDataModule):
             return
         tests = self.source.read_splits()
         train, val = cut_val(tests.pop("train"), self.val_fraction, self.seed)
+        if self.voters:
+            self._refuse_blended_groups(self.source.exemplar_bank(train, self.seed))  # before a file is looked at
         self._find({"train": train} | ({"val": val} if val else {}) | tests)
         if self.voters:
-            bank = self.source.exemplar_bank([item.record for item in self.items["train"]], self.seed)
-            self._note_strays(bank)
-            self._refuse_blended_groups(bank)
-            self.bank = bank
+            self.bank = self.source.exemplar_bank(self.records()["train"], self.seed)
+            self._note_strays(self.bank)
         self._fill()
 
     def setup_tests(self, bank: ExemplarBank | None) -> None:

@@ -220,6 +220,15 @@ def duplicates(findings: Sequence[Finding]) -> list[Problem]:
     return problems
 
 
+def without_exemplars(source: VideoSource) -> list[Problem]:
+    """Why the training videos cannot be exemplars, as a method that compares videos needs them."""
+    try:
+        source.exemplar_bank(source.read_split("train"), seed=0)
+    except InputError as error:
+        return [Problem("list", "train", "", str(error))]
+    return []
+
+
 def left_over(counts: Mapping[str, int], problems: Sequence[Problem]) -> list[Problem]:
     """With `data.skip_unreadable`: the splits of which nothing would be left."""
     bad = {(problem.split, problem.video_id) for problem in problems if problem.blocks and problem.video_id}
@@ -259,6 +268,7 @@ def main(cfg: DictConfig) -> None:
     check(cfg)
     data = make_data(cfg.data)
     counts, problems = examine(data.source, data.workers)
+    problems += without_exemplars(data.source) if data.voters and counts["train"] else []
     problems += left_over(counts, problems) if data.skip_unreadable else []
     verdict = can_train(problems, data.skip_unreadable)
     path = Path(HydraConfig.get().runtime.output_dir) / REPORT_FILE
