@@ -33,6 +33,7 @@ TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
 TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
 GIVEN = ("backbone.", "clips.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
+PACK_KEY = "swapaqa_pack"
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
@@ -96,9 +97,14 @@ def _refuse_incomplete(content: Mapping[str, Any], source: str) -> None:
 def protocol_of(path: str, content: Mapping[str, Any]) -> str:
     """The protocol that a checkpoint's predictions belong to: its file's name, but for a `last.ckpt` that is none.
 
+    Of a pack (`swapaqa.running.pack`) the name that its checkpoint had.
+
     The first version wrote that name whenever an epoch was the best on test so far, and only then.
     """
-    name, epochs = Path(path).stem, content[CONFIG_KEY]["trainer"].get(LENGTH)
+    packed = content.get(PACK_KEY)
+    known = packed.get("checkpoint") if isinstance(packed, dict) else None
+    name = known if isinstance(known, str) and known.isidentifier() else Path(path).stem
+    epochs = content[CONFIG_KEY]["trainer"].get(LENGTH)
     if name != "last" or FORMAT_KEY in content or not isinstance(epochs, int) or content["epoch"] + 1 >= epochs:
         return name
     log.warning(
