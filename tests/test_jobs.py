@@ -13,11 +13,13 @@ from omegaconf import DictConfig
 from swapaqa.errors import InputError
 from swapaqa.running.cells import jobs_of
 from swapaqa.running.jobs import (
+    Found,
     Start,
     State,
     claim,
     failure,
     first_difference,
+    how_to_start,
     newest_unfinished,
     occupied,
     recorded,
@@ -255,3 +257,32 @@ def test_a_failure_does_not_outlive_a_success(tmp_path: Path) -> None:
     assert failure(tmp_path) is not None  # another process of the run writes nothing
     assert claim(tmp_path, composed("resume=true"), in_sweep=False) is Start.DONE
     assert failure(tmp_path) is None
+
+
+NOTHING = Found(State.NOT_STARTED, is_run=False, difference=None, has_checkpoints=False, can_continue=False)
+BEGUN = Found(State.UNFINISHED, is_run=True, difference=None, has_checkpoints=True, can_continue=True)
+FINISHED = BEGUN._replace(state=State.DONE)
+OTHER = {"difference": "aug.ratio (1.0, now 1.5)"}
+STARTS = {  # what is in the folder, in a sweep, with resume=true: how the run begins, or the words that refuse it
+    "nothing": (NOTHING, False, False, Start.FRESH),
+    "somebody's checkpoints": (NOTHING._replace(has_checkpoints=True), True, True, "no config.yaml of ours"),
+    "begun, single": (BEGUN, False, False, "holds an unfinished run; continue it with resume=true"),
+    "begun, single, resume": (BEGUN, False, True, Start.CONTINUE),
+    "begun, sweep": (BEGUN, True, False, Start.CONTINUE),
+    "only a configuration": (BEGUN._replace(can_continue=False, has_checkpoints=False), False, False, Start.FRESH),
+    "begun as another, single, resume": (BEGUN._replace(**OTHER), False, True, "another configuration: aug.ratio"),
+    "begun as another, sweep": (BEGUN._replace(**OTHER), True, False, Start.FRESH),
+    "failed, sweep": (BEGUN._replace(state=State.FAILED), True, False, Start.CONTINUE),
+    "done, single": (FINISHED, False, False, "holds a finished run; choose another hydra.run.dir"),
+    "done, single, resume": (FINISHED, False, True, Start.DONE),
+    "done, sweep": (FINISHED, True, False, Start.DONE),
+    "done as another, sweep": (FINISHED._replace(**OTHER), True, True, "configuration: aug.ratio (1.0, now 1.5)"),
+    "damaged": (BEGUN._replace(state=State.DAMAGED), True, True, "/result.json: damaged"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STARTS)
+def test_what_is_in_the_folder_decides_how_a_run_begins(case: str) -> None:
+    found, in_sweep, resume, expected = STARTS[case]
+    outcome = how_to_start(found, in_sweep, resume)
+    assert outcome is expected if isinstance(expected, Start) else expected in str(outcome)

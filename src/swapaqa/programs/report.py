@@ -4,8 +4,8 @@
 
 `show` prints what the runs answer and the tables, also those of bias probes (`src.evaluate probe=background`) in the
 folders, and writes them, figures and one page with everything into `<first path>/report`. `runs` writes the runs
-themselves as one tidy table. `wandb` builds the dashboards of a wandb project;
-`sync` uploads what runs logged offline.
+themselves as one tidy table; `pack` makes one file of a run for a colleague. `wandb` builds the dashboards of a wandb
+project; `sync` uploads what runs logged offline.
 """
 
 import argparse
@@ -155,6 +155,37 @@ def add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.set_defaults(run=runs)
 
 
+def add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommands for a colleague."""
+    parser = commands.add_parser("pack", help="one file of a run for a colleague: evaluate it as a checkpoint")
+    parser.add_argument("path", type=Path, metavar="RUN")
+    parser.add_argument("--checkpoint", default="last", help="its name in the run; default: last")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: the run's name, beside its folder")
+    parser.set_defaults(run=packed)
+    parser = commands.add_parser("unpack", help="open such a file as the folder of a run")
+    parser.add_argument("path", type=Path, metavar="FILE")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", required=True)
+    parser.set_defaults(run=unpacked)
+
+
+def packed(given: argparse.Namespace) -> None:
+    """Write the pack, and say what it lacks."""
+    from swapaqa.running.pack import pack  # it imports what trains
+
+    folder = given.path.resolve()
+    out = given.out or folder.parent / f"{folder.name}.pack.ckpt"
+    for line in pack(given.path, given.checkpoint, out):
+        tell(line)
+    tell(f"{out}: {out.stat().st_size / 2**20:.1f} MiB; python -m src.evaluate checkpoint={out} data.root=...")
+
+
+def unpacked(given: argparse.Namespace) -> None:
+    """Write the folder of the run."""
+    from swapaqa.running.pack import unpack
+
+    say([str(path) for path in unpack(given.path, given.out)])
+
+
 def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, words: str) -> None:
     parser.add_argument(name, metavar=metavar, action="append", default=[], help=f"{words} (may be repeated)")
 
@@ -198,6 +229,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="command")
     add_show(commands)
     add_runs(commands)
+    add_pack(commands)
     add_compare(commands)
     add_wandb(commands)
     given = parser.parse_args()

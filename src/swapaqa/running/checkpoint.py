@@ -9,7 +9,7 @@ from typing import Any
 
 import hydra
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.batch import Encoded
 from swapaqa.configuration.checking import TOP_LEVEL, check
@@ -35,6 +35,7 @@ TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
 TRAINED_ON = ("split", "fold")  # of the same data set: on another split, training videos would be tested
 GIVEN = ("backbone.", "clips.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
+PACK_KEY = "swapaqa_pack"
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}
 
 
@@ -98,9 +99,14 @@ def _refuse_incomplete(content: Mapping[str, Any], source: str) -> None:
 def protocol_of(path: str, content: Mapping[str, Any]) -> str:
     """The protocol that a checkpoint's predictions belong to: its file's name, but for a `last.ckpt` that is none.
 
+    Of a pack (`swapaqa.running.pack`) the name that its checkpoint had.
+
     The first version wrote that name whenever an epoch was the best on test so far, and only then.
     """
-    name, epochs = Path(path).stem, content[CONFIG_KEY]["trainer"].get(LENGTH)
+    packed = content.get(PACK_KEY)
+    known = packed.get("checkpoint") if isinstance(packed, dict) else None
+    name = known if isinstance(known, str) and known.isidentifier() else Path(path).stem
+    epochs = content[CONFIG_KEY]["trainer"].get(LENGTH)
     if name != "last" or FORMAT_KEY in content or not isinstance(epochs, int) or content["epoch"] + 1 >= epochs:
         return name
     log.warning(
@@ -111,40 +117,62 @@ def protocol_of(path: str, content: Mapping[str, Any]) -> str:
 
 
 def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
-    """The configuration of the evaluation: the checkpoint's, with the data and the values given on the command line.
+    """The configuration of the evaluation in layers, of which a later one wins.
 
-    `trained`: the configuration in the checkpoint. `given`: the overrides of the command line.
+    The recipe's; what the checkpoint was trained with; its data, or those given; the values on the command line; and
+    what follows from all of these.
+
+    Args:
+        cfg: of the recipe.
+        trained: the configuration in the checkpoint.
+        given: the overrides of the command line.
     """
-    with open_dict(cfg):
-        for key in TRAINED_WITH:
-            cfg[key] = trained[key]
-        if "clips" in trained:  # an encoder of the user's own from before the group cut them by itself
-            cfg.clips = trained["clips"]
-        if any(override.startswith("data=") for override in given):
-            same = cfg.data._target_ == trained["data"]["_target_"]
-            kept = SEEN_BY_THE_NETWORK + (TRAINED_ON if same else ())
-            cfg.data.update({key: trained["data"][key] for key in kept if key in trained["data"]})
-        else:
-            cfg.data = trained["data"]
-        cfg.data.augment, cfg.data.boxes = cfg.aug, NO_BOXES
-        cfg.trainer.precision = trained["trainer"]["precision"]
-        cfg.pop("optim", None)  # nothing is trained
-        for key, value in trained["model"].items():
-            if value == trained["backbone"]:
-                cfg.model[key] = "${backbone}"  # as in the method's yaml, so that backbone.* on the command line counts
-        for encoder in (cfg.backbone, cfg.model.get("encoder", {})):
-            if "pretrained" in encoder:
-                encoder.pretrained = None  # the checkpoint has its own weights
-            if "clips" in encoder and encoder.clips == trained.get("clips"):
-                encoder.clips = "${clips}"
-        values = [word for word in given if word.startswith(GIVEN)]
-        merged = OmegaConf.merge(cfg, OmegaConf.from_dotlist(values))
-        if "voters" in merged.model:
-            merged.data.voters = merged.model.voters
-        if not any(word.startswith("trainer.precision=") for word in values):
-            merged.trainer.precision = precision_here(merged.trainer)
+    recipe: dict[str, Any] = OmegaConf.to_container(cfg, resolve=False)  # type: ignore[assignment]
+    recipe.pop("optim", None)  # nothing is trained
+    layers = recipe | network_layer(trained) | data_layer(recipe, trained, given)
+    layers["trainer"] = recipe["trainer"] | {PRECISION: trained["trainer"][PRECISION]}
+    values = [word for word in given if word.startswith(GIVEN)]
+    merged = OmegaConf.merge(OmegaConf.create(layers), OmegaConf.from_dotlist(values))
     assert isinstance(merged, DictConfig)
+    if "voters" in merged.model:
+        merged.data.voters = merged.model.voters
+    if not any(word.startswith(f"trainer.{PRECISION}=") for word in values):
+        merged.trainer.precision = precision_here(merged.trainer)
+    OmegaConf.set_struct(merged, True)
     return merged
+
+
+def network_layer(trained: Mapping[str, Any]) -> dict[str, Any]:
+    """The network of a checkpoint, its parts linked as in the yamls: a value on the command line reaches them all."""
+    clips = trained.get("clips")  # none of an encoder of the user's own from before the group, which cut them by itself
+    layer = {key: trained[key] for key in TRAINED_WITH} | ({} if clips is None else {"clips": clips})
+    layer["backbone"] = _with_own_weights(trained["backbone"], clips)
+    layer["model"] = {
+        key: "${backbone}" if value == trained["backbone"] else value for key, value in trained["model"].items()
+    }
+    if isinstance(layer["model"].get("encoder"), dict):
+        layer["model"]["encoder"] = _with_own_weights(layer["model"]["encoder"], clips)
+    return layer
+
+
+def _with_own_weights(encoder: Mapping[str, Any], clips: Any) -> dict[str, Any]:
+    """An encoder that starts from the checkpoint's weights, and cuts the clips of its own group."""
+    found = dict(encoder)
+    if "pretrained" in found:
+        found["pretrained"] = None
+    if "clips" in found and found["clips"] == clips:
+        found["clips"] = "${clips}"
+    return found
+
+
+def data_layer(recipe: Mapping[str, Any], trained: Mapping[str, Any], given: Sequence[str]) -> dict[str, Any]:
+    """The data of a checkpoint, or those given, as its network sees them; nothing is augmented and no box is needed."""
+    data = dict(trained["data"])
+    if any(override.startswith("data=") for override in given):
+        same = recipe["data"]["_target_"] == trained["data"]["_target_"]
+        kept = SEEN_BY_THE_NETWORK + (TRAINED_ON if same else ())
+        data = recipe["data"] | {key: trained["data"][key] for key in kept if key in trained["data"]}
+    return {"data": data | {"augment": recipe["aug"], "boxes": NO_BOXES}}
 
 
 def check_as_trained(cfg: DictConfig) -> None:

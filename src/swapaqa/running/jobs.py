@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -32,6 +32,10 @@ LOCK_FILE = ".lock"
 TRUSTED = "SWAPAQA_CONFIG"  # in the environment of a run's processes: the digest of the configuration they may run
 RESUME_FILE = Path("checkpoints", "resume.ckpt")
 LEFT_ALONE = 3  # the exit status of a process that ended because another one of the run did
+DAMAGED_RESULT = (
+    f"/{RESULT_FILE}: damaged, so it cannot be said whether the run is done; remove it and give the command again"
+)
+UNFINISHED_RUN = ": holds an unfinished run; continue it with resume=true, or remove it"
 OF_A_PEER = ("Connection closed by peer", "Connection reset by peer", "ncclRemoteError")
 NOT_IDENTITY = ("logger", "resume", "plan", "save_every", "hydra")  # a run with others of these is the same run
 
@@ -177,41 +181,80 @@ def claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool = True) -> 
 
 
 def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
-    before, now = stored_identity(folder), resolved(cfg)
-    difference = None if before is None else first_difference(before, now)
-    found = state(folder)
-    if found is State.DAMAGED:
-        raise InputError(
-            f"{folder / RESULT_FILE}: damaged, so it cannot be said whether the run is done; remove it and give the "
-            "command again"
-        )
-    if found is State.DONE:
-        if difference or not (in_sweep or cfg.resume):
-            was = f"a finished run of another configuration: {difference}" if difference else "a finished run"
-            raise InputError(f"{folder}: holds {was}; {_elsewhere(in_sweep)}, or remove it")
-        if write:
-            (folder / FAILURE_FILE).unlink(missing_ok=True)  # of a start before the one that ended well
-        return Start.DONE
-    if before is None and any((folder / RESUME_FILE).parent.glob("*.ckpt")):
-        raise InputError(f"{folder}: holds checkpoints and no {CONFIG_FILE} of ours; {_elsewhere(in_sweep)}")
-    if before is not None and not in_sweep:
-        if difference and cfg.resume:
-            raise InputError(f"{folder}: holds a run of another configuration: {difference}; {_elsewhere(in_sweep)}")
-        if not cfg.resume and any((folder / RESUME_FILE).parent.glob("*.ckpt")):
-            raise InputError(f"{folder}: holds an unfinished run; continue it with resume=true, or remove it")
-    continues = before is not None and not difference and os.path.lexists(folder / RESUME_FILE)
+    start = how_to_start(look_at(folder, cfg), in_sweep, cfg.resume)
+    if isinstance(start, str):
+        raise InputError(f"{folder}{start}")
     if write:
-        if continues:
-            _keep_metrics(folder)
-        else:  # before the configuration: another process must not see the old checkpoint with the new one
-            shutil.rmtree(folder / RESUME_FILE.parent, ignore_errors=True)
-            for stale in ("wandb_id.txt", RESULT_FILE):  # a result here has no metrics
-                (folder / stale).unlink(missing_ok=True)
-        (folder / FAILURE_FILE).unlink(missing_ok=True)
+        _make_ready(folder, cfg, start)
+    return start
+
+
+class Found(NamedTuple):
+    """What is in the folder of a run that is to begin.
+
+    Attributes:
+        state: of the run there.
+        is_run: whether it has a configuration of ours.
+        difference: the first key at which that is another one than now; None where it is the same, or there is none.
+        has_checkpoints: of anybody.
+        can_continue: whether there is a checkpoint to go on from.
+    """
+
+    state: State
+    is_run: bool
+    difference: str | None
+    has_checkpoints: bool
+    can_continue: bool
+
+
+def look_at(folder: Path, cfg: DictConfig) -> Found:
+    """InputError where the configuration there is damaged."""
+    before, now = stored_identity(folder), resolved(cfg)
+    return Found(
+        state=state(folder),
+        is_run=before is not None,
+        difference=None if before is None else first_difference(before, now),
+        has_checkpoints=any((folder / RESUME_FILE).parent.glob("*.ckpt")),
+        can_continue=os.path.lexists(folder / RESUME_FILE),
+    )
+
+
+def how_to_start(found: Found, in_sweep: bool, resume: bool) -> Start | str:
+    """How a run begins in its folder, or why it must not: the words that follow the folder's name.
+
+    The first row that holds decides.
+    """
+    state, is_run, difference, has_checkpoints, can_continue = found
+    elsewhere, done = _elsewhere(in_sweep), state is State.DONE
+    is_single, another = is_run and not in_sweep, f"another configuration: {difference}; {elsewhere}"
+    rows: tuple[tuple[object, Start | str], ...] = (
+        (state is State.DAMAGED, DAMAGED_RESULT),
+        (done and difference, f": holds a finished run of {another}, or remove it"),
+        (done and not (in_sweep or resume), f": holds a finished run; {elsewhere}, or remove it"),
+        (done, Start.DONE),
+        (has_checkpoints and not is_run, f": holds checkpoints and no {CONFIG_FILE} of ours; {elsewhere}"),
+        (is_single and difference and resume, f": holds a run of {another}"),
+        (is_single and has_checkpoints and not resume, UNFINISHED_RUN),
+        (is_run and can_continue and not difference, Start.CONTINUE),
+    )
+    return next((outcome for holds, outcome in rows if holds), Start.FRESH)
+
+
+def _make_ready(folder: Path, cfg: DictConfig, start: Start) -> None:
+    """Take away what an earlier start left, and write the configuration where the run is not done."""
+    if (
+        start is Start.FRESH
+    ):  # before the configuration: another process must not see the old checkpoint with the new one
+        shutil.rmtree(folder / RESUME_FILE.parent, ignore_errors=True)
+        for stale in ("wandb_id.txt", RESULT_FILE):  # a result here has no metrics
+            (folder / stale).unlink(missing_ok=True)
+    if start is Start.CONTINUE:
+        _keep_metrics(folder)
+    (folder / FAILURE_FILE).unlink(missing_ok=True)  # of a start before this one
+    if start is not Start.DONE:
         for place in (folder, (folder / RESUME_FILE).parent):
             remove_unfinished(place)
         write_whole(folder / CONFIG_FILE, written(cfg))
-    return Start.CONTINUE if continues else Start.FRESH
 
 
 def _keep_metrics(folder: Path) -> None:
