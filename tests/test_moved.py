@@ -5,8 +5,8 @@ import importlib
 import pytest
 from hydra.utils import get_object
 
+from swapaqa.configuration.moved import MOVED
 from swapaqa.running.jobs import identity
-from swapaqa.running.moved import MOVED
 from swapaqa.running.registry import admit, registry
 
 STABLE = {  # DESIGN.md

@@ -11,10 +11,10 @@ from typing import Any
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from swapaqa.configuration.moved import TARGET
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError, one_line
-from swapaqa.running.moved import TARGET
 
 SOURCE = "source"  # the parameter of VideoData that is no key
 MODULE = f"{VideoData.__module__}.{VideoData.__qualname__}"

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from swapaqa.configuration.moved import TARGET, todays_name
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.foreign_file import shown
 from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import Scorer
-from swapaqa.running.moved import TARGET, todays_name
 
 CONFIG = Path(__file__).parents[1] / "conf"
 WHOLE = "# @package _global_"  # the first line of a yaml whose keys are those of the whole configuration
