@@ -174,7 +174,7 @@ def test_wandb_is_known_in_one_place() -> None:
 
 
 def test_files_are_written_whole_and_named() -> None:
-    """Else a full disk tears what was there before, and its error names no file: `swapaqa.whole_file`."""
+    """Else a full disk tears what was there before, and its error names no file: `swapaqa.files.whole_file`."""
     ways = {"write_text", "write_bytes", "savefig", "imwrite", "VideoWriter", "tofile", "to_csv"}
     own = {"whole_file.py", "film.py", "figures.py"}  # the one way of each kind
     as_text = {"render.py", "report.py"}  # pandas' `to_csv` without a file

@@ -18,7 +18,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from swapaqa.attention import Inside, Look
+from swapaqa.gradcam.maps import Inside, Look
 from swapaqa.gradcam.pictures import overlay
 from swapaqa.gradcam.summary import as_json, difference, rows, summary
 from swapaqa.report.contents import read_report, write_report

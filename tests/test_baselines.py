@@ -18,12 +18,12 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from swapaqa.baselines import BASELINES, floors, known_floors, predict, unseen
 from swapaqa.data.mtl_aqa import read_records
 from swapaqa.data.records import Record
 from swapaqa.data.splits import split_by_event
 from swapaqa.errors import InputError
 from swapaqa.metrics import spearman
+from swapaqa.probing.baselines import BASELINES, floors, known_floors, predict, unseen
 
 REPOSITORY = Path(__file__).parents[1]
 Run = Callable[..., "CompletedProcess[str]"]

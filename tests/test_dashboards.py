@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from swapaqa import logged
 from swapaqa.dashboards import outline, server
 from swapaqa.dashboards.outline import Dashboard
 from swapaqa.errors import InputError
+from swapaqa.recording import logged
 
 ACTIONS = ("diving", "gym_vault")
 SWEEPS = Path(__file__).parents[1] / "sweeps"

@@ -24,7 +24,6 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from matplotlib.figure import Figure
 
-from swapaqa import whole_file
 from swapaqa.annotate import box_file
 from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.sheet import write_table
@@ -33,14 +32,15 @@ from swapaqa.boxes.ledger import Ledger
 from swapaqa.boxes.tracker import Tracked
 from swapaqa.boxes.tracker_boxes import write_track
 from swapaqa.data.demo_files import DemoSettings, write_boxes, write_list
-from swapaqa.disk_errors import STANDARD_OUTPUT, full_disk_explained, place_of
 from swapaqa.errors import InputError
+from swapaqa.files import whole_file
+from swapaqa.files.disk_errors import STANDARD_OUTPUT, full_disk_explained, place_of
+from swapaqa.files.whole_file import whole, write_whole
 from swapaqa.pictures.figures import save_figure
-from swapaqa.result import write_json
+from swapaqa.recording.result import write_json
 from swapaqa.running import jobs
 from swapaqa.running.program import fail_of_system, run_program
 from swapaqa.video.film import write_film
-from swapaqa.whole_file import whole, write_whole
 from tests.attack import inputs
 from tests.conftest import isolated
 from tests.forked import REPOSITORY, run_forked

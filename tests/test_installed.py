@@ -29,6 +29,7 @@ class Installed:
     def __init__(self, folder: Path, wheel: Path, constraints: Path) -> None:
         self.bin, self.work, self.home = folder / "venv" / "bin", folder / "work", folder / "home"
         self.work.mkdir(parents=True)
+        subprocess.run(["git", "init", "--quiet", str(folder)], check=True)  # a project of the user's
         subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
         pip = [self.bin / "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, wheel]
         subprocess.run([str(word) for word in pip], check=True, timeout=900, env=without_this_tree(os.environ))
@@ -113,6 +114,7 @@ def test_training_on_the_demo_from_another_folder(locked: Installed, small_demo:
     assert trained.returncode == 0, trained.stderr
     result = json.loads((locked.work / "run" / "result.json").read_text())
     assert len(result["predictions"]["test"]) == 6
+    assert (result["git_commit"], result["versions"]["swapaqa"]) == (None, __version__)
     scored = locked.run("swapaqa", "evaluate", "checkpoint=run/checkpoints/last.ckpt", "hydra.run.dir=scored")
     assert scored.returncode == 0, scored.stderr
     again = json.loads((locked.work / "scored" / "result.json").read_text())

@@ -15,7 +15,7 @@ import torch
 
 from swapaqa.errors import InputError
 from swapaqa.running.interruption import STOPPED, AtomicCheckpointIO, StepCheckpoints, random_states, set_random_states
-from swapaqa.value_digest import sealed
+from swapaqa.running.value_digest import sealed
 from tests.conftest import isolated
 from tests.forked import Forked
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from swapaqa.errors import InputError
 from swapaqa.models.tiny import TinyBackbone
-from swapaqa.out_of_memory import advice, explained, is_out_of_memory
+from swapaqa.running.out_of_memory import advice, explained, is_out_of_memory
 
 Run = Callable[..., "CompletedProcess[str]"]
 

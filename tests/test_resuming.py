@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import FORMAT, FORMAT_KEY, Scorer
 from swapaqa.running.resuming import check_resumable
-from swapaqa.value_digest import sealed, value_digest
+from swapaqa.running.value_digest import sealed, value_digest
 
 Run = Callable[..., "CompletedProcess[str]"]
 

@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import CSVLogger
 from wandb.proto.wandb_internal_pb2 import Record
 
-from swapaqa import logged, tracking
-from swapaqa.epoch_log import EpochLog
-from swapaqa.result import Evaluation, Recorder
+from swapaqa.recording import logged, tracking
+from swapaqa.recording.epoch_log import EpochLog
+from swapaqa.recording.result import Evaluation, Recorder
 
 RESULT = {
     "metrics": {

@@ -61,7 +61,7 @@ def show(result: dict[str, Any], folder: Path) -> None:
 
 
 def show_floors(floors: Mapping[str, Mapping[str, Mapping[str, Any]]], videos: Mapping[str, int]) -> None:
-    """Print `swapaqa.baselines.floors` by split and baseline. `videos`: by split."""
+    """Print `swapaqa.probing.baselines.floors` by split and baseline. `videos`: by split."""
     table = Table(title=f"Without a pixel: means of {videos['train']} training videos")
     for column in ("split", "videos", "baseline", "unseen", *(measure.title for measure in STANDARD)):
         table.add_column(column, justify="left" if column in ("split", "baseline") else "right", no_wrap=True)

@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Trainer
 
 from swapaqa.errors import InputError
+from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models import published
 from swapaqa.models.scorer import Scorer
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.interruption import AtomicCheckpointIO, random_states
 from swapaqa.running.resuming import check_resumable
-from swapaqa.tensor_file import load_tensors
 from tests.attack.calls import configuration
 from tests.attack.damage import Edit
 

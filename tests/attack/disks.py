@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from swapaqa.disk_errors import STANDARD_OUTPUT
 from swapaqa.errors import InputError
+from swapaqa.files.disk_errors import STANDARD_OUTPUT
 from tests.attack import inputs
 from tests.attack.calls import CHECKPOINT
 from tests.attack.counts import Counts

@@ -56,7 +56,7 @@ ELSEWHERE = (  # names that a walk, a prefix, a careless comparison or an import
     "swapaqa.models.core.CoRe.build_tree", "swapaqa.models.core.CoRe.load_from_checkpoint",
     "swapaqa.models.core.CoRe.__init__.__globals__", "swapaqa.models.core.CoRe.__class__",
     "swapaqa.models.core.torch.load", "swapaqa.running.processes.subprocess.Popen", "swapaqa.running.processes.run_job",
-    "swapaqa.running.jobs.shutil.rmtree", "swapaqa.whole_file.write_whole", "swapaqa.data.demo_files.write_demo",
+    "swapaqa.running.jobs.shutil.rmtree", "swapaqa.files.whole_file.write_whole", "swapaqa.data.demo_files.write_demo",
     "src.swapaqa.models.core.CoRe", "src.train.main", "swapaqa.models.core.CoRe ", "swapaqa.models.core.CoRe\n",
     "swapaqa.models.core.CoRe\0", "swapaqa.models.core.core", "swapaqa.models.core..CoRe", "swapaqa.models.core.CoRe.",
     "swapaqa.models.core:CoRe", "swapaqa.models.\u217dore.CoRe", "CoRe", "", ".", "..", "__main__.os.system",

@@ -10,8 +10,8 @@ import av  # noqa: F401  before decord, whose libraries would take the place of 
 from swapaqa.annotate.sheet import read_severities
 from swapaqa.gradcam.summary import read_attention, rows
 from swapaqa.models.i3d_weights import read_weights
+from swapaqa.recording.tracking import stored_id
 from swapaqa.running.jobs import refuse_another_list, stored_identity
-from swapaqa.tracking import stored_id
 from tests.attack import archives, calls, checkpoints, inputs
 from tests.attack.calls import boxed_rightly, framed_rightly, imported_rightly, listed_rightly, scored_rightly
 from tests.attack.damage import Edit

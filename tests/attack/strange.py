@@ -45,7 +45,7 @@ def hostile_nodes(canary: Path) -> list[dict[str, Any]]:
         {TARGET: "builtins.exec", "_args_": [f"open({str(canary)!r}, 'w')"]},
         {TARGET: "pathlib.Path.touch", "_args_": [str(canary)]},
         {TARGET: "hydra.utils.instantiate", "config": {TARGET: "os.system", "command": command}},
-        {TARGET: "swapaqa.whole_file.write_whole", "path": {TARGET: "pathlib.Path", "_args_": [str(canary)]}},
+        {TARGET: "swapaqa.files.whole_file.write_whole", "path": {TARGET: "pathlib.Path", "_args_": [str(canary)]}},
         {TARGET: "torch.save", "obj": 1, "f": str(canary)},
     ]
 

@@ -27,7 +27,7 @@ from swapaqa.data.demo import read_judges
 from swapaqa.data.mtl_aqa import read_records
 from swapaqa.data.unpickler import load_pickle
 from swapaqa.errors import LINE, InputError
-from swapaqa.foreign_file import check_regular, read_bytes, read_json, read_yaml, shown
+from swapaqa.files.foreign_file import check_regular, read_bytes, read_json, read_yaml, shown
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import State, state

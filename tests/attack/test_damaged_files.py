@@ -27,21 +27,21 @@ from swapaqa.configuration.data_sets import make_source
 from swapaqa.data import aqa7, mtl_aqa
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.errors import LINE, InputError
-from swapaqa.file_form import first_fault
-from swapaqa.foreign_file import read_json
+from swapaqa.files.file_form import first_fault
+from swapaqa.files.foreign_file import read_json
+from swapaqa.files.whole_file import remove_unfinished, with_digest, without_digest, write_whole
 from swapaqa.gradcam.summary import read_attention, rows
-from swapaqa.out_of_memory import explained
 from swapaqa.programs import doctor
+from swapaqa.recording.tracking import stored_id
 from swapaqa.report.page import as_film
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
 from swapaqa.report.table import Table
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
+from swapaqa.running.out_of_memory import explained
 from swapaqa.running.program import write_any_text
 from swapaqa.runs.result_form import Result
-from swapaqa.tracking import stored_id
-from swapaqa.whole_file import remove_unfinished, with_digest, without_digest, write_whole
 from tests.attack.inputs import attention, probe, result
 from tests.attack.malformed import IMPOSTORS, damaged, wrong_values
 from tests.forked import REPOSITORY

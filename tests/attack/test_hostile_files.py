@@ -23,13 +23,13 @@ from swapaqa.boxes.cvat import read_cvat
 from swapaqa.boxes.darklabel_format import read_formats
 from swapaqa.data.unpickler import load_pickle
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_json, read_yaml
+from swapaqa.files.foreign_file import read_json, read_yaml
+from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY
 from swapaqa.running import jobs
 from swapaqa.running.checkpoint import read_checkpoint
 from swapaqa.running.registry import NOT_BUILT, admit, registry
 from swapaqa.running.upgrade import upgrade
-from swapaqa.tensor_file import load_tensors
 from tests.attack.hostile import (
     ELSEWHERE,
     hostile_configurations,

@@ -11,7 +11,6 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
-from swapaqa.attention import batches
 from swapaqa.augment.mix import VideoMixup
 from swapaqa.augment.swap import ScaledBackgroundSwap
 from swapaqa.batch import Pair, channels_first, concatenate, pooled, take_rows, unpooled
@@ -21,11 +20,12 @@ from swapaqa.data.boxes import FixedBoxes
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.frame_store import FrameStore
 from swapaqa.errors import InputError
+from swapaqa.files.tensor_file import load_tensors
+from swapaqa.gradcam.maps import batches
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.probing.design import lay_out
 from swapaqa.running import training
 from swapaqa.running.needs import data_sets_with, refuse_missing_sides
-from swapaqa.tensor_file import load_tensors
 from tests.made_videos import encoder, plan
 from tests.stepped import Climber, NeedsDives, NeedsWeather, check_side, with_steps
 

@@ -19,10 +19,10 @@ import torch
 
 from swapaqa import statistics
 from swapaqa.measures.ours import OURS, STANDARD
+from swapaqa.recording.result import split_confidence, split_metrics
 from swapaqa.report.render import to_csv, to_latex, to_markdown
 from swapaqa.report.table import Value, cell_text
 from swapaqa.report.tables import build_tables
-from swapaqa.result import split_confidence, split_metrics
 from swapaqa.runs.compare import Protocol, compare
 from swapaqa.runs.run_folders import read_sweeps
 

@@ -14,6 +14,7 @@ import pytest
 
 from swapaqa.boxes.ledger import Ledger, content_digest
 from swapaqa.errors import InputError
+from swapaqa.files.spreadsheet import FORMULA, guarded, unguarded
 from swapaqa.gradcam.summary import read_attention
 from swapaqa.programs.report import open_data
 from swapaqa.report.probes import find_probes
@@ -22,7 +23,6 @@ from swapaqa.report.table import Table, Value
 from swapaqa.report.tables import build_tables
 from swapaqa.running.jobs import State
 from swapaqa.runs.run_folders import read_sweep
-from swapaqa.spreadsheet import FORMULA, guarded, unguarded
 from tests.attack.hostile import hostile_configurations, payloads, with_payload
 from tests.attack.malformed import damaged, wrong_values
 from tests.forked import run_forked

@@ -18,10 +18,10 @@ from swapaqa import statistics
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description, Measure, Scores
+from swapaqa.recording.result import Evaluation, Recorder
 from swapaqa.report.contents import read_report, write_report
 from swapaqa.report.table import cell_text
 from swapaqa.report.tables import build_tables
-from swapaqa.result import Evaluation, Recorder
 from swapaqa.running.jobs import State
 from swapaqa.running.measures import asked
 from swapaqa.running.registry import admit

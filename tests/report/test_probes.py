@@ -16,8 +16,8 @@ from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.probing.design import Answers, Layout, draw_donors
 from swapaqa.probing.outcome import split_outcome
+from swapaqa.recording.result import write_json
 from swapaqa.report.probes import find_probes, probe_tables
-from swapaqa.result import write_json
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.ledger import content_digest
 from swapaqa.boxes.source import BoxRow
 from swapaqa.boxes.tracker import WEIGHTS
-from swapaqa.whole_file import names
+from swapaqa.files.whole_file import names
 
 HAND = "hand"
 TRACKERS = tuple(WEIGHTS)  # labels of rows that nobody has drawn

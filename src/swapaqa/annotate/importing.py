@@ -26,7 +26,7 @@ from swapaqa.boxes.tracker_boxes import result_rows
 from swapaqa.boxes.tracks import BoxFile, check_pixels, scale_to_stored
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_bytes
+from swapaqa.files.foreign_file import read_bytes
 from swapaqa.video.frames import decode, frame_count
 
 Format = Literal["darklabel", "cvat", "mot", "boxes"]

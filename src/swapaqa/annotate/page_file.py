@@ -17,7 +17,7 @@ import numpy as np
 from swapaqa.annotate.desk import Desk, jpeg
 from swapaqa.annotate.server import SCRIPTS, asset
 from swapaqa.errors import InputError
-from swapaqa.whole_file import write_whole
+from swapaqa.files.whole_file import write_whole
 
 LONG_SIDE = 640  # pixels: larger frames are made smaller in the file; boxes stay in pixels of the video
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from swapaqa.annotate.box_file import FileChangedError
 from swapaqa.annotate.desk import Desk, ForbiddenError
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import reason
+from swapaqa.files.foreign_file import reason
 
 ADDRESS = "127.0.0.1"
 LARGEST_BODY = 4_000_000  # bytes

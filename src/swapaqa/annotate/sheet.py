@@ -12,9 +12,9 @@ from rich.table import Table
 from swapaqa.annotate.examine import Examined
 from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE, Suspicion
 from swapaqa.command import spelled
-from swapaqa.foreign_file import read_csv
-from swapaqa.spreadsheet import guarded, unguarded
-from swapaqa.whole_file import write_whole
+from swapaqa.files.foreign_file import read_csv
+from swapaqa.files.spreadsheet import guarded, unguarded
+from swapaqa.files.whole_file import write_whole
 
 TABLE = "check.csv"
 SHOWN = 10  # videos of `worst_table`; all are in the files

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from swapaqa.environment import set_for_a_while
+from swapaqa.running.environment import set_for_a_while
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import check_regular, read_bytes
+from swapaqa.files.foreign_file import check_regular, read_bytes
 
 LARGEST = 256 * 2**20  # bytes of a file, unpacked: a project of a thousand videos in CVAT's XML has about 60 MB
 MOST_LINES = 1_000_000  # a few bytes each are gigabytes once they are boxes; such a project has about half as many

@@ -19,7 +19,7 @@ from swapaqa.boxes.cvat_tasks import Task, task_of_video, tasks_of
 from swapaqa.boxes.source import BoxRow
 from swapaqa.boxes.tracks import BoxFile, checked_box, parse_xml
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import check_regular
+from swapaqa.files.foreign_file import check_regular
 
 
 class Choice(NamedTuple):

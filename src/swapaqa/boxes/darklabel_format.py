@@ -22,7 +22,7 @@ from swapaqa.boxes.source import BoxRow
 from swapaqa.boxes.text import number, whole_number
 from swapaqa.boxes.tracks import checked_box, frame_number
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import MIB, parse_yaml, read_bytes, shown, unreadable
+from swapaqa.files.foreign_file import MIB, parse_yaml, read_bytes, shown, unreadable
 
 AXES = (("x1", "x2", "cx", "w"), ("y1", "y2", "cy", "h"))
 COORDINATES = [prefix + name for prefix in ("", "n") for axis in AXES for name in axis]

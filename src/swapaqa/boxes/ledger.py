@@ -17,9 +17,9 @@ from typing import Literal, NamedTuple
 from swapaqa.boxes.tracker import WEIGHTS
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_bytes
-from swapaqa.spreadsheet import guarded, unguarded
-from swapaqa.whole_file import names
+from swapaqa.files.foreign_file import read_bytes
+from swapaqa.files.spreadsheet import guarded, unguarded
+from swapaqa.files.whole_file import names
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from PIL import Image
 from swapaqa.boxes.objects import interpolate_keyframes, names
 from swapaqa.boxes.source import BoxRequest
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import check_regular, reason
+from swapaqa.files.foreign_file import check_regular, reason
 from swapaqa.video.image_folder import ImageFolder, open_folder
 
 SUFFIX = ".png"

@@ -31,9 +31,9 @@ from swapaqa.boxes.text import number, split_cells
 from swapaqa.boxes.tracker import Method, Tracked, make_tracker, track_boxes
 from swapaqa.boxes.tracks import MAKE_BOXES, check_pixels, checked_box, choose_rows, existing
 from swapaqa.errors import InputError
+from swapaqa.files.whole_file import names
 from swapaqa.video.cache import cache_root, make_folder
 from swapaqa.video.frames import BY_DEFAULT, Decoding, entries, read_frames
-from swapaqa.whole_file import names
 
 log = logging.getLogger(__name__)
 VERSION = 2  # raised whenever the same settings give other boxes, so that no old file is served

@@ -21,7 +21,7 @@ from swapaqa.boxes.objects import Several, boxes_of, names
 from swapaqa.boxes.source import BoxRequest, BoxRow
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import unreadable
+from swapaqa.files.foreign_file import unreadable
 
 FARTHEST = 1_000_000  # pixels: no frame reaches there, and float32 no longer tells neighbouring ones apart
 

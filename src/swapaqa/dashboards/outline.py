@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from swapaqa.command import spelled
-from swapaqa.logged import ARM, swept_column
 from swapaqa.measures.ours import STANDARD
+from swapaqa.recording.logged import ARM, swept_column
 
 Kind = Literal["curve", "points", "bars", "pictures"]
 PROTOCOLS = {"best_on_test": "best epoch on test, as published", "last": "last epoch"}

@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
 
-from swapaqa import tracking
 from swapaqa.dashboards.outline import build, outline
 from swapaqa.data.aqa7 import Action
 from swapaqa.errors import InputError
+from swapaqa.recording import tracking
 
 PACKAGE = "wandb_workspaces"
 

@@ -26,7 +26,7 @@ from swapaqa.data.mat_file import read_matrices
 from swapaqa.data.records import Label, Record, scaled_label
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import MIB, read_bytes, shown, unreadable
+from swapaqa.files.foreign_file import MIB, read_bytes, shown, unreadable
 from swapaqa.video.frames import find_media
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from swapaqa.data.demo_files import (  # configurations name the settings here
 )
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_bytes, read_csv, read_json
+from swapaqa.files.foreign_file import read_bytes, read_csv, read_json
 
 REMEDY = "remove the demo's folder, and it is written again"
 

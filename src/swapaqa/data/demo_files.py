@@ -27,9 +27,9 @@ from scipy.io import savemat
 from swapaqa.data.aqa7 import SCORE_RANGES
 from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
 from swapaqa.errors import InputError
+from swapaqa.files.whole_file import names, write_whole
 from swapaqa.video.cache import cache_root, make_folder
 from swapaqa.video.film import write_film
-from swapaqa.whole_file import names, write_whole
 
 JUDGES_FILE, DIGESTS = "judges.csv", "sha256.json"
 MAT_TITLE = b"MATLAB 5.0 MAT-file of the demo".ljust(116)

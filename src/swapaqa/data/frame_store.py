@@ -28,7 +28,7 @@ from rich.progress import track
 
 from swapaqa.data.geometry import Resize, resize_frame
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import check_regular, reason
+from swapaqa.files.foreign_file import check_regular, reason
 from swapaqa.video.cache import cache_root, make_folder
 from swapaqa.video.frames import Decoding, Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.video.image_folder import open_folder

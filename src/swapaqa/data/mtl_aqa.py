@@ -20,9 +20,9 @@ Splits. `data.split=published`: split 0, which everyone reports; each of its tes
 also in training. `data.split=by_event`: the same 1412 dives in four folds of whole competitions, of 339, 361, 359 and
 353 (`swapaqa.data.splits`). A difficulty or dive number that no training dive has is handled by one rule: an exemplar
 group (`swapaqa.data.exemplar_groups`) is widened, to the dive's difficulty and then to all dives (counted, logged, in
-result.json), and a mean over a group, as in `swapaqa.baselines`, is that of all training dives; groups of fewer than
-`voters` vote with what they have. `data.exemplars_from=other_competitions` never compares two dives of one competition,
-in training neither.
+result.json), and a mean over a group, as in `swapaqa.probing.baselines`, is that of all training dives; groups of fewer
+than `voters` vote with what they have. `data.exemplars_from=other_competitions` never compares two dives of one
+competition, in training neither.
 
 Labels. `data.target=completeness`: score / difficulty, 0 to 30 (three judges' highest scores), as CoRe with
 difficulty. `data.target=score`: 0 to 104.5, the highest score of the data; CoRe without difficulty as published says
@@ -53,7 +53,7 @@ from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
 from swapaqa.data.unpickler import load_pickle
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import shown
+from swapaqa.files.foreign_file import shown
 from swapaqa.video.frames import VIDEO_SUFFIXES, say_which_is_read
 from swapaqa.video.image_folder import open_folder
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import MIB, kind_of, read_bytes
+from swapaqa.files.foreign_file import MIB, kind_of, read_bytes
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 LARGEST = 64 * MIB

@@ -4,8 +4,8 @@ A pickle is a program: it may name any function and call it. This reader looks e
 that nothing else can be named, and what stands there for NumPy are functions of this file that check their arguments
 (NumPy's own would let a pickle describe memory that it does not own). Python 2 and NumPy 1 pickles load too.
 
-What a pickle costs is bounded by its size: its opcodes are weighed before (`swapaqa.pickle_cost`), nothing is made of
-a length alone, and what came out is no giant of shared parts for whoever walks through it.
+What a pickle costs is bounded by its size: its opcodes are weighed before (`swapaqa.files.pickle_cost`), nothing is
+made of a length alone, and what came out is no giant of shared parts for whoever walks through it.
 """
 
 import io
@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from swapaqa.errors import InputError, one_line
-from swapaqa.foreign_file import MIB, read_bytes, shown, unreadable
-from swapaqa.pickle_cost import check_cost, check_tree
+from swapaqa.files.foreign_file import MIB, read_bytes, shown, unreadable
+from swapaqa.files.pickle_cost import check_cost, check_tree
 
 PLAIN_DTYPE = re.compile(r"[<>|=]?([bB?]|[biufcSU][1-9]\d*)")  # booleans, numbers, strings; never O: it holds pointers
 MOST_BYTES, MOST_ELEMENTS = 64 * MIB, 2_000_000  # those of MTL-AQA have 0.3 MiB and 60,000

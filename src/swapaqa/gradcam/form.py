@@ -2,7 +2,7 @@
 
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
-from swapaqa.file_form import Named, Number, Pair, Whole
+from swapaqa.files.file_form import Named, Number, Pair, Whole
 
 
 class Gain(TypedDict):

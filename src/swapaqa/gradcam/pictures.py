@@ -17,9 +17,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from swapaqa.files.whole_file import whole
 from swapaqa.pictures.figures import BOX, SCALED_BOX, draw_region, draw_region_in_pixels, save_figure
 from swapaqa.video.film import write_film
-from swapaqa.whole_file import whole
 
 COLOURS = mpl.colormaps["viridis"]
 SEAM = "#000000"  # around a box, which its colour alone would not set off from the brightest of a map

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from swapaqa.attention import Inside, Look
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
-from swapaqa.file_form import first_fault
-from swapaqa.foreign_file import is_name, read_json, shown
+from swapaqa.files.file_form import first_fault
+from swapaqa.files.foreign_file import is_name, read_json, shown
 from swapaqa.gradcam.form import Attention
+from swapaqa.gradcam.maps import Inside, Look
 from swapaqa.statistics import interval_of_mean
 
 ATTENTION_FILE = "attention.json"

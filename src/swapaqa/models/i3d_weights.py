@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from swapaqa.errors import InputError
+from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models import published
-from swapaqa.tensor_file import load_tensors
 
 # From our (hassony2's) key to piergiaj's.
 PIERGIAJ_NAMES = (

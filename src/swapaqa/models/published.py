@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from swapaqa.foreign_file import shown
+from swapaqa.files.foreign_file import shown
 
 PARALLEL, BACKBONE = "module.", "backbone."  # CoRe's I3D lies in a module that cuts the clips
 SCALARS = (np.float64, np.float32, np.int64, np.int32, np.bool_)

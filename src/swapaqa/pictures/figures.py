@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from swapaqa.files.whole_file import whole, write_whole
 from swapaqa.video.film import write_film
-from swapaqa.whole_file import whole, write_whole
 
 mpl.use("Agg")
 

@@ -23,7 +23,6 @@ from pytorch_lightning import seed_everything
 from rich.markup import escape
 from rich.table import Table
 
-from swapaqa.attention import Look, View, encode_exemplars, views
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.region import scale_region
 from swapaqa.augment.swap import ScaledBackgroundSwap
@@ -33,6 +32,8 @@ from swapaqa.configuration.data_sets import make_data
 from swapaqa.console import open_console, quieten
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
+from swapaqa.files.whole_file import write_whole
+from swapaqa.gradcam.maps import Look, View, encode_exemplars, views
 from swapaqa.gradcam.pictures import Scene, Seen, attention_film, attention_strip
 from swapaqa.gradcam.summary import (
     ATTENTION_FILE,
@@ -45,8 +46,7 @@ from swapaqa.gradcam.summary import (
     summary,
 )
 from swapaqa.models.scorer import CONFIG_KEY, Scorer
-from swapaqa.out_of_memory import explained
-from swapaqa.result import FORMAT, device_name, git_commit
+from swapaqa.recording.result import FORMAT, device_name, git_commit
 from swapaqa.running.checkpoint import (
     NO_BOXES,
     as_trained,
@@ -59,9 +59,9 @@ from swapaqa.running.checkpoint import (
     read_checkpoint,
 )
 from swapaqa.running.needs import refuse_missing_sides
+from swapaqa.running.out_of_memory import explained
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.running.published_checkpoint import with_configuration
-from swapaqa.whole_file import write_whole
 
 SEEN = ("frames", "geometry")  # what two checkpoints must have in common to be shown the same pixels
 

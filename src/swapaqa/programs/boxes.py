@@ -47,9 +47,9 @@ from swapaqa.configuration.data_sets import make_source
 from swapaqa.console import open_console
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
+from swapaqa.files.whole_file import write_whole
 from swapaqa.running.program import compose_quietly, run_program
 from swapaqa.video.cache import cache_root
-from swapaqa.whole_file import write_whole
 
 OUT = Path("outputs/boxes")
 STOPPED = 130  # exit status after Ctrl-C, as of every program

@@ -29,10 +29,10 @@ from swapaqa.data.dataset import Located
 from swapaqa.data.records import Record, faults
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import LINE, InputError, one_line
-from swapaqa.out_of_memory import explained
+from swapaqa.files.whole_file import write_whole
+from swapaqa.running.out_of_memory import explained
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.video.frames import frame_count, incomplete, read_frames
-from swapaqa.whole_file import write_whole
 
 REPORT_FILE = "doctor.json"
 SHOWN = 20  # problems on the screen; all are in the file

@@ -5,7 +5,7 @@ without the training videos where the checkpoint has their features (`model.stor
 the training videos are read once more.
 
 `baseline=event|difficulty|both|all data=mtl_aqa` reads lists and no video: what the test scores can be predicted from
-without a pixel, see `swapaqa.baselines`.
+without a pixel, see `swapaqa.probing.baselines`.
 
 `probe=background` exchanges backgrounds between test videos and takes the athlete away, and says which of the two the
 prediction follows: `probe.json`, see `swapaqa.probing`.
@@ -31,7 +31,6 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from torch.utils.data import default_collate
 
-from swapaqa import baselines, out_of_memory
 from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
 from swapaqa.configuration.checking import TOP_LEVEL, check, require_text
 from swapaqa.configuration.data_sets import make_data, make_source
@@ -45,10 +44,12 @@ from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, in_points, predictions
+from swapaqa.probing import baselines
 from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
-from swapaqa.result import Recorder, device_name, git_commit, write_json, write_result
+from swapaqa.recording.result import Recorder, device_name, git_commit, write_json, write_result
+from swapaqa.running import out_of_memory
 from swapaqa.running.checkpoint import (
     NO_BOXES,
     as_trained,

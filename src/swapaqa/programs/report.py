@@ -26,7 +26,9 @@ from swapaqa.configuration.checking import check_objects
 from swapaqa.configuration.data_sets import make_source
 from swapaqa.console import open_console
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import reason
+from swapaqa.files.foreign_file import reason
+from swapaqa.files.spreadsheet import guarded
+from swapaqa.files.whole_file import write_whole
 from swapaqa.measures.ours import OURS, SPEARMAN
 from swapaqa.report.cases import Shown
 from swapaqa.report.contents import Wanted, read_report, write_report
@@ -38,8 +40,6 @@ from swapaqa.runs.compare import Protocol, compare
 from swapaqa.runs.run_folders import read_sweeps
 from swapaqa.runs.runs_table import runs_table
 from swapaqa.runs.settings import PROTOCOLS
-from swapaqa.spreadsheet import guarded
-from swapaqa.whole_file import write_whole
 
 TERMINAL = "terminal"
 
@@ -63,7 +63,7 @@ def show(given: argparse.Namespace) -> None:
             console.out(FORMATS[given.format][1](table), highlight=False)
     tell(f"{len(written)} files written to {folder}")
     if given.wandb:
-        from swapaqa import tracking  # wandb takes seconds to import
+        from swapaqa.recording import tracking  # wandb takes seconds to import
 
         pictures = [path for path in written if path.suffix == ".png"]
         tracking.log_report(given.wandb, report.group, pictures, folder)

@@ -9,7 +9,7 @@ from swapaqa.running.jobs import State
 from swapaqa.runs.run_folders import Run, Sweep
 from swapaqa.runs.settings import PROTOCOLS, Setting, Settings, seeds_of
 
-FLOORS = {  # by baseline, as `swapaqa.baselines` says
+FLOORS = {  # by baseline, as `swapaqa.probing.baselines` says
     "event": "training mean of the competition",
     "difficulty": "of the difficulty",
     "both": "completeness of the competition x difficulty",

@@ -15,10 +15,12 @@ import cv2
 from jinja2 import Environment, StrictUndefined
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import check_regular, read_bytes
+from swapaqa.files.foreign_file import check_regular, read_bytes
+from swapaqa.files.whole_file import write_whole
 from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_attention, read_attention, rows
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
+from swapaqa.recording.result import RESULT_FILE, epoch_in
 from swapaqa.report.answers import Answer
 from swapaqa.report.captions import WITHOUT_FACTS
 from swapaqa.report.cases import Study
@@ -26,11 +28,9 @@ from swapaqa.report.drawing import Drawing, write_drawing
 from swapaqa.report.probes import Probe, probe_tables
 from swapaqa.report.single import SingleRun
 from swapaqa.report.table import Table, Value, cell_text
-from swapaqa.result import RESULT_FILE, epoch_in
 from swapaqa.running.jobs import State
 from swapaqa.runs.run_folders import Run, Sweep
 from swapaqa.runs.settings import PROTOCOLS, measures_of, splits_of
-from swapaqa.whole_file import write_whole
 
 FIGURES = "figures"
 STRIP = "swap.png"  # written by training

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swapaqa.errors import InputError
-from swapaqa.file_form import first_fault
-from swapaqa.foreign_file import read_json
+from swapaqa.files.file_form import first_fault
+from swapaqa.files.foreign_file import read_json
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.probing.conditions import WORDS
 from swapaqa.probing.form import Probe as ProbeForm

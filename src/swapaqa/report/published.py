@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from swapaqa.errors import InputError, one_line
-from swapaqa.foreign_file import read_yaml
+from swapaqa.files.foreign_file import read_yaml
 from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN
 
 STRICT = ConfigDict(extra="forbid")

@@ -13,9 +13,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from swapaqa.errors import LINE, InputError, one_line
+from swapaqa.files.spreadsheet import guarded, guarded_comment
+from swapaqa.files.whole_file import write_whole
 from swapaqa.report.table import AS_PRINTED, Cell, Table, Value, cell_text, number_text
-from swapaqa.spreadsheet import guarded, guarded_comment
-from swapaqa.whole_file import write_whole
 
 LONGEST_CELL, LONGEST_NOTE = 100, 1000  # characters in LaTeX, whose lengths end at 5.7 metres
 FITS_SCRIPTSIZE = 130  # characters over a page

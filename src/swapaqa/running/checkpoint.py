@@ -19,7 +19,8 @@ from swapaqa.data.exemplar_groups import UnknownGroupError
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
 from swapaqa.errors import LINE, InputError, one_line
-from swapaqa.foreign_file import reason
+from swapaqa.files.foreign_file import reason
+from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models import published
 from swapaqa.models.published_model import as_ours
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Scorer
@@ -27,7 +28,6 @@ from swapaqa.running.precision import precision_here
 from swapaqa.running.published_checkpoint import scale_labels
 from swapaqa.running.registry import LENGTH, PRECISION, admit, plain
 from swapaqa.running.upgrade import upgrade
-from swapaqa.tensor_file import load_tensors
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from swapaqa.file_form import Number, Whole
+from swapaqa.files.file_form import Number, Whole
 from swapaqa.running.jobs import identity
 
 UNKNOWN = "?"

@@ -21,12 +21,12 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from swapaqa.disk_errors import full_disk_explained
 from swapaqa.errors import InputError
+from swapaqa.files.disk_errors import full_disk_explained
+from swapaqa.files.whole_file import write_whole
 from swapaqa.running import orphans
 from swapaqa.running.ending import run_ends
-from swapaqa.value_digest import sealed
-from swapaqa.whole_file import write_whole
+from swapaqa.running.value_digest import sealed
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from swapaqa.command import spelled
 from swapaqa.configuration.moved import in_todays_names
 from swapaqa.errors import LINE, InputError, one_line
-from swapaqa.foreign_file import MOST_YAML, parse_yaml, read_bytes, read_json, reason
-from swapaqa.result import RESULT_FILE
+from swapaqa.files.foreign_file import MOST_YAML, parse_yaml, read_bytes, read_json, reason
+from swapaqa.files.whole_file import remove_unfinished, write_whole
+from swapaqa.recording.result import RESULT_FILE
 from swapaqa.running.interruption import STOPPED, stop_request
-from swapaqa.whole_file import remove_unfinished, write_whole
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 LOCK_FILE = ".lock"

@@ -14,7 +14,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import reason
+from swapaqa.files.foreign_file import reason
 from swapaqa.measures.ours import OURS, STANDARD, stored_measures
 from swapaqa.measures.record import Description, Measure, Scores
 from swapaqa.running.registry import MEASURES, TARGET, admit_measure, registry

@@ -15,16 +15,16 @@ import torch
 import yaml
 
 from swapaqa.errors import InputError
-from swapaqa.file_form import first_fault
-from swapaqa.foreign_file import read_json
+from swapaqa.files.file_form import first_fault
+from swapaqa.files.foreign_file import read_json
+from swapaqa.files.tensor_file import load_tensors
+from swapaqa.files.whole_file import whole, write_whole
 from swapaqa.models.scorer import BATCH_NORM_KEY, CONFIG_KEY, FORMAT_KEY
 from swapaqa.models.stored_exemplars import EXEMPLARS_KEY
-from swapaqa.result import RESULT_FILE
+from swapaqa.recording.result import RESULT_FILE
 from swapaqa.running.checkpoint import PACK_KEY, read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE
 from swapaqa.running.registry import plain
-from swapaqa.tensor_file import load_tensors
-from swapaqa.whole_file import whole, write_whole
 
 KEPT = ("epoch", "global_step", "state_dict", CONFIG_KEY, FORMAT_KEY, BATCH_NORM_KEY, EXEMPLARS_KEY)
 PLACES = (("data", "root"), ("data", "boxes", "root"), ("boxes", "root"))  # on the machine of the run

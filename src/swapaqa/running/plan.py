@@ -19,6 +19,7 @@ from rich.table import Table
 from swapaqa.configuration.checking import check
 from swapaqa.console import open_console
 from swapaqa.errors import InputError
+from swapaqa.files.whole_file import write_whole
 from swapaqa.running.jobs import (
     CONFIG_FILE,
     NOT_IDENTITY,
@@ -32,7 +33,6 @@ from swapaqa.running.jobs import (
 )
 from swapaqa.running.planned_facts import compose_job
 from swapaqa.running.probe import COST_FILE, STEPS, Cost
-from swapaqa.whole_file import write_whole
 
 GIB = 2**30
 SAME_COST = ("seed", "name", "aug", "boxes")  # runs that differ in these, and in the action, cost about the same

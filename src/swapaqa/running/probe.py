@@ -15,16 +15,16 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 
-from swapaqa import out_of_memory
 from swapaqa.batch import channels_first
 from swapaqa.console import quieten
 from swapaqa.data.datamodule import VideoData
+from swapaqa.files.whole_file import write_whole
 from swapaqa.models.scorer import Scorer
-from swapaqa.result import Recorder
+from swapaqa.recording.result import Recorder
+from swapaqa.running import out_of_memory
 from swapaqa.running.jobs import recorded, trusted_config
 from swapaqa.running.program import run_program
 from swapaqa.running.training import build, more_memory
-from swapaqa.whole_file import write_whole
 
 COST_FILE = "cost.json"
 STEPS, WARM_UP, EVALUATION_BATCHES = 20, 5, 2

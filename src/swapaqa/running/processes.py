@@ -21,9 +21,9 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from swapaqa.environment import set_for_a_while
 from swapaqa.errors import InputError
 from swapaqa.running import orphans
+from swapaqa.running.environment import set_for_a_while
 from swapaqa.running.interruption import STOPPED, handle_sigterm
 from swapaqa.running.jobs import LEFT_ALONE, failure, vouched, write_failure
 

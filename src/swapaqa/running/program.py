@@ -21,9 +21,9 @@ from rich.console import Console
 
 from swapaqa.configuration.checking import interpolations_explained
 from swapaqa.configuration.overrides import OF_A_GROUP, explain_group, explain_override
-from swapaqa.disk_errors import NO_PLACE, NO_ROOM, STANDARD_OUTPUT, place_of
 from swapaqa.errors import InputError, for_a_terminal
-from swapaqa.foreign_file import reason
+from swapaqa.files.disk_errors import NO_PLACE, NO_ROOM, STANDARD_OUTPUT, place_of
+from swapaqa.files.foreign_file import reason
 from swapaqa.running import orphans, processes, resolvers
 
 resolvers.register()

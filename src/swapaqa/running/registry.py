@@ -24,7 +24,7 @@ import yaml
 from swapaqa.configuration.moved import TARGET, todays_name
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import shown
+from swapaqa.files.foreign_file import shown
 from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import Scorer
 

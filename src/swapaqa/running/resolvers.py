@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.distributed import TCPStore
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_bytes
+from swapaqa.files.foreign_file import read_bytes
 from swapaqa.running.jobs import JOBS_FILE, newest_unfinished
 from swapaqa.running.scaling import rate, scaled
 

@@ -6,11 +6,11 @@ from typing import Any
 from torch import Tensor
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import shown
+from swapaqa.files.foreign_file import shown
+from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY, Scorer
 from swapaqa.running.jobs import first_difference, identity
-from swapaqa.tensor_file import load_tensors
-from swapaqa.value_digest import DIGEST_KEY, is_sealed
+from swapaqa.running.value_digest import DIGEST_KEY, is_sealed
 
 NEEDED = ("state_dict", "loops", "callbacks", "optimizer_states", "epoch", "global_step", CONFIG_KEY)
 

@@ -13,22 +13,22 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.utilities import rank_zero_only
 
-from swapaqa import out_of_memory, tracking
 from swapaqa.augment.region import scale_region
-from swapaqa.baselines import known_floors
 from swapaqa.batch import TrainingLabels
 from swapaqa.configuration.data_sets import make_data
 from swapaqa.console import ProgressBar, show
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.pooling import Preview, describe_shares
-from swapaqa.disk_errors import full_disk_explained
-from swapaqa.epoch_log import EpochLog
 from swapaqa.errors import InputError
+from swapaqa.files.disk_errors import full_disk_explained
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.models.scorer import Scorer
 from swapaqa.pictures.figures import Augmented, scatter, swap_strip
-from swapaqa.result import Recorder, compose_result, device_name, save_result
-from swapaqa.running import processes
+from swapaqa.probing.baselines import known_floors
+from swapaqa.recording import tracking
+from swapaqa.recording.epoch_log import EpochLog
+from swapaqa.recording.result import Recorder, compose_result, device_name, save_result
+from swapaqa.running import out_of_memory, processes
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, left_on_sigterm

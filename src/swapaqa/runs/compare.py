@@ -22,7 +22,8 @@ from typing import NamedTuple
 from swapaqa import statistics
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_bytes, shown
+from swapaqa.files.foreign_file import read_bytes, shown
+from swapaqa.files.spreadsheet import unguarded
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Measure
 from swapaqa.running.jobs import State
@@ -31,7 +32,6 @@ from swapaqa.runs.factors import factors, is_list_of_settings
 from swapaqa.runs.run_folders import Run, Sweep, read_sweep
 from swapaqa.runs.runs_table import scores
 from swapaqa.runs.settings import Setting, find_settings, label, measures_of
-from swapaqa.spreadsheet import unguarded
 
 SIGNIFICANT = 0.05
 DISTINGUISHABLE = "distinguishable from noise, of the seeds and of the choice of test videos"

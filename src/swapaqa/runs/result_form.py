@@ -13,7 +13,7 @@ from typing import (
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from swapaqa.file_form import Number, Pair, Whole
+from swapaqa.files.file_form import Number, Pair, Whole
 
 Scores = dict[str, Number | None]
 MOST_MEASURES = 64  # a column of every table each

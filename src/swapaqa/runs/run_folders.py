@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swapaqa.errors import InputError
-from swapaqa.file_form import first_fault
-from swapaqa.foreign_file import is_name, read_json, read_yaml, shown
+from swapaqa.files.file_form import first_fault
+from swapaqa.files.foreign_file import is_name, read_json, read_yaml, shown
 from swapaqa.gradcam.summary import ATTENTION_FILE
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import RESERVED, Description
-from swapaqa.result import RESULT_FILE
+from swapaqa.recording.result import RESULT_FILE
 from swapaqa.running.facts import Facts, facts_of, setting
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
 from swapaqa.running.measures import known_measures
@@ -128,7 +128,7 @@ class Run:
 
     @property
     def floors(self) -> Mapping[str, Any]:
-        """What needs no video, by split and baseline, see `swapaqa.baselines`; empty where nothing is known."""
+        """What needs no video, by split and baseline, see `swapaqa.probing.baselines`; empty where nothing is known."""
         return self.result.get("floors", {}) if self.result else {}
 
     def predictions(self, protocol: str, split: str = "test") -> dict[str, tuple[float, float]]:

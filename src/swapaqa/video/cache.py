@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import reason
+from swapaqa.files.foreign_file import reason
 
 
 def cache_root() -> Path:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from swapaqa.errors import InputError
+from swapaqa.files.whole_file import names
 from swapaqa.video.index import make_index
-from swapaqa.whole_file import names
 
 
 def write_film(

@@ -24,11 +24,11 @@ import numpy as np
 from rich.progress import Progress
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import check_regular, read_bytes
+from swapaqa.files.foreign_file import check_regular, read_bytes
+from swapaqa.files.whole_file import with_digest, without_digest, write_whole
 from swapaqa.video.cache import cache_root
 from swapaqa.video.gif_file import is_whole
 from swapaqa.video.pyav_reader import CONVERT, DamagedError, OpenVideo, checksum, displayed_size, is_mirrored
-from swapaqa.whole_file import with_digest, without_digest, write_whole
 
 log = logging.getLogger(__name__)
 

@@ -22,13 +22,14 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from swapaqa import statistics
+from swapaqa import __version__, statistics
+from swapaqa.command import IN_CLONE
+from swapaqa.files.spreadsheet import guarded
+from swapaqa.files.whole_file import write_whole
 from swapaqa.measures.ours import COVERAGES, SPEARMAN, STANDARD, WRITTEN
 from swapaqa.measures.record import Measure, Scores
 from swapaqa.models.batch_norm import CANNOT_LEARN
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
-from swapaqa.spreadsheet import guarded
-from swapaqa.whole_file import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -316,7 +317,8 @@ def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -
         "predictions": recorder.write_predictions(folder),
         "timing": recorder.timing(),
         "git_commit": git_commit(),
-        "versions": {name: installed_version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": {name: installed_version(name) for name in PACKAGES}
+        | {"python": platform.python_version(), "swapaqa": __version__},
     }
 
 
@@ -353,7 +355,9 @@ def _without_nan(value: Any) -> Any:
 
 
 def git_commit() -> str | None:
-    """The commit of this checkout, with `+changes` if files differ from it; None outside of git."""
+    """The commit of this clone, with `+changes` if files differ from it; None outside of git, and once installed."""
+    if not IN_CLONE:
+        return None  # site-packages may lie in a repository of the user's
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:

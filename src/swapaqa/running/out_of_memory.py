@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import reason
+from swapaqa.files.foreign_file import reason
 
 LOADER = "DataLoader worker"  # of torch, about a process that did not end by itself
 WORDS = ("out of memory", "can't allocate memory")  # of CUDA's libraries, and of the CPU's allocator

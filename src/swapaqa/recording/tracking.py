@@ -24,9 +24,9 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import read_bytes, shown
-from swapaqa.logged import prediction_table, run_name, summary_numbers, swept_columns
-from swapaqa.whole_file import write_whole
+from swapaqa.files.foreign_file import read_bytes, shown
+from swapaqa.files.whole_file import write_whole
+from swapaqa.recording.logged import prediction_table, run_name, summary_numbers, swept_columns
 
 if TYPE_CHECKING:  # it takes a second to import: for runs that use it
     import wandb

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from swapaqa.errors import InputError
-from swapaqa.foreign_file import HEAD, MIB, check_regular, reason, unreadable
-from swapaqa.pickle_cost import check_cost, check_tree
+from swapaqa.files.foreign_file import HEAD, MIB, check_regular, reason, unreadable
+from swapaqa.files.pickle_cost import check_cost, check_tree
 
 MOST_PICKLE = 64 * MIB  # of a checkpoint without its tensors
 MOST_ELEMENTS = 5_000_000

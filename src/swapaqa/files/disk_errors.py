@@ -36,7 +36,7 @@ def full_disk_explained(path: Path) -> Iterator[None]:
 def place_of(error: OSError, otherwise: object) -> str:
     """Which place an error of the disk is about: the file that it names, the standard output, or `otherwise`.
 
-    What we write ourselves is named (`swapaqa.whole_file`); of a library's write its open file is looked for.
+    What we write ourselves is named (`swapaqa.files.whole_file`); of a library's write its open file is looked for.
     """
     named = error.filename if error.filename is not None else written_file(error)
     if named is not None:

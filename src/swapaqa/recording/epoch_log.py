@@ -2,8 +2,8 @@
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from swapaqa.logged import epoch_numbers, time_numbers
-from swapaqa.result import Recorder, split_metrics
+from swapaqa.recording.logged import epoch_numbers, time_numbers
+from swapaqa.recording.result import Recorder, split_metrics
 
 
 class EpochLog(Callback):
