@@ -111,7 +111,7 @@ def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
     """Everybody else asks its source: lists, files, windows, labels, groups, the reader of a sample."""
     asking = {str(path.relative_to(SOURCE)) for path in FILES if "swapaqa.data.datamodule" in imported(path)}
     assert asking == {
-        "swapaqa/attention.py",
+        "swapaqa/gradcam/maps.py",
         "swapaqa/bench/evaluation.py",
         "swapaqa/bench/synthetic.py",
         "swapaqa/probing/design.py",
@@ -121,7 +121,7 @@ def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
         "swapaqa/configuration/data_sets.py",
         "swapaqa/running/probe.py",
         "swapaqa/running/published_checkpoint.py",
-        "swapaqa/programs/attention.py",
+        "swapaqa/programs/gradcam.py",
         "swapaqa/programs/evaluate.py",
         "swapaqa/running/training.py",
     }
@@ -239,7 +239,7 @@ def test_a_data_set_is_named_in_its_own_file_only() -> None:
                 assert not [text for text in strings(path) if re.search(pattern, text)], path.name
 
 
-FOR_ALL_METHODS = ("scorer", "encoder", "clip_plan", "backbone", "normalisation", "attention", "optimisation", "rates")
+FOR_ALL_METHODS = ("scorer", "encoder", "clip_plan", "backbone", "normalisation", "gradcam", "optimisation", "rates")
 
 
 def test_a_model_is_named_in_its_own_file_only() -> None:

@@ -21,7 +21,7 @@ from swapaqa.configuration.checking import TOP_LEVEL, check
 from tests.forked import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-OF_HYDRA = {"train": "train", "doctor": "train", "evaluate": "evaluate", "attention": "attention"}
+OF_HYDRA = {"train": "train", "doctor": "train", "evaluate": "evaluate", "gradcam": "gradcam"}
 COMMAND = re.compile(rf"(?:python -m src\.|swapaqa )({'|'.join(PROGRAMS)})(?: +(.*))?")
 OWN = ("my_conf", "my_aqa", "=gdlt", "=jumps", "=within", "=lion", "=frames", "=ellipse", "=grey")  # of docs/extend.md
 NAMED = ("report compare", "report show", "boxes import")  # in a sentence, without their files

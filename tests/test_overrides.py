@@ -89,7 +89,7 @@ def test_other_mistakes_name_the_whole_word(override: str, words: list[str]) -> 
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "doctor", "evaluate", "attention", "demo swap", "bench step", "boxes make data=videos"]
+    "command", ["train", "doctor", "evaluate", "gradcam", "demo swap", "bench step", "boxes make data=videos"]
 )
 def test_every_recipe_says_it(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.syspath_prepend(str(REPOSITORY))

@@ -17,7 +17,7 @@ PROGRAMS = {
     "demo": "the swap on made-up data: athlete or background?",
     "doctor": "check a data set before a night's training",
     "boxes": "make, check, import and draw athletes' boxes",
-    "attention": "where a checkpoint looks",
+    "gradcam": "where a checkpoint looks",
     "bench": "measure what costs time",
 }
 IN_CLONE = (Path(__file__).parents[1] / "train.py").is_file()

@@ -305,7 +305,7 @@ def write_film(folder: Path) -> None:
 
 
 def read_film(folder: Path) -> Any:
-    """What a report's page shows of a video under attention."""
+    """What a report's page shows of a video under Grad-CAM."""
     return as_film(folder, FILM, folder)
 
 

@@ -92,7 +92,7 @@ PLACES = (
     Place("run folder, two processes", lambda folder, disk: training(disk, *TWO)),  # noqa: ARG005
     Place("folder of a sweep", lambda folder, disk: sweeping(disk)),  # noqa: ARG005
     Place("evaluation", lambda folder, disk: ("src.evaluate", [LANDED, f"hydra.run.dir={disk}/out"])),  # noqa: ARG005
-    Place("attention", lambda folder, disk: ("src.attention", [LANDED, "videos=1", f"hydra.run.dir={disk}/out"])),  # noqa: ARG005
+    Place("gradcam", lambda folder, disk: ("src.gradcam", [LANDED, "videos=1", f"hydra.run.dir={disk}/out"])),  # noqa: ARG005
     Place("run folder, wandb offline", lambda folder, disk: training(disk, "logger=wandb"),  # noqa: ARG005
           lambda disk: {"WANDB_MODE": "offline"}),  # noqa: ARG005
     Place("cache: demo data", lambda folder, disk: training(folder), lambda disk: {"SWAPAQA_CACHE": str(disk)}),  # noqa: ARG005

@@ -232,7 +232,7 @@ def write_run(folder: Path, seed: int, actions: Sequence[str] = ("diving",)) -> 
 
 
 def write_sweep(folder: Path) -> None:
-    """Two finished jobs and a failed one, with a probe and an attention beside them."""
+    """Two finished jobs and a failed one, with a probe and a `gradcam.json` beside them."""
     for seed in (0, 1):
         write_run(folder / "sweep" / str(seed), seed)
     failed = folder / "sweep" / "2"
@@ -248,7 +248,7 @@ def inside(share: float) -> dict[str, Any]:
     return {"share": share, "chance": 0.2, "on_grid": 0.7, "interval": [share - 0.1, share + 0.1]}
 
 
-def attention() -> dict[str, Any]:
+def gradcam() -> dict[str, Any]:
     means = {"videos": 3, "without_mass": 1, "box": inside(0.4), "scaled_box": inside(0.6)}
     return {
         "checkpoints": [{"title": "with the swap, ratio 2", "file": "last.ckpt", "epoch": 3}],

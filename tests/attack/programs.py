@@ -112,8 +112,8 @@ def evaluated(folder: Path) -> str:
 
 
 def looked_at(folder: Path) -> Any:
-    run(folder, "attention", [f"checkpoint={folder}/last.ckpt", "videos=1", f"hydra.run.dir={folder}/out"])
-    return json.loads((folder / "out" / "attention.json").read_text())["splits"]
+    run(folder, "gradcam", [f"checkpoint={folder}/last.ckpt", "videos=1", f"hydra.run.dir={folder}/out"])
+    return json.loads((folder / "out" / "gradcam.json").read_text())["splits"]
 
 
 def reported(folder: Path) -> str:
@@ -177,7 +177,7 @@ PROGRAMS = (
     program("train resume=true: resume.ckpt", "run/checkpoints/resume.ckpt", write_unfinished, continued,
             edit=inputs.torch_edit, ours=True, may_miss=True),
     program("evaluate: checkpoint", "last.ckpt", write_checkpoint, evaluated, edit=inputs.torch_edit),
-    program("attention: checkpoint", "last.ckpt", write_checkpoint, looked_at, edit=inputs.torch_edit),
+    program("gradcam: checkpoint", "last.ckpt", write_checkpoint, looked_at, edit=inputs.torch_edit),
     program("doctor: list", LIST, write_aqa7, examined, unknowable=NO_DIGEST),
     program("doctor: boxes", BOX, write_aqa7, examined, unknowable=TYPED),
     program("doctor: video", VIDEO, write_aqa7, examined, unknowable=PICTURES, named=("diving-out/005",)),

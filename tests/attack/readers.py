@@ -8,7 +8,7 @@ from typing import Any
 import av  # noqa: F401  before decord, whose libraries would take the place of its VP8 encoder
 
 from swapaqa.annotate.sheet import read_severities
-from swapaqa.gradcam.summary import read_attention, rows
+from swapaqa.gradcam.summary import read_gradcam, rows
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.recording.tracking import stored_id
 from swapaqa.running.jobs import refuse_another_list, stored_identity
@@ -177,8 +177,8 @@ RUNS = (
     of_run("compare: predictions", "a/predictions_test.csv", calls.write_two_runs, calls.compared, named=("/a",)),
     of_run("probe.json", "run/probe.json", inputs.write_json("run/probe.json", inputs.probe), calls.probed,
            may_miss=True),
-    of_run("attention.json", "attention.json", inputs.write_json("attention.json", inputs.attention),
-           lambda folder: rows(read_attention(folder / "attention.json"))),
+    of_run("gradcam.json", "gradcam.json", inputs.write_json("gradcam.json", inputs.gradcam),
+           lambda folder: rows(read_gradcam(folder / "gradcam.json"))),
     of_run("sweep's jobs.json", "sweep/jobs.json", inputs.write_sweep,
            lambda folder: refuse_another_list(folder / "sweep", [["model=core", f"seed={n}"] for n in range(3)]),
            named=("sweep",), may_miss=True),

@@ -30,7 +30,7 @@ from swapaqa.errors import LINE, InputError
 from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import read_json
 from swapaqa.files.whole_file import remove_unfinished, with_digest, without_digest, write_whole
-from swapaqa.gradcam.summary import read_attention, rows
+from swapaqa.gradcam.summary import read_gradcam, rows
 from swapaqa.programs import doctor
 from swapaqa.recording.tracking import stored_id
 from swapaqa.report.page import as_film
@@ -42,7 +42,7 @@ from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identi
 from swapaqa.running.out_of_memory import explained
 from swapaqa.running.program import write_any_text
 from swapaqa.runs.result_form import Result
-from tests.attack.inputs import attention, probe, result
+from tests.attack.inputs import gradcam, probe, result
 from tests.attack.malformed import IMPOSTORS, damaged, wrong_values
 from tests.forked import REPOSITORY
 
@@ -333,12 +333,12 @@ def test_a_name_is_one_cell_of_the_file_that_import_writes(tmp_path: Path) -> No
     assert read_rows(tmp_path / "001.txt")[0].object_id == "a b"
 
 
-def test_keys_that_a_table_of_attention_or_of_a_probe_needs(tmp_path: Path) -> None:
-    found = attention()
+def test_keys_that_a_table_of_gradcam_or_of_a_probe_needs(tmp_path: Path) -> None:
+    found = gradcam()
     del found["splits"]["test"]["checkpoints"][0]["box"]["chance"]
-    (tmp_path / "attention.json").write_text(json.dumps(found))
-    with pytest.raises(InputError, match=r"attention\.json: .*checkpoints\.0\.box\.chance: field required"):
-        read_attention(tmp_path / "attention.json")
+    (tmp_path / "gradcam.json").write_text(json.dumps(found))
+    with pytest.raises(InputError, match=r"gradcam\.json: .*checkpoints\.0\.box\.chance: field required"):
+        read_gradcam(tmp_path / "gradcam.json")
     asked = probe()
     del asked["splits"]["test"]["conditions"]["as_is"]["confidence"]["spearman"]
     (tmp_path / "probe.json").write_text(json.dumps(asked))
@@ -355,13 +355,13 @@ def test_a_text_is_no_number_of_a_result(wrong: Any) -> None:
 
 
 def test_a_difference_of_two_checkpoints_has_no_chance(tmp_path: Path) -> None:
-    found = attention()
+    found = gradcam()
     gain = {"share": 0.1, "interval": [0.0, 0.2]}
     found["checkpoints"] *= 2
     found["splits"]["test"]["checkpoints"] *= 2
     found["splits"]["test"]["difference"] = {"videos": 3, "box": gain, "scaled_box": gain}
-    (tmp_path / "attention.json").write_text(json.dumps(found))
-    assert len(rows(read_attention(tmp_path / "attention.json"))) == 6
+    (tmp_path / "gradcam.json").write_text(json.dumps(found))
+    assert len(rows(read_gradcam(tmp_path / "gradcam.json"))) == 6
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"a/b\n", b"\xff\xfe", b"x" * 5000, b"a b", b"\x1b[31m"])

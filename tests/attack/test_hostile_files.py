@@ -114,7 +114,7 @@ def test_nothing_in_a_files_configuration_is_looked_up(text: str, landed: dict[s
                 admit(with_payload(config, place, text), "it")
 
 
-@pytest.mark.parametrize("recipe", ["train", "evaluate", "attention", "doctor"])
+@pytest.mark.parametrize("recipe", ["train", "evaluate", "gradcam", "doctor"])
 def test_hydras_way_to_run_a_pickled_job_again_is_refused(
     recipe: str, canary: Path, recipe_inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +128,7 @@ def test_hydras_way_to_run_a_pickled_job_again_is_refused(
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("recipe", ["evaluate", "attention"])
+@pytest.mark.parametrize("recipe", ["evaluate", "gradcam"])
 def test_what_a_files_configuration_points_to_is_only_read(
     recipe: str, landed: dict[str, Any], recipe_inside: Run, aqa7_tree: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -182,7 +182,7 @@ def test_every_class_of_conf_is_registered_in_its_place_and_none_elsewhere() -> 
         admit(config, "it")
 
 
-@pytest.mark.parametrize("recipe", ["evaluate", "attention"])
+@pytest.mark.parametrize("recipe", ["evaluate", "gradcam"])
 @pytest.mark.parametrize(
     ("name", "place"),
     [("torch.utils.collect_env.run", "model"), ("with positions", "data.augment"), ("a class's neighbour", "aug")],

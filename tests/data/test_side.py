@@ -97,7 +97,7 @@ def test_pools_rows_and_concatenations_keep_it(open_stepped: Open) -> None:
 
 
 def test_what_looks_at_single_videos_has_it(open_stepped: Open, climber: Climber) -> None:
-    """Attention's batches of one, and the probe's videos, whatever is done to their pixels."""
+    """Grad-CAM's batches of one, and the probe's videos, whatever is done to their pixels."""
     data = open_stepped(voters=2)
     for batch in batches(data, "test", climber, "looking"):
         check_side(batch.side, batch.video_id)

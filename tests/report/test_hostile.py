@@ -15,7 +15,7 @@ import pytest
 from swapaqa.boxes.ledger import Ledger, content_digest
 from swapaqa.errors import InputError
 from swapaqa.files.spreadsheet import FORMULA, guarded, unguarded
-from swapaqa.gradcam.summary import read_attention
+from swapaqa.gradcam.summary import read_gradcam
 from swapaqa.programs.report import open_data
 from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table, to_csv, to_latex, to_markdown, write_tables
@@ -149,7 +149,7 @@ def test_damage_to_a_runs_other_files(file: str, two_ratios: Path) -> None:
         build_tables([sweep])
 
 
-ATTENTION = {
+GRADCAM = {
     "checkpoints": [{"title": "with", "file": "a.ckpt", "epoch": 3}],
     "boxes": {"_target_": "a.b.Boxes"},
     "ratio": 2.0,
@@ -168,24 +168,24 @@ ATTENTION = {
 
 
 def test_pictures_outside_of_their_folder_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "attention.json"
-    path.write_text(json.dumps(ATTENTION))
-    assert read_attention(path)["ratio"] == 2.0
+    path = tmp_path / "gradcam.json"
+    path.write_text(json.dumps(GRADCAM))
+    assert read_gradcam(path)["ratio"] == 2.0
     for name in ("../secret.png", "/etc/hostname", "a/b.png", "..", ""):
         for key in ("strip", "film"):
-            wrong = json.loads(json.dumps(ATTENTION))
+            wrong = json.loads(json.dumps(GRADCAM))
             wrong["pictures"][0][key] = name
             path.write_text(json.dumps(wrong))
             with pytest.raises(InputError, match="is not in its folder"):
-                read_attention(path)
+                read_gradcam(path)
 
 
-def test_damage_to_attention_and_probe_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "attention.json"
-    for name, wrong in wrong_values(ATTENTION, 0, 150):
+def test_damage_to_gradcam_and_probe_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "gradcam.json"
+    for name, wrong in wrong_values(GRADCAM, 0, 150):
         path.write_text(json.dumps(wrong))
         try:
-            read_attention(path)
+            read_gradcam(path)
         except InputError as error:
             assert str(path) in str(error), name  # noqa: PT017
     path = tmp_path / "probe.json"

@@ -1,4 +1,4 @@
-"""What an `attention.json` has to hold. Keys that are not named here are not looked at."""
+"""What a `gradcam.json` has to hold. Keys that are not named here are not looked at."""
 
 from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
@@ -52,15 +52,15 @@ class Checkpoint(TypedDict):
 
 
 class Picture(TypedDict):
-    """Names of files beside `attention.json`."""
+    """Names of files beside `gradcam.json`."""
 
     title: str
     strip: str
     film: str
 
 
-class Attention(TypedDict):
-    """`attention.json`."""
+class GradCam(TypedDict):
+    """`gradcam.json`."""
 
     checkpoints: list[Checkpoint]
     boxes: Named

@@ -16,7 +16,7 @@ from swapaqa.augment import region
 from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import EvaluationVideos
-from swapaqa.models.attention import Explained, explain, mass_share, through_grid
+from swapaqa.models.gradcam import Explained, explain, mass_share, through_grid
 from swapaqa.models.scorer import Scorer
 
 

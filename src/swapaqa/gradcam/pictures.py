@@ -1,4 +1,4 @@
-"""Pictures of attention after the paper's Fig. 2: maps over the frames of a video, as a strip and as a film.
+"""Pictures of Grad-CAM after the paper's Fig. 2: maps over the frames of a video, as a strip and as a film.
 
 Every map is drawn relative to its own highest value in the video, so colours compare places and moments under one
 checkpoint, not strengths between two. The colour map is perceptually uniform: equal steps look equal.
@@ -64,7 +64,7 @@ def overlay(video: Tensor, found: Tensor) -> np.ndarray:
     return np.rint(255 * ((1 - part) * grey + part * colour)).astype(np.uint8)
 
 
-def attention_strip(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
+def gradcam_strip(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
     """Frames spread through the video: a row as they are, with the boxes, and a row of maps for every checkpoint."""
     frames = scene.video.shape[1]
     shown = np.unique(np.linspace(0, frames - 1, SHOWN).round().astype(int))
@@ -102,7 +102,7 @@ def _show(panel: Axes, picture: np.ndarray, scene: Scene, t: int) -> None:
         draw_region(panel, box, colour)
 
 
-def attention_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
+def gradcam_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
     """The same side by side as a film, every frame of the video; small videos are enlarged to about `FILM_ROWS`.
 
     VP9, which browsers play, or mpeg4 where this build of OpenCV lacks it.

@@ -1,4 +1,4 @@
-"""What `src.attention` found, as numbers: means over the test videos, their table, and the file they are kept in."""
+"""What `src.gradcam` found, as numbers: means over the test videos, their table, and the file they are kept in."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,12 @@ from swapaqa.command import spelled
 from swapaqa.errors import InputError
 from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import is_name, read_json, shown
-from swapaqa.gradcam.form import Attention
+from swapaqa.gradcam.form import GradCam
 from swapaqa.gradcam.maps import Inside, Look
 from swapaqa.statistics import interval_of_mean
 
-ATTENTION_FILE = "attention.json"
+GRADCAM_FILE = "gradcam.json"
+OLD_FILE = "attention.json"  # its name in the first version
 BOXES = {"box": "box", "scaled_box": "scaled box"}  # of a `Look`, and in words
 COLUMNS = ("split", "inside the", "checkpoint", "mass, %", "chance, %", "box on the grid, %", "videos with mass")
 TEXT_COLUMNS = 3  # the first ones
@@ -64,7 +65,7 @@ def as_json(looks: Mapping[str, Look]) -> dict[str, Any]:
 
 
 def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The content of an `attention.json` as rows of text under `COLUMNS`; of two checkpoints with their difference."""
+    """The content of a `gradcam.json` as rows of text under `COLUMNS`; of two checkpoints with their difference."""
     table: list[tuple[str, ...]] = []
     for split, measured in found["splits"].items():
         for box, words in BOXES.items():
@@ -90,13 +91,13 @@ def percent(value: float | None, form: str = ".1f") -> str:
     return "–" if value is None or math.isnan(value) else f"{100 * value:{form}}"
 
 
-def read_attention(path: Path) -> Mapping[str, Any]:
-    """The content of an `attention.json`. InputError where it is not one."""
-    remedy = f"remove it, or run {spelled('attention')} again"
+def read_gradcam(path: Path) -> Mapping[str, Any]:
+    """The content of a `gradcam.json`. InputError where it is not one."""
+    remedy = f"remove it, or run {spelled('gradcam')} again"
     found = read_json(path, remedy)
-    fault = first_fault(Attention, found) or _wrong_names(found)
+    fault = first_fault(GradCam, found) or _wrong_names(found)
     if fault:
-        raise InputError(f"{path}: not what {spelled('attention')} wrote ({fault}); {remedy}")
+        raise InputError(f"{path}: not what {spelled('gradcam')} wrote ({fault}); {remedy}")
     return found
 
 
@@ -110,6 +111,7 @@ def _wrong_names(found: Mapping[str, Any]) -> str | None:
     return None
 
 
-def find_attention(folders: Sequence[Path]) -> list[Path]:
+def find_gradcam(folders: Sequence[Path]) -> list[Path]:
     """The files of that name in and below the folders."""
-    return sorted({path for folder in folders if folder.is_dir() for path in folder.rglob(ATTENTION_FILE)})
+    names = (GRADCAM_FILE, OLD_FILE)
+    return sorted({path for folder in folders if folder.is_dir() for name in names for path in folder.rglob(name)})

@@ -16,9 +16,9 @@ class Backbone(nn.Module):
         normalisation: of the bytes, as values; see `swapaqa.models.normalisation`.
         clip_frames, clip_size: the only length and the only rows and columns of a clip that it takes; None: any.
         mixes_clips: whether a clip's feature depends on the other clips of a pass, by something else than BatchNorm.
-        attention_layer: name of its last block with rows and columns, for `src.attention`; see
-            `swapaqa.models.attention`.
-        attention_origin: frame, row and column that this block's first cell is centred on; None: the middle of the
+        gradcam_layer: name of its last block with rows and columns, for `src.gradcam`; see
+            `swapaqa.models.gradcam`.
+        gradcam_origin: frame, row and column that this block's first cell is centred on; None: the middle of the
             cell's share.
     """
 
@@ -27,8 +27,8 @@ class Backbone(nn.Module):
     clip_frames: ClassVar[int | None] = None
     clip_size: ClassVar[int | None] = None
     mixes_clips: ClassVar[bool] = False
-    attention_layer: ClassVar[str | None] = None
-    attention_origin: ClassVar[tuple[float, float, float] | None] = None
+    gradcam_layer: ClassVar[str | None] = None
+    gradcam_origin: ClassVar[tuple[float, float, float] | None] = None
 
     def stages(self) -> dict[str, nn.Module]:
         """The parts by name, each of which takes what the one before gives."""

@@ -59,8 +59,8 @@ class I3D(Backbone):
     """
 
     feature_size = 1024
-    attention_layer = "mixed_5c"
-    attention_origin = (5.0, 23.0, 23.0)  # frame, row, column that its first cell is centred on; SAME pads the back
+    gradcam_layer = "mixed_5c"
+    gradcam_origin = (5.0, 23.0, 23.0)  # frame, row, column that its first cell is centred on; SAME pads the back
 
     def __init__(self, bn_eps: float = 1e-3, bn_momentum: float = 0.01) -> None:
         super().__init__()

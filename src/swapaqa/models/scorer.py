@@ -87,7 +87,7 @@ class Scorer(LightningModule):
         """Predicted labels of N encoded `videos`. `exemplars`: the training videos by position."""
 
     def differentiable_label(self, videos: Encoded, exemplars: Encoded | None) -> Tensor:
-        """(N,) predicted labels with a gradient by the videos' features: what pictures of attention are of.
+        """(N,) predicted labels with a gradient by the videos' features: what pictures of Grad-CAM are of.
 
         A method whose `score` has no gradient (the most probable of several bins) gives the nearest one that has.
         """

@@ -16,8 +16,8 @@ class TinyBackbone(Backbone):
         normalisation: of the bytes.
     """
 
-    attention_layer = "layers.3"
-    attention_origin = (0.0, 0.0, 0.0)
+    gradcam_layer = "layers.3"
+    gradcam_origin = (0.0, 0.0, 0.0)
 
     def __init__(self, width: int, normalisation: Named = "imagenet") -> None:
         super().__init__()

@@ -34,7 +34,7 @@ from swapaqa.models.scorer import Scorer, predicted_stds, predictions
 log = logging.getLogger(__name__)
 
 RESULT_FILE = "result.json"
-FORMAT = 2  # of result.json and attention.json; the first, which had no number, counted epochs from 0
+FORMAT = 2  # of result.json and gradcam.json; the first, which had no number, counted epochs from 0
 PACKAGES = (
     "torch",
     "pytorch-lightning",
@@ -323,7 +323,7 @@ def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -
 
 
 def epoch_in(file: Mapping[str, Any], epoch: int) -> int:
-    """An epoch that a `result.json` or `attention.json` names, counted from 1 whatever its format."""
+    """An epoch that a `result.json` or `gradcam.json` names, counted from 1 whatever its format."""
     return epoch if file.get("format", 1) >= FORMAT else epoch + 1
 
 

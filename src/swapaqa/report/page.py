@@ -17,7 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import check_regular, read_bytes
 from swapaqa.files.whole_file import write_whole
-from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_attention, read_attention, rows
+from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_gradcam, read_gradcam, rows
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
 from swapaqa.recording.result import RESULT_FILE, epoch_in
@@ -80,7 +80,7 @@ class Film(NamedTuple):
 
 
 class GradCamView(NamedTuple):
-    """What one `attention.json` has to show. `checkpoints`: title and file of each."""
+    """What one `gradcam.json` has to show. `checkpoints`: title and file of each."""
 
     title: str
     checkpoints: tuple[tuple[str, str], ...]
@@ -167,7 +167,7 @@ def render(content: Content, pictures: Mapping[str, Picture], folder: Path) -> s
         strips=[as_strip(*found) for found in one_strip_a_setting(content.sweeps)],
         probes=[ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in content.probes],
         probe_tables=probe_tables(content.probes),
-        gradcam=[as_gradcam(path, folder) for path in find_attention([sweep.folder for sweep in content.sweeps])],
+        gradcam=[as_gradcam(path, folder) for path in find_gradcam([sweep.folder for sweep in content.sweeps])],
         gradcam_words=EXPLANATION,
         gradcam_columns=COLUMNS,
         text_columns=TEXT_COLUMNS,
@@ -228,8 +228,8 @@ def as_strip(title: str, path: Path) -> Picture:
 
 
 def as_gradcam(path: Path, folder: Path) -> GradCamView:
-    """The section of one `attention.json` on the page in `folder`. InputError where it is not one."""
-    found = read_attention(path)
+    """The section of one `gradcam.json` on the page in `folder`. InputError where it is not one."""
+    found = read_gradcam(path)
     return GradCamView(
         title=relative(path.parent, folder.parent),
         checkpoints=tuple(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from swapaqa.errors import InputError
 from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import is_name, read_json, read_yaml, shown
-from swapaqa.gradcam.summary import ATTENTION_FILE
+from swapaqa.gradcam.summary import find_gradcam
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import RESERVED, Description
 from swapaqa.recording.result import RESULT_FILE
@@ -214,7 +214,7 @@ def holds_runs(path: Path) -> bool:
 
 
 def read_sweep(path: Path, trust: Sequence[str] = ()) -> Sweep:
-    """Read the folder of a sweep, of several runs or of one, or what `src.attention` wrote; errors as `read_sweeps`."""
+    """Read the folder of a sweep, of several runs or of one, or what `src.gradcam` wrote; errors as `read_sweeps`."""
     if not path.is_dir():
         raise InputError(f"{path}: no such folder; name a run or a sweep, like outputs/ratio")
     if (path / JOBS_FILE).is_file():
@@ -224,7 +224,7 @@ def read_sweep(path: Path, trust: Sequence[str] = ()) -> Sweep:
         if _is_run(path)
         else sorted((f for f in path.iterdir() if _is_run(f) and f.name != HYDRA), key=_by_number)
     )
-    if not folders and not (path / ATTENTION_FILE).is_file():
+    if not folders and not find_gradcam([path]):
         raise InputError(
             f"{path}: holds no run; name a run's folder (with {RESULT_FILE}) or a sweep's (with {JOBS_FILE})"
         )

@@ -133,22 +133,22 @@ def shrunk(inside: Tensor, grid: Grid, starts: Sequence[int]) -> Tensor:
     return cells
 
 
-def attention_layer(network: nn.Module) -> nn.Module:
+def gradcam_layer(network: nn.Module) -> nn.Module:
     """The block whose maps are looked at, which a network names itself.
 
     Raises:
         InputError: it names none, or one that it does not have.
     """
-    kind, name = type(network).__name__, getattr(network, "attention_layer", None)
+    kind, name = type(network).__name__, getattr(network, "gradcam_layer", None)
     if name is None:
         raise InputError(
             f"{kind} does not say which of its blocks to look at: give the class an attribute with the name of its "
-            'last block with rows and columns, like attention_layer = "layers.3"'
+            'last block with rows and columns, like gradcam_layer = "layers.3"'
         )
     try:
         return network.get_submodule(name)
     except AttributeError as error:
-        raise InputError(f"{kind}.attention_layer = {name!r}: it has no such block ({error})") from error
+        raise InputError(f"{kind}.gradcam_layer = {name!r}: it has no such block ({error})") from error
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def explain(scorer: Scorer, video: Sample, exemplars: Encoded | None) -> Explain
         InputError: the network names no layer, or the method gives nothing that can be differentiated by it.
     """
     encoder = scorer.encoder
-    with torch.enable_grad(), watched(attention_layer(encoder.network)) as outputs:
+    with torch.enable_grad(), watched(gradcam_layer(encoder.network)) as outputs:
         encoded = scorer.encode(video)
         target = scorer.differentiable_label(encoded, exemplars)
     gradients = _gradients(target, outputs, scorer)
@@ -209,13 +209,13 @@ def of_plans(maps: Sequence[Tensor], encoder: VideoEncoder, frames: int) -> list
 def grid_of(encoder: VideoEncoder, plan: ClipPlan, cells: Sequence[int], size: tuple[int, int, int]) -> Grid:
     """Where `cells` (t, h, w) of the network's layer lie in the clips of a video of `size` (T, H, W).
 
-    A network says it by `attention_origin`, in pixels of what it sees; else the first cell is centred on the middle of
+    A network says it by `gradcam_origin`, in pixels of what it sees; else the first cell is centred on the middle of
     its share of each axis.
     """
     t, h, w = cells
     whole = (plan.length(size[0]), *size[1:])
     middle = (whole[0] / t / 2 - 0.5, whole[1] / h / 2 - 0.5, whole[2] / w / 2 - 0.5)
-    origin = getattr(encoder.network, "attention_origin", None)
+    origin = getattr(encoder.network, "gradcam_origin", None)
     if origin is None:
         return Grid((t, h, w), whole, middle)
     enlarged = [1.0 if plan.size is None else side / plan.size for side in size[1:]]
@@ -227,15 +227,13 @@ def _gradients(target: Tensor, outputs: Sequence[Tensor], scorer: Scorer) -> tup
     kind = type(scorer.encoder.network).__name__
     if not outputs or any(output.dim() != 5 for output in outputs):
         shapes = [tuple(output.shape) for output in outputs]
-        raise InputError(
-            f"{kind}.attention_layer: maps of (clips, channels, t, h, w) are needed, and it gives {shapes}"
-        )
+        raise InputError(f"{kind}.gradcam_layer: maps of (clips, channels, t, h, w) are needed, and it gives {shapes}")
     found: tuple[Tensor | None, ...] = (None,)
     if target.requires_grad:
         found = torch.autograd.grad(target.sum(), outputs, allow_unused=True)
     if any(gradient is None for gradient in found):
         raise InputError(
-            f"the score of {type(scorer).__name__} has no gradient by {kind}.attention_layer: let the method's "
+            f"the score of {type(scorer).__name__} has no gradient by {kind}.gradcam_layer: let the method's "
             "differentiable_label give a score that has one"
         )
     return tuple(gradient for gradient in found if gradient is not None)

@@ -1,10 +1,11 @@
-"""`src.attention` on short runs of the demo: its numbers, its pictures, what a report shows, what it refuses."""
+"""`src.gradcam` on short runs of the demo: its numbers, its pictures, what a report shows, what it refuses."""
 
 import json
 import logging
 import math
 import re
 import runpy
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -51,9 +52,9 @@ def usdl(checkpoint: Callable) -> Path:
 
 
 @pytest.fixture(scope="module")
-def attention(recipe_inside: Run) -> Run:
+def gradcam(recipe_inside: Run) -> Run:
     def run(folder: Path, *overrides: str) -> "CompletedProcess[str]":
-        done = recipe_inside("attention", folder, *overrides)
+        done = recipe_inside("gradcam", folder, *overrides)
         logging.getLogger("swapaqa.models").setLevel(logging.NOTSET)
         return done
 
@@ -61,17 +62,17 @@ def attention(recipe_inside: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def compared(core: Path, usdl: Path, attention: Run) -> Path:
+def compared(core: Path, usdl: Path, gradcam: Run) -> Path:
     """The folder of both checkpoints side by side, inside the folder of the first run."""
-    folder = core.parents[1] / "attention"
-    done = attention(folder, f"checkpoint={core}", f"also={usdl}", "videos=1")
+    folder = core.parents[1] / "gradcam"
+    done = gradcam(folder, f"checkpoint={core}", f"also={usdl}", "videos=1")
     assert done.returncode == 0, done.stderr
     assert "Where the score comes from" in done.stdout
     return folder
 
 
 def found(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "attention.json").read_text())
+    return json.loads((folder / "gradcam.json").read_text())
 
 
 def predictions(checkpoint: Path, split: str) -> dict[str, list[float]]:
@@ -125,7 +126,9 @@ def test_strips_and_films_can_be_seen(compared: Path) -> None:
 
 
 def test_the_report_shows_them(compared: Path, core: Path, tmp_path: Path) -> None:
-    for path in (core.parents[1], compared):  # below the folder of a run, and by itself
+    old = shutil.copytree(compared, tmp_path / "of_the_first_version")
+    (old / "gradcam.json").rename(old / "attention.json")
+    for path in (core.parents[1], compared, old):  # below the folder of a run, and by itself
         folder = tmp_path / path.name
         write_report(read_report([path]), folder, lambda _: pytest.fail("no data is asked for"))
         page = (folder / "index.html").read_text()
@@ -139,11 +142,11 @@ def test_the_report_shows_them(compared: Path, core: Path, tmp_path: Path) -> No
 
 
 def test_one_checkpoint_alone_with_other_boxes_and_named_videos(
-    checkpoint: Callable, attention: Run, tmp_path: Path
+    checkpoint: Callable, gradcam: Run, tmp_path: Path
 ) -> None:
     dae = checkpoint("dae", "boxes=none", "aug=none")
     words = ["boxes=fixed", "boxes.share=0.5", "ratio=1.2", "videos=[diving/014]"]
-    done = attention(tmp_path / "out", f"checkpoint={dae}", *words)
+    done = gradcam(tmp_path / "out", f"checkpoint={dae}", *words)
     assert done.returncode == 0, done.stderr
     result = found(tmp_path / "out")
     test = result["splits"]["test"]
@@ -168,7 +171,7 @@ def test_one_checkpoint_alone_with_other_boxes_and_named_videos(
         (["checkpoint={core}", "also={other}"], "data.frames was 8 in training, and 16 of checkpoint="),
     ],
 )
-def test_wrong_input_is_one_line(overrides: list[str], words: str, core: Path, attention: Run, tmp_path: Path) -> None:
+def test_wrong_input_is_one_line(overrides: list[str], words: str, core: Path, gradcam: Run, tmp_path: Path) -> None:
     other = tmp_path / "other.ckpt"
     if "also={other}" in overrides:
         content = torch.load(core, weights_only=True)
@@ -176,16 +179,16 @@ def test_wrong_input_is_one_line(overrides: list[str], words: str, core: Path, a
         for plan in (trained["data"], trained["clips"], trained["backbone"]["clips"]):
             plan["frames"] = 8
         torch.save(content, other)
-    done = attention(tmp_path / "out", *(word.format(core=core, other=other) for word in overrides))
+    done = gradcam(tmp_path / "out", *(word.format(core=core, other=other) for word in overrides))
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out" / "attention.json").exists()
+    assert not (tmp_path / "out" / "gradcam.json").exists()
 
 
 def test_the_same_augmentation_twice_is_told_apart(config: Callable[..., Any]) -> None:
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        name_arms = runpy.run_module("swapaqa.programs.attention", run_name="attention")["name_arms"]
+        name_arms = runpy.run_module("swapaqa.programs.gradcam", run_name="gradcam")["name_arms"]
     configs = (config(f"aug={name}", "name=a", "model=usdl") for name in ("swap", "none", "cutmix"))
     swap, plain, mixed = (instantiate(one.aug) for one in configs)
     assert name_arms([plain, swap]) == ["without the swap", "with the swap, ratio 2"]

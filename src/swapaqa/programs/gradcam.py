@@ -1,7 +1,7 @@
-"""Where a checkpoint looks: `python -m src.attention checkpoint=A/checkpoints/last.ckpt also=B/checkpoints/last.ckpt`.
+"""Where a checkpoint looks: `python -m src.gradcam checkpoint=A/checkpoints/last.ckpt also=B/checkpoints/last.ckpt`.
 
-Grad-CAM of the predicted score on the backbone's last block (`swapaqa.models.attention`), for every test video. Written
-are `attention.json` with the share of each map's mass that lies in the athlete's box, and for some videos a strip and
+Grad-CAM of the predicted score on the backbone's last block (`swapaqa.models.gradcam`), for every test video. Written
+are `gradcam.json` with the share of each map's mass that lies in the athlete's box, and for some videos a strip and
 a film of the maps over the frames, the checkpoints side by side, as in the paper's Fig. 2. A report on a folder that
 holds the result shows them. One checkpoint alone works too.
 
@@ -34,11 +34,11 @@ from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
 from swapaqa.gradcam.maps import Look, View, encode_exemplars, views
-from swapaqa.gradcam.pictures import Scene, Seen, attention_film, attention_strip
+from swapaqa.gradcam.pictures import Scene, Seen, gradcam_film, gradcam_strip
 from swapaqa.gradcam.summary import (
-    ATTENTION_FILE,
     COLUMNS,
     EXPLANATION,
+    GRADCAM_FILE,
     TEXT_COLUMNS,
     as_json,
     difference,
@@ -80,7 +80,7 @@ class Arm(NamedTuple):
 Key = tuple[str, str]  # split, video id
 
 
-@hydra.main(version_base="1.3", config_path="pkg://swapaqa.conf", config_name="attention")
+@hydra.main(version_base="1.3", config_path="pkg://swapaqa.conf", config_name="gradcam")
 @one_line_errors
 def main(cfg: DictConfig) -> None:
     quieten()
@@ -114,7 +114,7 @@ def main(cfg: DictConfig) -> None:
         "device": device_name(arms[0].model),
         "git_commit": git_commit(),
     }
-    write_whole(folder / ATTENTION_FILE, json.dumps(result, indent=1, allow_nan=False))
+    write_whole(folder / GRADCAM_FILE, json.dumps(result, indent=1, allow_nan=False))
     show(result, folder)
 
 
@@ -232,8 +232,8 @@ def draw(key: Key, titles: Sequence[str], seen: Sequence[View], ratio: float, fo
     scene = Scene(f"{video_id} ({split}), true score {first.look.true:.1f}", first.video, first.boxes, scaled)
     maps = [Seen((title, *describe(view.look)), view.map) for title, view in zip(titles, seen, strict=True)]
     name = f"{split}_{video_id}".replace("/", "_")
-    attention_strip(scene, maps, folder / f"{name}.png")
-    attention_film(scene, maps, folder / f"{name}.mp4")
+    gradcam_strip(scene, maps, folder / f"{name}.png")
+    gradcam_film(scene, maps, folder / f"{name}.mp4")
     return {"split": split, "video_id": video_id, "title": scene.title, "strip": f"{name}.png", "film": f"{name}.mp4"}
 
 
@@ -255,7 +255,7 @@ def show(result: Mapping[str, Any], folder: Path) -> None:
     console = open_console()
     console.print(table)
     console.print(EXPLANATION, soft_wrap=True)
-    console.print(f"{len(result['pictures'])} strips and films, and {ATTENTION_FILE}: {folder}", soft_wrap=True)
+    console.print(f"{len(result['pictures'])} strips and films, and {GRADCAM_FILE}: {folder}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -13,21 +13,21 @@ from torch.nn import functional as F
 from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
 from swapaqa.models import i3d
-from swapaqa.models.attention import (
+from swapaqa.models.backbone import Backbone
+from swapaqa.models.clip_plan import ClipPlan, ClipPlans
+from swapaqa.models.encoder import VideoEncoder, pooled
+from swapaqa.models.gradcam import (
     Clips,
     Grid,
-    attention_layer,
     enlarge,
     explain,
     grad_cam,
+    gradcam_layer,
     join_clips,
     mass_share,
     through_grid,
     watched,
 )
-from swapaqa.models.backbone import Backbone
-from swapaqa.models.clip_plan import ClipPlan, ClipPlans
-from swapaqa.models.encoder import VideoEncoder, pooled
 from swapaqa.models.i3d import I3D
 from swapaqa.models.normalisation import PLUS_MINUS_ONE, Named
 from swapaqa.models.score_distribution import score_distribution
@@ -94,10 +94,10 @@ def test_a_box_through_the_grid() -> None:
 
 
 def centre_of_view(network: nn.Module, size: tuple[int, int, int], cell: tuple[int, int, int]) -> list[float]:
-    """The centre of mass (frame, row, column) of what one cell of the attention layer sees in a clip of `size`."""
+    """The centre of mass (frame, row, column) of what one cell of the gradcam layer sees in a clip of `size`."""
     clip = torch.ones(1, 3, *size, requires_grad=True)
     seen: list[Tensor] = []
-    attention_layer(network).register_forward_hook(lambda *call: seen.append(call[-1]))
+    gradcam_layer(network).register_forward_hook(lambda *call: seen.append(call[-1]))
     network(clip)
     seen[0][(0, slice(None), *cell)].sum().backward()
     weight = clip.grad[0].sum(dim=0).double()
@@ -112,7 +112,7 @@ def test_the_origin_of_the_tiny_backbone_is_where_its_first_cell_looks() -> None
         nn.init.ones_(block[0].weight)
     found = centre_of_view(network, (32, 64, 64), (2, 2, 2))  # far enough from every edge
     steps = (4, 16, 16)
-    expected = [origin + 2 * step for origin, step in zip(network.attention_origin, steps, strict=True)]
+    expected = [origin + 2 * step for origin, step in zip(network.gradcam_origin, steps, strict=True)]
     assert found == pytest.approx(expected)
 
 
@@ -126,7 +126,7 @@ def test_the_origin_of_i3d_is_where_its_first_cell_looks(monkeypatch: pytest.Mon
             if layer.kernel_size == (3, 3, 3):
                 layer.weight.data *= F.pad(torch.ones(1, 1, 1), (1,) * 6)
     found = centre_of_view(network, (32, 96, 96), (1, 1, 1))
-    expected = [origin + step for origin, step in zip(network.attention_origin, (8, 32, 32), strict=True)]
+    expected = [origin + step for origin, step in zip(network.gradcam_origin, (8, 32, 32), strict=True)]
     assert found == pytest.approx(expected)
 
 
@@ -155,7 +155,7 @@ class Corner(Backbone):
 
     feature_size = 1
     normalisation = PLUS_MINUS_ONE
-    attention_layer = "maps"
+    gradcam_layer = "maps"
 
     def __init__(self) -> None:
         super().__init__()
@@ -285,7 +285,7 @@ def test_nothing_of_the_scorer_changes() -> None:
 )
 def test_the_layer_is_the_last_before_the_average(make: Callable[[], nn.Module], channels: int, grid: tuple) -> None:
     network, seen = make(), []
-    attention_layer(network).register_forward_hook(lambda *call: seen.append(call[-1]))
+    gradcam_layer(network).register_forward_hook(lambda *call: seen.append(call[-1]))
     with torch.no_grad():
         feature = pooled(network.eval()(torch.randn(1, 3, 16, 32, 32)))
     assert seen[0].shape == (1, channels, *grid)
@@ -293,18 +293,18 @@ def test_the_layer_is_the_last_before_the_average(make: Callable[[], nn.Module],
 
 
 def test_a_network_without_a_layer_is_told_what_to_add() -> None:
-    with pytest.raises(InputError, match=r'Linear does not say .* like attention_layer = "layers.3"'):
-        attention_layer(nn.Linear(1, 1))
+    with pytest.raises(InputError, match=r'Linear does not say .* like gradcam_layer = "layers.3"'):
+        gradcam_layer(nn.Linear(1, 1))
     wrong = Corner()
-    wrong.attention_layer = "layers.9"
-    with pytest.raises(InputError, match=r"Corner.attention_layer = 'layers.9': it has no such block"):
-        attention_layer(wrong)
+    wrong.gradcam_layer = "layers.9"
+    with pytest.raises(InputError, match=r"Corner.gradcam_layer = 'layers.9': it has no such block"):
+        gradcam_layer(wrong)
 
 
 def test_a_layer_without_a_part_in_the_score_is_refused() -> None:
     network = Corner()
     network.idle = nn.Identity()
-    network.attention_layer = "idle"
+    network.gradcam_layer = "idle"
     video = noise()
     with pytest.raises(InputError, match=r"maps of .* are needed"):
         explain(plain(network), video, None)
@@ -355,7 +355,7 @@ def test_the_map_of_a_network_that_averages_is_the_score_s_slope_along_its_featu
     torch.manual_seed(seed)
     model = USDL(tiny(8, "imagenet"), "score", 101, 5.0, "batchmean").eval().double().requires_grad_(False)
     model.max_label = torch.tensor(100.0)
-    with torch.enable_grad(), watched(attention_layer(model.encoder.network)) as outputs:
+    with torch.enable_grad(), watched(gradcam_layer(model.encoder.network)) as outputs:
         videos = model.encode(noise())
         label = model.differentiable_label(videos, None)
     [output], [gradient] = outputs, torch.autograd.grad(label.sum(), outputs)
