@@ -161,6 +161,7 @@ def add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("unpack", help="open such a file as the folder of a run")
     parser.add_argument("path", type=Path, metavar="FILE")
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True)
+    add_trust(parser)
     parser.set_defaults(run=unpacked)
 
 
@@ -179,7 +180,7 @@ def unpacked(given: argparse.Namespace) -> None:
     """Write the folder of the run."""
     from swapaqa.running.pack import unpack
 
-    say([str(path) for path in unpack(given.path, given.out)])
+    say([str(path) for path in unpack(given.path, given.out, given.trust)])
 
 
 def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, words: str) -> None:
