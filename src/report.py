@@ -51,8 +51,8 @@ def show(given: argparse.Namespace) -> None:
     if given.format == TERMINAL:
         for answer in report.answers:
             console.print(Text("\n".join([answer.question, *(f"  {line}" for line in answer.lines), ""])))
-        for warning in report.single.warnings if report.single else ():
-            console.print(Text(warning))
+        for line in (report.single.name, *report.single.lines, *report.single.warnings) if report.single else ():
+            console.print(Text(line))
     for table in (*report.tables, *probe_tables(report.probes)):
         if given.format == TERMINAL:
             print_table(table, console)
