@@ -54,8 +54,8 @@ def show(given: argparse.Namespace) -> None:
     if given.format == TERMINAL:
         for answer in report.answers:
             console.print(Text("\n".join([answer.question, *(f"  {line}" for line in answer.lines), ""])))
-        for warning in report.single.warnings if report.single else ():
-            console.print(Text(warning))
+        for line in (report.single.name, *report.single.lines, *report.single.warnings) if report.single else ():
+            console.print(Text(line))
     for table in (*report.tables, *probe_tables(report.probes)):
         if given.format == TERMINAL:
             print_table(table, console)
@@ -165,6 +165,7 @@ def add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser = commands.add_parser("unpack", help="open such a file as the folder of a run")
     parser.add_argument("path", type=Path, metavar="FILE")
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True)
+    add_trust(parser)
     parser.set_defaults(run=unpacked)
 
 
@@ -183,7 +184,7 @@ def unpacked(given: argparse.Namespace) -> None:
     """Write the folder of the run."""
     from swapaqa.running.pack import unpack
 
-    say([str(path) for path in unpack(given.path, given.out)])
+    say([str(path) for path in unpack(given.path, given.out, given.trust)])
 
 
 def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, words: str) -> None:

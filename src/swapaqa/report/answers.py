@@ -112,8 +112,7 @@ def _difference(estimates: Estimates, ours: object, others: object, protocol: st
 
 def _sides(runs: Sequence[Run], protocol: Protocol) -> Side:
     done = [run for run in runs if run.result is not None]
-    setting = Setting("", "", "", "", None)
-    return read_side(Chosen(str(done[0].folder), setting, done), protocol, with_deviation=False)
+    return read_side(Chosen(str(done[0].folder), "", done), protocol, with_deviation=False)
 
 
 def _of_seeds(side: Side, seeds: set[int]) -> Side:

@@ -1,7 +1,8 @@
 """The report, from the top: which runs there are, what they answer, and the files that say it.
 
-run folders and jobs.json -> runs -> settings -> one tidy table -> estimates -> answers, tables, figures -> page
-(runs.py)                           (settings)  (runs_table.py)               (answers, tables, figures, page)
+In `swapaqa.runs`: run folders and jobs.json (`run_folders`) -> runs of one setting (`settings`) -> a tidy table and
+estimates over seeds and actions (`runs_table`) -> whether a difference is more than noise (`compare`). Here: what they
+answer (`answers`), tables (`tables`), figures (`figures`), one run alone (`single`), and the page of all (`page`).
 """
 
 from collections.abc import Sequence

@@ -6,22 +6,24 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from swapaqa.measures.ours import STANDARD
 from swapaqa.report.captions import protocol_words
 from swapaqa.report.drawing import Drawing
 from swapaqa.report.figures import predictions
-from swapaqa.report.table import Cell, Table, Value
+from swapaqa.report.table import Cell, Table, Value, cell_text
 from swapaqa.report.truth import Prediction, scatter_panel
 from swapaqa.runs.run_folders import Run, Sweep
-from swapaqa.runs.settings import label, setting_of
+from swapaqa.runs.settings import PROTOCOLS, label, setting_of
 
 LEAST_VIDEOS = 10  # of a number; with fewer an unrelated order of them has a rho above 0.56 once in twenty
 MOST_VIDEOS = 30  # of the table, which begins with the largest errors
 
 
 class SingleRun(NamedTuple):
-    """One run of a report that has no other."""
+    """One run of a report that has no other. `lines`: its scores; `warnings`: what they cannot carry."""
 
     name: str
+    lines: tuple[str, ...]
     warnings: tuple[str, ...]
     drawing: Drawing | None
     table: Table | None
@@ -37,6 +39,7 @@ def single_run(sweeps: Sequence[Sweep], protocol: str) -> SingleRun | None:
     found = {split: rows for split, rows in found.items() if rows}
     return SingleRun(
         name_of(run, sweep),
+        score_lines(run, protocol),
         few_videos(run),
         scatter(found, protocol) if found else None,
         videos_table(found, protocol) if found else None,
@@ -48,6 +51,20 @@ def name_of(run: Run, sweep: Sweep) -> str:
     assert run.facts is not None
     words = [label(setting_of(run, run.facts, sweep)), f"on {run.facts.data}", run.action, f"seed {run.seed}"]
     return ", ".join(word for word in words if word)
+
+
+def score_lines(run: Run, protocol: str) -> tuple[str, ...]:
+    """`test: Spearman's ρ 0.4729 [-0.20, 0.76], R-ℓ2 ×100 8.23 [4.38, 13.91] (12 videos; last epoch)`, a split each."""
+    lines = []
+    for split in run.splits(protocol):
+        numbers = [
+            f"{m.label} {cell_text(Value(value, None, m.decimals, '', run.confidence(m.name, protocol, split)))}"
+            for m in STANDARD
+            if (value := run.metric(m.name, protocol, split)) is not None
+        ]
+        videos = len(run.predictions(protocol, split))
+        lines.append(f"{split}: {', '.join(numbers)} ({videos} videos; {PROTOCOLS.get(protocol, protocol)})")
+    return tuple(lines)
 
 
 def few_videos(run: Run) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def action_table(scope: Scope, metric: Description) -> Table:
         f"{metric.title} {of_splits(scope.splits)} by action{_average_words(scope, metric)}",
         ("system", "protocol", "seeds", *columns),
         rows,
-        (*notes, *marks.notes),
+        (*dict.fromkeys(notes), *marks.notes),
     )
 
 
@@ -145,7 +145,7 @@ def system_table(scope: Scope, beside: Sequence[PublishedTable]) -> Table:
         f"{which(scope.measures)} {of_splits(scope.splits)}",
         ("system", "protocol", "seeds", *columns),
         rows,
-        (*notes, *marks.notes),
+        (*dict.fromkeys(notes), *marks.notes),
     )
 
 
@@ -191,7 +191,7 @@ def box_source_table(scope: Scope) -> Table:
         f"{which(scope.measures)} {of_splits(scope.splits)}, {by_metric}, by box source",
         ("boxes", "ratio", "protocol", "seeds", *columns, *paper),
         rows,
-        (*notes, *marks.notes),
+        (*dict.fromkeys(notes), *marks.notes),
     )
 
 

@@ -7,7 +7,7 @@ plain values, read as any checkpoint is, and the patch in it is text that nobody
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +97,15 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def unpack(path: Path, folder: Path) -> list[Path]:
+def unpack(path: Path, folder: Path, trust: Sequence[str] = ()) -> list[Path]:
     """Open a pack as the folder of a run, which `report` reads and `evaluate` scores with; returns the files.
+
+    `trust`: packages whose classes its configuration may name.
 
     Raises:
         InputError: no pack, or the folder holds something.
     """
-    content = read_checkpoint(str(path))
+    content = read_checkpoint(str(path), trust)
     packed = content.get(PACK_KEY, {})
     fault = first_fault(Packed, packed)
     if fault or not {"result", "patch", "checkpoint"} <= packed.keys():

@@ -31,7 +31,7 @@ from swapaqa.running.measures import package_of
 from swapaqa.runs.factors import factors, is_list_of_settings
 from swapaqa.runs.run_folders import Run, Sweep, read_sweep
 from swapaqa.runs.runs_table import scores
-from swapaqa.runs.settings import Setting, find_settings, label, measures_of
+from swapaqa.runs.settings import find_settings, label, measures_of
 
 SIGNIFICANT = 0.05
 DISTINGUISHABLE = "distinguishable from noise, of the seeds and of the choice of test videos"
@@ -51,7 +51,7 @@ class Chosen(NamedTuple):
     """One setting as it was asked for, and its finished runs."""
 
     text: str
-    setting: Setting
+    name: str
     runs: list[Run]
 
 
@@ -152,7 +152,7 @@ def choose(text: str, trust: Sequence[str] = ()) -> Chosen:
         if damaged:
             raise InputError(str(damaged[0]))
         raise InputError(f"{text}: no finished run; see {spelled(f'report show {path}')}")
-    return Chosen(text, next(iter(settings)), done)
+    return Chosen(text, label(next(iter(settings))), done)
 
 
 def read_side(chosen: Chosen, protocol: Protocol, with_deviation: bool) -> Side:
@@ -160,7 +160,7 @@ def read_side(chosen: Chosen, protocol: Protocol, with_deviation: bool) -> Side:
     videos: dict[int, Videos] = {}
     for run in chosen.runs:
         videos.setdefault(run.seed or 0, {}).update(_videos(run, protocol, with_deviation))
-    return Side(chosen.text, label(chosen.setting), videos)
+    return Side(chosen.text, chosen.name, videos)
 
 
 def _with_values(sweep: Sweep, wanted: Mapping[str, str]) -> tuple[Run, ...]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from swapaqa.metrics import fisher_mean
-from swapaqa.report.published import DIFFERENCE, PublishedTable, paper_numbers
+from swapaqa.report.published import DIFFERENCE, PublishedTable, paper_numbers, published
 
 PAPER = Path(__file__).parents[3] / "shared" / "paper.md"
 COLUMNS = {
@@ -114,3 +114,14 @@ def test_underlined_second_best_values_that_are_not_carry_a_note() -> None:
 def test_an_unknown_system_is_named() -> None:
     with pytest.raises(KeyError, match="AlexNet"):
         paper_numbers().tables["box_source"].row("AlexNet")
+
+
+def test_the_shipped_rows_of_others_are_read_with_their_source() -> None:
+    rows = published(["finediving"])
+    one, other = rows.of_data("finediving")
+    assert one.value("HP-MCoRe", "spearman") == 0.9383
+    assert other.value("TPT", "spearman") == 0.9333
+    assert "HP-MCoRe (TIP 2025)" in rows.source(one)
+    assert rows.citations["CoRe [46]"] == rows.citations["CoRe"] == "yu2021group"
+    assert rows.citations["Ours"] == "zhang2025scaled"
+    assert len(rows.of_data("aqa7")) == 3
