@@ -45,6 +45,7 @@ def test_the_facts_of_a_planned_job_are_those_that_its_run_will_have(monkeypatch
         ["model=none_such"],
     ]
     resolvers.register()
+    jobs += [[*jobs[0][:-1], f"seed={seed}"] for seed in (4, 11)]
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
         before = HydraConfig.instance().cfg
         found = planned_facts("train", jobs)
@@ -59,6 +60,8 @@ def test_the_facts_of_a_planned_job_are_those_that_its_run_will_have(monkeypatch
         ("aqa7", "core", "swap", "fixed (source)", 1.5, 1.0, "gym_vault", 0),
         ("mtl_aqa, by_event, fold 2", "core", "swap", "fixed (input)", 1.0, 1.0, None, 0),
         None,  # its process will say what is wrong with it
+        ("demo", "usdl", "none", "none", None, 2.0, "diving", 4),
+        ("demo", "usdl", "none", "none", None, 2.0, "diving", 11),
     ]
     assert found[1] == asdict(own)
 

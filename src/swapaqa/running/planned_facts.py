@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from swapaqa.errors import InputError
+from swapaqa.running.cells import SEED
 from swapaqa.running.facts import facts_of
 from swapaqa.running.jobs import resolved
 
@@ -22,13 +23,24 @@ def compose_job(config_name: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def planned_facts(config_name: str, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any] | None]:
-    """The facts of every job, as `jobs.json` has them; None of one that cannot be composed, as it will say itself."""
-    state = HydraConfig.instance()
-    before = state.cfg
+    """The facts of every job, as `jobs.json` has them; None of one that cannot be composed, as it will say itself.
+
+    Composing takes its time: jobs that differ in the seed alone are composed once.
+    """
+    state, before = HydraConfig.instance(), HydraConfig.instance().cfg
+    known: dict[tuple[str, ...], dict[str, Any] | None] = {}
+    found = []
     try:
-        return [_facts(config_name, job) for job in jobs]
+        for job in jobs:
+            seeds = [word for word in job if word.removeprefix(SEED).isdecimal()]
+            rest = tuple(SEED if word in seeds else word for word in job)
+            if rest not in known:
+                known[rest] = _facts(config_name, job)
+            facts = known[rest]
+            found.append(facts | {"seed": int(seeds[-1].removeprefix(SEED))} if facts and seeds else facts)
     finally:
         state.cfg = before
+    return found
 
 
 def _facts(config_name: str, overrides: Sequence[str]) -> dict[str, Any] | None:
