@@ -8,7 +8,7 @@ import pytest
 
 from swapaqa.bench.evaluation import ROWS, Encodings, count_encodings, encodings_table
 from swapaqa.errors import InputError
-from swapaqa.running.arms import assemble
+from swapaqa.running.assembly import assemble
 
 CONF = Path(__file__).parents[1] / "conf"
 

@@ -27,7 +27,7 @@ from swapaqa.errors import InputError
 REPOSITORY = Path(__file__).parents[1]
 CONF = REPOSITORY / "conf"
 CPU = torch.device("cpu")
-SMALL = ("data.batch_size=2", *step.size_words(16, 32))
+SMALL = ("data.batch_size=2", *step.size_overrides(16, 32))
 FLOAT = 4  # bytes
 
 
@@ -87,7 +87,7 @@ def test_what_lives_at_once() -> None:
 
 def test_recomputed_groups_live_one_at_a_time() -> None:
     """Counted: a step of four clips at once, and of one at a time; what recomputation saves is most of the clips."""
-    words = ("data.batch_size=1", *step.size_words(36, 32))
+    words = ("data.batch_size=1", *step.size_overrides(36, 32))
     whole, parts = (open_loop(*words, *more) for more in ((), ("backbone.clips_per_pass=1",)))
     counts = [count_loop(loop, one_video_or_batch(loop)) for loop in (whole, parts)]
     assert counts[1].live < counts[0].live - 0.5 * counts[0].saved
@@ -130,7 +130,7 @@ def test_a_step_needs_its_weights_four_times() -> None:
 @pytest.fixture(scope="module")
 def both_forms() -> tuple[Loop, Loop]:
     """I3D in float64 on two clips a video, with BatchNorm statistics as training leaves them: ours, published."""
-    words = ("data=mtl_aqa", "data.batch_size=1", *step.size_words(20, 32), "clips.stride=4")
+    words = ("data=mtl_aqa", "data.batch_size=1", *step.size_overrides(20, 32), "clips.stride=4")
     ours, published = (Loop(Arm("arm", words, form), inference=False) for form in (False, True))
     generator = torch.Generator().manual_seed(1)
     for loop in (ours, published):

@@ -111,7 +111,7 @@ def parsed(program: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> t
         """One of its own for each function: programs ask which one was chosen."""
 
         def record(given: argparse.Namespace, overrides: list[str] | None = None) -> None:
-            seen.append((given, overrides if overrides is not None else getattr(given, "words", [])))
+            seen.append((given, overrides if overrides is not None else getattr(given, "overrides", [])))
 
         return record
 

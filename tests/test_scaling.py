@@ -97,7 +97,7 @@ def accepted(composed: DictConfig) -> None:
             composed.logger.save_dir = "somewhere"
     check(composed)
     processes = per_node(composed.trainer) * composed.trainer.num_nodes
-    WholeBatches(KeyedPermutation(100, 0), composed.data.batch_size, rank=processes - 1, world=processes)
+    WholeBatches(KeyedPermutation(100, 0), composed.data.batch_size, rank=processes - 1, world_size=processes)
 
 
 def documented() -> dict[str, str]:

@@ -305,7 +305,7 @@ def test_a_checkpoint_of_ones_own_class_evaluates_with_trust(
         assert {name: row[-1] for name, row in found[split].items()} == pytest.approx(rows, abs=1e-4)
 
 
-@pytest.mark.parametrize("module", ["swapaqa.running.worker", "swapaqa.running.probe"])
+@pytest.mark.parametrize("module", ["swapaqa.running.worker", "swapaqa.running.cost_estimate"])
 def test_a_runs_process_refuses_a_configuration_that_its_parent_did_not_write(
     module: str, canary: Path, tmp_path: Path, train_environment: Callable[[Path], dict[str, str]]
 ) -> None:

@@ -46,18 +46,18 @@ def add_evaluation(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     evaluation.add_argument("--split", default="test")
     evaluation.add_argument("--rounds", type=int, default=0, help="also time the encoding of one video, so often")
     evaluation.add_argument("--warm-ups", type=int, default=1, help="rounds before, which are not counted")
-    evaluation.set_defaults(run=bench_evaluation, words=[])
+    evaluation.set_defaults(run=bench_evaluation, overrides=[])
 
 
 def bench_evaluation(given: argparse.Namespace) -> None:
     """Print encodings, operations and, with rounds, the ratio of time that both together give."""
-    words = tuple(given.words)
-    ours = Loop(Arm(CONFIGURATION, words), inference=True)
+    overrides = tuple(given.overrides)
+    ours = Loop(Arm(CONFIGURATION, overrides), inference=True)
     encodings, votes = count_encodings(ours.data, given.split)
     flop = count_loop(ours, one_video_or_batch(ours)).flop
-    faster = inference_ratio(ours, words, given) if given.rounds else None
+    faster = inference_ratio(ours, overrides, given) if given.rounds else None
     console = open_console()
-    console.print(f"evaluation of {given.split}: {' '.join(words)}; {votes} votes, {flop / 1e12:.4g} TFLOP a video")
+    console.print(f"evaluation of {given.split}: {' '.join(overrides)}; {votes} votes, {flop / 1e12:.4g} TFLOP a video")
     if faster is not None:
         console.print(
             f"encoding one video: {faster:.2f} times as fast as the published form, {given.rounds} rounds\n"
@@ -85,9 +85,9 @@ def count_encodings(data: VideoData, split: str) -> tuple[Encodings, int]:
     return counted, votes
 
 
-def inference_ratio(ours: Loop, words: tuple[str, ...], given: argparse.Namespace) -> float:
+def inference_ratio(ours: Loop, overrides: tuple[str, ...], given: argparse.Namespace) -> float:
     """How many times faster than the published form the encoding of one video is, on this machine."""
-    loops = {CONFIGURATION: ours, PUBLISHED: Loop(Arm(PUBLISHED, words, published=True), inference=True)}
+    loops = {CONFIGURATION: ours, PUBLISHED: Loop(Arm(PUBLISHED, overrides, published=True), inference=True)}
     times = time_arms(loops, given.rounds, given.warm_ups)
     seconds = {name: [duration(parts) for parts in found] for name, found in times.items()}
     return median_ratio(seconds[PUBLISHED], seconds[CONFIGURATION])

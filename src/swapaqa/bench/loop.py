@@ -14,7 +14,7 @@ from torch import Tensor
 from swapaqa.batch import Pair, Sample, channels_first, map_samples, pooled
 from swapaqa.bench.published import PublishedEncoder, published_adam, published_floats
 from swapaqa.bench.synthetic import make_batch, make_sample
-from swapaqa.running.arms import assemble
+from swapaqa.running.assembly import assemble
 
 LOAD, TRANSFER, SWAP, BACKBONE = "load", "transfer", "swap + normalise", "backbone forward"
 HEAD, BACKWARD, OPTIMISER = "head + loss", "backward", "optimiser"
@@ -29,7 +29,7 @@ class Arm(NamedTuple):
     """One of the things that are compared: a configuration, or the published form of its loop."""
 
     name: str
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     published: bool = False
 
 
@@ -97,8 +97,8 @@ class Loop:
     def __init__(self, arm: Arm, inference: bool) -> None:
         self.arm, self.inference = arm, inference
         logging.getLogger("swapaqa.models.i3d").setLevel(logging.ERROR)  # random weights are what is wanted here
-        words = (*arm.words, "trainer.precision=32-true") if arm.published else arm.words
-        self.data, self.model, self.precision, self.device = assemble(words)
+        overrides = (*arm.overrides, "trainer.precision=32-true") if arm.published else arm.overrides
+        self.data, self.model, self.precision, self.device = assemble(overrides)
         if arm.published:
             self.model.encoder = PublishedEncoder(self.model.encoder)  # type: ignore[assignment]  # with what is asked
             self.precision = Precision()

@@ -1,9 +1,9 @@
 """One training step beside the published form of it: `python -m src.bench step`.
 
-Words are overrides of `src.train`, for the model, the backbone and the batch; no data set is needed. Arms are the
-configuration itself, one more for every `--also "words"`, and the published form (`swapaqa.bench.published`). Each is
-counted, its peak memory is measured in a process of its own, and then rounds run all arms in an order drawn anew; a
-ratio is the median of the rounds' ratios. A step is one batch with one step of the optimiser.
+Overrides are those of `src.train`, for the model, the backbone and the batch; no data set is needed. Arms are the
+configuration itself, one more for every `--also`, and the published form (`swapaqa.bench.published`). Each is counted,
+its peak memory is measured in a process of its own, and then rounds run all arms in an order drawn anew; a ratio is the
+median of the rounds' ratios. A step is one batch with one step of the optimiser.
 
 Loading is what one loader process does: copying the drawn crops out of files of `data.cache=bytes`, which have just
 been written and so are in memory. It is shown beside the step and not added to it: in training it runs in
@@ -56,14 +56,14 @@ class Measured(NamedTuple):
 def add_step(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the subcommand."""
     step = commands.add_parser("step", help="one training step (or --inference) beside the published form")
-    step.add_argument("--also", action="append", default=[], metavar="WORDS", help="one more arm, with these words too")
+    step.add_argument("--also", action="append", default=[], metavar="OVERRIDES", help="one more arm, with these too")
     step.add_argument("--frames", type=int, help="of a video; default: the configuration's")
     step.add_argument("--size", type=int, help="height and width in pixels; default: the configuration's")
     step.add_argument("--inference", action="store_true", help="encode one video without gradients instead")
     step.add_argument("--rounds", type=int, default=5, help="0: only count")
     step.add_argument("--warm-ups", type=int, default=1, help="rounds before, which are not counted")
     step.add_argument("--cap", type=float, metavar="GIB", help="only say whether a card of so many GiB is enough")
-    step.set_defaults(run=bench_step, words=[])
+    step.set_defaults(run=bench_step, overrides=[])
 
 
 def bench_step(given: argparse.Namespace) -> None:
@@ -84,10 +84,10 @@ def bench_step(given: argparse.Namespace) -> None:
 
 def open_arms(given: argparse.Namespace) -> tuple[dict[str, Loop], dict[str, str]]:
     """The arms that can be built, and of the others the reason. InputError where it is the configuration itself."""
-    words = (*given.words, *size_words(given.frames, given.size))
-    arms = [Arm(CONFIGURATION, words)]
-    arms += [Arm(also, (*words, *shlex.split(also))) for also in given.also]
-    arms.append(Arm(PUBLISHED, words, published=True))
+    overrides = (*given.overrides, *size_overrides(given.frames, given.size))
+    arms = [Arm(CONFIGURATION, overrides)]
+    arms += [Arm(also, (*overrides, *shlex.split(also))) for also in given.also]
+    arms.append(Arm(PUBLISHED, overrides, published=True))
     loops: dict[str, Loop] = {}
     refused: dict[str, str] = {}
     for arm in arms:
@@ -100,15 +100,15 @@ def open_arms(given: argparse.Namespace) -> tuple[dict[str, Loop], dict[str, str
     return loops, refused
 
 
-def size_words(frames: int | None, size: int | None) -> list[str]:
-    """Override words for videos of so many frames of size x size pixels, cut out of larger ones as in training."""
-    words = [] if frames is None else [f"data.frames={frames}"]
+def size_overrides(frames: int | None, size: int | None) -> list[str]:
+    """Overrides for videos of so many frames of size x size pixels, cut out of larger ones as in training."""
+    overrides = [] if frames is None else [f"data.frames={frames}"]
     if size is not None:
         height, width = (round(size * share) for share in STORED)
-        words += [
+        overrides += [
             f"data.geometry.{key}={value}" for key, value in (("crop", size), ("height", height), ("width", width))
         ]
-    return words
+    return overrides
 
 
 def title(given: argparse.Namespace, loop: Loop) -> str:
@@ -116,8 +116,8 @@ def title(given: argparse.Namespace, loop: Loop) -> str:
     data, source, what = loop.data, loop.data.source, "encoding of one video" if given.inference else "training step"
     videos = 1 if given.inference else data.batch_size * (2 if data.voters else 1)
     shape = (videos, 3, source.frames, source.geometry.crop, source.geometry.crop)
-    words = " ".join(given.words) or "no words"
-    return f"{what}: {words}; (B, C, T, H, W) = {shape}, {given.rounds} rounds after {given.warm_ups}"
+    overrides = " ".join(given.overrides) or "no overrides"
+    return f"{what}: {overrides}; (B, C, T, H, W) = {shape}, {given.rounds} rounds after {given.warm_ups}"
 
 
 def measure(loops: dict[str, Loop], given: argparse.Namespace) -> dict[str, Measured]:
@@ -155,7 +155,7 @@ def shown(work: Collection[Item], description: str) -> Iterable[Item]:
 
 
 def open_videos(loops: dict[str, Loop], room: Path) -> dict[str, CachedVideos]:
-    """What each arm loads; arms differ in batch and size only where their words say so."""
+    """What each arm loads; arms differ in batch and size only where their overrides say so."""
     videos = {}
     for number, (name, loop) in enumerate(loops.items()):
         folder = room / str(number)

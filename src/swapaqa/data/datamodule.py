@@ -188,23 +188,23 @@ class VideoData(LightningDataModule):
     # the loaders
 
     def train_dataloader(self) -> DataLoader:
-        rank, world = self.place()
-        alone = world == self.batch_size > 1 and not self.bank  # a pair has two videos
+        rank, world_size = self.rank_and_world_size()
+        alone = world_size == self.batch_size > 1 and not self.bank  # a pair has two videos
         if alone and self.augment.replaces_pixels and self.augment.pool == "local":
             raise InputError(
-                f"data.batch_size={self.batch_size}: one video for each of {world} processes, which has nobody to "
+                f"data.batch_size={self.batch_size}: one video for each of {world_size} processes, which has nobody to "
                 "exchange backgrounds with; say aug.pool=global, or raise data.batch_size"
             )
-        sampler = self._batches(rank, world, self.done)
+        sampler = self._batches(rank, world_size, self.done)
         return DataLoader(self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
 
-    def _batches(self, rank: int, world: int, done: tuple[int, int] = (0, 0)) -> WholeBatches:
+    def _batches(self, rank: int, world_size: int, done: tuple[int, int] = (0, 0)) -> WholeBatches:
         """The training batches. A last one must not be a single video that is to be swapped; a pair is two videos."""
         least = 2 if self.augment.replaces_pixels and not self.voters else 1
         if self.augment.pool == "local":
-            least *= world
+            least *= world_size
         order = KeyedPermutation(len(self.items["train"]), self.seed)
-        return WholeBatches(order, self.batch_size, rank, world, done, least)
+        return WholeBatches(order, self.batch_size, rank, world_size, done, least)
 
     def _training_set(self) -> Dataset:
         videos = TrainingVideos(self.source.reader, self.items["train"], self.seed, self.source.shift_range)
@@ -216,14 +216,14 @@ class VideoData(LightningDataModule):
         return [self._evaluation_loader(split) for split in splits]
 
     def _evaluation_loader(self, split: str) -> DataLoader:
-        rank, world = self.place()
+        rank, world_size = self.rank_and_world_size()
         votes = self.bank if split != "train" else None
         count = len(votes.ids) if votes and self.voters == "all" else self.voters
         videos = EvaluationVideos(self.reader, self.items[split], votes, int(count) if votes else 0)
         shard: DistributedSampler | None = None
-        if world > 1:
-            shard = DistributedSampler(videos, world, rank, shuffle=False)
-        size = max(1, 2 * self.batch_size // world)  # no graph is kept, so twice a training batch fits
+        if world_size > 1:
+            shard = DistributedSampler(videos, world_size, rank, shuffle=False)
+        size = max(1, 2 * self.batch_size // world_size)  # no graph is kept, so twice a training batch fits
         return DataLoader(videos, batch_size=size, sampler=shard, num_workers=self.workers, **self._loading())
 
     def _loading(self) -> dict[str, Any]:
@@ -250,13 +250,13 @@ class VideoData(LightningDataModule):
     def augmented(self, batch: Sample | Pair, epoch: int, step: int) -> Sample | Pair:
         """The batch under the augmentation drawn for (seed, epoch, step); videos (B, C, T, H, W)."""
         generator = keyed_generator(self.seed, "augment", epoch, step)
-        rank, world = self.place()
-        if self.augment.pool == "local" or world == 1 or self.trainer is None:
+        rank, world_size = self.rank_and_world_size()
+        if self.augment.pool == "local" or world_size == 1 or self.trainer is None:
             return augmented(batch, self.augment, generator)
-        whole = augmented(gathered(batch, self.trainer.strategy.all_gather, world), self.augment, generator)
-        return map_samples(whole, lambda sample: take_rows(sample, slice(rank, None, world)))
+        whole = augmented(gathered(batch, self.trainer.strategy.all_gather, world_size), self.augment, generator)
+        return map_samples(whole, lambda sample: take_rows(sample, slice(rank, None, world_size)))
 
-    def place(self) -> tuple[int, int]:
+    def rank_and_world_size(self) -> tuple[int, int]:
         """Rank of this process, and number of processes."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
@@ -272,7 +272,7 @@ class VideoData(LightningDataModule):
 
     def preview(self) -> Preview:
         """The first training batches of epoch 0 before and after the augmentation, on the CPU."""
-        batches = itertools.islice(self._batches(rank=0, world=1), math.ceil(PREVIEW_VIDEOS / self.batch_size))
+        batches = itertools.islice(self._batches(rank=0, world_size=1), math.ceil(PREVIEW_VIDEOS / self.batch_size))
         dataset = self._training_set()
         shown = [channels_first(default_collate([dataset[key] for key in batch])) for batch in batches]
         after = [self.augmented(batch, epoch=0, step=step) for step, batch in enumerate(shown)]

@@ -50,21 +50,21 @@ def augmented(batch: Sample | Pair, augment: Augmentation, generator: torch.Gene
     return pool if isinstance(batch, Sample) else unpooled(pool)
 
 
-def gathered(batch: Sample | Pair, all_gather: Callable[[Tensor], Tensor], world: int) -> Sample | Pair:
-    """The batch of all processes, in the order that one process would have: process r holds every world-th row.
+def gathered(batch: Sample | Pair, all_gather: Callable[[Tensor], Tensor], world_size: int) -> Sample | Pair:
+    """The batch of all processes, in the order that one process would have: process r holds every world_size-th row.
 
     Videos travel as bytes. Every process then swaps the whole batch and keeps its rows: the swap is so cheap
     beside the network that sending the results round would cost more.
 
     Args:
-        all_gather: a column (B, ...) of this process -> those of all (world, B, ...).
+        all_gather: a column (B, ...) of this process -> those of all (world_size, B, ...).
     """
 
     def whole(column: Tensor) -> Tensor:
         return all_gather(column.contiguous()).transpose(0, 1).flatten(0, 1)
 
     def repeated(ids: list[str]) -> list[str]:  # others' are not needed to augment: ours stand in their places
-        return [own for own in ids for _ in range(world)]
+        return [own for own in ids for _ in range(world_size)]
 
     def gather(sample: Sample) -> Sample:
         channels_last = sample._replace(video=sample.video.movedim(1, -1))  # as it lies in memory

@@ -32,12 +32,12 @@ class KeyedPermutation(Sampler[Key]):
 
 
 class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sampler` and sets its epoch
-    """Batches of `batch_size` over all processes, of which process `rank` of `world` takes every world-th key.
+    """Batches of `batch_size` over all processes, of which `rank` of `world_size` takes every world_size-th key.
 
     So one and eight processes train on the same batches. What is left at the end of an epoch makes a smaller batch if
     it has `least` keys or more, over all processes, else it joins the batch before. Where `least` does not depend on
-    the number of processes, the last batch too is the same for any number, but for `size % world` videos where they do
-    not divide.
+    the number of processes, the last batch too is the same for any number, but for `size % world_size` videos where
+    they do not divide.
 
     `done`: (epoch, batches) that were trained on before the run was cut off: that epoch goes on after them.
     """
@@ -47,33 +47,34 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
         sampler: KeyedPermutation,
         batch_size: int,
         rank: int,
-        world: int,
+        world_size: int,
         done: tuple[int, int] = (0, 0),
         least: int = 1,
     ) -> None:
-        if batch_size % world:
+        if batch_size % world_size:
+            divides = batch_size // world_size * world_size + world_size
             raise InputError(
                 f"data.batch_size={batch_size} is the batch over all processes and does not divide by their number, "
-                f"{world}; say batch=scaled (docs/cluster.md), or data.batch_size={batch_size // world * world + world}"
+                f"{world_size}; say batch=scaled (docs/cluster.md), or data.batch_size={divides}"
             )
-        if len(sampler) < world:
+        if len(sampler) < world_size:
             raise InputError(
-                f"{len(sampler)} training videos are fewer than the {world} processes: set trainer.devices=1"
+                f"{len(sampler)} training videos are fewer than the {world_size} processes: set trainer.devices=1"
             )
         super().__init__(sampler, batch_size, drop_last=False)  # type: ignore[arg-type]  # keys, not ints
         self.sampler: KeyedPermutation = sampler  # type: ignore[assignment]
         self.size = len(sampler)
         self.rank = rank
-        self.world = world
+        self.world_size = world_size
         self.done = done
         self.least = least
         sampler.set_epoch(done[0])  # loader processes start to read before Lightning sets the epoch
 
     def _sizes(self) -> list[int]:
         whole, rest = divmod(self.size, self.batch_size)
-        rest -= rest % self.world  # at most world - 1 videos of an epoch wait for the next one's permutation
+        rest -= rest % self.world_size  # at most world_size - 1 videos of an epoch wait for the next one's permutation
         sizes = [self.batch_size] * whole
-        if rest and (rest >= self.least or not sizes or self.batch_size == self.world):
+        if rest and (rest >= self.least or not sizes or self.batch_size == self.world_size):
             sizes.append(rest)
         elif rest:
             sizes[-1] += rest
@@ -88,5 +89,5 @@ class WholeBatches(BatchSampler):  # a BatchSampler, so that Lightning finds `sa
         start = 0
         for batch, size in enumerate(self._sizes()):
             if batch >= skipped:
-                yield keys[start : start + size][self.rank :: self.world]
+                yield keys[start : start + size][self.rank :: self.world_size]
             start += size

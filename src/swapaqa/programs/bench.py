@@ -24,11 +24,11 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="what")
     for add in (add_augment, add_loader, add_folder, add_pairs, add_step, add_evaluation):
         add(commands)
-    given, words = parser.parse_known_args()  # what is left are overrides, wherever they stand
-    for word in words:
-        if "=" not in word or word.startswith("-") or not hasattr(given, "words"):
-            parser.error(f"{word}: not understood here")
-    given.words = words
+    given, overrides = parser.parse_known_args()  # what is left are overrides, wherever they stand
+    for override in overrides:
+        if "=" not in override or override.startswith("-") or not hasattr(given, "overrides"):
+            parser.error(f"{override}: not understood here")
+    given.overrides = overrides
     quieten()
     given.run(given)
 

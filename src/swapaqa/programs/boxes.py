@@ -59,49 +59,51 @@ console = open_console()
 
 
 class Opened(NamedTuple):
-    """A data set, and the words that open it again."""
+    """A data set, and the overrides that open it again."""
 
     source: VideoSource
-    words: list[str]
+    overrides: list[str]
     out: Path  # where reports about it go
 
     def command(self, recipe: str) -> str:
-        return " ".join([spelled(recipe), *self.words])
+        return " ".join([spelled(recipe), *self.overrides])
 
 
 def configuration(overrides: list[str], every_action: bool = False) -> DictConfig:
     """The configuration of `src.train` with these overrides, checked."""
     cfg = compose_quietly([*overrides, "aug=none"], "boxes")
-    named = any(word.startswith("data.action=") for word in overrides)
+    named = any(override.startswith("data.action=") for override in overrides)
     if every_action and not named and "action" in cfg.data:
         cfg.data.action = "all"
     check_config(cfg)
     return cfg
 
 
-def open_data(words: list[str], source: str, every_action: bool, writes: bool) -> Opened:
-    """The data set that `words` name, with the box source `source` unless they name another.
+def open_data(overrides: list[str], source: str, every_action: bool, writes: bool) -> Opened:
+    """The data set that `overrides` name, with the box source `source` unless they name another.
 
     Data in the cache is shared by all runs: boxes for it are written into the outputs.
     """
-    if not any(word.startswith("boxes=") for word in words):
-        words = [*words, f"boxes={source}"]
-    cfg = configuration(words, every_action)
+    if not any(override.startswith("boxes=") for override in overrides):
+        overrides = [*overrides, f"boxes={source}"]
+    cfg = configuration(overrides, every_action)
     opened = make_source(cfg.data)
-    name = next((word.removeprefix("data=") for word in words if word.startswith("data=")), "demo")
+    name = next((override.removeprefix("data=") for override in overrides if override.startswith("data=")), "demo")
     if writes and OmegaConf.select(cfg, "boxes.root") is None and opened.folder.is_relative_to(cache_root()):
-        words = [*words, f"boxes.root={OUT / name}"]
-        opened = make_source(configuration(words, every_action).data)
+        overrides = [*overrides, f"boxes.root={OUT / name}"]
+        opened = make_source(configuration(overrides, every_action).data)
         console.print(f"{opened.folder} is a cache: boxes are written to {OUT / name}", soft_wrap=True)
-    return Opened(opened, words, OUT / name)
+    return Opened(opened, overrides, OUT / name)
 
 
-def make(given: argparse.Namespace, words: list[str]) -> None:
+def make(given: argparse.Namespace, overrides: list[str]) -> None:
     """Track every video that has no boxes, show what is to be expected first, and leave with 1 if some failed."""
-    named = [word.removeprefix("source=") for word in words if word.startswith("source=")]
+    named = [override.removeprefix("source=") for override in overrides if override.startswith("source=")]
     if named not in ([], ["tracker"]):
         raise InputError(f"source={named[-1]}: make works with source=tracker; files of other programs: import")
-    opened = open_data([word for word in words if not word.startswith("source=")], "tracker", True, True)
+    opened = open_data(
+        [override for override in overrides if not override.startswith("source=")], "tracker", True, True
+    )
     source = opened.source.boxes
     if not isinstance(source, TrackerBoxes):
         raise InputError("make follows athletes with a tracker: leave boxes= out, or say boxes=tracker")
@@ -114,16 +116,20 @@ def make(given: argparse.Namespace, words: list[str]) -> None:
     for video_id, problem in failed[:SHOWN]:
         console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
     console.print(f"{len(due) - len(failed)} made, {len(failed)} failed, {len(lost)} with gaps")
-    words = [word for word in opened.words if not word.startswith(("boxes=", "boxes.")) or "root=" in word]
-    ready = opened._replace(words=words)
+    overrides = [
+        override
+        for override in opened.overrides
+        if not override.startswith(("boxes=", "boxes.")) or "root=" in override
+    ]
+    ready = opened._replace(overrides=overrides)
     console.print(f"next: {ready.command('boxes check')}\nthen: {ready.command('boxes draw')}", soft_wrap=True)
     console.print(f"then: {ready.command('train')} boxes=darklabel", soft_wrap=True)
     sys.exit(1 if failed else 0)
 
 
-def check(given: argparse.Namespace, words: list[str]) -> None:
+def check(given: argparse.Namespace, overrides: list[str]) -> None:
     """Examine the boxes of every video; leave with 0 if a training should start, with 1 if not."""
-    opened = open_data(words, "darklabel", True, False)
+    opened = open_data(overrides, "darklabel", True, False)
     source, out = opened.source.boxes, given.out or opened.out
     if source.frame == "input":
         console.print("this box source reads no files: nothing to check")
@@ -159,9 +165,9 @@ def check(given: argparse.Namespace, words: list[str]) -> None:
     sys.exit(0 if ready else 1)
 
 
-def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
+def import_boxes(given: argparse.Namespace, overrides: list[str]) -> None:
     """Put files of other programs where the loader looks, report what was assumed, leave with 1 if some failed."""
-    opened = open_data(words, "darklabel", True, True)
+    opened = open_data(overrides, "darklabel", True, True)
     listed = {video.record.video_id: video for video in list_videos(opened.source)}
     sources = box_files([Path(name) for name in given.files])
     if given.video and len(sources) != 1:
@@ -185,9 +191,9 @@ def import_boxes(given: argparse.Namespace, words: list[str]) -> None:
     sys.exit(1 if failed else 0)
 
 
-def draw(given: argparse.Namespace, words: list[str]) -> None:
+def draw(given: argparse.Namespace, overrides: list[str]) -> None:
     """Serve the drawing page until it is stopped, or write it as a file."""
-    opened = open_data(words, "darklabel", False, True)
+    opened = open_data(overrides, "darklabel", False, True)
     source = opened.source.boxes
     if not (isinstance(source, DarkLabelBoxes) and is_plain(source)):
         raise InputError(
@@ -304,14 +310,18 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> None:
     parser = arguments()
     given, rest = parser.parse_known_args()  # what is left are overrides, and the files of import
-    words = [word for word in rest if "=" in word and not word.startswith("-") and not Path(word).exists()]
-    given.files = [word for word in rest if word not in words]
+    overrides = [
+        override
+        for override in rest
+        if "=" in override and not override.startswith("-") and not Path(override).exists()
+    ]
+    given.files = [override for override in rest if override not in overrides]
     if given.files and (given.run is not import_boxes or given.files[0].startswith("-")):
         parser.error(f"{given.files[0]}: neither an option nor an override such as data=aqa7")
     if given.run is import_boxes and not given.files:
         parser.error("import: which files? Name files or folders")
     try:
-        given.run(given, words)
+        given.run(given, overrides)
     except KeyboardInterrupt:
         console.print("stopped; what is written stays, and the same command goes on")
         sys.exit(STOPPED)

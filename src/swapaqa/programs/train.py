@@ -63,15 +63,15 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
     Returns:
         0, or in a sweep the exit status of a job that failed and said why in its folder.
     """
-    place = processes.place()
-    if place is not None and place.rank > 0:
+    ranked = processes.started_as()
+    if ranked is not None and ranked.rank > 0:
         logging.getLogger().setLevel(logging.WARNING)  # one process tells for all
-    start = claim(folder, cfg, in_sweep, write=place is None or place.rank == 0)
+    start = claim(folder, cfg, in_sweep, write=ranked is None or ranked.rank == 0)
     if start is Start.DONE:
         log.info("%s is done: nothing to do", folder)
         return 0
     count = processes.wanted(cfg.trainer)
-    if place is None and (in_sweep or count > 1):
+    if ranked is None and (in_sweep or count > 1):
         status = processes.run_job(folder, written(cfg), count)
         if status == STOPPED or (status and not in_sweep):
             sys.exit(status)

@@ -20,6 +20,7 @@ from swapaqa.configuration.checking import check
 from swapaqa.console import open_console
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
+from swapaqa.running.cost_estimate import COST_FILE, STEPS, Cost
 from swapaqa.running.jobs import (
     CONFIG_FILE,
     NOT_IDENTITY,
@@ -32,7 +33,6 @@ from swapaqa.running.jobs import (
     written,
 )
 from swapaqa.running.planned_facts import compose_job
-from swapaqa.running.probe import COST_FILE, STEPS, Cost
 
 GIB = 2**30
 SAME_COST = ("seed", "name", "aug", "boxes")  # runs that differ in these, and in the action, cost about the same
@@ -51,7 +51,7 @@ class Planned:
 
 
 def show_plan(config: DictConfig, jobs: Sequence[list[str]]) -> None:
-    """Print the jobs with their states, the hours from a probe of each kind of job, and the disk."""
+    """Print the jobs with their states, the hours from a cost estimate of each kind of job, and the disk."""
     folder = Path(config.hydra.sweep.dir)
     planned = [look(number, job, folder, config.hydra.job.config_name) for number, job in enumerate(jobs)]
     console = open_console(highlight=False, soft_wrap=True)
@@ -132,15 +132,15 @@ def kind(tree: dict[str, Any]) -> str:
 
 
 def measured(tree: dict[str, Any]) -> Cost | str:
-    """The cost of a run from a probe in a process of its own; the reason where it cannot be had."""
+    """The cost of a run, estimated in a process of its own; the reason where it cannot be had."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         config = written(OmegaConf.create(tree))
         write_whole(folder / CONFIG_FILE, config)
-        command = [sys.executable, "-m", "swapaqa.running.probe", name]
+        command = [sys.executable, "-m", "swapaqa.running.cost_estimate", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=vouched(config))
         if done.returncode:
-            return failure(folder) or f"the probe ended with status {done.returncode}"
+            return failure(folder) or f"the cost estimate ended with status {done.returncode}"
         return Cost(**json.loads((folder / COST_FILE).read_text()))
 
 

@@ -38,19 +38,19 @@ PLACE = (
 )  # fmt: skip
 
 
-class Place(NamedTuple):
+class Ranked(NamedTuple):
     """Where this process stands among those that torchrun, srun or submitit started."""
 
     rank: int
-    world: int
+    world_size: int
 
 
-def place() -> Place | None:
+def started_as() -> Ranked | None:
     """None for a process that stands alone."""
     if TorchElasticEnvironment.detect():
-        return Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+        return Ranked(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     if on_slurm():
-        return Place(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"]))
+        return Ranked(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"]))
     return None
 
 
@@ -76,7 +76,7 @@ def lead_sweep() -> bool:
     Raises:
         InputError: started on several nodes, where it cannot start processes.
     """
-    found = place()
+    found = started_as()
     if found is None:
         return True
     if int(os.environ.get("GROUP_WORLD_SIZE", os.environ.get("SLURM_NNODES", "1"))) > 1:
@@ -92,7 +92,7 @@ def wanted(trainer: DictConfig) -> int:
     Raises:
         InputError: several nodes, without a launcher that starts processes on them.
     """
-    if place() is not None:
+    if started_as() is not None:
         return 1  # whoever started this process started the others
     if trainer.num_nodes > 1:
         raise InputError(

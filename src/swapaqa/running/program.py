@@ -37,7 +37,7 @@ def run_program(main: Callable[[], None]) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
     """
-    if orphans.PARENT in os.environ or processes.place() is not None:
+    if orphans.PARENT in os.environ or processes.started_as() is not None:
         orphans.watch_parent()
     refuse_rerun(sys.argv[1:])
     if os.environ.get("HYDRA_FULL_ERROR") and not os.environ.get(SHORT_ERRORS):

@@ -1,4 +1,4 @@
-"""What a run would cost: `python -m swapaqa.running.probe FOLDER` trains the configuration in FOLDER for a few steps.
+"""What a run would cost: `python -m swapaqa.running.cost_estimate FOLDER` trains its configuration for a few steps.
 
 It writes `cost.json` there and nothing else that stays; `swapaqa.running.plan` starts it and multiplies.
 """
@@ -44,7 +44,7 @@ class Cost:
     checkpoint_bytes: int
 
 
-def probe(cfg: DictConfig, folder: Path) -> Cost:
+def estimate(cfg: DictConfig, folder: Path) -> Cost:
     """Train for STEPS steps on this device, encode a few batches of every evaluation loader, save one checkpoint."""
     data, model = build(cfg)
     recorder = Recorder(data.records())
@@ -65,7 +65,7 @@ def probe(cfg: DictConfig, folder: Path) -> Cost:
     with out_of_memory.explained(more_memory(cfg, model)):
         trainer.fit(model, datamodule=data)
     steps = [sum(pair) for pair in zip(recorder.step_seconds, recorder.wait_seconds, strict=False)]
-    checkpoint = folder / "probe.ckpt"
+    checkpoint = folder / "estimate.ckpt"
     trainer.save_checkpoint(checkpoint, weights_only=False)
     size = checkpoint.stat().st_size
     checkpoint.unlink()
@@ -95,7 +95,7 @@ def main() -> None:
     quieten()
     cfg = trusted_config(folder)
     with recorded(folder):
-        write_whole(folder / COST_FILE, json.dumps(asdict(probe(cfg, folder))))
+        write_whole(folder / COST_FILE, json.dumps(asdict(estimate(cfg, folder))))
 
 
 if __name__ == "__main__":

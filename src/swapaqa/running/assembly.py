@@ -32,14 +32,14 @@ class Assembled(NamedTuple):
     device: torch.device
 
 
-def assemble(words: Sequence[str]) -> Assembled:
-    """The configuration under override words, with a scale learnt from random labels.
+def assemble(overrides: Sequence[str]) -> Assembled:
+    """The configuration under overrides, with a scale learnt from random labels.
 
     Raises:
-        InputError: one line about whatever is wrong with the words.
+        InputError: one line about whatever is wrong with the overrides.
     """
     try:
-        cfg = compose_quietly(words, "bench")
+        cfg = compose_quietly(overrides, "bench")
         check(cfg)
         refuse_half_on_cpu(cfg.trainer)
         seed_everything(cfg.seed, verbose=False)
