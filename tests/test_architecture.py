@@ -14,14 +14,13 @@ FILES = sorted(SOURCE.rglob("*.py"))
 PROGRAMS = LIBRARY / "programs"
 IN_LIBRARY = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != PROGRAMS)
 
-each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-
 
 @functools.cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """The modules that a file imports, at its top or inside a function."""
     names = set()
@@ -114,9 +113,8 @@ def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
     }
 
 
-@each_file
-def test_there_is_one_copy_of_every_module(path: Path) -> None:
-    assert not any(module.startswith("src.swapaqa") for module in imported(path))
+def test_there_is_one_copy_of_every_module() -> None:
+    assert not [path for path in FILES if any(module.startswith("src.swapaqa") for module in imported(path))]
 
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("__init__.py")), ids=lambda path: str(path.relative_to(SOURCE)))
@@ -128,20 +126,19 @@ def test_init_files_are_empty(path: Path) -> None:
 BY_NAME = ("clip_plan.py", "__init__")  # of ClipPlans: keeps what it is given by names of the user's
 
 
-@each_file
-def test_nothing_is_printed_and_no_keyword_is_swallowed(path: Path) -> None:
-    for node in ast.walk(tree(path)):
+def test_nothing_is_printed_and_no_keyword_is_swallowed() -> None:
+    for path, node in ((path, node) for path in FILES for node in ast.walk(tree(path))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            assert node.func.id != "print", node.lineno
+            assert node.func.id != "print", f"{path}: {node.lineno}"
         if isinstance(node, ast.FunctionDef):
-            assert node.args.kwarg is None or (path.name, node.name) == BY_NAME, node.name
-        if isinstance(node, ast.Attribute):
-            assert node.attr != "cuda" or isinstance(node.value, ast.Name), node.lineno  # torch.cuda is a module
+            assert node.args.kwarg is None or (path.name, node.name) == BY_NAME, f"{path}: {node.name}"
+        if isinstance(node, ast.Attribute):  # torch.cuda is a module
+            assert node.attr != "cuda" or isinstance(node.value, ast.Name), f"{path}: {node.lineno}"
 
 
-@each_file
-def test_modules_are_named_by_what_they_hold(path: Path) -> None:
-    assert path.stem.strip("_") not in ("utils", "util", "helpers", "helper", "misc", "common", "tools")
+def test_modules_are_named_by_what_they_hold() -> None:
+    nothing = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
+    assert not [path for path in FILES if path.stem.strip("_") in nothing]
 
 
 def test_only_the_scorer_logs() -> None:

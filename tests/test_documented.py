@@ -76,6 +76,7 @@ def test_the_pages_have_commands_of_every_program() -> None:
     assert len(found) > 60
 
 
+@pytest.mark.slow  # a minute together
 @pytest.mark.parametrize("command", commands())
 def test_a_documented_command_is_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program, *words = shlex.split(filled_in(command))
