@@ -127,7 +127,7 @@ BY_NAME = ("clip_plan.py", "__init__")  # of ClipPlans: keeps what it is given b
 
 
 def test_nothing_is_printed_and_no_keyword_is_swallowed() -> None:
-    for path, node in ((path, node) for path in FILES for node in ast.walk(tree(path))):
+    for path, node in ((file, node) for file in FILES for node in ast.walk(tree(file))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "print", f"{path}: {node.lineno}"
         if isinstance(node, ast.FunctionDef):

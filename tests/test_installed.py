@@ -144,6 +144,10 @@ def test_sweeps_are_found_and_a_folder_of_ones_own_too(locked: Installed, small_
         )
         assert planned.returncode == 0, planned.stderr
         assert f"{jobs} jobs, 0 of them done" in planned.stdout
+    swept = locked.run("swapaqa", "train", "--multirun", "+sweeps=two_seeds", *small_demo)
+    assert swept.returncode == 0, swept.stderr
+    facts = [job["facts"]["seed"] for job in json.loads((locked.work / "two" / "jobs.json").read_text())["jobs"]]
+    assert facts == [0, 1]
 
 
 def test_messages_name_the_command(locked: Installed) -> None:
