@@ -22,7 +22,8 @@ from swapaqa.report.tables import build_tables
 from swapaqa.runs.run_folders import Sweep, holds_runs, read_sweeps
 from swapaqa.runs.settings import protocols_of
 
-PUBLISHED = "best_on_test"  # the protocol of published numbers stands first
+PUBLISHED = "best_on_test"  # the protocol of published numbers: its figures stand first
+ANSWERED = "last"  # nothing is chosen on test there
 
 
 class Wanted(NamedTuple):
@@ -68,10 +69,11 @@ def read_report(paths: Sequence[Path], wanted: Wanted = EVERYTHING) -> Report:
     sweeps = read_sweeps([path for path in paths if holds_runs(path) or not find_probes([path])], wanted.trust)
     every_run = [run for sweep in sweeps for run in sweep.runs]
     protocols = tuple(sorted(protocols_of(every_run), key=lambda name: name != PUBLISHED))
-    single = single_run(sweeps, protocols[0])
+    answered = (*wanted.protocols, *sorted(protocols, key=lambda name: name != ANSWERED))[0]
+    single = single_run(sweeps, answered)
     tables = chosen(build_tables(sweeps, wanted.beside), wanted.rows, wanted.protocols, wanted.tables)
     tables += [single.table] if single and single.table else []
-    return Report(sweeps, probes, protocols, answers(sweeps, protocols[0]), tables, single)
+    return Report(sweeps, probes, protocols, answers(sweeps, answered), tables, single)
 
 
 def write_report(report: Report, folder: Path, open_data: OpenData) -> list[Path]:
