@@ -115,17 +115,21 @@ def concatenate(batches: Sequence[Tree]) -> Tree:
     return _joined(batches, torch.cat, lambda columns: [one for ids in columns for one in ids])
 
 
-def _joined(parts: Sequence[Tree], of_tensors: Callable[[list[Tensor]], Any], of_ids: Callable[[list], Any]) -> Tree:
+def _joined(
+    parts: Sequence[Tree], of_tensors: Callable[[list[Tensor]], Any], of_ids: Callable[[list[Any]], Any]
+) -> Tree:
     """Trees of the same form as one, joined column by column."""
     first: Any = parts[0]
     if isinstance(first, Tensor):
-        return of_tensors(cast(list[Tensor], list(parts)))
+        tensor: Tree = of_tensors(cast(list[Tensor], list(parts)))
+        return tensor
     if isinstance(first, Mapping):
         return cast(Tree, {key: _joined([part[key] for part in cast(Any, parts)], of_tensors, of_ids) for key in first})
     if isinstance(first, tuple) and hasattr(first, "_fields"):
         columns = zip(*cast(Any, parts), strict=True)
         return cast(Tree, type(first)(*(_joined(column, of_tensors, of_ids) for column in columns)))
-    return of_ids(list(parts))
+    ids: Tree = of_ids(list(parts))
+    return ids
 
 
 def pooled(batch: Sample | Pair) -> Sample:

@@ -158,7 +158,7 @@ def interval_coverage(pred: Tensor, target: Tensor, std: Tensor, nominal: float)
     """
     known = ~std.isnan()
     half = torch.special.ndtri(torch.tensor((1 + nominal) / 2, dtype=torch.float64))  # 0.674 at 0.5, 1.645 at 0.9
-    inside = (pred - target).abs()[known] <= half.to(std.device) * std[known]
+    inside: Tensor = (pred - target).abs()[known] <= half.to(std.device) * std[known]
     return inside.double().mean()
 
 
@@ -181,7 +181,9 @@ class SpearmanById(SpearmanCorrCoef):
         self.add_state("index", default=[], dist_reduce_fx="cat")
         self.add_state("std", default=[], dist_reduce_fx="cat")
 
-    def update(self, preds: Tensor, target: Tensor, index: Tensor, std: Tensor | None = None) -> None:
+    def update(  # type: ignore[override]  # the parent takes no ids
+        self, preds: Tensor, target: Tensor, index: Tensor, std: Tensor | None = None
+    ) -> None:
         """Keep predictions and truths, (N,) each, in float64 under their samples' ids, (N,) int64.
 
         `std` (N,) is the standard deviation that the method predicts, NaN or None where it predicts none.

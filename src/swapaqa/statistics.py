@@ -63,7 +63,8 @@ def interval_of_mean(values: np.ndarray) -> Interval | None:
     """BCa interval of 95 % over the videos of the mean of one number a video, (N,); None as in `interval`."""
 
     def mean(drawn: Sequence[np.ndarray]) -> np.ndarray:  # longer sums: three times 0.4 has the mean 0.4, and no more
-        return values[drawn[0]].mean(-1, dtype=np.longdouble).astype(np.float64)
+        means: np.ndarray = values[drawn[0]].mean(-1, dtype=np.longdouble).astype(np.float64)
+        return means
 
     return _bootstrap([Scores(values, values)], mean)
 
@@ -96,7 +97,8 @@ def paired_test(measure: Measure, ours: Sequence[Scores], others: Sequence[Score
         return _average(measure, [measure.of_draws(pair.at(part), whole) for part, pair, whole in parts])
 
     def difference(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:  # noqa: ARG001  always the last
-        return of_run(one) - of_run(other)
+        gap: np.ndarray = of_run(one) - of_run(other)
+        return gap
 
     found = stats.permutation_test(
         (one, other), difference, permutation_type="samples", vectorized=True, n_resamples=PERMUTATIONS, batch=BATCH,
@@ -130,16 +132,19 @@ def _measured(measure: Measure, actions: Sequence[Scores], drawn: Sequence[np.nd
 
 def _mean(measure: Measure, runs: Sequence[Sequence[Scores]], drawn: Sequence[np.ndarray]) -> np.ndarray:
     """The metric averaged over actions, then over `runs`."""
-    return np.mean([_average(measure, _measured(measure, run, drawn)) for run in runs], axis=0)
+    over_runs: np.ndarray = np.mean([_average(measure, _measured(measure, run, drawn)) for run in runs], axis=0)
+    return over_runs
 
 
 def _average(measure: Measure, by_action: Sequence[np.ndarray]) -> np.ndarray:
     if len(by_action) == 1:
         return by_action[0]
     if measure.average == "mean":
-        return np.mean(by_action, axis=0)
+        average: np.ndarray = np.mean(by_action, axis=0)
+        return average
     with np.errstate(divide="ignore", invalid="ignore"):  # 1 and -1 average to NaN: infinity of both signs
-        return np.tanh(np.mean(np.arctanh(np.clip(by_action, -1, 1)), axis=0))
+        average = np.tanh(np.mean(np.arctanh(np.clip(by_action, -1, 1)), axis=0))
+    return average
 
 
 def _bootstrap(actions: Sequence[Scores], statistic: Callable[[Sequence[np.ndarray]], np.ndarray]) -> Interval | None:

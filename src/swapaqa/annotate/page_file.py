@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,7 +42,7 @@ def write_page(desk: Desk, video_ids: Sequence[str], path: Path) -> None:
     write_whole(path, one_file(json.dumps(content, allow_nan=False)))
 
 
-def embedded_video(desk: Desk, video_id: str) -> dict:
+def embedded_video(desk: Desk, video_id: str) -> dict[str, Any]:
     """What the page asks of a video, with its frames as data addresses."""
     pictures = [base64.b64encode(small(picture)).decode() for picture in desk.open(video_id).pictures]
     video = {key: value for key, value in desk.video(video_id).items() if key != "folder"}  # a path of this machine

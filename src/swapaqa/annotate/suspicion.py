@@ -78,7 +78,8 @@ def unmoved(boxes: np.ndarray, cuts: Sequence[int]) -> np.ndarray:
 
 def areas(boxes: np.ndarray) -> np.ndarray:
     """Pixels of boxes (T, 4): (T,), at least 1."""
-    return np.maximum(boxes[:, 2:] - boxes[:, :2] + 1, 1).prod(axis=1)
+    pixels: np.ndarray = np.maximum(boxes[:, 2:] - boxes[:, :2] + 1, 1).prod(axis=1)
+    return pixels
 
 
 def lost_share(frames: Sequence[int], boxed: Sequence[int]) -> float:

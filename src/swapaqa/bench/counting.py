@@ -79,7 +79,7 @@ class LiveTensors(TorchDispatchMode):
     """
 
     def __init__(self, known: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # PyTorch's own
         self.seen = {_key(tensor) for tensor in known}
         self.now = self.peak = 0
 
@@ -129,7 +129,7 @@ def count_loop(loop: Loop, batch: Batch) -> Counts:
     mode = FakeTensorMode()
     ready = loop.prepare(move_data_to_device(batch, loop.device))
     fake = copy.copy(loop)
-    fake.model = copy.deepcopy(loop.model)._apply(mode.from_tensor)
+    fake.model = copy.deepcopy(loop.model)._apply(mode.from_tensor)  # type: ignore[no-untyped-call]  # PyTorch's own
     fake.clock = Clock(torch.device("cpu"))
     ready = map_columns(ready, mode.from_tensor)
     weights = [*fake.model.parameters(), *fake.model.buffers()]
@@ -147,7 +147,8 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
 
 
 def _key(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    storage: int = tensor.untyped_storage()._cdata
+    return storage
 
 
 def _nbytes(tensor: Tensor) -> int:

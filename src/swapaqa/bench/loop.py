@@ -84,7 +84,8 @@ def _elapsed(start: "float | torch.cuda.Event", end: "float | torch.cuda.Event")
         return end - start
     assert isinstance(start, torch.cuda.Event)
     assert isinstance(end, torch.cuda.Event)
-    return start.elapsed_time(end) / 1e3
+    milliseconds: float = start.elapsed_time(end)
+    return milliseconds / 1e3
 
 
 class Loop:

@@ -64,7 +64,8 @@ class PublishedEncoder(nn.Module):
         if has_live_batch_norm(self.network):
             return torch.stack([pooled(self.network(clip)) for clip in clips], dim=1)
         features = pooled(self.network(torch.cat(clips)))  # (n * B, D)
-        return features.unflatten(0, (len(clips), len(videos.video))).transpose(0, 1)
+        by_clip: Tensor = features.unflatten(0, (len(clips), len(videos.video)))  # (n, B, D)
+        return by_clip.transpose(0, 1)
 
 
 class PublishedInception(nn.Module):

@@ -52,7 +52,8 @@ def _seconds_on_cuda(call: Callable[[], object]) -> float:
         call()
     end.record()
     end.synchronize()
-    return start.elapsed_time(end) / 1e3 / DEVICE_CALLS
+    milliseconds: float = start.elapsed_time(end)
+    return milliseconds / 1e3 / DEVICE_CALLS
 
 
 def median_ratio(numerator: list[float], denominator: list[float]) -> float:

@@ -79,7 +79,7 @@ def read_formats(path: Path) -> dict[int, DarkLabelFormat]:
     return {int(key.removeprefix("format")): _format(settings, value, f"{path}, {key}") for key, value in found.items()}
 
 
-def _format(settings: dict, own: Any, place: str) -> DarkLabelFormat:
+def _format(settings: dict[Any, Any], own: Any, place: str) -> DarkLabelFormat:
     if not isinstance(own, dict):
         raise InputError(f"{place}: is {shown(own)} and no format; correct it")
     if "data_fmt" not in own:

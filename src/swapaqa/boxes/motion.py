@@ -28,7 +28,8 @@ def find_first_box(frames: np.ndarray) -> np.ndarray:
     small = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
     difference = _difference(small, background_of_first(small))
     x, y, w, h = _largest_region(difference)
-    return np.array([x, y, x + w, y + h], np.float64) / scale - [0, 0, 1, 1]
+    box: np.ndarray = np.array([x, y, x + w, y + h], np.float64) / scale - [0, 0, 1, 1]
+    return box
 
 
 def camera_motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -41,10 +42,11 @@ def camera_motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     corners = cv2.goodFeaturesToTrack(after, maxCorners=200, qualityLevel=0.01, minDistance=6)
     if corners is None:
         return still
-    moved, found, _ = cv2.calcOpticalFlowPyrLK(after, before, corners, None)
+    moved, found, _ = cv2.calcOpticalFlowPyrLK(after, before, corners, None)  # type: ignore[call-overload]  # the stub forbids None
     kept = found.ravel() == 1
     if kept.sum() < 8:
         return still
+    fitted: np.ndarray | None
     fitted, _ = cv2.estimateAffinePartial2D(corners[kept], moved[kept], method=cv2.RANSAC, ransacReprojThreshold=1.5)
     if fitted is None or _apart(before, after, fitted) > CLOSER * _apart(before, after, still):
         return still
@@ -82,7 +84,8 @@ def background_of_first(frames: np.ndarray) -> np.ndarray:
 def _difference(frames: np.ndarray, background: np.ndarray) -> np.ndarray:
     """(H, W) uint8: how far the first frame is from the background, 0 where that is unknown, smoothed."""
     apart = np.nan_to_num(np.abs(frames[0].astype(np.float32) - background)).max(axis=2)
-    return cv2.GaussianBlur(np.clip(apart, 0, 255).astype(np.uint8), (5, 5), 0)
+    smoothed: np.ndarray = cv2.GaussianBlur(np.clip(apart, 0, 255).astype(np.uint8), (5, 5), 0)
+    return smoothed
 
 
 def _largest_region(difference: np.ndarray) -> tuple[int, int, int, int]:

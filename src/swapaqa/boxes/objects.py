@@ -132,7 +132,8 @@ def while_there(stays: Sequence[Stay], frames: Sequence[int]) -> np.ndarray:
     """For each of `frames` the nearest one in which the object is there, of two the earlier: (T,)."""
     inside = np.array([np.clip(frames, stay.first, stay.last) for stay in stays])  # (stays, T)
     nearest = np.abs(inside - np.asarray(frames)).argmin(axis=0)
-    return inside[nearest, np.arange(len(frames))]
+    found: np.ndarray = inside[nearest, np.arange(len(frames))]
+    return found
 
 
 def overlapping(objects: dict[str, list[Stay]]) -> tuple[BoxRow, BoxRow] | None:

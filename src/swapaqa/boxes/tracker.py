@@ -100,7 +100,8 @@ def overlap(found: np.ndarray, true: np.ndarray) -> np.ndarray:
     low, high = np.maximum(found[:, :2], true[:, :2]), np.minimum(found[:, 2:], true[:, 2:])
     shared = np.clip(high - low + 1, 0, None).prod(axis=1)
     areas = [(boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1) for boxes in (found, true)]
-    return shared / (areas[0] + areas[1] - shared)
+    ratio: np.ndarray = shared / (areas[0] + areas[1] - shared)
+    return ratio
 
 
 def _inside(box: np.ndarray, size: tuple[int, ...]) -> list[float]:
@@ -126,7 +127,8 @@ def _colours(picture: np.ndarray, corner: Sequence[float]) -> np.ndarray:
     if not inside.size:
         return np.zeros(BINS**3)
     counts = cv2.calcHist([inside], [0, 1, 2], None, [BINS] * 3, [0, 256] * 3)
-    return counts.ravel() / counts.sum()
+    shares: np.ndarray = counts.ravel() / counts.sum()
+    return shares
 
 
 def _likeness(first: np.ndarray, second: np.ndarray) -> float:

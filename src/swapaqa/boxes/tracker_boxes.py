@@ -160,7 +160,9 @@ def first_of_shot(drawn: Drawn, span: range, shot: slice) -> np.ndarray | None:
     own = [frame for frame in drawn if first <= frame <= last]
     if not own:
         return None
-    return interpolate_keyframes(np.array(own), np.stack([drawn[frame] for frame in own]), [span[shot.start]])[0]
+    boxes = np.stack([drawn[frame] for frame in own])
+    box: np.ndarray = interpolate_keyframes(np.array(own), boxes, [span[shot.start]])[0]
+    return box
 
 
 def describe(media: Path, method: str, lost: int, frames: int, path: Path) -> str:

@@ -54,7 +54,8 @@ def checked_box(corners: tuple[float, float, float, float], place: str, given: s
 def scale_to_stored(boxes: np.ndarray, annotated: tuple[int, int], stored: tuple[int, int]) -> np.ndarray:
     """Boxes (T, 4) on frames of size `annotated` (H, W) -> the same on frames of size `stored`: (x + 0.5) s - 0.5."""
     scale = np.array([stored[1] / annotated[1], stored[0] / annotated[0]] * 2)
-    return (boxes + 0.5) * scale - 0.5
+    scaled: np.ndarray = (boxes + 0.5) * scale - 0.5
+    return scaled
 
 
 def frame_number(name: str, place: str) -> int:

@@ -57,7 +57,7 @@ def check(cfg: DictConfig) -> None:
     check_objects(tree)
 
 
-def _check_top(tree: dict) -> None:
+def _check_top(tree: dict[Any, Any]) -> None:
     for key in tree:
         if key not in TOP_LEVEL:
             raise InputError(f"{key}: no such key{suggestion(str(key), str(key), TOP_LEVEL)}")
@@ -80,7 +80,7 @@ def check_objects(node: Any, path: str = "") -> None:
             check_objects(value, f"{path}.{key}" if path else str(key))
 
 
-def _check_target(node: dict, path: str) -> None:
+def _check_target(node: dict[Any, Any], path: str) -> None:
     name = node["_target_"]
     try:
         target = hydra.utils.get_object(name)
@@ -105,7 +105,7 @@ def _check_target(node: dict, path: str) -> None:
             _check_types(node, given, one, path)
 
 
-def _check_types(node: dict, given: set[str], target: Any, path: str) -> None:
+def _check_types(node: dict[Any, Any], given: set[str], target: Any, path: str) -> None:
     strict = node["_target_"].startswith(STRICT_LIBRARIES)
     try:
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)

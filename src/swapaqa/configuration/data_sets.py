@@ -35,13 +35,15 @@ def parameters(described: Sequence[Callable[..., Any]]) -> list[inspect.Paramete
 def make_source(node: DictConfig) -> VideoSource:
     """The data set of a node `data`. InputError where it names something else."""
     own = inspect.signature(source_class(node)).parameters
-    return instantiate(_part(node, lambda key: key not in LOADING or key in own))
+    source: VideoSource = instantiate(_part(node, lambda key: key not in LOADING or key in own))
+    return source
 
 
 def make_data(node: DictConfig) -> VideoData:
     """The data set of a node `data`, with its loading. Nothing of it is read yet."""
     make = instantiate(_part(node, lambda key: key in LOADING), _target_=MODULE, _partial_=True)
-    return make(source=make_source(node))  # a call: instantiate copies dataclasses
+    data: VideoData = make(source=make_source(node))  # a call: instantiate copies dataclasses
+    return data
 
 
 def source_class(node: Any) -> type[VideoSource]:
@@ -62,4 +64,5 @@ def _part(node: DictConfig, chosen: Callable[[str], bool]) -> DictConfig:
     """Some keys of a node, resolved, at the same place: messages name it."""
     tree = OmegaConf.to_container(node, resolve=True)
     assert isinstance(tree, dict)
-    return OmegaConf.create({"data": {key: value for key, value in tree.items() if chosen(str(key))}}).data
+    part: DictConfig = OmegaConf.create({"data": {key: value for key, value in tree.items() if chosen(str(key))}}).data
+    return part

@@ -13,7 +13,9 @@ WIDTH, HEIGHT, COLUMNS = 8, 6, 3  # of a panel in a report, whose page is 24 wid
 def save(dashboard: Dashboard, project: str, entity: str) -> str:
     """Create it on the server; return its address."""
     make = workspace if dashboard.kind == "workspace" else report
-    return make(dashboard, project, entity).save().url
+    made: Any = make(dashboard, project, entity)
+    address: str = made.save().url
+    return address
 
 
 def workspace(dashboard: Dashboard, project: str, entity: str) -> ws.Workspace:

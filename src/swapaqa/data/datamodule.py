@@ -187,7 +187,7 @@ class VideoData(LightningDataModule):
 
     # the loaders
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Any]:
         rank, world_size = self.rank_and_world_size()
         alone = world_size == self.batch_size > 1 and not self.bank  # a pair has two videos
         if alone and self.augment.replaces_pixels and self.augment.pool == "local":
@@ -206,21 +206,21 @@ class VideoData(LightningDataModule):
         order = KeyedPermutation(len(self.items["train"]), self.seed)
         return WholeBatches(order, self.batch_size, rank, world_size, done, least)
 
-    def _training_set(self) -> Dataset:
+    def _training_set(self) -> Dataset[Any]:
         videos = TrainingVideos(self.source.reader, self.items["train"], self.seed, self.source.shift_range)
         return TrainingPairs(videos, self.bank) if self.bank else videos
 
-    def val_dataloader(self) -> list[DataLoader]:
+    def val_dataloader(self) -> list[DataLoader[Any]]:
         """One loader a split; methods that vote also need the training videos, encoded without augmentation."""
         splits = [split for split in self.items if split != "train" or self.bank]
         return [self._evaluation_loader(split) for split in splits]
 
-    def _evaluation_loader(self, split: str) -> DataLoader:
+    def _evaluation_loader(self, split: str) -> DataLoader[Any]:
         rank, world_size = self.rank_and_world_size()
         votes = self.bank if split != "train" else None
         count = len(votes.ids) if votes and self.voters == "all" else self.voters
         videos = EvaluationVideos(self.reader, self.items[split], votes, int(count) if votes else 0)
-        shard: DistributedSampler | None = None
+        shard: DistributedSampler[Any] | None = None
         if world_size > 1:
             shard = DistributedSampler(videos, world_size, rank, shuffle=False)
         size = max(1, 2 * self.batch_size // world_size)  # no graph is kept, so twice a training batch fits

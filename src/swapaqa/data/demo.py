@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from swapaqa.data.aqa7 import AQA7
 from swapaqa.data.demo_files import (  # configurations name the settings here
@@ -75,7 +75,7 @@ def check_digests(lists: Path, split: str) -> None:
             raise InputError(f"{lists / name}: is not as the demo was written; {REMEDY}")
 
 
-def read_judges(path: Path) -> dict[str, dict]:
+def read_judges(path: Path) -> dict[str, dict[str, Any]]:
     """Difficulty and judges' scores of the dives by video id, as their product is a score in no other sport.
 
     Raises:
@@ -85,6 +85,6 @@ def read_judges(path: Path) -> dict[str, dict]:
     return {video_id: judged for video_id, judged in found if video_id.startswith("diving/")}
 
 
-def _judges(row: Mapping[str, str]) -> tuple[str, dict]:
+def _judges(row: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     scores = tuple(float(row[f"judge_{i}"]) for i in range(1, 8) if row["action"] == "diving")
     return f"{row['action']}/{int(row['index']):03d}", {"difficulty": float(row["difficulty"]), "judge_scores": scores}

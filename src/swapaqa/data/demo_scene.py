@@ -5,7 +5,7 @@ can have beside its athlete and venue (other people, a moving camera) is drawn f
 that changes one thing leaves all others as they were.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -116,7 +116,7 @@ def draw_video(
         if scene.cue == "inside":
             draw_sign(canvas, centre, colour, scene)
         draw_athlete(canvas, centre, angle, looseness, suit.tolist(), scene.athlete * size)
-        picture = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+        picture: np.ndarray = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
         if scene.cue == "tint":
             picture = 0.75 * picture + 0.25 * colour
         pictures.append(np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8))
@@ -184,7 +184,7 @@ def draw_sign(canvas: np.ndarray, centre: np.ndarray, colour: np.ndarray, scene:
 
 
 def draw_athlete(
-    canvas: np.ndarray, centre: np.ndarray, angle: float, looseness: float, suit: tuple | list, size: float
+    canvas: np.ndarray, centre: np.ndarray, angle: float, looseness: float, suit: Sequence[float], size: float
 ) -> None:
     """Draw torso, head, arms and legs onto `canvas`: tucked at `looseness` 0, wide open and stretched at 1.
 
@@ -193,7 +193,7 @@ def draw_athlete(
     unit, middle = size * SCALE, centre * SCALE
     skin = (255, 235, 215)
 
-    def line(start: np.ndarray, end: np.ndarray, colour: tuple | list, width: float) -> None:
+    def line(start: np.ndarray, end: np.ndarray, colour: Sequence[float], width: float) -> None:
         cv2.line(canvas, start.astype(int).tolist(), end.astype(int).tolist(), colour, max(1, int(width * unit)))
 
     axis = np.array([np.sin(angle), -np.cos(angle)])

@@ -46,7 +46,8 @@ class Window(NamedTuple):
         if self.stop is None:
             return range(self.start + shift, self.start + shift + frames)
         spread = np.linspace(self.start, self.stop - 1, frames).round().astype(int) + shift
-        return spread.tolist()
+        indices: list[int] = spread.tolist()
+        return indices
 
 
 def draw_shift(generator: torch.Generator, shift: tuple[int, int]) -> int:
@@ -139,4 +140,5 @@ class Geometry:
         placed = (np.asarray(boxes, np.float64) + 0.5) * scale - 0.5
         if placement.flip:
             placed = placed[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [self.width - 1, 0, self.width - 1, 0]
-        return placed - [placement.left, placement.top] * 2
+        cropped: np.ndarray = placed - [placement.left, placement.top] * 2
+        return cropped

@@ -128,7 +128,7 @@ def _find(root: Path, names: Sequence[str]) -> Path:
     raise InputError(f"{root / 'info' / names[0]}: no such file. {LAYOUT}")
 
 
-def _record(path: Path, annotations: dict, keys_path: Path, key: Any, split: str) -> Dive:
+def _record(path: Path, annotations: dict[Any, Any], keys_path: Path, key: Any, split: str) -> Dive:
     try:
         found, (competition, dive) = annotations[key], map(_number, key)
         score, difficulty = float(found["final_score"]), float(found["difficulty"])

@@ -35,7 +35,7 @@ class _DType:
             raise pickle.UnpicklingError(f"an array of {shown(text)}, which is neither numbers nor strings")
         self.dtype = np.dtype(text)
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         if state[1] in (">", b">"):
             self.dtype = self.dtype.newbyteorder(">")
         elif state[1] in ("<", b"<"):
@@ -45,7 +45,7 @@ class _DType:
 class _Array(np.ndarray):
     """An array as a pickle builds it: made empty first, then given shape and bytes."""
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         shape, kind, fortran, raw = state[-4:]  # the version in front is missing in the oldest pickles
         data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)  # Python 2 wrote bytes as a string
         super().__setstate__((1, tuple(shape), _plain(kind), bool(fortran), data))  # type: ignore[arg-type]
@@ -64,16 +64,17 @@ def _plain(kind: object) -> np.dtype:
     return kind.dtype
 
 
-def _reconstruct(array: object, shape: tuple, code: object) -> np.ndarray:  # noqa: ARG001  NumPy's signature
+def _reconstruct(array: object, shape: tuple[Any, ...], code: object) -> np.ndarray:  # noqa: ARG001  NumPy's signature
     return np.empty(0, np.uint8).view(_Array)
 
 
 def _scalar(kind: _DType, raw: str | bytes) -> np.generic:
     data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
-    return np.frombuffer(data, _plain(kind), count=1)[0]
+    value: np.generic = np.frombuffer(data, _plain(kind), count=1)[0]
+    return value
 
 
-def _from_buffer(raw: bytes | bytearray, kind: _DType, shape: tuple, order: str) -> np.ndarray:
+def _from_buffer(raw: bytes | bytearray, kind: _DType, shape: tuple[Any, ...], order: str) -> np.ndarray:
     array = np.frombuffer(bytes(raw), _plain(kind)).reshape(tuple(shape), order="F" if order == "F" else "C")
     _check_axes(array)
     return array
@@ -110,8 +111,8 @@ BUILTINS: dict[str, Any] = {
     "list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset,
 }  # fmt: skip
 NUMPY: dict[str, Any] = {"dtype": _DType, "ndarray": "ndarray"}  # the array's class is only ever an argument
-MULTIARRAY: dict[str, Callable] = {"_reconstruct": _reconstruct, "scalar": _scalar}
-NUMERIC: dict[str, Callable] = {"_frombuffer": _from_buffer}
+MULTIARRAY: dict[str, Callable[..., Any]] = {"_reconstruct": _reconstruct, "scalar": _scalar}
+NUMERIC: dict[str, Callable[..., Any]] = {"_frombuffer": _from_buffer}
 ADMITTED: dict[str, dict[str, Any]] = {
     "builtins": BUILTINS,
     "__builtin__": BUILTINS,  # Python 2

@@ -104,7 +104,8 @@ def read_csv(path: Path, columns: Sequence[str], convert: Callable[[Mapping[str,
         convert: a row from its cells by column; LookupError and ValueError mean that they are damaged.
         remedy: as in `read_json`, errors too.
     """
-    return _parsed(path, MOST, "CSV", remedy, lambda text: _rows(text, columns, convert))
+    rows: list[Row] = _parsed(path, MOST, "CSV", remedy, lambda text: _rows(text, columns, convert))
+    return rows
 
 
 def _rows(text: str, columns: Sequence[str], convert: Callable[[Mapping[str, str]], Row]) -> list[Row]:

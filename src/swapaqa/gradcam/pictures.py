@@ -61,7 +61,8 @@ def overlay(video: Tensor, found: Tensor) -> np.ndarray:
     heat = (found / found.max().clamp(min=1e-30)).cpu().numpy()
     colour = COLOURS(heat)[..., :3]
     part = 0.4 + 0.35 * heat[..., None]
-    return np.rint(255 * ((1 - part) * grey + part * colour)).astype(np.uint8)
+    pictures: np.ndarray = np.rint(255 * ((1 - part) * grey + part * colour)).astype(np.uint8)
+    return pictures
 
 
 def gradcam_strip(scene: Scene, seen: Sequence[Seen], path: Path) -> None:

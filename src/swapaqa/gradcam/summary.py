@@ -94,7 +94,7 @@ def percent(value: float | None, form: str = ".1f") -> str:
 def read_gradcam(path: Path) -> Mapping[str, Any]:
     """The content of a `gradcam.json`. InputError where it is not one."""
     remedy = f"remove it, or run {spelled('gradcam')} again"
-    found = read_json(path, remedy)
+    found: Mapping[str, Any] = read_json(path, remedy)
     fault = first_fault(GradCam, found) or _wrong_names(found)
     if fault:
         raise InputError(f"{path}: not what {spelled('gradcam')} wrote ({fault}); {remedy}")

@@ -33,7 +33,8 @@ def calibration_tau() -> Measure:
 def decile(deviation: np.ndarray) -> np.ndarray:
     """The bin of every video, 0 to 9, over the last axis of (..., N) arrays without NaN."""
     last = stats.rankdata(deviation, method="max", axis=-1).astype(int) - 1  # place of the last equal one
-    return np.minimum(BINS * last // max(1, deviation.shape[-1] - 1), BINS - 1)
+    bins: np.ndarray = np.minimum(BINS * last // max(1, deviation.shape[-1] - 1), BINS - 1)
+    return bins
 
 
 def mean_errors(scores: Scores) -> np.ndarray:
@@ -42,7 +43,8 @@ def mean_errors(scores: Scores) -> np.ndarray:
     errors = np.abs(scores.predicted - scores.true)
     inside = decile(scores.deviation)[..., None] == np.arange(BINS)  # (..., N, 10)
     count = inside.sum(-2)
-    return (errors[..., None] * inside).sum(-2) / np.where(count == 0, np.nan, count)
+    means: np.ndarray = (errors[..., None] * inside).sum(-2) / np.where(count == 0, np.nan, count)
+    return means
 
 
 def tau_of_bins(scores: Scores) -> np.ndarray:
@@ -52,7 +54,8 @@ def tau_of_bins(scores: Scores) -> np.ndarray:
     signs = np.sign(means[..., second] - means[..., first])  # NaN: one of the two is empty
     pairs, differing = (~np.isnan(signs)).sum(-1), np.nansum(np.abs(signs), axis=-1)
     spread = np.sqrt(pairs * differing)
-    return np.nansum(signs, axis=-1) / np.where(spread == 0, np.inf, spread)
+    tau: np.ndarray = np.nansum(signs, axis=-1) / np.where(spread == 0, np.inf, spread)
+    return tau
 
 
 def _value(predicted: np.ndarray, true: np.ndarray, deviation: np.ndarray) -> float:

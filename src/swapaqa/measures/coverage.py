@@ -41,6 +41,7 @@ def _draws(nominal: float) -> Callable[[Scores, Scores], np.ndarray]:
         assert drawn.deviation is not None
         inside = np.abs(drawn.predicted - drawn.true) <= half * drawn.deviation  # False where there is none
         known = ~np.isnan(drawn.deviation)
-        return inside.sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
+        shares: np.ndarray = inside.sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
+        return shares
 
     return covered

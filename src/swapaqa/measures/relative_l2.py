@@ -27,4 +27,5 @@ def without_range(scores: Scores) -> str | None:
 
 def relative_squared_error(predicted: np.ndarray, true: np.ndarray, span: float) -> np.ndarray:
     """R-l2 times 100 over the last axis of (..., N) arrays, relative to `span`, the range of the whole test set."""
-    return 100 * np.square((predicted - true) / span).mean(-1)
+    error: np.ndarray = 100 * np.square((predicted - true) / span).mean(-1)
+    return error

@@ -37,4 +37,5 @@ def rank_correlation(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     one, other = one - middle, other - middle
     spread = np.sqrt(np.square(one).sum(-1) * np.square(other).sum(-1))
     without_order = (spread == 0) | constant(predicted.min(-1), predicted.max(-1))
-    return (one * other).sum(-1) / np.where(without_order, np.inf, spread)
+    rho: np.ndarray = (one * other).sum(-1) / np.where(without_order, np.inf, spread)
+    return rho

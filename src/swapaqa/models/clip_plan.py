@@ -120,4 +120,6 @@ def resized(clips: Tensor, size: int) -> Tensor:
     """(B, n, t, H, W, C) uint8 -> (B, n, t, size, size, C) uint8: bilinear and antialiased, rounded to bytes."""
     flat = clips.flatten(0, 2).movedim(-1, 1).float()  # (B * n * t, C, H, W)
     small = F.interpolate(flat, size=(size, size), mode="bilinear", antialias=True)
-    return small.round().clamp(0, 255).to(torch.uint8).movedim(1, -1).contiguous().unflatten(0, clips.shape[:3])
+    pixels = small.round().clamp(0, 255).to(torch.uint8).movedim(1, -1).contiguous()
+    by_clip: Tensor = pixels.unflatten(0, clips.shape[:3])
+    return by_clip

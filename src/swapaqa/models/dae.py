@@ -98,7 +98,8 @@ class DAE(Scorer):
 
     def gaussian(self, videos: Encoded) -> tuple[Tensor, Tensor]:
         """Mean and ln(variance), (N,) each, of what `truth` gives."""
-        return self.head(videos.mean_feature)
+        found: tuple[Tensor, Tensor] = self.head(videos.mean_feature)
+        return found
 
     def truth(self, videos: Encoded) -> Tensor:
         """(N,) what the Gaussian is over: the label."""

@@ -94,7 +94,8 @@ class VideoEncoder(nn.Module):
             # One clip position at a time, as MUSDL (CVPR 2020): what shares a pass shares statistics.
             positions = [self.features(self.clips_of(video, plan, [start])) for start in starts]  # n times (B, D)
             return torch.stack(positions, dim=1)
-        return self._features(video, plan, starts).unflatten(0, (len(video), len(starts)))
+        features: Tensor = self._features(video, plan, starts).unflatten(0, (len(video), len(starts)))
+        return features
 
     def _features(self, video: Tensor, plan: ClipPlan, starts: list[int]) -> Tensor:
         """(B, 3, T, H, W) -> (B * n, D): of the n clips of the first video, then of the second, ..."""

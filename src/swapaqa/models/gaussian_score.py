@@ -50,7 +50,8 @@ def sample_score(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
 
 def calibrated_std(log_variance: Tensor, alpha: float = 0.6, beta: float = 0.4) -> Tensor:
     """Standard deviation of the residuals: the learned one times sqrt(beta / alpha)."""
-    return (log_variance / 2).exp() * (beta / alpha) ** 0.5
+    factor: float = (beta / alpha) ** 0.5
+    return (log_variance / 2).exp() * factor
 
 
 def scale_by_difficulty(mean: Tensor, log_variance: Tensor, difficulty: Tensor) -> tuple[Tensor, Tensor]:

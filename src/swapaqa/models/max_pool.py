@@ -38,7 +38,7 @@ def compact_max_pool(x: Tensor, window: PoolWindow) -> Tensor:
     odd = x.device.type == "cpu" and x.shape[1] * x.element_size() % VECTOR > 0
     if odd or not (torch.is_grad_enabled() and x.requires_grad):
         return max_pool(x, window)
-    return cast(Tensor, _CompactMaxPool.apply(x, window))
+    return cast(Tensor, _CompactMaxPool.apply(x, window))  # type: ignore[no-untyped-call]  # PyTorch's own
 
 
 class _CompactMaxPool(torch.autograd.Function):
@@ -72,7 +72,8 @@ def _pool_at_once(x: Tensor, window: PoolWindow) -> tuple[Tensor, Tensor]:
 def _spread_at_once(gradient: Tensor, within: Tensor, like: Tensor, window: PoolWindow) -> Tensor:
     """The gradient (N, C, T', H', W') at the places of the maxima: (N, C, T, H, W)."""
     index = within + _window_starts(like.shape, within.shape, window, within.device)  # int64, as the sum's other half
-    return torch.ops.aten.max_pool3d_with_indices_backward(gradient, like, *window, DILATION, True, index)
+    spread: Tensor = torch.ops.aten.max_pool3d_with_indices_backward(gradient, like, *window, DILATION, True, index)
+    return spread
 
 
 def _pool_clip_by_clip(x: Tensor, window: PoolWindow) -> tuple[Tensor, Tensor]:

@@ -42,4 +42,5 @@ def normalise(video: Tensor, convention: Normalisation, dtype: torch.dtype = tor
     # Whole rows of pixels: on a CPU an operation along an axis of three takes twice the time.
     width = rows.shape[-2]
     wide = rows.flatten(-2).to(working).sub_(shift.repeat(width)).div_(scale.repeat(width)).to(dtype)
-    return wide.unflatten(-1, (width, 3)).movedim(-1, -4)
+    pixels: Tensor = wide.unflatten(-1, (width, 3))
+    return pixels.movedim(-1, -4)

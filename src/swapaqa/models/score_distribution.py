@@ -125,7 +125,7 @@ class ScoreDistributionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, in_features) -> (B, K) log-probabilities, float32 at least."""
-        logits = self.layers(features)
+        logits: Tensor = self.layers(features)
         return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
 
 

@@ -68,7 +68,7 @@ class Scorer(LightningModule):
         self.exemplars: Encoded | None = None
         self._epoch_of_weights: int | None = None
         self._parts: dict[str, list[Encoded]] = defaultdict(list)
-        self.register_load_state_dict_pre_hook(adopt_buffer_sizes)
+        self.register_load_state_dict_pre_hook(adopt_buffer_sizes)  # type: ignore[no-untyped-call]  # PyTorch's own
 
     @abstractmethod
     def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:

@@ -69,4 +69,5 @@ def sum_of_leaf_means(terms: Tensor, leaf: Tensor, owned: Tensor, reduce: Reduce
     here = F.pad(owner.sum(dim=1), (0, 1), value=1)  # (2, K + 1): rows per leaf, and in the last column one process
     count, processes = reduce(here).split([here.shape[1] - 1, 1], dim=1)
     means = (terms * owner).sum(dim=1) / count.clamp_min(1)  # (2, K), 0 where a leaf owns nothing
-    return (means * processes).sum()
+    loss: Tensor = (means * processes).sum()
+    return loss

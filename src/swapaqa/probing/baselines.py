@@ -85,7 +85,7 @@ def _floor(baseline: Baseline, train: Sequence[Record], test: Sequence[Record], 
     table = (torch.arange(len(test)), predicted, true)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that one number for all has no rank correlation: NaN says it
-        numbers = split_metrics(table, test, STANDARD)["average"]
+        numbers: dict[str, Any] = split_metrics(table, test, STANDARD)["average"]
     confidence = split_confidence(table, test)["average"]
     return numbers | {"confidence": confidence, "unseen": unseen(baseline, train, test, event_of)}
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from swapaqa import statistics
 from swapaqa.measures.ours import SPEARMAN, STANDARD
+from swapaqa.measures.record import Scores
 from swapaqa.metrics import constant
 from swapaqa.probing.conditions import Condition
 from swapaqa.probing.design import Answers, Layout
 from swapaqa.probing.variance import Cells, Components, Share, average_shares, variance_components
-from swapaqa.statistics import Scores
 
 PROBE_FILE, PICTURE = "probe.json", "probe.png"
 CONDITIONS: tuple[Condition, ...] = ("as_is", "exchanged", "removed", "alone")  # in the order of tables

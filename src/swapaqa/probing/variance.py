@@ -130,4 +130,5 @@ def _jackknife_variance(cells: Cells) -> np.ndarray:
         few = Components(*[np.nan] * 3)
         left.append(shares(variance_components(Cells(*(part[kept] for part in cells)))) if kept.any() else few)
     spread = np.square(np.array(left) - np.mean(left, axis=0)).sum(0)
-    return (len(videos) - 1) / len(videos) * spread
+    jackknife: np.ndarray = (len(videos) - 1) / len(videos) * spread
+    return jackknife

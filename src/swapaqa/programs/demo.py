@@ -17,7 +17,7 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ def compare(overrides: list[str]) -> None:
     console.print(f"figures and results: {folder}", soft_wrap=True)
 
 
-def comparison(results: dict[str, dict]) -> Table:
+def comparison(results: dict[str, dict[str, Any]]) -> Table:
     """Spearman and R-l2 at the last epoch, an arm a row."""
     table = Table(title="Does the model read the athlete or the background? (last epoch)")
     table.add_column("scaled background swap")

@@ -269,7 +269,7 @@ class Recorder(Callback):
             "data_wait_share": waited / (waited + float(steps.sum())),
         }
 
-    def write_predictions(self, folder: Path) -> dict[str, dict[str, list]]:
+    def write_predictions(self, folder: Path) -> dict[str, dict[str, list[float]]]:
         """Write `predictions_<split>.csv` with every protocol as a column; return the same by split and id.
 
         Where the method predicts standard deviations the file has them too, as `<protocol>_std`.
@@ -278,7 +278,7 @@ class Recorder(Callback):
         splits = self.last.tables if self.last else {}
         return {split: self._write_split(folder, split, found) for split in splits}
 
-    def _write_split(self, folder: Path, split: str, found: Mapping[str, Evaluation]) -> dict[str, list]:
+    def _write_split(self, folder: Path, split: str, found: Mapping[str, Evaluation]) -> dict[str, list[float]]:
         index, _, true = next(iter(found.values())).tables[split]
         uncertain = {name: e.stds[split] for name, e in found.items() if e.calibration(split)}
         rows = {}

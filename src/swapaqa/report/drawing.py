@@ -59,7 +59,8 @@ def error_bars(found: Sequence[Estimate | None]) -> np.ndarray:
         (one.mean - one.ends[0], one.ends[1] - one.mean) if one is not None and is_known(one) else (0.0, 0.0)
         for one in found
     ]
-    return np.clip(np.array(reach, dtype=float).reshape(-1, 2).T, 0, None)
+    lengths: np.ndarray = np.clip(np.array(reach, dtype=float).reshape(-1, 2).T, 0, None)
+    return lengths
 
 
 def spread_words(found: Sequence[Estimate | None]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 from jinja2 import Environment, StrictUndefined
@@ -200,7 +200,7 @@ def value_words(values: Mapping[str, str]) -> str:
 
 def one_strip_a_setting(sweeps: Sequence[Sweep]) -> list[tuple[str, Path]]:
     """Of all runs with a strip, the first of every sweep and setting but for seed and action: (title, file)."""
-    found: dict[tuple, tuple[str, Path]] = {}
+    found: dict[tuple[Path, str], tuple[str, Path]] = {}
     for sweep in sweeps:
         for run in sweep.runs:
             values = {k: v for k, v in sweep.values(run).items() if k not in ("seed", "data.action")}
@@ -261,7 +261,7 @@ def relative(path: Path, folder: Path) -> str:
 
 def as_job(sweep: Sweep, run: Run, columns: Columns, folder: Path) -> Job:
     """The row of a run; numbers that it has not are dashes."""
-    result: Mapping = run.result or {}
+    result: Mapping[str, Any] = run.result or {}
     scores = tuple(
         tuple(
             number(run.metric(measure.name, name, split), measure.decimals)
@@ -295,7 +295,7 @@ def count_states(sweep: Sweep) -> str:
 
 def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """What the finished runs say of themselves: commit, device, versions, dates, time."""
-    results: list[Mapping] = [run.result for run in runs if run.result]
+    results: list[Mapping[str, Any]] = [run.result for run in runs if run.result]
     finished = [run.folder / RESULT_FILE for run in runs if run.result]
     times = sorted(datetime.fromtimestamp(path.stat().st_mtime, UTC) for path in finished)
     dates = dict.fromkeys(time.strftime("%Y-%m-%d %H:%M UTC") for time in times[:1] + times[-1:])

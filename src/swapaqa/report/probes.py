@@ -56,7 +56,7 @@ def find_probes(paths: Sequence[Path]) -> list[Probe]:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    content = read_json(file, "remove it and probe again")
+    content: Mapping[str, Any] = read_json(file, "remove it and probe again")
     fault = first_fault(ProbeForm, content)
     if fault is None:
         parts = [*CONDITIONS, *Components._fields]

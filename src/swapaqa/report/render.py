@@ -119,7 +119,8 @@ def to_csv(table: Table) -> str:
             values = [_extra(cell, extra) for cell in cells]
             if any(value is not None for value in values):
                 columns[guarded(f"{name} {extra}")] = [_csv_number(value) for value in values]
-    return about + pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
+    body: str = pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
+    return about + body
 
 
 def _extra(cell: Cell, name: str) -> float | None:

@@ -6,7 +6,7 @@ for rho and plain for R-l2, as the paper's. Spearman and R-l2 are in every table
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from swapaqa.measures.ours import OURS, SPEARMAN, WRITTEN
 from swapaqa.measures.record import Description
@@ -267,8 +267,6 @@ def generic_table(sweep: Sweep) -> Table:
     )
 
 
-def _generic_cells(
-    estimates: Estimates, key: Mapping | tuple[str, ...], protocol: str, columns: Sequence[Column]
-) -> list[Cell]:
+def _generic_cells(estimates: Estimates, key: tuple[str, ...], protocol: str, columns: Sequence[Column]) -> list[Cell]:
     found = [(column.metric, estimates.of(key, column.metric, protocol, column.split)) for column in columns]
     return [estimate_cell(one, metric, one is not None and estimates.is_partial(key, one)) for metric, one in found]

@@ -65,7 +65,8 @@ def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[s
         fault = published.fault_of(content, system)
         if fault:
             raise InputError(f"checkpoint={path}: saved by {system.name}'s program, but {fault}; download it again")
-        return content
+        downloaded: dict[str, Any] = content
+        return downloaded
     if not isinstance(content, dict) or not content.get(CONFIG_KEY):
         raise InputError(f"checkpoint={path}: carries no configuration; name one that training wrote")
     packages = [trust] if isinstance(trust, str) else list(trust)
@@ -195,13 +196,15 @@ def boxes_of(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: Seque
         `NO_BOXES` where nothing names any.
     """
     if any(word.startswith("boxes=") for word in given):
-        return cfg.boxes
+        own: DictConfig = cfg.boxes
+        return own
     named = any(word.startswith("data=") for word in given)
     data = [one["data"] for one in trained if not named or one["data"]["_target_"] == cfg.data._target_]
     known = [one["boxes"] for one in data if one["boxes"]["_target_"] != NO_BOXES["_target_"]]
     if known:
         changes = OmegaConf.from_dotlist([word for word in given if word.startswith("boxes.")])
-        return OmegaConf.merge({"boxes": known[0]}, changes).boxes
+        changed: DictConfig = OmegaConf.merge({"boxes": known[0]}, changes).boxes
+        return changed
     same = trained[0]["data"]["_target_"] == cfg.data._target_
     return cfg.boxes if same or named else OmegaConf.create(NO_BOXES)
 

@@ -89,7 +89,8 @@ def _state_of_result(path: Path) -> State | None:
 
 def identity(tree: dict[str, Any]) -> dict[str, Any]:
     """A resolved configuration without what does not decide its outcome, in today's names."""
-    return in_todays_names({key: value for key, value in tree.items() if key not in NOT_IDENTITY})
+    kept: dict[str, Any] = in_todays_names({key: value for key, value in tree.items() if key not in NOT_IDENTITY})
+    return kept
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

@@ -13,11 +13,12 @@ import numpy as np
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
+from swapaqa.configuration.moved import TARGET
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import reason
 from swapaqa.measures.ours import OURS, STANDARD, stored_measures
 from swapaqa.measures.record import Description, Measure, Scores
-from swapaqa.running.registry import MEASURES, TARGET, admit_measure, registry
+from swapaqa.running.registry import MEASURES, admit_measure, registry
 
 TRIED_ON = 24  # made-up videos
 TOLERANCE = 1e-6  # relative, between a metric's `value` and its `draws`

@@ -70,9 +70,9 @@ def pack(run: Path, checkpoint: str, out: Path) -> list[str]:
 
 def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without the folders of the machine that it ran on."""
-    tree = json.loads(json.dumps(config))
+    tree: dict[str, Any] = json.loads(json.dumps(config))
     for *path, last in PLACES:
-        node = tree
+        node: Any = tree
         for part in path:
             node = node.get(part) if isinstance(node, dict) else None
         if isinstance(node, dict) and last in node:

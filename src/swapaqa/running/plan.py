@@ -146,7 +146,7 @@ def measured(tree: dict[str, Any]) -> Cost | str:
 
 def run_hours(cost: Cost, tree: dict[str, Any]) -> float:
     """Hours of a whole run on one device: its steps, and its evaluations."""
-    epochs = tree["trainer"]["max_epochs"]
+    epochs: int = tree["trainer"]["max_epochs"]
     evaluations = math.ceil(epochs / (tree["trainer"]["check_val_every_n_epoch"] or 1))  # the last epoch always is one
     return (epochs * cost.steps_per_epoch * cost.step_s + evaluations * cost.evaluation_s) / 3600
 

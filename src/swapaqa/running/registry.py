@@ -99,7 +99,8 @@ def plain(config: Any, source: str) -> dict[str, Any]:
     Raises:
         InputError: it is no dictionary, too large or too deep, or holds other than plain values.
     """
-    return _Reading(source, None).plain(_built(config, source), "", DEEPEST)
+    copied: dict[str, Any] = _Reading(source, None).plain(_built(config, source), "", DEEPEST)
+    return copied
 
 
 def admit(config: Any, source: str, trust: Sequence[str] = ()) -> dict[str, Any]:
@@ -113,12 +114,14 @@ def admit(config: Any, source: str, trust: Sequence[str] = ()) -> dict[str, Any]
     Raises:
         InputError: it names something else, holds other than plain values, or an interpolation.
     """
-    return _Reading(source, tuple(trust)).plain(_built(config, source), "", DEEPEST)
+    copied: dict[str, Any] = _Reading(source, tuple(trust)).plain(_built(config, source), "", DEEPEST)
+    return copied
 
 
 def admit_measure(node: Any, name: str, source: str, trust: Sequence[str]) -> dict[str, Any]:
     """A metric of a file's configuration, as one that may be made; errors as `admit`."""
-    return _Reading(source, tuple(trust)).plain(node, f"{MEASURES}.{name}", DEEPEST)
+    copied: dict[str, Any] = _Reading(source, tuple(trust)).plain(node, f"{MEASURES}.{name}", DEEPEST)
+    return copied
 
 
 def _built(config: Any, source: str) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def scale(batch_size: int, accumulate: int, processes: int) -> Scaled:
 def scaled(key: str, *, _root_: DictConfig) -> int | float:
     """`${scaled:batch_size}`: a field of `Scaled` for the published schedule and the trainer's devices."""
     processes = per_node(_root_.trainer) * _root_.trainer.num_nodes
-    return getattr(scale(_root_.schedule.batch_size, _root_.schedule.accumulate, processes), key)
+    found: int | float = getattr(scale(_root_.schedule.batch_size, _root_.schedule.accumulate, processes), key)
+    return found
 
 
 def rate(published: float, *, _root_: DictConfig) -> float:

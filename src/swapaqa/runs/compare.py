@@ -25,7 +25,7 @@ from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_bytes, shown
 from swapaqa.files.spreadsheet import unguarded
 from swapaqa.measures.ours import OURS
-from swapaqa.measures.record import Measure
+from swapaqa.measures.record import Measure, Scores
 from swapaqa.running.jobs import State
 from swapaqa.running.measures import package_of
 from swapaqa.runs.factors import factors, is_list_of_settings
@@ -77,7 +77,7 @@ class Side:
     videos: Mapping[int, Videos]
 
     @property
-    def runs(self) -> list[list[statistics.Scores]]:
+    def runs(self) -> list[list[Scores]]:
         """Of every seed the actions, in the order of their names."""
         return [[scores(found[action]) for action in sorted(found)] for found in self.videos.values()]
 

@@ -94,7 +94,8 @@ class Run:
         if self.result is None or split not in self.splits(protocol):
             return {}
         found = self.result["metrics"][protocol]["splits"][split]
-        return found["average"] if action is None else found["per_action"].get(action, {})
+        numbers: Mapping[str, Any] = found["average"] if action is None else found["per_action"].get(action, {})
+        return numbers
 
     def metrics(self, protocol: str, split: str = "test", action: str | None = None) -> tuple[str, ...]:
         """The names of the metrics that are there."""
@@ -326,7 +327,7 @@ def _inside(tree: Any, *keys: str) -> Mapping[str, Any]:
 
 
 def _read_result(path: Path) -> Mapping[str, Any]:
-    result = read_json(path, REMEDY)
+    result: Mapping[str, Any] = read_json(path, REMEDY)
     fault = first_fault(Result, result) or _wrong_columns(result)
     if fault:
         raise InputError(f"{path}: not the result of a run ({fault}); {REMEDY}")

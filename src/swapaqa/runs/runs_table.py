@@ -125,7 +125,7 @@ class Estimates:
         return pd.DataFrame(rows, columns=[*GROUP, "action", "seed", "value"])
 
     @cached_property
-    def over_seeds(self) -> dict[tuple, tuple[float, float, int]]:
+    def over_seeds(self) -> dict[tuple[Any, ...], tuple[float, float, int]]:
         """Mean, sample standard deviation and number of seeds; NaN where one value is."""
         grouped = self.by_seed.groupby(level=[*GROUP, "action"])
         table = grouped.agg(
@@ -161,11 +161,13 @@ class Estimates:
 
 
 def _mean(values: pd.Series) -> float:
-    return values.mean(skipna=False)
+    mean: float = values.mean(skipna=False)
+    return mean
 
 
 def _deviation(values: pd.Series) -> float:
-    return values.std(skipna=False)
+    deviation: float = values.std(skipna=False)
+    return deviation
 
 
 def interval(

@@ -1,7 +1,7 @@
 """Runs that differ in the seed and the action alone are of one setting: how settings are found, named and paired."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import OURS
@@ -81,9 +81,9 @@ def _digest(runs: Sequence[Run], any_ratio: bool = False) -> str:
     return facts.settings_at_any_ratio if any_ratio else facts.settings
 
 
-def grouped(settings: Settings, *fields: str) -> dict[tuple, dict[Setting, tuple[Run, ...]]]:
+def grouped(settings: Settings, *fields: str) -> dict[tuple[Any, ...], dict[Setting, tuple[Run, ...]]]:
     """Settings by the named facts and by the swept values that no fact tells; a preset's name sets nothing apart."""
-    groups: dict[tuple, dict[Setting, tuple[Run, ...]]] = {}
+    groups: dict[tuple[Any, ...], dict[Setting, tuple[Run, ...]]] = {}
     for setting, runs in settings.items():
         key = (*(getattr(setting, field) for field in fields), setting.without_preset.extra)
         groups.setdefault(key, {})[setting] = runs

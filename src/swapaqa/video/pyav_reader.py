@@ -17,7 +17,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -98,19 +98,19 @@ class OpenVideo:
             started = started or bool(found)
             yield from found
 
-    def _decode(self, packet: av.Packet) -> list[av.VideoFrame]:
+    def _decode(self, packet: "av.Packet[Any]") -> list[av.VideoFrame]:
         self._note(packet)
         empty = not packet.size and packet.dts is not None  # AVI: the frame before is shown once more; it is not stored
         if packet.stream is not self.stream or empty:
             return []
         if packet.is_corrupt:
             raise DamagedError("data is missing")
-        found = self.stream.decode(packet)
+        found: list[av.VideoFrame] = self.stream.decode(packet)
         if any(frame.is_corrupt for frame in found):
             raise DamagedError("a frame refers to data that is missing")
         return found
 
-    def _note(self, packet: av.Packet) -> None:
+    def _note(self, packet: "av.Packet[Any]") -> None:
         if packet.pos is not None:
             self.position = max(self.position, packet.pos)
         if packet.pts is not None and packet.time_base is not None:
@@ -176,7 +176,8 @@ def is_mirrored(frame: av.VideoFrame) -> bool:
     if not isinstance(matrix, SideData):
         return False
     a, b, _, c, d = np.frombuffer(memoryview(matrix), np.int32)[:5].tolist()
-    return a * d < b * c
+    mirrored: bool = a * d < b * c
+    return mirrored
 
 
 def displayed_size(frame: av.VideoFrame) -> tuple[int, int]:

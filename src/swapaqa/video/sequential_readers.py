@@ -103,7 +103,8 @@ def import_decord() -> ModuleType:
             "`pip install decord` where it has a wheel"
         ) from error
     decord.logging.set_level(decord.logging.FATAL)
-    return decord
+    module: ModuleType = decord
+    return module
 
 
 def _open_decord(media: Path) -> Any:
