@@ -44,7 +44,7 @@ setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Setting up .venv: about 1.6 GB, two minutes where packages come quickly; once."
+	@echo "Setting up .venv: about 1.9 GB on the disk, two minutes where packages come quickly; once."
 	$(BIN)/pip install --disable-pip-version-check --progress-bar on -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $(READY)
