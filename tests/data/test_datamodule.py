@@ -310,7 +310,7 @@ def test_core_trains_on_32_batches_of_sync_10m_as_published(config: Callable, tm
     data = make_data(config(*words).data)
     data.items["train"] = data.source.read_split("train")  # the lists alone are here
     assert len(data.items["train"]) == 63
-    assert len(data._batches(rank=0, world=1)) == 32
+    assert len(data._batches(rank=0, world_size=1)) == 32
 
 
 def test_unreadable_videos_are_left_out_listed_and_warned_about(
@@ -373,11 +373,11 @@ def test_a_process_with_a_single_video_has_nobody_to_swap_with(
     aqa7_tree: Tree, open_data: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = ready(open_data(aqa7_tree(), augment=Recording(), voters=0, batch_size=4))
-    monkeypatch.setattr(data, "place", lambda: (0, 4))
+    monkeypatch.setattr(data, "rank_and_world_size", lambda: (0, 4))
     with pytest.raises(InputError, match=r"data\.batch_size=4: one video for each of 4 processes.*aug\.pool=global"):
         data.train_dataloader()
-    monkeypatch.setattr(data, "place", lambda: (0, 2))
+    monkeypatch.setattr(data, "rank_and_world_size", lambda: (0, 2))
     assert len(data.train_dataloader()) == 1
-    monkeypatch.setattr(data, "place", lambda: (0, 4))
+    monkeypatch.setattr(data, "rank_and_world_size", lambda: (0, 4))
     monkeypatch.setattr(Recording, "pool", "global")
     assert len(data.train_dataloader()) == 1
