@@ -151,6 +151,7 @@ def test_without_stored_features_the_training_videos_are_encoded_again(
     assert re.search(r"013\.avi: -?\d+\.\d\d points, standard deviation \d+\.\d\d, 90 % between", done.stdout)
 
 
+@pytest.mark.slow
 def test_a_single_video_has_the_score_and_deviation_of_the_data_set(
     trained: Callable[..., Path], evaluate: Run, tmp_path: Path, demo_root: Path
 ) -> None:
@@ -240,6 +241,7 @@ def test_speed_and_memory_may_be_others_than_in_the_training(config: Any) -> Non
     assert changed == trained["backbone"] | {"clips_per_pass": 1}
 
 
+@pytest.mark.slow
 def test_a_probe_scores_each_video_under_every_condition(core_run: Path, evaluate: Run, tmp_path: Path) -> None:
     """Exemplars stay as they are: the plain videos have the predictions of the run."""
     checkpoint = core_run / "checkpoints" / "last.ckpt"

@@ -141,6 +141,7 @@ def test_the_report_shows_them(compared: Path, core: Path, tmp_path: Path) -> No
             assert f'<td>{row[0]}</td><td>{row[1]}</td><td>{row[2]}</td><td class="number">{row[3]}</td>' in page
 
 
+@pytest.mark.slow
 def test_one_checkpoint_alone_with_other_boxes_and_named_videos(
     checkpoint: Callable, gradcam: Run, tmp_path: Path
 ) -> None:

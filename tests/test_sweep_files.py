@@ -88,7 +88,12 @@ def test_number_of_jobs(sweep: str) -> None:
     assert actions in (set(), ACTIONS, {"gym_vault"})  # the evidence: diving by default, and one more
 
 
-@pytest.mark.parametrize("sweep", JOBS)
+MOST_JOBS = "evidence"  # composed one by one they take half a minute
+
+
+@pytest.mark.parametrize(
+    "sweep", [pytest.param(name, marks=pytest.mark.slow if name == MOST_JOBS else ()) for name in JOBS]
+)
 def test_every_arm_can_run_and_knows_its_sweep(sweep: str) -> None:
     assert {config["sweep"] for config in arms(sweep)} == {sweep}
     assert composed(f"+sweeps={sweep}").hydra.sweep.dir == f"outputs/{sweep}"

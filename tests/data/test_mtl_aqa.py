@@ -181,6 +181,7 @@ def test_every_real_test_dive_is_from_a_competition_seen_in_training(real_data: 
     assert all(record.video_id.startswith(f"{record.competition:02d}_") for record in train + test)
 
 
+@pytest.mark.slow
 def test_folds_of_the_real_dives_are_whole_competitions_of_equal_size(real_data: Path) -> None:
     tested: Counter[str] = Counter()
     for fold, size in enumerate((339, 361, 359, 353)):

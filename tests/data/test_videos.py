@@ -221,6 +221,7 @@ def test_without_root_or_table_the_columns_are_said(
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_training_on_ones_own_videos(tmp_path: Path, train_inside: Callable[..., Any], folder: Path) -> None:
     numbered(folder)
     command = ["data=videos", f"data.root={folder}", "data.table=videos.csv"]

@@ -274,6 +274,7 @@ def fit(model: CoRe, folder: Path, videos: int = 4, frames: int = FRAMES) -> Non
     trainer.fit(model, loader(train, pairs=True), [loader(train), loader(test)])
 
 
+@pytest.mark.slow
 def test_statistics_stay_frozen_through_training_and_validation(build: Build, tmp_path: Path) -> None:
     model = build(I3D())
     model.learn_scale(labels())

@@ -186,6 +186,7 @@ def test_epsilon_changes_the_features(tmp_path: Path) -> None:
     assert gain == pytest.approx([1.005, 1.048, 1.41], abs=5e-3)
 
 
+@pytest.mark.slow
 def test_the_wrappings_of_published_files(tmp_path: Path) -> None:
     """No logits, 400 or 157 classes, batch counts, DataParallel's prefix, a script's dict, the old format."""
     weights = random_weights()
@@ -247,6 +248,7 @@ def test_files_that_cannot_be_read_are_refused(content: bytes, tmp_path: Path) -
         assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_every_parameter_learns_while_statistics_are_frozen() -> None:
     network = I3D().train()
     freeze_batch_norm_statistics(network)

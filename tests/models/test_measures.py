@@ -106,6 +106,7 @@ def test_twenty_steps_in_float64_have_the_same_losses(measure: str) -> None:
     torch.testing.assert_close(losses, plain_training(), rtol=1e-9, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", MEASURES)
 def test_the_first_step_in_float32(measure: str) -> None:
     """Single elements may differ: where a ReLU or a pool has a tie, rounding decides which way a gradient goes."""

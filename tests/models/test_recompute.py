@@ -80,6 +80,7 @@ def calls(model: VideoEncoder) -> list[tuple[int, bool, torch.dtype]]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clips_per_pass", [1, 2, 4, 5])
 def test_features_and_gradients_are_those_of_one_pass(clips_per_pass: int) -> None:
     whole, parts = pair(clips_per_pass)
@@ -209,6 +210,7 @@ def process_group() -> Iterator[None]:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("process_group")
 @pytest.mark.parametrize("options", [{}, {"static_graph": True}, {"find_unused_parameters": True}], ids=str)
 def test_the_exchange_between_processes(options: dict[str, bool]) -> None:
