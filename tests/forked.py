@@ -91,6 +91,7 @@ def _become(module: str, words: list[str], environment: dict[str, str], out: Pat
     """In the new process: what a shell and the interpreter do before a program begins, then the program."""
     from pytorch_lightning.utilities import rank_zero_only  # here, where it is imported already
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background of a shell ignore it
     if session:
         os.setsid()
     for number, (path, flags) in enumerate(((os.devnull, os.O_RDONLY), (out, os.O_WRONLY), (err, os.O_WRONLY))):

@@ -23,7 +23,7 @@ from swapaqa.annotate.importing import Reading, import_file
 from swapaqa.boxes.ledger import Ledger, warn_of_changed
 from swapaqa.boxes.source import BoxRequest
 from swapaqa.configuration.checking import check
-from swapaqa.configuration.data_sets import make_source
+from swapaqa.configuration.data_sets import make_data, make_source
 from swapaqa.data.frame_store import FrameStore, Want
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
@@ -208,7 +208,7 @@ def scored(folder: Path) -> dict[str, Any]:
     cfg = as_trained(cfg, content[CONFIG_KEY], [])
     check_as_trained(cfg)
     model = build(cfg, content)
-    make(cfg.data, cfg.checkpoint)
+    make(cfg.data, cfg.checkpoint, make_data)
     return model.state_dict() | {"epoch": content["epoch"], "frames": cfg.data.frames}
 
 
@@ -322,7 +322,7 @@ def write_demo(folder: Path) -> None:
 
 
 def opened_demo() -> Any:
-    return instantiate(configuration("train", "logger=csv", *DEMO).data)
+    return instantiate(configuration("train", "logger=csv", *DEMO).data, make_source)
 
 
 def read_demo(folder: Path) -> list[Record]:

@@ -60,9 +60,18 @@ class Athlete {
     return base.map((value, side) => value + offset[side]);
   }
 
+  get known() {
+    return [...this.keys.keys(), ...this.track.keys()];
+  }
+
+  /** The frame nearest to `frame` between the athlete's first and last box. */
+  nearestThere(frame) {
+    return Math.min(Math.max(frame, Math.min(...this.known)), Math.max(...this.known));
+  }
+
   /** Where the box of a frame comes from, in a word. */
   kindAt(frame) {
-    const known = [...this.keys.keys(), ...this.track.keys()];
+    const known = this.known;
     if (!known.length) return "no box";
     if (this.keys.has(frame)) return "keyframe";
     if (this.track.has(frame)) return "tracker";
@@ -110,8 +119,18 @@ class Annotation {
     return this.athletes.filter((athlete) => !athlete.empty);
   }
 
+  /** The athletes that are there, from their first to their last box; where none is, the nearest in time. */
+  thereAt(frame) {
+    const nearest = this.drawn.map((athlete) => ({athlete, at: athlete.nearestThere(frame)}));
+    const away = Math.min(...nearest.map(({at}) => Math.abs(at - frame)));
+    const close = nearest.filter(({at}) => Math.abs(at - frame) === away);
+    const earliest = Math.min(...close.map(({at}) => at));
+    return close.filter(({at}) => at === earliest).map(({athlete}) => athlete);
+  }
+
+  /** As the loader reads it with boxes.several=union. */
   unionAt(frame) {
-    const boxes = this.drawn.map((athlete) => athlete.boxAt(frame));
+    const boxes = this.thereAt(frame).map((athlete) => athlete.boxAt(frame));
     return boxes.length ? unionBox(boxes) : null;
   }
 

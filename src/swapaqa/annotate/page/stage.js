@@ -109,7 +109,9 @@ class Stage {
     if (!annotation) return;
     const boxes = annotation.athletes.map((athlete, index) =>
       (this.drag?.now && index === annotation.active ? this.drag.now : athlete.boxAt(frame)));
-    const present = boxes.filter(Boolean);
+    const there = annotation.thereAt(frame).map((athlete) => annotation.athletes.indexOf(athlete));
+    if (this.drag?.now) there.push(annotation.active);
+    const present = boxes.filter((box, index) => box && there.includes(index));
     if (present.length) this.outline(context, scaleBox(unionBox(present), ratio, size), SCALED, [4, 4]);
     if (present.length > 1) this.outline(context, unionBox(present), "#fff", [8, 4]);
     boxes.forEach((box, index) => {
