@@ -1,6 +1,6 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
 # make slow: the tests that make test leaves out; CI runs both.
-# make marked: the tests that need a browser, SLURM or Ray; those whose tools are missing are skipped.
+# make marked: the tests that need a browser, SLURM or Ray (extras ray, slurm); those whose tools are missing are skipped.
 # make docs: the pages of docs/ and the API from docstrings as a site, site/index.html; every link is checked.
 # make attack: damaged and hostile files for every reader and program, kills, full and read-only disks; docs/reliability.md.
 # SECONDS_OF_FILES, KILLS: how long the readers are attacked, how many trainings are killed. ATTACK: more options.
@@ -25,7 +25,6 @@ slow: $(READY)
 	$(PYTEST) -m slow
 
 marked: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[ray,slurm]'
 	$(BIN)/python -m pytest -q -m "browser or launchers or slurm"
 
 docs: $(READY)
