@@ -1,6 +1,5 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
 # make slow: the tests that make test leaves out; CI runs both.
-# make marked: the tests that need a browser, SLURM or Ray (extras ray, slurm); those whose tools are missing are skipped.
 # make docs: the pages of docs/ and the API from docstrings as a site, site/index.html; every link is checked.
 # make attack: damaged and hostile files for every reader and program, kills, full and read-only disks; docs/reliability.md.
 # SECONDS_OF_FILES, KILLS: how long the readers are attacked, how many trainings are killed. ATTACK: more options.
@@ -13,7 +12,7 @@ SECONDS_OF_FILES ?= 300
 KILLS ?= 40
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test slow marked docs attack lint setup
+.PHONY: demo test slow docs attack lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
@@ -23,9 +22,6 @@ test: lint
 
 slow: $(READY)
 	$(PYTEST) -m slow
-
-marked: $(READY)
-	$(BIN)/python -m pytest -q -m "browser or launchers or slurm"
 
 docs: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[docs]'

@@ -100,7 +100,7 @@ def test_a_checkpoints_name_stays_in_its_folder(run: Path, tmp_path: Path) -> No
 
 def test_a_patch_is_of_the_runs_own_commit_only(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"rev-parse": "abc\n", "diff": "--- a\n+++ b\n"}
-    monkeypatch.setattr("swapaqa.running.pack._git", lambda command, *_: answers[command])
+    monkeypatch.setattr("swapaqa.running.pack.git", lambda command, *_: answers[command])
     assert changes_of("abc") == ("", [])
     assert changes_of("abc+changes")[0] == "--- a\n+++ b\n"
     patch, (line,) = changes_of("def+changes")

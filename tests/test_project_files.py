@@ -50,3 +50,17 @@ def test_every_program_has_a_name_in_the_clone_and_a_row(program: str) -> None:
 def test_no_program_stands_outside() -> None:
     here = {path.stem for path in (REPOSITORY / "src").glob("*.py")} - {"__init__"}
     assert here == set(PROGRAMS) == {path.stem for path in (REPOSITORY / "src/swapaqa/programs").glob("[!_]*.py")}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_the_files_that_a_page_names_are_there(page: str) -> None:
+    named = re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.(?:py|md|yaml))`", (REPOSITORY / page).read_text())
+    rooms = (REPOSITORY, REPOSITORY / "src" / "swapaqa")
+    assert not [name for name in named if not any((room / name).is_file() for room in rooms)]
+    assert page == "README.md" or named
+
+
+def test_every_room_is_described() -> None:
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    rooms = {path.parent.name for path in (REPOSITORY / "src/swapaqa").glob("*/__init__.py")} - {"conf"}
+    assert not [room for room in rooms if f"`{room}`" not in page]

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from swapaqa.metrics import fisher_mean, relative_l2_x100, spearman
+from swapaqa.recording.checkout import git_commit
 from swapaqa.recording.result import (
     RESULT_FILE,
     Evaluation,
     Recorder,
     epoch_in,
-    git_commit,
     split_metrics,
     write_result,
 )

@@ -48,7 +48,8 @@ from swapaqa.probing import baselines
 from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
-from swapaqa.recording.result import Recorder, device_name, git_commit, write_json, write_result
+from swapaqa.recording.checkout import git_commit
+from swapaqa.recording.result import Recorder, device_name, write_json, write_result
 from swapaqa.running import out_of_memory
 from swapaqa.running.checkpoint import (
     NO_BOXES,

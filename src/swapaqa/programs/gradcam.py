@@ -46,7 +46,8 @@ from swapaqa.gradcam.summary import (
     summary,
 )
 from swapaqa.models.scorer import CONFIG_KEY, Scorer
-from swapaqa.recording.result import FORMAT, device_name, git_commit
+from swapaqa.recording.checkout import git_commit
+from swapaqa.recording.result import FORMAT, device_name
 from swapaqa.running.checkpoint import (
     NO_BOXES,
     as_trained,

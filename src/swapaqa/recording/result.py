@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import platform
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,13 +22,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from swapaqa import __version__, statistics
-from swapaqa.command import IN_CLONE
 from swapaqa.files.spreadsheet import guarded
 from swapaqa.files.whole_file import write_whole
 from swapaqa.measures.ours import COVERAGES, SPEARMAN, STANDARD, WRITTEN
 from swapaqa.measures.record import Measure, Scores
 from swapaqa.models.batch_norm import CANNOT_LEARN
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
+from swapaqa.recording.checkout import git_commit
 
 log = logging.getLogger(__name__)
 
@@ -352,22 +351,6 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def git_commit() -> str | None:
-    """The commit of this clone, with `+changes` if files differ from it; None outside of git, and once installed."""
-    if not IN_CLONE:
-        return None  # site-packages may lie in a repository of the user's
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def device_name(module: LightningModule) -> str:

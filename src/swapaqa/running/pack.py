@@ -21,6 +21,7 @@ from swapaqa.files.tensor_file import load_tensors
 from swapaqa.files.whole_file import whole, write_whole
 from swapaqa.models.scorer import BATCH_NORM_KEY, CONFIG_KEY, FORMAT_KEY
 from swapaqa.models.stored_exemplars import EXEMPLARS_KEY
+from swapaqa.recording.checkout import CHANGED, git
 from swapaqa.recording.result import RESULT_FILE
 from swapaqa.running.checkpoint import PACK_KEY, read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE
@@ -29,7 +30,6 @@ from swapaqa.running.registry import plain
 KEPT = ("epoch", "global_step", "state_dict", CONFIG_KEY, FORMAT_KEY, BATCH_NORM_KEY, EXEMPLARS_KEY)
 PLACES = (("data", "root"), ("data", "boxes", "root"), ("boxes", "root"))  # on the machine of the run
 PATCH_FILE = "changes.patch"
-CHANGED = "+changes"  # behind the commit of a result whose checkout had some
 Packed = dict[str, str]  # what stands under PACK_KEY: result, commit, patch; JSON and text
 
 
@@ -85,16 +85,11 @@ def changes_of(commit: str) -> tuple[str, list[str]]:
     if not commit.endswith(CHANGED):
         return "", [] if commit else ["no commit: the run was not started in a checkout"]
     try:
-        if _git("rev-parse", "HEAD").strip() != commit.removesuffix(CHANGED):
+        if git("rev-parse", "HEAD").strip() != commit.removesuffix(CHANGED):
             return "", [f"no patch: the run had local changes, and this checkout is not at its {commit} any more"]
-        return _git("diff", "HEAD", "--no-color", "--no-ext-diff"), ["the patch is of the changes as they are now"]
+        return git("diff", "HEAD", "--no-color", "--no-ext-diff"), ["the patch is of the changes as they are now"]
     except (OSError, subprocess.CalledProcessError):
         return "", ["no patch: git cannot be asked"]
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def unpack(path: Path, folder: Path, trust: Sequence[str] = ()) -> list[Path]:
