@@ -1,5 +1,6 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
 # make slow: the tests that make test leaves out; CI runs both.
+# make launchers: the extras of docs/cluster.md, Ray and SLURM, into .venv: their tests are in make slow where they are.
 # make docs: the pages of docs/ and the API from docstrings as a site, site/index.html; every link is checked.
 # make attack: damaged and hostile files for every reader and program, kills, full and read-only disks; docs/reliability.md.
 # SECONDS_OF_FILES, KILLS: how long the readers are attacked, how many trainings are killed. ATTACK: more options.
@@ -10,9 +11,10 @@ READY := .venv/.ready
 WORKERS ?= 2
 SECONDS_OF_FILES ?= 300
 KILLS ?= 40
-PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# bytecode is kept although a shell may forbid it: hundreds of processes would compile every file again
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test slow docs attack lint setup
+.PHONY: demo test slow launchers docs attack lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
@@ -22,6 +24,9 @@ test: lint
 
 slow: $(READY)
 	$(PYTEST) -m slow
+
+launchers: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[ray,slurm]'
 
 docs: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[docs]'
@@ -33,7 +38,7 @@ attack: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(WORKERS)
 
 setup: $(READY)
 
