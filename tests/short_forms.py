@@ -35,7 +35,7 @@ SWEEPS = {  # two jobs or so of each
     "plug_and_play": ["model=usdl,dae", "aug=none"],
     "aqa7_table": ["data.action=diving", "seed=0"],
     "mtl_aqa_table": ["model=musdl,core"],
-    "evidence": ["hydra.sweeper.cells=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
+    "evidence": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
 }
 OPTIONS = {  # of a program with subcommands: a later one wins
     "demo swap": [],
@@ -64,7 +64,7 @@ PLACEHOLDERS = [
     (r" data=\.\.\.", " data=aqa7"),
     (r"^train \.\.\.$", "train"),
     (r"FILES_OR_FOLDERS", "drawn"),
-    (r"hydra\.sweeper\.cells=\[\.\.\.\]", "hydra.sweeper.cells=['aug=none']"),
+    (r"hydra\.sweeper\.settings=\[\.\.\.\]", "hydra.sweeper.settings=['aug=none']"),
     (r"(?<=[ =])TIME\.pack\.ckpt", "outputs/NAME/TIME.pack.ckpt"),
     (r"diving/01[36]", "diving/005"),  # one of the few
     (r"(outputs/ratio)/3", r"\1/1"),

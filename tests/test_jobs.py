@@ -11,7 +11,6 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from swapaqa.errors import InputError
-from swapaqa.running.cells import jobs_of
 from swapaqa.running.jobs import (
     Found,
     Start,
@@ -28,6 +27,7 @@ from swapaqa.running.jobs import (
     write_failure,
     write_jobs,
 )
+from swapaqa.running.sweep_jobs import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 

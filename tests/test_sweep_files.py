@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.configuration.checking import check
-from swapaqa.running.cells import jobs_of
+from swapaqa.running.sweep_jobs import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 ACTIONS = {"diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"}
@@ -206,7 +206,7 @@ def test_the_evidence_varies_one_factor_at_a_time_and_all_cells_of_a_seed_come_b
     assert [own for own in words if own in headline] == headline
 
 
-def test_words_on_the_command_line_win_over_the_cells_of_a_sweep() -> None:
+def test_words_on_the_command_line_win_over_the_settings_of_a_sweep() -> None:
     found = jobs("+sweeps=evidence", "seed=7", "aug=none", "model=core")
     assert all({"seed=7", "aug=none", "model=core"} <= set(job) for job in found)
     assert len({tuple(sorted(job)) for job in found}) == len(found) < 61  # equal ones are run once

@@ -69,10 +69,10 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     table: list[tuple[str, ...]] = []
     for split, measured in found["splits"].items():
         for box, words in BOXES.items():
-            for arm, one in zip(found["checkpoints"], measured["checkpoints"], strict=True):
+            for checkpoint, one in zip(found["checkpoints"], measured["checkpoints"], strict=True):
                 count = f"{one['videos'] - one['without_mass']} of {one['videos']}"
                 numbers = (_with_interval(one[box]), percent(one[box]["chance"]), percent(one[box]["on_grid"]))
-                table.append((split, words, arm["title"], *numbers, count))
+                table.append((split, words, checkpoint["title"], *numbers, count))
             if measured["difference"]:
                 gain = measured["difference"]
                 table.append(

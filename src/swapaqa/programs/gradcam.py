@@ -67,7 +67,7 @@ from swapaqa.running.published_checkpoint import with_configuration
 SEEN = ("frames", "geometry")  # what two checkpoints must have in common to be shown the same pixels
 
 
-class Arm(NamedTuple):
+class OpenCheckpoint(NamedTuple):
     """A checkpoint, opened."""
 
     title: str
@@ -97,22 +97,22 @@ def main(cfg: DictConfig) -> None:
     cfg.boxes = choose_boxes(cfg, trained, given)
     swaps = [make(one["aug"], path) for one, path in zip(trained, paths, strict=True)]
     ratio = choose_ratio(cfg, swaps)
-    titles = name_arms(swaps)
-    arms = [open_arm(cfg, *one, given) for one in zip(paths, titles, contents, strict=True)]
-    check_same_videos(arms)
-    chosen = choose_videos(arms[0].data, cfg.videos)
+    titles = checkpoint_titles(swaps)
+    opened = [open_checkpoint(cfg, *one, given) for one in zip(paths, titles, contents, strict=True)]
+    check_same_videos(opened)
+    chosen = choose_videos(opened[0].data, cfg.videos)
     boxes: BoxSource = make(cfg.boxes, cfg.checkpoint)
     with explained("a video at a time is computed already: use a device with more memory, or CUDA_VISIBLE_DEVICES= "):
-        found = [look(arm, boxes, ratio, chosen) for arm in arms]
+        found = [look(one, boxes, ratio, chosen) for one in opened]
     pictures = [draw(key, titles, [kept[key] for _, kept in found], ratio, folder) for key in chosen]
     result = {
         "format": FORMAT,
-        "checkpoints": [{"title": arm.title, "file": arm.path, "epoch": arm.epoch + 1} for arm in arms],
+        "checkpoints": [{"title": one.title, "file": one.path, "epoch": one.epoch + 1} for one in opened],
         "boxes": OmegaConf.to_container(cfg.boxes, resolve=True),
         "ratio": ratio,
-        "splits": {split: compare([looks[split] for looks, _ in found]) for split in arms[0].data.source.test_splits},
+        "splits": {split: compare([looks[split] for looks, _ in found]) for split in opened[0].data.source.test_splits},
         "pictures": pictures,
-        "device": device_name(arms[0].model),
+        "device": device_name(opened[0].model),
         "git_commit": git_commit(),
     }
     write_whole(folder / GRADCAM_FILE, json.dumps(result, indent=1, allow_nan=False))
@@ -138,7 +138,7 @@ def choose_ratio(cfg: DictConfig, swaps: Sequence[Any]) -> float:
     return float(cfg.ratio)
 
 
-def name_arms(augments: Sequence[Any]) -> list[str]:
+def checkpoint_titles(augments: Sequence[Any]) -> list[str]:
     """What tells the checkpoints apart: the augmentation they were trained with."""
     titles = []
     for augment in augments:
@@ -153,7 +153,9 @@ def name_arms(augments: Sequence[Any]) -> list[str]:
     return [f"{letter}: {title}" for letter, title in zip("AB", titles, strict=False)]
 
 
-def open_arm(cfg: DictConfig, path: str, title: str, content: dict[str, Any], given: list[str]) -> Arm:
+def open_checkpoint(
+    cfg: DictConfig, path: str, title: str, content: dict[str, Any], given: list[str]
+) -> OpenCheckpoint:
     """The model of a checkpoint and the videos to look at, with their boxes."""
     own = cfg.copy()
     own.checkpoint = path
@@ -163,12 +165,12 @@ def open_arm(cfg: DictConfig, path: str, title: str, content: dict[str, Any], gi
     data: VideoData = make(own.data, path, make_data)
     refuse_missing_sides(model, data.source)
     prepare(data, model.exemplars)
-    return Arm(title, path, content["epoch"], own.seed, model, data)
+    return OpenCheckpoint(title, path, content["epoch"], own.seed, model, data)
 
 
-def check_same_videos(arms: Sequence[Arm]) -> None:
+def check_same_videos(opened: Sequence[OpenCheckpoint]) -> None:
     """InputError where two checkpoints would not be shown the same pixels."""
-    first, *others = arms
+    first, *others = opened
     for other in others:
         for key in SEEN:
             ours, theirs = getattr(first.data.source, key), getattr(other.data.source, key)
@@ -198,11 +200,11 @@ def choose_videos(data: VideoData, wanted: Any) -> list[Key]:
 
 
 def look(
-    arm: Arm, boxes: BoxSource, ratio: float, chosen: Sequence[Key]
+    checkpoint: OpenCheckpoint, boxes: BoxSource, ratio: float, chosen: Sequence[Key]
 ) -> tuple[dict[str, dict[str, Look]], dict[Key, View]]:
     """A checkpoint's look at every test video, by split and id, and the whole view of the chosen ones."""
-    seed_everything(arm.seed, verbose=False)
-    data, model = arm.data, arm.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    seed_everything(checkpoint.seed, verbose=False)
+    data, model = checkpoint.data, checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu")
     exemplars = encode_exemplars(model, data)  # before the boxes, which training videos need not have
     data.take_boxes(boxes)
     looks: dict[str, dict[str, Look]] = {}

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
-from swapaqa.running.cells import jobs_of
 from swapaqa.running.jobs import State, failure, refuse_another_list, state, write_jobs
 from swapaqa.running.launchers import prepare_launcher
 from swapaqa.running.planned_facts import planned_facts
 from swapaqa.running.program import fail
+from swapaqa.running.sweep_jobs import jobs_of
 
 
 class Overview(Callback):
