@@ -19,7 +19,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from swapaqa.gradcam.maps import Inside, Look
+from swapaqa.gradcam.maps import Inside, MapStatistics
 from swapaqa.gradcam.pictures import overlay
 from swapaqa.gradcam.summary import as_json, difference, rows, summary
 from swapaqa.report.contents import read_report, write_report
@@ -197,8 +197,8 @@ def test_the_same_augmentation_twice_is_told_apart(config: Callable[..., Any]) -
     assert checkpoint_titles([mixed]) == ["with VideoCutMix"]
 
 
-def looked(share: float) -> Look:
-    return Look(50.0, 40.0, Inside(share, 0.1, 0.4), Inside(share, 0.2, 0.6))
+def looked(share: float) -> MapStatistics:
+    return MapStatistics(50.0, 40.0, Inside(share, 0.1, 0.4), Inside(share, 0.2, 0.6))
 
 
 def test_a_map_that_is_zero_everywhere_is_counted_and_not_averaged() -> None:

@@ -124,11 +124,13 @@ def title(given: argparse.Namespace, loop: Loop) -> str:
 
 def measure(loops: dict[str, Loop], given: argparse.Namespace) -> dict[str, Measured]:
     """Count every variant, measure its peak, then time all of them side by side."""
-    counts = {name: count_loop(loop, one_video_or_batch(loop)) for name, loop in shown(loops.items(), "counting")}
+    counts = {
+        name: count_loop(loop, one_video_or_batch(loop)) for name, loop in with_progress(loops.items(), "counting")
+    }
     peaks: dict[str, Peak | None] = dict.fromkeys(loops)
     times: dict[str, Times] = {name: [] for name in loops}
     if given.rounds:
-        for name, loop in shown(loops.items(), "peak memory"):
+        for name, loop in with_progress(loops.items(), "peak memory"):
             peaks[name] = peak_memory(loop.variant, given.inference)
         times = time_variants(loops, given.rounds, given.warm_ups)
     return {name: Measured(counts[name], peaks[name], times[name]) for name in loops}
@@ -143,7 +145,7 @@ def time_variants(loops: dict[str, Loop], rounds: int, warm_ups: int) -> dict[st
         for loop in loops.values():
             loop.watch()
         turns = [(counted, name) for counted in range(-warm_ups, rounds) for name in random.sample(order, len(order))]
-        for counted, name in shown(turns, "rounds"):
+        for counted, name in with_progress(turns, "rounds"):
             gc.collect()
             found = take_turn(loops[name], videos[name])
             if counted >= 0:
@@ -151,7 +153,7 @@ def time_variants(loops: dict[str, Loop], rounds: int, warm_ups: int) -> dict[st
     return times
 
 
-def shown(work: Collection[Item], description: str) -> Iterable[Item]:
+def with_progress(work: Collection[Item], description: str) -> Iterable[Item]:
     """The same, with a bar that shows how far it is."""
     return track(work, description=description, transient=True, console=Console(stderr=True))
 
@@ -239,7 +241,7 @@ def cap_table(loops: dict[str, Loop], given: argparse.Namespace) -> Table:
     tried = all(loop.device.type == "cuda" for loop in loops.values())
     need = "allocated GiB, tried" if tried else "needed GiB, counted"
     table = Table("variant", need, f"under {given.cap:g} GiB", title="a process under a cap")
-    for name, loop in shown(loops.items(), "trying" if tried else "counting"):
+    for name, loop in with_progress(loops.items(), "trying" if tried else "counting"):
         if tried:
             peak = peak_memory(loop.variant, given.inference, given.cap)
             table.add_row(name, f"{(peak.nbytes or 0) / GIB:.2f}", "runs" if peak.fits else "out of memory")

@@ -33,7 +33,7 @@ def refuse_to_recompute(network: nn.Module) -> None:
         )
 
 
-def in_groups(function: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], size: int) -> Tensor:
+def recomputed_in_groups(function: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], size: int) -> Tensor:
     """`function` of all items, with the graph of `size` of them in memory at a time.
 
     Where no gradient is asked for this is a loop over the groups and nothing more. Weights must not change between the

@@ -15,7 +15,7 @@ from rich.progress import track
 from swapaqa.batch import Sample
 from swapaqa.boxes.source import BoxSource
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dataset import Item, Reads, SampleReader
+from swapaqa.data.dataset import Item, ItemReader, SampleReader
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.probing.conditions import (
@@ -50,7 +50,7 @@ class ProbeReader:
         keep: videos that are kept decoded; those of one athlete and the next follow each other.
     """
 
-    plain: Reads
+    plain: ItemReader
     boxed: SampleReader
     ratio: float
     keep: int

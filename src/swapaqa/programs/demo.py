@@ -108,10 +108,10 @@ def show_swap(given: argparse.Namespace, overrides: list[str]) -> None:
     augmented = background_given if given.background else with_augmentation
     results = [augmented(cfg, overrides, shown)]
     for more in given.also:
-        words = more.split()
-        another = any(word.startswith("aug=") for word in words)  # whose keys are not those of the first
-        kept = [word for word in overrides if not (another and word.startswith("aug"))]
-        results.append(augmented(configuration([*kept, *words]), words, shown))
+        own = more.split()
+        another = any(override.startswith("aug=") for override in own)  # whose keys are not those of the first
+        kept = [override for override in overrides if not (another and override.startswith("aug"))]
+        results.append(augmented(configuration([*kept, *own]), own, shown))
     swap_strip(shown.video, shown.boxes, results, shown.names, out / "swap.png")
     swap_video(shown.video, shown.boxes, results, out / "swap.mp4")
     console.print(f"written: {out / 'swap.png'}, {out / 'swap.mp4'}", soft_wrap=True)
@@ -179,7 +179,7 @@ def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
         height, width = frames.shape[1:3]
         scale = FILM_SIZE / min(height, width)
         geometry = Geometry(round(height * scale), round(width * scale), FILM_SIZE, random_crop=False, flip=0.0)
-        videos.append(geometry.place_frames(frames, geometry.centre()))
+        videos.append(geometry.crop_frames(frames, geometry.centre()))
         named = [Path(cfg.boxes.root) / file.stem if cfg.boxes.get("root") else file.with_suffix("")]
         request = BoxRequest(named, (height, width), window, file, decoding=decoding)
         placed.append(read_region(boxes, request, geometry, geometry.centre()).kept)

@@ -46,17 +46,17 @@ from swapaqa.measures.record import Measure
 from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, in_points, predictions
 from swapaqa.probing import baselines
 from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
-from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
+from swapaqa.probing.outcome import PICTURE, PROBE_FILE, sentences, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
 from swapaqa.recording.checkout import git_commit
 from swapaqa.recording.result import Recorder, device_name, write_json, write_result
 from swapaqa.running import out_of_memory
 from swapaqa.running.checkpoint import (
     NO_BOXES,
-    as_trained,
     boxes_of,
     build,
-    check_as_trained,
+    check_evaluation_config,
+    evaluation_config,
     make,
     prepare,
     protocol_of,
@@ -64,7 +64,7 @@ from swapaqa.running.checkpoint import (
     stored_bank,
 )
 from swapaqa.running.ending import refuse_partial_evaluation
-from swapaqa.running.measures import asked
+from swapaqa.running.measures import configured_measures
 from swapaqa.running.needs import refuse_missing_sides
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.program import one_line_errors, run_program
@@ -89,11 +89,11 @@ def main(cfg: DictConfig) -> None:
     checkpoint = with_configuration(cfg.checkpoint, read_checkpoint(cfg.checkpoint, cfg.trust), cfg, given)
     protocol = protocol_of(cfg.checkpoint, checkpoint)
     if cfg.probe is not None:
-        ask_probe(cfg, checkpoint[CONFIG_KEY], given)
-    cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
-    check_as_trained(cfg)
+        complete_probe(cfg, checkpoint[CONFIG_KEY], given)
+    cfg = evaluation_config(cfg, checkpoint[CONFIG_KEY], given)
+    check_evaluation_config(cfg)
     refuse_half_on_cpu(cfg.trainer)
-    measures = asked(cfg.get("measures"))
+    measures = configured_measures(cfg.get("measures"))
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
     data: VideoData = make(cfg.data, cfg.checkpoint, make_data)
@@ -123,7 +123,7 @@ def show_baseline(cfg: DictConfig) -> None:
     )
 
 
-def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> None:
+def complete_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> None:
     """Check the keys of a probe and complete `cfg.boxes` and `cfg.probe_ratio`.
 
     Raises:
@@ -230,7 +230,7 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protoco
         "splits": outcomes,
     }
     write_json(folder / PROBE_FILE, facts)
-    show_probe(outcomes, [line for split, found in outcomes.items() for line in said(split, found)], folder)
+    show_probe(outcomes, [line for split, found in outcomes.items() for line in sentences(split, found)], folder)
 
 
 def refuse_sides_of_a_file(model: Scorer) -> None:

@@ -83,7 +83,7 @@ def ratio_drawing(scope: Scope, protocol: str) -> Drawing:
     return ratio_curves(curves, protocol_words(protocol)).about(protocol, *ratio_facts(scope))
 
 
-def reached(scope: Scope, setting: Setting, protocol: str) -> Reached:
+def average_estimates(scope: Scope, setting: Setting, protocol: str) -> Reached:
     """Averages over the actions of the scope."""
     return {
         (split, metric.name): scope.estimate(setting, protocol, Column("", metric, split))
@@ -98,7 +98,7 @@ def box_source_drawing(scope: Scope, protocol: str) -> Drawing:
     sources = [
         BoxSource(
             _source_name(setting, list(scope.settings)),
-            reached(scope, setting, protocol),
+            average_estimates(scope, setting, protocol),
             _table3(setting, scope.actions),
         )
         for setting in scope.settings
@@ -113,8 +113,8 @@ def plug_and_play_drawing(scope: Scope, protocol: str) -> Drawing:
     methods = [
         Method(
             after.model if _one_swap(after, pairs) else "\n".join([after.model, *_lines(after)]),
-            reached(scope, before, protocol),
-            reached(scope, after, protocol),
+            average_estimates(scope, before, protocol),
+            average_estimates(scope, after, protocol),
             _figure9(after),
         )
         for before, after in pairs

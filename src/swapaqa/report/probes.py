@@ -11,7 +11,7 @@ from swapaqa.files.foreign_file import read_json
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.probing.conditions import WORDS
 from swapaqa.probing.form import Probe as ProbeForm
-from swapaqa.probing.outcome import CONDITIONS, PICTURE, PROBE_FILE, said
+from swapaqa.probing.outcome import CONDITIONS, PICTURE, PROBE_FILE, sentences
 from swapaqa.probing.variance import Components
 from swapaqa.report.table import Cell, Table, Value
 
@@ -36,7 +36,7 @@ class Probe(NamedTuple):
     @property
     def lines(self) -> list[str]:
         """What it says, in sentences."""
-        return [line for split, outcome in self.content["splits"].items() for line in said(split, outcome)]
+        return [line for split, outcome in self.content["splits"].items() for line in sentences(split, outcome)]
 
     @property
     def picture(self) -> Path:

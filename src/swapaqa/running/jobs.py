@@ -99,12 +99,12 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     return OmegaConf.to_container(chosen, resolve=True)  # type: ignore[return-value]
 
 
-def written(cfg: DictConfig) -> bytes:
+def config_content(cfg: DictConfig) -> bytes:
     """The content of a run's `config.yaml`, without interpolations."""
     return OmegaConf.to_yaml(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))).encode()
 
 
-def vouched(content: bytes) -> dict[str, str]:
+def vouching_environment(content: bytes) -> dict[str, str]:
     """The environment of a process that is to trust this content of a `config.yaml`, which this one composed."""
     return os.environ | {TRUSTED: hashlib.sha256(content).hexdigest()}
 
@@ -176,13 +176,13 @@ def claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool = True) -> 
         InputError: the folder holds a run that this one would overwrite, or another process trains in it now.
     """
     if write:
-        with occupied(folder):
+        with locked(folder):
             return _claim(folder, cfg, in_sweep, write)
     return _claim(folder, cfg, in_sweep, write)
 
 
 def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
-    start = how_to_start(look_at(folder, cfg), in_sweep, cfg.resume)
+    start = choose_start(inspect_folder(folder, cfg), in_sweep, cfg.resume)
     if isinstance(start, str):
         raise InputError(f"{folder}{start}")
     if write:
@@ -190,7 +190,7 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
     return start
 
 
-class Found(NamedTuple):
+class FolderContent(NamedTuple):
     """What is in the folder of a run that is to begin.
 
     Attributes:
@@ -208,10 +208,10 @@ class Found(NamedTuple):
     can_continue: bool
 
 
-def look_at(folder: Path, cfg: DictConfig) -> Found:
+def inspect_folder(folder: Path, cfg: DictConfig) -> FolderContent:
     """InputError where the configuration there is damaged."""
     before, now = stored_identity(folder), resolved(cfg)
-    return Found(
+    return FolderContent(
         state=state(folder),
         is_run=before is not None,
         difference=None if before is None else first_difference(before, now),
@@ -220,7 +220,7 @@ def look_at(folder: Path, cfg: DictConfig) -> Found:
     )
 
 
-def how_to_start(found: Found, in_sweep: bool, resume: bool) -> Start | str:
+def choose_start(found: FolderContent, in_sweep: bool, resume: bool) -> Start | str:
     """How a run begins in its folder, or why it must not: the words that follow the folder's name.
 
     The first row that holds decides.
@@ -255,7 +255,7 @@ def _make_ready(folder: Path, cfg: DictConfig, start: Start) -> None:
     if start is not Start.DONE:
         for place in (folder, (folder / RESUME_FILE).parent):
             remove_unfinished(place)
-        write_whole(folder / CONFIG_FILE, written(cfg))
+        write_whole(folder / CONFIG_FILE, config_content(cfg))
 
 
 def _keep_metrics(folder: Path) -> None:
@@ -271,7 +271,7 @@ def _elsewhere(in_sweep: bool) -> str:
 
 
 @contextmanager
-def occupied(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep a run folder for this process while it is inside; the system lets go of it however the process ends.
 
     Raises:
@@ -287,7 +287,7 @@ def occupied(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def recorded(folder: Path) -> Iterator[None]:
+def failure_recorded(folder: Path) -> Iterator[None]:
     """Leave `failed.txt` in the folder when what happens inside fails: one line, then the traceback.
 
     Of several processes the first to fail writes it. One that fails because another has ended has nothing to say.
@@ -297,7 +297,7 @@ def recorded(folder: Path) -> Iterator[None]:
     except Exception as error:
         if stop_request.signal is not None:  # another process left first, and a collective operation failed
             raise SystemExit(STOPPED) from error
-        if left_alone(error):
+        if is_peer_failure(error):
             log.warning("another process of this run has ended, and so does this one: %s", reason(error))
             raise SystemExit(LEFT_ALONE) from error
         cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
@@ -306,7 +306,7 @@ def recorded(folder: Path) -> Iterator[None]:
         raise
 
 
-def left_alone(error: BaseException) -> bool:
+def is_peer_failure(error: BaseException) -> bool:
     """Whether a collective operation failed because another process of the run has ended, by gloo's or NCCL's words."""
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OF_A_PEER)
 
@@ -367,7 +367,7 @@ def refuse_another_list(sweep: Path, jobs: list[list[str]]) -> None:
     except (LookupError, TypeError) as error:
         raise InputError(f"{path}: not the plan of a sweep ({reason(error)}); {remedy}") from error
     for number, old in enumerate(before):
-        was, now = (_deciding(words) for words in (old, jobs[number] if number < len(jobs) else []))
+        was, now = (_deciding(overrides) for overrides in (old, jobs[number] if number < len(jobs) else []))
         if was != now and state(sweep / str(number)) is State.DONE:
             differs = " ".join(sorted(was - now)) or "another"
             raise InputError(
@@ -376,5 +376,6 @@ def refuse_another_list(sweep: Path, jobs: list[list[str]]) -> None:
             )
 
 
-def _deciding(words: list[str]) -> set[str]:
-    return {word for word in words if word.lstrip("+~").partition("=")[0].partition(".")[0] not in NOT_IDENTITY}
+def _deciding(overrides: list[str]) -> set[str]:
+    groups = {override: override.lstrip("+~").partition("=")[0].partition(".")[0] for override in overrides}
+    return {override for override, group in groups.items() if group not in NOT_IDENTITY}
