@@ -24,7 +24,7 @@ from tests.trees import write_aqa7, write_dive, write_mtl_aqa
 FRAMES = 112  # of a video: the window of 103, shifted
 VIDEO = (240, 320)  # height and width of what stands for the videos in ../shared
 
-TRAINING = ["trainer.max_epochs=1", "trainer.max_steps=1", "trainer.check_val_every_n_epoch=1", "logger=csv"]
+TRAINING = ["trainer.max_epochs=1", "+trainer.max_steps=1", "trainer.check_val_every_n_epoch=1", "logger=csv"]
 LOADING = ["data.workers=0", "data.batch_size=2"]
 DEMO = ["data.settings.train=4", "data.settings.test=3", "data.settings.shifted=3"]
 REAL = ["data.geometry.height=40", "data.geometry.width=64", "data.geometry.crop=32"]
@@ -100,8 +100,10 @@ def shortened(command: str, number: int) -> tuple[str, list[str]]:
 
 def short_words(program: str, words: list[str], number: int, command: str) -> list[str]:
     """The words that make a command short."""
-    if program in ("train", "doctor"):
-        return training_words(words, number, command) if program == "train" else REAL
+    if program == "train":
+        return training_words(words, number, command)
+    if program == "doctor":
+        return REAL if any(word.startswith("data=") for word in words) else DEMO
     if program == "evaluate" and any(word in words for word in ("checkpoint=CoRe.pth", "checkpoint=USDL.pt")):
         return [*REAL, *LOADING]
     if program in ("evaluate", "gradcam", "report"):

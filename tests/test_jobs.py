@@ -11,22 +11,19 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from swapaqa.errors import InputError
+from swapaqa.running.failures import failure, failure_recorded, write_failure
 from swapaqa.running.jobs import (
     FolderContent,
     Start,
     State,
     choose_start,
     claim,
-    failure,
-    failure_recorded,
     first_difference,
     locked,
     newest_unfinished,
-    refuse_another_list,
     state,
-    write_failure,
-    write_jobs,
 )
+from swapaqa.running.jobs_file import refuse_another_list, write_jobs
 from swapaqa.running.sweep_jobs import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]

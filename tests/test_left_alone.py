@@ -12,8 +12,9 @@ import pytest
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from swapaqa.running import orphans, processes
+from swapaqa.running.failures import LEFT_ALONE, failure_recorded, is_peer_failure
 from swapaqa.running.interruption import STOPPED
-from swapaqa.running.jobs import FAILURE_FILE, LEFT_ALONE, failure_recorded, is_peer_failure
+from swapaqa.running.jobs import FAILURE_FILE
 
 GLOO = "[../third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:4791"
 NCCL = "NCCL error in: ProcessGroupNCCL.cpp:3690, remote process exited or there was a network error, ncclRemoteError"

@@ -38,7 +38,8 @@ from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
 from swapaqa.report.table import Table
 from swapaqa.running.checkpoint import read_checkpoint
-from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
+from swapaqa.running.jobs import CONFIG_FILE, stored_identity
+from swapaqa.running.jobs_file import refuse_another_list
 from swapaqa.running.out_of_memory import explained
 from swapaqa.running.program import write_any_text
 from swapaqa.runs.result_form import Result

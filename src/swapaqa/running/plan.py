@@ -21,12 +21,12 @@ from swapaqa.console import open_console
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
 from swapaqa.running.cost_estimate import COST_FILE, STEPS, Cost
+from swapaqa.running.failures import failure
 from swapaqa.running.jobs import (
     CONFIG_FILE,
     NOT_IDENTITY,
     State,
     config_content,
-    failure,
     identity,
     state,
     stored_identity,

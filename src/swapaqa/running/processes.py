@@ -24,8 +24,9 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from swapaqa.errors import InputError
 from swapaqa.running import orphans
 from swapaqa.running.environment import set_for_a_while
+from swapaqa.running.failures import LEFT_ALONE, failure, write_failure
 from swapaqa.running.interruption import STOPPED, handle_sigterm
-from swapaqa.running.jobs import LEFT_ALONE, failure, vouching_environment, write_failure
+from swapaqa.running.jobs import vouching_environment
 
 log = logging.getLogger(__name__)
 

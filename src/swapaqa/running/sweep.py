@@ -11,7 +11,9 @@ from rich.console import Console
 
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
-from swapaqa.running.jobs import State, failure, refuse_another_list, state, write_jobs
+from swapaqa.running.failures import failure
+from swapaqa.running.jobs import State, state
+from swapaqa.running.jobs_file import refuse_another_list, write_jobs
 from swapaqa.running.launchers import prepare_launcher
 from swapaqa.running.planned_facts import planned_facts
 from swapaqa.running.program import fail

@@ -31,8 +31,9 @@ from swapaqa.recording.result import Recorder, compose_result, device_name, save
 from swapaqa.running import out_of_memory, processes
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
+from swapaqa.running.failures import failure_recorded
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, left_on_sigterm
-from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, failure_recorded, locked
+from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, locked
 from swapaqa.running.measures import configured_measures
 from swapaqa.running.needs import refuse_missing_sides, refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu

@@ -18,7 +18,8 @@ from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import RESERVED, Description
 from swapaqa.recording.result import RESULT_FILE
 from swapaqa.running.facts import Facts, facts_of, setting
-from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, failure, state
+from swapaqa.running.failures import failure
+from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, state
 from swapaqa.running.measures import known_measures
 from swapaqa.runs.result_form import Configuration, Result
 
