@@ -209,7 +209,7 @@ def test_a_reason_that_has_no_room_is_not_half_there(tmp_path: Path, monkeypatch
         assert mode == "x"
         return open(FULL, "w", **options)
 
-    monkeypatch.setattr(jobs, "open", on_a_full_disk, raising=False)
+    monkeypatch.setattr(failures, "open", on_a_full_disk, raising=False)
     failures.write_failure(tmp_path / "0", "the reason")
     assert failures.failure(tmp_path / "0") is None
     assert list((tmp_path / "0").iterdir()) == []
