@@ -28,8 +28,9 @@ from swapaqa.data.frame_store import FrameStore, WantedFrames
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
+from swapaqa.probing.probe_file import find_probes
 from swapaqa.report.page import as_film
-from swapaqa.report.probes import find_probes, probe_tables
+from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import FORMATS
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import build, check_evaluation_config, evaluation_config, make, read_checkpoint

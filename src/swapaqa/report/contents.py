@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from swapaqa.errors import InputError
+from swapaqa.probing.probe_file import Probe, find_probes
 from swapaqa.report.answers import Answer, answers
 from swapaqa.report.cases import OpenData, find_studies
 from swapaqa.report.figures import drawings
 from swapaqa.report.page import Content, write_page
-from swapaqa.report.probes import Probe, find_probes, probe_tables
+from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import chosen, write_tables
 from swapaqa.report.single import SingleRun, single_run
 from swapaqa.report.table import Table
