@@ -17,7 +17,7 @@ from swapaqa.report.published import Published, paper_numbers
 from swapaqa.report.scope import Column, Scope
 from swapaqa.report.truth import Prediction, PublishedShares, truth_scatter
 from swapaqa.runs.factors import find_factors, parted
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.runs_table import AVERAGE
 from swapaqa.runs.settings import Setting, find_settings, grouped, label, pairs_of, ratio_groups, source_groups
 

@@ -30,7 +30,7 @@ from swapaqa.report.probes import probe_tables
 from swapaqa.report.single import SingleRun
 from swapaqa.report.table import Table, Value, cell_text
 from swapaqa.running.jobs import State
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import PROTOCOLS, measures_of, splits_of
 
 FIGURES = "figures"

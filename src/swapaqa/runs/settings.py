@@ -7,7 +7,7 @@ from swapaqa.errors import InputError
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description
 from swapaqa.running.facts import UNKNOWN, Facts, is_evaluation
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 
 TOLD_BY_FACTS = (
     "data",
