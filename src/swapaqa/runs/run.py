@@ -129,7 +129,7 @@ class Run:
 
     def has(self, key: str, value: str) -> bool:
         """Whether an override, an option or the configuration says `value` at `key`."""
-        there = self.given.get(key) or _configured(self, key)
+        there = self.given.get(key) or self.configured_text(key)
         try:
             return float(there) == float(value)
         except ValueError:
