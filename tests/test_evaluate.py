@@ -294,7 +294,7 @@ def test_where_the_boxes_of_a_probe_come_from(
     trained_with: list[str], now: str, given: list[str], boxes: str | None, ratio: float, config: Any
 ) -> None:
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        ask_probe = runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")["ask_probe"]
+        complete_probe = runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")["complete_probe"]
     composed = config(f"data={now}", "name=evaluate")
     keys = {"probe": "background", "probe_backgrounds": 4, "probe_ratio": None, "video": None}
     cfg = OmegaConf.create({"data": composed.data, "boxes": composed.boxes, "seed": 0, "aug": composed.aug} | keys)
@@ -302,9 +302,9 @@ def test_where_the_boxes_of_a_probe_come_from(
     trained = {key: OmegaConf.to_container(before[key], resolve=True) for key in ("data", "aug")}
     if boxes is None:
         with pytest.raises(InputError, match="boxes: a probe needs to know where the athlete is"):
-            ask_probe(cfg, trained, given)
+            complete_probe(cfg, trained, given)
         return
-    ask_probe(cfg, trained, given)
+    complete_probe(cfg, trained, given)
     assert (cfg.boxes._target_.rpartition(".")[2], cfg.probe_ratio) == (boxes, ratio)
     assert cfg.boxes.get("root") == ("here" if "boxes.root=here" in given else None)
 

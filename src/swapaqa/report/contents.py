@@ -1,8 +1,8 @@
 """The report, from the top: which runs there are, what they answer, and the files that say it.
 
 In `swapaqa.runs`: run folders and jobs.json (`run_folders`) -> runs (`run`) of one setting (`settings`) -> a tidy table
-and estimates over seeds and actions (`runs_table`) -> whether a difference is more than noise (`compare`). Here: what they
-answer (`answers`), tables (`tables`), figures (`figures`), one run alone (`single`), and the page of all (`page`).
+and estimates over seeds and actions (`runs_table`) -> whether a difference is more than noise (`compare`). Here: what
+they answer (`answers`), tables (`tables`), figures (`figures`), one run alone (`single`), the page of all (`page`).
 """
 
 from collections.abc import Sequence
