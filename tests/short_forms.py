@@ -52,6 +52,11 @@ OPTIONS = {  # of a program with subcommands: a later one wins
     "bench step": ["--rounds", "0", "--frames", "16", "--size", "32", "data.batch_size=1"],
     "bench evaluation": [],
 }
+PUBLISHED = {  # files of others: whose program saves such a one, and its preset
+    "CoRe.pth": ("core", "core_as_published"),
+    "USDL.pt": ("usdl", "usdl_as_published"),
+    "rgb_imagenet.pt": ("usdl", "usdl_as_published"),
+}
 PLACEHOLDERS = [
     (
         r"checkpoint=(?:outputs/)?(?:\.\.\.)(?:/checkpoints)?(?:/last\.ckpt)?(?= |$)",
@@ -215,11 +220,12 @@ def write_shared_videos(folder: Path) -> None:
     first.save(folder / "diving_sample.gif", save_all=True, append_images=rest)
 
 
-def write_published(home: Path, name: str, overrides: list[str]) -> None:
-    """A file with seeded weights as the program of CoRe or USDL saves it."""
-    system = name.partition(".")[0].lower()
+def write_published(home: Path, name: str) -> None:
+    """A file with seeded weights as the program of CoRe or USDL saves it, or of the I3D alone."""
+    system, preset = PUBLISHED[name]
     with hydra.initialize_config_module("swapaqa.conf", version_base="1.3"):
-        cfg = compose("evaluate", [f"checkpoint={name}", "name=evaluate", *overrides])
+        cfg = compose("evaluate", [f"checkpoint={name}", "name=evaluate", f"experiment={preset}"])
     model = hydra.utils.instantiate(cfg.model)
     fill(model)
-    torch.save(published_content(model, system, parallel=False), home / name)
+    content = published_content(model, system, parallel=False)
+    torch.save(content["i3d"] if name == "rgb_imagenet.pt" else content, home / name)

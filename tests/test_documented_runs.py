@@ -17,7 +17,7 @@ from tests.conftest import isolated
 from tests.documented import commands, other_commands
 from tests.forked import REPOSITORY
 from tests.program_server import ProgramServer
-from tests.short_forms import MAKERS, shortened, write_home, write_published
+from tests.short_forms import MAKERS, PUBLISHED, shortened, write_home, write_published
 
 Done = tuple[int, str]
 
@@ -98,10 +98,9 @@ def run(home: Path, environment: dict[str, str]) -> Iterator[Callable[[str], Don
 
 
 def write_what_others_give(home: Path, words: list[str]) -> None:
-    for name in ("CoRe.pth", "USDL.pt", "rgb_imagenet.pt"):
+    for name in PUBLISHED:
         if any(word.endswith(f"={name}") for word in words) and not (home / name).exists():
-            preset = next((word for word in words if word.startswith("experiment=")), "experiment=usdl_as_published")
-            write_published(home, name, [preset])
+            write_published(home, name)
 
 
 @pytest.mark.slow  # three minutes together

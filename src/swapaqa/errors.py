@@ -1,4 +1,4 @@
-"""The one exception that means: what the user gave is wrong, and here is the way out."""
+"""InputError, the one exception for wrong input: a line that says what is wrong and the way out."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Counted without being run: operations, what autograd keeps, and what lives at once.
+"""Counts of a call that is not run: operations, bytes that autograd keeps, bytes that live at once.
 
 A step runs on tensors that have shapes and no memory (`FakeTensorMode`), so that a full-size one takes seconds, and
 its 30 GiB nothing.

@@ -1,4 +1,4 @@
-"""What the evaluation of a split costs: `python -m src.bench evaluation`.
+"""The cost of evaluating a split: `python -m src.bench evaluation`.
 
 CoRe's published evaluation encodes a video and its exemplar anew for every exemplar that votes on it. A feature in
 evaluation does not depend on what else is encoded, so encoding every video once gives the same predictions. Counted

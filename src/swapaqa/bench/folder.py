@@ -1,4 +1,4 @@
-"""What a read costs beside its decoding in a large folder of images: `python -m src.bench folder`.
+"""The cost of a read beside its decoding in a large folder of images: `python -m src.bench folder`.
 
 A competition of MTL-AQA is one folder of some 30,000 images, of which a dive needs 103. The folder is made of copies of
 one picture of 455x256 pixels, JPEG with quality 95.

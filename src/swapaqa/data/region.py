@@ -1,4 +1,4 @@
-"""Where a video's athlete is, as the network sees it: boxes, and from a source of masks these too.
+"""The athlete's region on the network's input: boxes, and from a source of masks these too.
 
 What reads samples, the probe and the picture of a swap all ask here, so that a new source is one file.
 """

@@ -1,7 +1,7 @@
 """What a pickle costs to load, from its opcodes alone: a few bytes can ask for gigabytes, or for years of hashing.
 
-The machine of a pickle is walked through with weights for values: how many bytes and elements a value would have if
-nothing in it were shared. Whatever is hashed, copied or written out costs at most its weight.
+The opcodes of a pickle are followed with weights in the place of values: how many bytes and elements a value would have
+if nothing in it were shared. Whatever is hashed, copied or written out costs at most its weight.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Test videos under a checkpoint's eyes: the map of every video, and the share of its mass in the athlete's box.
+"""Grad-CAM of test videos under a checkpoint: the map of every video, and the share of its mass in the athlete's box.
 
 Three numbers belong together: the share itself, that of a map which is the same everywhere (the box's part of the
 pixels: chance), and that of a map which knows the box as well as the network's coarse grid allows.

@@ -1,4 +1,4 @@
-"""What `src.gradcam` found, as numbers: means over the test videos, their table, and the file they are kept in."""
+"""Numbers of `src.gradcam`: means over the test videos, their table, and the file they are kept in."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From videos of bytes to the features of their clips: the one place that a backbone is called from."""
+"""The encoder: videos of bytes to the features of their clips; nothing else calls a backbone."""
 
 from collections.abc import Sequence
 from functools import partial

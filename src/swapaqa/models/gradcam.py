@@ -1,4 +1,4 @@
-"""Where in a video a predicted score comes from: Grad-CAM on the backbone's last block.
+"""Grad-CAM of a predicted score on the backbone's last block.
 
 Selvaraju et al., "Grad-CAM", ICCV 2017, Eq. (1) and (2), with one more axis: a feature map of a clip has time, rows and
 columns. The target is the predicted label, so a map shows what raises the score; what lowers it is cut off by the ReLU,

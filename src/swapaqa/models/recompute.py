@@ -1,4 +1,4 @@
-"""Features of many inputs in the memory of a few: each group of them is computed once more in the backward pass.
+"""Activation checkpointing over groups of inputs: each group is computed once more in the backward pass.
 
 A video's clips pass the backbone apart and meet again as features, which are small. `torch.utils.checkpoint` keeps of
 each group's forward pass nothing but the inputs and the state of the random numbers; when the backward pass comes to

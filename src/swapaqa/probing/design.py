@@ -1,4 +1,4 @@
-"""Which video is shown with which backgrounds, and reading it so.
+"""Layout of a probe: the backgrounds that each video is shown with, and the reader of such items.
 
 A probed split is laid out as a list of items like any split, so that the evaluation's own loop encodes and scores it:
 every video as it is, without its athlete, without its background, and with the backgrounds of K others.

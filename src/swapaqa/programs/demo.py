@@ -1,4 +1,4 @@
-"""See the product work: `python -m src.demo compare` and `python -m src.demo swap`.
+"""Demonstrate the swap: `python -m src.demo compare` and `python -m src.demo swap`.
 
 `compare` trains twice, without and with the swap, and prints both side by side on the two test lists of the demo data:
 `test`, whose backgrounds tell the score as in training, and `shifted`, whose backgrounds tell nothing.

@@ -1,4 +1,4 @@
-"""What finished runs say: `python -m src.report show outputs/ratio`, of one or several sweeps, folders or runs.
+"""Report on finished runs: `python -m src.report show outputs/ratio`, of one or several sweeps, folders or runs.
 
 `compare RUN_A RUN_B` says in one sentence whether two runs, or two sets of seeds, differ by more than noise.
 

@@ -1,4 +1,4 @@
-"""What a run writes and a report reads: `result.json` and `predictions_<split>.csv`.
+"""`result.json` and `predictions_<split>.csv`, which a run writes and a report reads.
 
 Protocols are columns: every number is kept at the last epoch, at the best epoch on test (which is what all published
 numbers of the field are) and, where a part of train was cut off, at the best epoch on that part.

@@ -1,4 +1,4 @@
-"""What a page begins with: which setting is best, on which split, and whether the difference is more than noise."""
+"""Answers at the head of a report: the best setting on every split, and whether the difference is more than noise."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a table or figure says beside its numbers: seeds, protocols and boxes of its runs, and the missing jobs."""
+"""Captions of tables and figures: seeds, protocols and boxes of the runs, and the missing jobs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which figures a set of runs supports, and the numbers that go into them: from settings to drawings.
+"""Figures that a set of runs supports, with the numbers in them: from settings to drawings.
 
 A figure is drawn where its question is asked: two ratios for Fig. 7, two sources of boxes for Table 3, two methods with
 and without the swap for Fig. 9, a baseline and a swap for Fig. 6. Jobs without a result are drawn as missing. The

@@ -1,4 +1,4 @@
-"""What one table or figure is about: settings of one data set, with the actions, splits and protocols they share."""
+"""The scope of one table or figure: settings of one data set, with the actions, splits and protocols they share."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Runs that can be cut off at any moment: step checkpoints, an exit on SIGTERM that saves, files that are whole.
+"""Interruption of a run at any moment: step checkpoints, an exit on SIGTERM that saves, atomic checkpoint files.
 
 A run that continues from a step checkpoint ends bit for bit where the uninterrupted one ends: all draws are keyed by
 seed, epoch and sample, and the checkpoint has the rest (weights, optimiser, loops, torch's random state, the

@@ -1,4 +1,4 @@
-"""What surrounds the jobs of a sweep: their list before, how they went after."""
+"""The callback of a sweep: the list of its jobs before the first, their states after the last."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""One run: everything between a resolved configuration and a folder with its result."""
+"""Training of one run, from a resolved configuration to a folder with its result."""
 
 import logging
 import os

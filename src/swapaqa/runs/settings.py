@@ -1,4 +1,4 @@
-"""Runs that differ in the seed and the action alone are of one setting: how settings are found, named and paired."""
+"""Settings, each of runs that differ in the seed and the action alone: found, named and paired."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
