@@ -1,4 +1,4 @@
-"""Loading a checkpoint for evaluation: its content, the evaluation's configuration, the model, the data to score.
+"""Loading a checkpoint for evaluation: its content, the evaluation's configuration, the model, the data to score."""
 
 import logging
 import pickle

@@ -1,4 +1,4 @@
-"""Configuration and label scale of an author's checkpoint, which has neither: the one given, the other learnt.
+"""Configuration and label scale of an author's checkpoint, which has neither: the one given, the other learnt."""
 
 import logging
 from collections.abc import Sequence
