@@ -121,7 +121,7 @@ def check_tree(value: Any, most: int, check_leaf: Callable[[Any], None] | None =
     """Refuse nested lists, tuples, sets and dictionaries that have too many elements, levels, or contain themselves.
 
     Args:
-        value: as a file held it; what is in it twice counts twice, as for everybody who walks through it.
+        value: as a file held it; what is in it twice counts twice, as in every traversal.
         most: elements.
         check_leaf: called with whatever else is in it, and raises where that is wrong.
 

@@ -205,7 +205,7 @@ def choose_videos(data: VideoData, wanted: Any) -> list[Key]:
 def compute_maps(
     checkpoint: OpenCheckpoint, boxes: BoxSource, ratio: float, chosen: Sequence[Key]
 ) -> tuple[dict[str, dict[str, MapStatistics]], dict[Key, VideoMap]]:
-    """A checkpoint's look at every test video, by split and id, and the whole view of the chosen ones."""
+    """The statistics of every test video's map, by split and id, and the maps of the chosen videos."""
     seed_everything(checkpoint.seed, verbose=False)
     data, model = checkpoint.data, checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu")
     exemplars = encode_exemplars(model, data)  # before the boxes, which training videos need not have
