@@ -128,8 +128,9 @@ def training_words(words: list[str], number: int, command: str) -> list[str]:
     real = data not in (None, "demo") or preset or (data is None and sweep not in (None, "evidence"))
     short = [*TRAINING, *LOADING, *(REAL if real else DEMO)]
     short += [f"boxes.root=boxes_{found[1]}" for found in re.finditer(r"data_fmt=\[(\w+)", command)]
-    if real and not any(word.startswith("backbone.pretrained") for word in words):
-        short.append("backbone=tiny")
+    if real:  # I3D with one clip a video, where its weights are named
+        pretrained = any(word.startswith("backbone.pretrained") for word in words)
+        short.append("data.frames=16" if pretrained else "backbone=tiny")
     if "batch=scaled" in words:
         short = [TWO, *(word for word in short if "batch_size" not in word)]
     if sweep:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.configuration.checking import check
@@ -210,3 +211,11 @@ def test_words_on_the_command_line_win_over_the_settings_of_a_sweep() -> None:
     found = jobs("+sweeps=evidence", "seed=7", "aug=none", "model=core")
     assert all({"seed=7", "aug=none", "model=core"} <= set(job) for job in found)
     assert len({tuple(sorted(job)) for job in found}) == len(found) < 61  # equal ones are run once
+
+
+def test_a_list_under_the_name_of_the_first_version_is_read() -> None:
+    """In a sweep of the user's own: `override /hydra/sweeper: cells`, and `cells` under `hydra.sweeper`."""
+    sweeper = composed("hydra/sweeper=cells", "hydra.sweeper.cells=['aug=none,swap seed=1']").hydra.sweeper
+    expected = [["aug=none", "seed=1"], ["aug=swap", "seed=1"]]
+    assert jobs_of(sweeper, []) == expected
+    assert instantiate(sweeper).settings == ["aug=none,swap seed=1"]
