@@ -84,7 +84,7 @@ def test_the_sweeps_that_the_dashboard_shows_exist_and_have_settings() -> None:
         assert sweep["sweep"] == group
         first = {key.lstrip("+"): str(v).split(",")[0] for key, v in sweep["hydra"]["sweeper"]["params"].items()}
         columns = logged.swept_columns(first)
-        assert logged.ARM in columns
+        assert logged.SETTING in columns
         assert group != "ratio" or columns["swept/aug/ratio"] == 1.0
 
 
