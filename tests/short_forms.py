@@ -128,9 +128,11 @@ def training_words(words: list[str], number: int, command: str) -> list[str]:
     real = data not in (None, "demo") or preset or (data is None and sweep not in (None, "evidence"))
     short = [*TRAINING, *LOADING, *(REAL if real else DEMO)]
     short += [f"boxes.root=boxes_{found[1]}" for found in re.finditer(r"data_fmt=\[(\w+)", command)]
-    if real:  # I3D with one clip a video, where its weights are named
-        pretrained = any(word.startswith("backbone.pretrained") for word in words)
-        short.append("data.frames=16" if pretrained else "backbone=tiny")
+    pretrained = any(word.startswith("backbone.pretrained") for word in words)
+    if real and not pretrained:
+        short.append("backbone=tiny")
+    if pretrained or "boxes=tracker" in words:
+        short.append("data.frames=16")  # one clip a video
     if "batch=scaled" in words:
         short = [TWO, *(word for word in short if "batch_size" not in word)]
     if sweep:

@@ -281,7 +281,7 @@ def test_ratios_are_those_of_the_rounds() -> None:
     counts = step.Counts(2 * 10**12, 3 * 2**30, 4 * 2**30)
     own = step.Measured(counts, step.Peak(2**30), [{"load": 9.0, "backward": t} for t in (1.0, 2.0, 4.0)])
     theirs = step.Measured(counts, step.Peak(2**32), [{"load": 9.0, "backward": t} for t in (3.0, 4.0, 20.0)])
-    table = step.arms_table({step.CONFIGURATION: own, step.PUBLISHED: theirs}, "cpu")
+    table = step.variants_table({step.CONFIGURATION: own, step.PUBLISHED: theirs}, "cpu")
     row = [next(iter(column.cells)) for column in table.columns]
     assert row == [step.CONFIGURATION, "2", "3.000", "4.000", "1.000 (25.0%)", "2000.00", "3.00"]
 
