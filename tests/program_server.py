@@ -33,7 +33,7 @@ class ProgramServer:
         self.process.start()
         other.close()
 
-    def __call__(self, folder: Path, module: str, words: Sequence[str], timeout: float = 240) -> tuple[int, str]:
+    def __call__(self, folder: Path, module: str, words: Sequence[str], timeout: float = 600) -> tuple[int, str]:
         """A program that is not done after `timeout` seconds is ended; its status is that of SIGKILL."""
         self.pipe.send((folder, module, list(words), timeout))
         status, printed = self.pipe.recv()

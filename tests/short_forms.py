@@ -146,9 +146,22 @@ def training_words(words: list[str], number: int, command: str) -> list[str]:
 
 
 def replaced(words: list[str], short: list[str]) -> list[str]:
-    """`words` without those whose keys `short` has, and `short`."""
+    """`words` without those whose keys or options `short` has, and `short`."""
     keys = {key_of(word) for word in short if "=" in word and not word.startswith("-")}
-    return [*(word for word in words if "=" not in word or word.startswith("--") or key_of(word) not in keys), *short]
+    options = {word for word in short if word.startswith("--")}
+    kept = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if word not in options and before not in options and (word.startswith("--") or key_of(word) not in keys)
+    ]
+    return [*few_variants(kept), *short]
+
+
+def few_variants(words: list[str]) -> list[str]:
+    """The words with the first and the last `--also` of several: what a benchmark compares is built one by one."""
+    places = [place for place, word in enumerate(words) if word == "--also"]
+    left_out = {place + offset for place in places[1:-1] for offset in (0, 1)}
+    return [word for place, word in enumerate(words) if place not in left_out]
 
 
 def key_of(word: str) -> str:

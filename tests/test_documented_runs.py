@@ -103,7 +103,8 @@ def write_what_others_give(home: Path, words: list[str]) -> None:
             write_published(home, name)
 
 
-@pytest.mark.slow  # three minutes together
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # with the commands that write what it reads, on a busy machine
 @pytest.mark.parametrize("command", [command for command in commands() if command not in NOT_RUN])
 def test_a_documented_command_runs(command: str, run: Callable[[str], Done]) -> None:
     status, printed = run(command)
