@@ -179,7 +179,7 @@ def write_home(parent: Path) -> Path:
     home = parent / "home"
     home.mkdir()
     write_aqa7(parent / "aqa7", train=4, test=3, frames=FRAMES)
-    write_mtl_aqa(parent / "mtl_aqa", "cut", cut_frames=FRAMES)
+    write_mtl_aqa(parent / "mtl_aqa", "cut", FRAMES, more={(2, 1): (20, 3.0, "107B"), (3, 1): (24, 3.0, "207B")})
     write_own_videos(home)
     write_shared_videos(parent / "shared" / "data" / "video")
     shutil.copytree(REPOSITORY / "docs" / "figures" / "boxes", home / "docs" / "figures" / "boxes")

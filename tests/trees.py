@@ -1,7 +1,9 @@
 """Small data sets in the true layouts of AQA-7 and MTL-AQA."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -10,6 +12,7 @@ from scipy.io import savemat
 
 COPIES = ("final_annotations_dict_with_dive_number.pkl", "augmented_final_annotations_dict.pkl")
 STEP = 5  # grey levels between two frames of the test videos
+Dives = Mapping[tuple[int, int], tuple[int, float, str]]
 DIVES = {  # competition, dive: end frame, difficulty, dive number
     (1, 1): (20, 3.0, "107B"),
     (1, 2): (24, 3.0, "207B"),
@@ -18,6 +21,7 @@ DIVES = {  # competition, dive: end frame, difficulty, dive number
     (26, 5): (20, 3.0, "305B"),
     (26, 16): (24, 3.0, "107B"),
 }
+NO_DIVES: Dives = MappingProxyType({})
 TRAIN, TEST = [(1, 1), (1, 2), (1, 3), (1, 4)], [(26, 5), (26, 16)]
 
 
@@ -60,14 +64,16 @@ def write_dive(root: Path, index: int, frames: int, size: tuple[int, int]) -> No
     (boxes / f"{index:03d}.txt").write_text("\n".join(lines) + "\n")
 
 
-def write_mtl_aqa(root: Path, layout: str = "whole", cut_frames: int = 14) -> Path:
-    """DIVES in the layout `whole`, `files` or `cut`; returns `root`."""
+def write_mtl_aqa(root: Path, layout: str = "whole", cut_frames: int = 14, more: Dives = NO_DIVES) -> Path:
+    """DIVES in the layout `whole`, `files` or `cut`, and of `cut` `more` to train with; returns `root`."""
     (root / "info").mkdir(parents=True)
-    annotations = {key: annotation(*values) for key, values in DIVES.items()}
-    for name, content in ((COPIES[0], annotations), ("train_split_0.pkl", TRAIN), ("test_split_0.pkl", TEST)):
+    dives = DIVES | dict(more)
+    annotations = {key: annotation(*values) for key, values in dives.items()}
+    lists = {"train_split_0.pkl": [*TRAIN, *more], "test_split_0.pkl": TEST}
+    for name, content in {COPIES[0]: annotations, **lists}.items():
         (root / "info" / name).write_bytes(pickle.dumps(content))
     if layout == "cut":
-        for competition, dive in DIVES:
+        for competition, dive in dives:
             for index in range(cut_frames):
                 write_frame(root / "frames" / f"{competition:02d}_{dive:02d}" / f"{index + 1:06d}.jpg", index + 1)
         return root
