@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-import cv2
 import hydra
-import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from scipy.io import savemat
 
 from tests.forked import REPOSITORY, run_forked
+from tests.trees import write_aqa7
 
 if TYPE_CHECKING:
     from swapaqa.boxes.source import BoxSource
@@ -203,41 +201,6 @@ def aqa7_tree(tmp_path: Path) -> Callable[..., Path]:
     """`aqa7_tree(...)` writes a small data set in the AQA-7 layout and returns its folder."""
 
     def write(train: int = 6, test: int = 4, frames: int = 16, size: tuple[int, int] = (40, 64)) -> Path:
-        root = tmp_path / "aqa7"
-        lists = root / "Split_4"
-        lists.mkdir(parents=True)
-        for split, first, count in (("train", 1, train), ("test", train + 1, test)):
-            rows = [[1, index, 30 + 67 * ((index * 0.618) % 1)] for index in range(first, first + count)]
-            savemat(lists / f"split_4_{split}_list.mat", {f"consolidated_{split}_list": np.array(rows)})
-        for index in range(1, train + test + 1):
-            write_dive(root, index, frames, size)
-        return root
+        return write_aqa7(tmp_path / "aqa7", train, test, frames, size)
 
     return write
-
-
-def write_dive(root: Path, index: int, frames: int, size: tuple[int, int]) -> None:
-    """A bright square that moves over a coloured wall: a video file for odd indices, an image folder for even ones."""
-    videos, boxes = root / "diving-out", root / "boxes" / "diving"
-    videos.mkdir(exist_ok=True)
-    boxes.mkdir(parents=True, exist_ok=True)
-    height, width = size
-    side, wall = height // 4, np.random.default_rng(index).integers(20, 160, 3)
-    lefts = np.linspace(2, width - side - 2, frames).round().astype(int)
-    top = height // 3
-    pictures = np.full((frames, height, width, 3), wall, np.uint8)
-    for picture, left in zip(pictures, lefts, strict=True):
-        picture[top : top + side, left : left + side] = 230
-    if index % 2:
-        codec = cv2.VideoWriter.fourcc(*"MJPG")
-        writer = cv2.VideoWriter(str(videos / f"{index:03d}.avi"), codec, 25, (width, height))
-        for picture in pictures:
-            writer.write(picture[..., ::-1].copy())
-        writer.release()
-    else:
-        folder = videos / f"{index:03d}"
-        folder.mkdir()
-        for number, picture in enumerate(pictures, 1):
-            cv2.imwrite(str(folder / f"img_{number:05d}.jpg"), picture[..., ::-1])
-    lines = [f"{t},0,{lefts[t]},{top},{side},{side},diver" for t in (0, frames // 2, frames - 1)]
-    (boxes / f"{index:03d}.txt").write_text("\n".join(lines) + "\n")

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from swapaqa.bench import loop as loops
 from swapaqa.bench import memory, step
 from swapaqa.bench.counting import LiveTensors, SavedTensors, bytes_of, count, count_loop
-from swapaqa.bench.loop import Arm, Clock, Loop, one_video_or_batch
+from swapaqa.bench.loop import Clock, Loop, Variant, one_video_or_batch
 from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.synthetic import CachedVideos
 from swapaqa.errors import InputError
@@ -32,7 +32,7 @@ FLOAT = 4  # bytes
 
 
 def open_loop(*words: str, published: bool = False, inference: bool = False) -> Loop:
-    return Loop(Arm("arm", (*SMALL, *words), published), inference)
+    return Loop(Variant("variant", (*SMALL, *words), published), inference)
 
 
 # counting
@@ -131,7 +131,7 @@ def test_a_step_needs_its_weights_four_times() -> None:
 def both_forms() -> tuple[Loop, Loop]:
     """I3D in float64 on two clips a video, with BatchNorm statistics as training leaves them: ours, published."""
     words = ("data=mtl_aqa", "data.batch_size=1", *step.size_overrides(20, 32), "clips.stride=4")
-    ours, published = (Loop(Arm("arm", words, form), inference=False) for form in (False, True))
+    ours, published = (Loop(Variant("variant", words, form), inference=False) for form in (False, True))
     generator = torch.Generator().manual_seed(1)
     for loop in (ours, published):
         loop.model.double()
@@ -268,7 +268,7 @@ def test_peak_of_a_known_allocation() -> None:
 
 def test_a_cap_is_counted_where_there_is_no_device() -> None:
     loop = open_loop("trainer.accelerator=cpu")
-    table = step.cap_table({"arm": loop}, argparse.Namespace(conf=CONF, inference=False, cap=1e-6))
+    table = step.cap_table({"variant": loop}, argparse.Namespace(conf=CONF, inference=False, cap=1e-6))
     assert table.columns[1].header == "needed GiB, counted"
     assert list(table.columns[2].cells) == ["more is counted"]
     assert float(next(iter(table.columns[1].cells))) >= 4 * bytes_of(loop.model.parameters()) / 2**30 - 0.005
@@ -281,14 +281,14 @@ def test_ratios_are_those_of_the_rounds() -> None:
     counts = step.Counts(2 * 10**12, 3 * 2**30, 4 * 2**30)
     own = step.Measured(counts, step.Peak(2**30), [{"load": 9.0, "backward": t} for t in (1.0, 2.0, 4.0)])
     theirs = step.Measured(counts, step.Peak(2**32), [{"load": 9.0, "backward": t} for t in (3.0, 4.0, 20.0)])
-    table = step.arms_table({step.CONFIGURATION: own, step.PUBLISHED: theirs}, "cpu")
+    table = step.variants_table({step.CONFIGURATION: own, step.PUBLISHED: theirs}, "cpu")
     row = [next(iter(column.cells)) for column in table.columns]
     assert row == [step.CONFIGURATION, "2", "3.000", "4.000", "1.000 (25.0%)", "2000.00", "3.00"]
 
 
 @pytest.mark.slow
 def test_every_row_is_printed() -> None:
-    """With all that is measured: every arm's peak in a process of its own."""
+    """With all that is measured: every variant's peak in a process of its own."""
     words = ["data.batch_size=2", "--also", "backbone.nonsense=1"]
     options = ["--frames", "16", "--size", "32", "--rounds", "1", "--warm-ups", "0"]
     run = subprocess.run(
@@ -345,5 +345,5 @@ def test_on_a_cuda_device() -> None:
         parts = step.take_turn(loop, CachedVideos(one_video_or_batch(loop), loop.data.source, room))
     assert set(parts) == set(loop.parts)
     assert all(seconds >= 0 for seconds in parts.values())
-    assert memory.peak_memory(loop.arm, inference=False, cap=0.001).fits is False
-    assert memory.peak_memory(loop.arm, inference=False, cap=8.0).fits
+    assert memory.peak_memory(loop.variant, inference=False, cap=0.001).fits is False
+    assert memory.peak_memory(loop.variant, inference=False, cap=8.0).fits

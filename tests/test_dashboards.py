@@ -60,7 +60,7 @@ def test_the_report_has_the_ratio_the_box_sources_plug_and_play_and_the_table(bo
     assert len(ratio.panels) == 2 * 2 * len(ACTIONS)  # protocols, metrics
     for section in (boxes, plug):
         assert {panel.kind for panel in section.panels} == {"bars"}
-        assert {panel.by for panel in section.panels} == {"config:swept/arm"}
+        assert {panel.by for panel in section.panels} == {"config:swept/setting"}
     assert not table.panels
     assert "run:state" in table.columns
 
@@ -78,13 +78,13 @@ def test_each_sweep_has_a_workspace_of_its_own_runs(boards: tuple[Dashboard, ...
     assert groups == [None, "ratio", "box_source", "plug_and_play"]
 
 
-def test_the_sweeps_that_the_dashboard_shows_exist_and_have_arms() -> None:
+def test_the_sweeps_that_the_dashboard_shows_exist_and_have_settings() -> None:
     for group in ("ratio", *(sweep.group for sweep in outline.BAR_SWEEPS)):
         sweep = yaml.safe_load((SWEEPS / f"{group}.yaml").read_text())
         assert sweep["sweep"] == group
         first = {key.lstrip("+"): str(v).split(",")[0] for key, v in sweep["hydra"]["sweeper"]["params"].items()}
         columns = logged.swept_columns(first)
-        assert logged.ARM in columns
+        assert logged.SETTING in columns
         assert group != "ratio" or columns["swept/aug/ratio"] == 1.0
 
 
@@ -109,11 +109,11 @@ def test_a_workspace_can_be_built_without_a_network(boards: tuple[Dashboard, ...
     section = as_json(workspace.workspace(board, "aqa", "me"))["spec"]["section"]
     (runs,) = section["runSets"]
     assert {"section": "run", "name": "group"} in [item["key"] for item in runs["filters"]["filters"]]
-    assert runs["runFeed"]["columnPinned"]["config:swept/arm.value"]
+    assert runs["runFeed"]["columnPinned"]["config:swept/setting.value"]
     assert runs["runFeed"]["columnPinned"]["summary:best_on_test/test/spearman"]
     bars = section["panelBankConfig"]["sections"][0]["panels"]
     assert bars[0]["config"]["metrics"] == ["best_on_test/test/spearman"]
-    assert bars[0]["config"]["groupBy"] == "swept/arm.value"
+    assert bars[0]["config"]["groupBy"] == "swept/setting.value"
 
 
 @needs_workspaces

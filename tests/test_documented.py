@@ -7,9 +7,8 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,40 +17,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.command import PROGRAMS
 from swapaqa.configuration.checking import TOP_LEVEL, check
+from tests.documented import commands
 from tests.forked import REPOSITORY
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 OF_HYDRA = {"train": "train", "doctor": "train", "evaluate": "evaluate", "gradcam": "gradcam"}
-COMMAND = re.compile(rf"(?:python -m src\.|swapaqa )({'|'.join(PROGRAMS)})(?: +(.*))?")
-OWN = ("my_conf", "my_aqa", "=gdlt", "=jumps", "=within", "=lion", "=frames", "=ellipse", "=grey")  # of docs/extend.md
-NAMED = ("report compare", "report show", "boxes import")  # in a sentence, without their files
 CHOICES = re.compile(r"=(\w+(?:\|\w+)+)")  # event|difficulty|both: of which a user takes one
-
-
-def lines_of(page: Path) -> Iterator[str]:
-    """The commands in a page's blocks and between its back ticks, with continued lines joined."""
-    parts = re.sub(r"\\\n\s*", "", page.read_text()).split("```")
-    for number, part in enumerate(parts):
-        if number % 2:
-            yield from (line.partition(" # ")[0].strip() for line in part.splitlines())
-        else:
-            yield from re.findall(r"`([^`]+)`", part)
-            yield from (line.partition(" # ")[0].strip() for line in part.splitlines() if line.startswith("    "))
-
-
-def commands() -> dict[str, str]:
-    """Every command by its page."""
-    found = {}
-    for page in PAGES:
-        shell = dict(re.findall(r'^ *(\w+)="([^"]*)"', page.read_text(), re.MULTILINE))
-        for line in lines_of(page):
-            text = " ".join(line.split())
-            text = re.sub(r"\$(\w+)", lambda name, known=shell: known.get(name[1], name[0]), text)
-            match = COMMAND.search(text)
-            if match and not any(word in text for word in OWN):
-                words = re.split(r" (?:&&|\|\||\||;|>|2>&1) ?", match[2] or "")[0]
-                found[f"{match[1]} {words}".strip()] = page.name
-    return {command: page for command, page in found.items() if command not in NAMED}
 
 
 def composed(name: str, words: list[str]) -> DictConfig:

@@ -183,10 +183,11 @@ def test_a_single_video_needs_no_training_videos_with_stored_features(
     assert re.search(r"my dive\.avi: -?\d+\.\d\d points, standard deviation", done.stdout)
 
 
-def as_trained(cfg: Any, trained: Any, given: list[str]) -> Any:
+def evaluation_config(cfg: Any, trained: Any, given: list[str]) -> Any:
     """The function of that name of `src/evaluate.py`."""
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        return runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")["as_trained"](cfg, trained, given)
+        program = runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")
+    return program["evaluation_config"](cfg, trained, given)
 
 
 def test_a_checkpoint_of_half_precision_is_evaluated_without_a_gpu(
@@ -229,15 +230,15 @@ def test_precision_of_the_training_is_kept_where_it_can_be(config: Any, monkeypa
         (False, "auto", "32-true"),
     ):
         monkeypatch.setattr("swapaqa.running.precision.gpu_is_there", lambda there=there: there)
-        assert as_trained(cfg, trained, [f"trainer.accelerator={accelerator}"]).trainer.precision == expected
+        assert evaluation_config(cfg, trained, [f"trainer.accelerator={accelerator}"]).trainer.precision == expected
 
 
 def test_speed_and_memory_may_be_others_than_in_the_training(config: Any) -> None:
     cfg, composed = (config("boxes=none", "aug=none", f"name={name}") for name in ("evaluate", "trained"))
     groups = ("model", "backbone", "clips", "schedule", "data", "trainer")  # resolved, as in a checkpoint
     trained = {group: OmegaConf.to_container(composed[group], resolve=True) for group in groups} | {"seed": 0}
-    assert as_trained(cfg, trained, []).model.encoder == trained["backbone"]
-    changed = as_trained(cfg, trained, ["backbone.clips_per_pass=1"]).model.encoder
+    assert evaluation_config(cfg, trained, []).model.encoder == trained["backbone"]
+    changed = evaluation_config(cfg, trained, ["backbone.clips_per_pass=1"]).model.encoder
     assert changed == trained["backbone"] | {"clips_per_pass": 1}
 
 
@@ -293,7 +294,7 @@ def test_where_the_boxes_of_a_probe_come_from(
     trained_with: list[str], now: str, given: list[str], boxes: str | None, ratio: float, config: Any
 ) -> None:
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        ask_probe = runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")["ask_probe"]
+        complete_probe = runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")["complete_probe"]
     composed = config(f"data={now}", "name=evaluate")
     keys = {"probe": "background", "probe_backgrounds": 4, "probe_ratio": None, "video": None}
     cfg = OmegaConf.create({"data": composed.data, "boxes": composed.boxes, "seed": 0, "aug": composed.aug} | keys)
@@ -301,9 +302,9 @@ def test_where_the_boxes_of_a_probe_come_from(
     trained = {key: OmegaConf.to_container(before[key], resolve=True) for key in ("data", "aug")}
     if boxes is None:
         with pytest.raises(InputError, match="boxes: a probe needs to know where the athlete is"):
-            ask_probe(cfg, trained, given)
+            complete_probe(cfg, trained, given)
         return
-    ask_probe(cfg, trained, given)
+    complete_probe(cfg, trained, given)
     assert (cfg.boxes._target_.rpartition(".")[2], cfg.probe_ratio) == (boxes, ratio)
     assert cfg.boxes.get("root") == ("here" if "boxes.root=here" in given else None)
 
@@ -328,7 +329,7 @@ def test_a_probe_of_another_data_set(core_run: Path, evaluate: Run, tmp_path: Pa
 def test_the_split_is_that_of_the_training(data: str, given: list[str], expected: tuple, config: Any) -> None:
     cfg = config(f"data={data}", "boxes=none", "aug=none", "name=evaluate")
     trained = config("data=mtl_aqa", "data.split=by_event", "data.fold=2", "name=trained")
-    found = as_trained(cfg, trained, given).data
+    found = evaluation_config(cfg, trained, given).data
     assert (found.split, found.get("fold")) == expected
 
 

@@ -38,7 +38,7 @@ from swapaqa.files.disk_errors import STANDARD_OUTPUT, full_disk_explained, plac
 from swapaqa.files.whole_file import whole, write_whole
 from swapaqa.pictures.figures import save_figure
 from swapaqa.recording.result import write_json
-from swapaqa.running import jobs
+from swapaqa.running import failures
 from swapaqa.running.program import fail_of_system, run_program
 from swapaqa.video.film import write_film
 from tests.attack import inputs
@@ -209,9 +209,9 @@ def test_a_reason_that_has_no_room_is_not_half_there(tmp_path: Path, monkeypatch
         assert mode == "x"
         return open(FULL, "w", **options)
 
-    monkeypatch.setattr(jobs, "open", on_a_full_disk, raising=False)
-    jobs.write_failure(tmp_path / "0", "the reason")
-    assert jobs.failure(tmp_path / "0") is None
+    monkeypatch.setattr(failures, "open", on_a_full_disk, raising=False)
+    failures.write_failure(tmp_path / "0", "the reason")
+    assert failures.failure(tmp_path / "0") is None
     assert list((tmp_path / "0").iterdir()) == []
 
 

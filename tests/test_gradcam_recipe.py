@@ -19,7 +19,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from swapaqa.gradcam.maps import Inside, Look
+from swapaqa.gradcam.maps import Inside, MapStatistics
 from swapaqa.gradcam.pictures import overlay
 from swapaqa.gradcam.summary import as_json, difference, rows, summary
 from swapaqa.report.contents import read_report, write_report
@@ -83,7 +83,7 @@ def predictions(checkpoint: Path, split: str) -> dict[str, list[float]]:
 
 def test_every_test_video_is_looked_at_under_both_checkpoints(compared: Path, core: Path) -> None:
     result = found(compared)
-    assert [arm["title"] for arm in result["checkpoints"]] == ["without the swap", "with the swap, ratio 1.5"]
+    assert [one["title"] for one in result["checkpoints"]] == ["without the swap", "with the swap, ratio 1.5"]
     assert result["ratio"] == 1.5  # that of the swap
     assert result["boxes"]["_target_"].endswith("DarkLabelBoxes")
     assert set(result["splits"]) == {"test", "shifted"}
@@ -189,16 +189,16 @@ def test_wrong_input_is_one_line(overrides: list[str], words: str, core: Path, g
 
 def test_the_same_augmentation_twice_is_told_apart(config: Callable[..., Any]) -> None:
     with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        name_arms = runpy.run_module("swapaqa.programs.gradcam", run_name="gradcam")["name_arms"]
+        checkpoint_titles = runpy.run_module("swapaqa.programs.gradcam", run_name="gradcam")["checkpoint_titles"]
     configs = (config(f"aug={name}", "name=a", "model=usdl") for name in ("swap", "none", "cutmix"))
     swap, plain, mixed = (instantiate(one.aug) for one in configs)
-    assert name_arms([plain, swap]) == ["without the swap", "with the swap, ratio 2"]
-    assert name_arms([swap, swap]) == ["A: with the swap, ratio 2", "B: with the swap, ratio 2"]
-    assert name_arms([mixed]) == ["with VideoCutMix"]
+    assert checkpoint_titles([plain, swap]) == ["without the swap", "with the swap, ratio 2"]
+    assert checkpoint_titles([swap, swap]) == ["A: with the swap, ratio 2", "B: with the swap, ratio 2"]
+    assert checkpoint_titles([mixed]) == ["with VideoCutMix"]
 
 
-def looked(share: float) -> Look:
-    return Look(50.0, 40.0, Inside(share, 0.1, 0.4), Inside(share, 0.2, 0.6))
+def looked(share: float) -> MapStatistics:
+    return MapStatistics(50.0, 40.0, Inside(share, 0.1, 0.4), Inside(share, 0.2, 0.6))
 
 
 def test_a_map_that_is_zero_everywhere_is_counted_and_not_averaged() -> None:

@@ -11,23 +11,20 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from swapaqa.errors import InputError
-from swapaqa.running.cells import jobs_of
+from swapaqa.running.failures import failure, failure_recorded, write_failure
 from swapaqa.running.jobs import (
-    Found,
+    FolderContent,
     Start,
     State,
+    choose_start,
     claim,
-    failure,
     first_difference,
-    how_to_start,
+    locked,
     newest_unfinished,
-    occupied,
-    recorded,
-    refuse_another_list,
     state,
-    write_failure,
-    write_jobs,
 )
+from swapaqa.running.jobs_file import refuse_another_list, write_jobs
+from swapaqa.running.sweep_jobs import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -122,7 +119,7 @@ def test_what_does_not_decide_the_outcome_does_not_make_another_run(tmp_path: Pa
 
 
 def occupy(folder: Path, inside: Event) -> None:
-    with occupied(folder):
+    with locked(folder):
         inside.set()
         time.sleep(300)
 
@@ -169,7 +166,7 @@ def test_resume_finds_the_newest_unfinished_run_of_the_same_configuration(tmp_pa
 
 def test_the_first_failure_is_the_one_that_is_kept(tmp_path: Path) -> None:
     for reason in ("the cause", "its consequence"):
-        with pytest.raises(RuntimeError), recorded(tmp_path):
+        with pytest.raises(RuntimeError), failure_recorded(tmp_path):
             raise RuntimeError(reason)
     assert failure(tmp_path) == "RuntimeError: the cause"
     assert "Traceback" in (tmp_path / "failed.txt").read_text()
@@ -259,8 +256,8 @@ def test_a_failure_does_not_outlive_a_success(tmp_path: Path) -> None:
     assert failure(tmp_path) is None
 
 
-NOTHING = Found(State.NOT_STARTED, is_run=False, difference=None, has_checkpoints=False, can_continue=False)
-BEGUN = Found(State.UNFINISHED, is_run=True, difference=None, has_checkpoints=True, can_continue=True)
+NOTHING = FolderContent(State.NOT_STARTED, is_run=False, difference=None, has_checkpoints=False, can_continue=False)
+BEGUN = FolderContent(State.UNFINISHED, is_run=True, difference=None, has_checkpoints=True, can_continue=True)
 FINISHED = BEGUN._replace(state=State.DONE)
 OTHER = {"difference": "aug.ratio (1.0, now 1.5)"}
 STARTS = {  # what is in the folder, in a sweep, with resume=true: how the run begins, or the words that refuse it
@@ -284,5 +281,5 @@ STARTS = {  # what is in the folder, in a sweep, with resume=true: how the run b
 @pytest.mark.parametrize("case", STARTS)
 def test_what_is_in_the_folder_decides_how_a_run_begins(case: str) -> None:
     found, in_sweep, resume, expected = STARTS[case]
-    outcome = how_to_start(found, in_sweep, resume)
+    outcome = choose_start(found, in_sweep, resume)
     assert outcome is expected if isinstance(expected, Start) else expected in str(outcome)

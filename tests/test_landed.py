@@ -9,7 +9,7 @@ import pytest
 from hydra.utils import instantiate
 
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY
-from swapaqa.running.checkpoint import as_trained, read_checkpoint
+from swapaqa.running.checkpoint import evaluation_config, read_checkpoint
 from tests.forked import REPOSITORY, run_forked
 
 LANDED = REPOSITORY / "tests" / "landed"
@@ -30,7 +30,7 @@ def test_a_checkpoint_of_the_first_version_gives_its_predictions(
 
 def test_a_first_checkpoint_keeps_its_pixels_on_other_data_too(config: Callable) -> None:
     content = read_checkpoint(str(LANDED / "core.ckpt"))
-    geometry = as_trained(config("data=aqa7"), content[CONFIG_KEY], ["data=aqa7"]).data.geometry
+    geometry = evaluation_config(config("data=aqa7"), content[CONFIG_KEY], ["data=aqa7"]).data.geometry
     assert geometry.resize == "linear"
     assert geometry.crop_rounding == "down"
     assert (geometry.height, geometry.width, geometry.crop) == (56, 59, 48)

@@ -12,8 +12,9 @@ import pytest
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 from swapaqa.running import orphans, processes
+from swapaqa.running.failures import LEFT_ALONE, failure_recorded, is_peer_failure
 from swapaqa.running.interruption import STOPPED
-from swapaqa.running.jobs import FAILURE_FILE, LEFT_ALONE, left_alone, recorded
+from swapaqa.running.jobs import FAILURE_FILE
 
 GLOO = "[../third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:4791"
 NCCL = "NCCL error in: ProcessGroupNCCL.cpp:3690, remote process exited or there was a network error, ncclRemoteError"
@@ -24,7 +25,7 @@ KILLED = "the job's process was ended by SIGKILL (the system kills so when memor
 def test_a_process_whose_peer_has_gone_has_nothing_to_say(
     words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING), pytest.raises(SystemExit) as left, recorded(tmp_path):
+    with caplog.at_level(logging.WARNING), pytest.raises(SystemExit) as left, failure_recorded(tmp_path):
         raise RuntimeError(words)
     assert left.value.code == LEFT_ALONE
     assert "another process of this run has ended" in caplog.text
@@ -32,8 +33,8 @@ def test_a_process_whose_peer_has_gone_has_nothing_to_say(
 
 
 def test_a_process_that_fails_by_itself_says_so(tmp_path: Path) -> None:
-    assert not left_alone(ValueError(GLOO))
-    with pytest.raises(RuntimeError), recorded(tmp_path):
+    assert not is_peer_failure(ValueError(GLOO))
+    with pytest.raises(RuntimeError), failure_recorded(tmp_path):
         raise RuntimeError("The size of tensor a (3) must match the size of tensor b (4)")
     assert (tmp_path / FAILURE_FILE).read_text().startswith("RuntimeError: The size of tensor a")
 

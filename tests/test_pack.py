@@ -12,7 +12,7 @@ import torch
 
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
-from swapaqa.running.pack import PACK_KEY, changes_of, pack, unpack, without_places
+from swapaqa.running.pack import PACK_KEY, changes_of, pack, unpack, without_folders
 from swapaqa.runs.run_folders import read_sweep
 from tests.forked import REPOSITORY, run_forked
 
@@ -114,6 +114,6 @@ def test_places_of_a_machine_are_taken_out() -> None:
         "boxes": {"root": None},
         "model": {"root": 1},
     }
-    assert without_places(config) == {
+    assert without_folders(config) == {
         "data": {"root": None, "boxes": {"root": None, "ratio": 2}}, "boxes": {"root": None}, "model": {"root": 1},
     }  # fmt: skip

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.configuration.checking import check
-from swapaqa.running.cells import jobs_of
+from swapaqa.running.sweep_jobs import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 ACTIONS = {"diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"}
@@ -206,7 +207,15 @@ def test_the_evidence_varies_one_factor_at_a_time_and_all_cells_of_a_seed_come_b
     assert [own for own in words if own in headline] == headline
 
 
-def test_words_on_the_command_line_win_over_the_cells_of_a_sweep() -> None:
+def test_words_on_the_command_line_win_over_the_settings_of_a_sweep() -> None:
     found = jobs("+sweeps=evidence", "seed=7", "aug=none", "model=core")
     assert all({"seed=7", "aug=none", "model=core"} <= set(job) for job in found)
     assert len({tuple(sorted(job)) for job in found}) == len(found) < 61  # equal ones are run once
+
+
+def test_a_list_under_the_name_of_the_first_version_is_read() -> None:
+    """In a sweep of the user's own: `override /hydra/sweeper: cells`, and `cells` under `hydra.sweeper`."""
+    sweeper = composed("hydra/sweeper=cells", "hydra.sweeper.cells=['aug=none,swap seed=1']").hydra.sweeper
+    expected = [["aug=none", "seed=1"], ["aug=swap", "seed=1"]]
+    assert jobs_of(sweeper, []) == expected
+    assert instantiate(sweeper).settings == ["aug=none,swap seed=1"]

@@ -74,7 +74,7 @@ def test_swept_values_become_columns_without_dots_and_numbers_stay_numbers() -> 
     columns = logged.swept_columns(swept)
     assert columns == {
         "swept/aug/ratio": 1.5, "swept/seed": 3, "swept/optim/learning_rate": 1e-3, "swept/data/action": "diving",
-        "swept/arm": "1.5 1e-3",
+        "swept/setting": "1.5 1e-3",
     }  # fmt: skip
     assert isinstance(columns["swept/seed"], int)
     assert logged.swept_columns({"seed": "3"}) == {"swept/seed": 3}

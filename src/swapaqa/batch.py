@@ -1,4 +1,4 @@
-"""What travels from the loader to the loss, and the letters used for its shapes everywhere.
+"""Batches from the loader to the loss, and the letters of their shapes in every docstring.
 
     B  videos in a batch        C  channels (RGB)         T  frames of a video's window
     H  rows, W  columns         N  videos in a pass       n  clips of a video, D  length of a clip's feature
@@ -88,12 +88,12 @@ class TrainingLabels(NamedTuple):
     max_label: float  # upper end of the label's scale; 0 is the lower one
 
 
-def same(ids: Any) -> Any:
-    """What it is given."""
+def unchanged(ids: Any) -> Any:
+    """`ids` themselves."""
     return ids
 
 
-def map_columns(batch: Tree, of_tensor: Callable[[Tensor], Any], of_ids: Callable[[Any], Any] = same) -> Tree:
+def map_columns(batch: Tree, of_tensor: Callable[[Tensor], Any], of_ids: Callable[[Any], Any] = unchanged) -> Tree:
     """A batch, or a part of one, with every tensor and every list of ids changed."""
     return _joined([batch], lambda column: of_tensor(column[0]), lambda column: of_ids(column[0]))
 

@@ -1,4 +1,4 @@
-"""What `train` and `evaluate` say on the terminal, and what they keep libraries from saying."""
+"""Terminal output of `train` and `evaluate`, without what libraries say to their developers."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""The one exception that means: what the user gave is wrong, and here is the way out."""
+"""InputError, the one exception for wrong input: a line that says what is wrong and the way out."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -30,7 +30,7 @@ def for_a_terminal(message: str) -> str:
 
 
 def one_line(text: str, most: int = SHOWN) -> str:
-    """Text of a stranger for a terminal: one line, without what moves the cursor; a longer one loses its middle."""
+    """Untrusted text for a terminal: one line, without what moves the cursor; a longer one loses its middle."""
     kept = text if len(text) <= 4 * most else text[: 2 * most] + text[-2 * most :]
     words = " ".join(kept.split())
     shown = "".join(sign if sign.isprintable() else "?" for sign in words)

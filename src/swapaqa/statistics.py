@@ -1,4 +1,4 @@
-"""How sure a number is: intervals over test videos, and tests of a difference. Pure functions; SciPy resamples.
+"""Uncertainty of a metric: intervals over test videos, and tests of a difference. Pure functions; SciPy resamples.
 
 Two sources of noise, never mixed here: which videos are in the test set (`interval`, `difference_interval`,
 `paired_test`), and the seed (`seeds_test`). A model is given as `Scores` by action; an average over actions is the

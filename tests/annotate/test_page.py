@@ -187,7 +187,7 @@ def test_the_swap_of_the_page_is_that_of_the_training(dive: Page) -> None:
     placed = dive.js(
         "return arguments[0].map((box) => placeBox(box, [281, 500], now.overview.geometry))", boxes.tolist()
     )
-    assert np.allclose(placed, geometry.place_boxes(boxes, (281, 500), geometry.centre()), atol=1e-9)
+    assert np.allclose(placed, geometry.crop_boxes(boxes, (281, 500), geometry.centre()), atol=1e-9)
     overview = dive.js("return now.overview.geometry")
     assert (overview["top"], overview["left"]) == geometry.centre()[:2] == (16, 116)
 

@@ -24,15 +24,16 @@ from swapaqa.boxes.ledger import Ledger, warn_of_changed
 from swapaqa.boxes.source import BoxRequest
 from swapaqa.configuration.checking import check
 from swapaqa.configuration.data_sets import make_data, make_source
-from swapaqa.data.frame_store import FrameStore, Want
+from swapaqa.data.frame_store import FrameStore, WantedFrames
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
+from swapaqa.probing.probe_file import find_probes
 from swapaqa.report.page import as_film
-from swapaqa.report.probes import find_probes, probe_tables
+from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import FORMATS
 from swapaqa.report.tables import build_tables
-from swapaqa.running.checkpoint import as_trained, build, check_as_trained, make, read_checkpoint
+from swapaqa.running.checkpoint import build, check_evaluation_config, evaluation_config, make, read_checkpoint
 from swapaqa.running.program import compose_quietly, run_program
 from swapaqa.runs.compare import Protocol, compare
 from swapaqa.runs.run_folders import read_sweeps
@@ -161,7 +162,7 @@ def store(kind: Any) -> tuple[Callable[[Path], None], Callable[[Path], Any], str
         cached(folder)
         video = folder / "001.avi"
         kept = FrameStore(kind, (24, 32))
-        want = Want(video, tuple(range(inputs.FRAMES)))
+        want = WantedFrames(video, tuple(range(inputs.FRAMES)))
         written = next(iter(sorted((folder / "cache" / "frames").glob("*"))), None) if kept.folder.is_dir() else None
         if written is not None:
             written.rename(kept.path(want))  # the folder, which the name is made of, is another one
@@ -205,8 +206,8 @@ def scored(folder: Path) -> dict[str, Any]:
     content = read_checkpoint(str(folder / "last.ckpt"))
     cfg = OmegaConf.merge(configuration("evaluate", *DEMO), {"checkpoint": str(folder / "last.ckpt")})
     assert isinstance(cfg, DictConfig)
-    cfg = as_trained(cfg, content[CONFIG_KEY], [])
-    check_as_trained(cfg)
+    cfg = evaluation_config(cfg, content[CONFIG_KEY], [])
+    check_evaluation_config(cfg)
     model = build(cfg, content)
     make(cfg.data, cfg.checkpoint, make_data)
     return model.state_dict() | {"epoch": content["epoch"], "frames": cfg.data.frames}

@@ -11,7 +11,8 @@ from swapaqa.annotate.sheet import read_severities
 from swapaqa.gradcam.summary import read_gradcam, rows
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.recording.tracking import stored_id
-from swapaqa.running.jobs import refuse_another_list, stored_identity
+from swapaqa.running.jobs import stored_identity
+from swapaqa.running.jobs_file import refuse_another_list
 from tests.attack import archives, calls, checkpoints, inputs
 from tests.attack.calls import boxed_rightly, framed_rightly, imported_rightly, listed_rightly, scored_rightly
 from tests.attack.damage import Edit

@@ -31,14 +31,15 @@ from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import read_json
 from swapaqa.files.whole_file import remove_unfinished, with_digest, without_digest, write_whole
 from swapaqa.gradcam.summary import read_gradcam, rows
+from swapaqa.probing.probe_file import find_probes
 from swapaqa.programs import doctor
 from swapaqa.recording.tracking import stored_id
 from swapaqa.report.page import as_film
-from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table
 from swapaqa.report.table import Table
 from swapaqa.running.checkpoint import read_checkpoint
-from swapaqa.running.jobs import CONFIG_FILE, refuse_another_list, stored_identity
+from swapaqa.running.jobs import CONFIG_FILE, stored_identity
+from swapaqa.running.jobs_file import refuse_another_list
 from swapaqa.running.out_of_memory import explained
 from swapaqa.running.program import write_any_text
 from swapaqa.runs.result_form import Result

@@ -95,7 +95,7 @@ def test_a_registered_class_is_admitted_in_its_places_only(landed: dict[str, Any
     config, known = landed[CONFIG_KEY], registry()
     tried = [place for place in places(config) if place.partition(".")[0] not in NOT_BUILT]
     for place in tried:
-        there = known.admitted.get(known.place(place), frozenset())
+        there = known.admitted.get(known.key(place), frozenset())
         for name in frozenset().union(*known.admitted.values()) - there:
             with pytest.raises(InputError, match=r"^it: "):
                 admit(with_payload(config, place, {"_target_": name}), "it")
@@ -175,8 +175,8 @@ def test_configurations_that_are_no_trees_are_refused() -> None:
 def test_every_class_of_conf_is_registered_in_its_place_and_none_elsewhere() -> None:
     known = registry()
     assert "swapaqa.models.core.CoRe" in known.admitted["model"]
-    assert known.place("model.encoder.network") == "backbone.network"
-    assert known.place("data.augment") == "aug"
+    assert known.key("model.encoder.network") == "backbone.network"
+    assert known.key("data.augment") == "aug"
     config = {"data": {"_target_": "swapaqa.models.core.CoRe"}}
     with pytest.raises(InputError, match=r"data\._target_='swapaqa\.models\.core\.CoRe'"):
         admit(config, "it")
@@ -320,7 +320,7 @@ def test_a_runs_process_refuses_a_configuration_that_its_parent_did_not_write(
 
 def test_a_parent_vouches_for_what_it_wrote_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = b"model:\n  _target_: anything.of.Mine\n"
-    monkeypatch.setenv(jobs.TRUSTED, jobs.vouched(content)[jobs.TRUSTED])
+    monkeypatch.setenv(jobs.TRUSTED, jobs.vouching_environment(content)[jobs.TRUSTED])
     (tmp_path / "config.yaml").write_bytes(content)
     assert jobs.trusted_config(tmp_path).model._target_ == "anything.of.Mine"
     (tmp_path / "config.yaml").write_bytes(content.replace(b"anything", b"somebody"))

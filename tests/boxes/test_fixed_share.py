@@ -16,7 +16,7 @@ def replaced(frame: str, generator: torch.Generator | None) -> float:
     source = FixedBoxes(ratio=1.0, share=0.8, frame=frame)  # type: ignore[arg-type]
     if frame == "source":
         placement = geometry.draw(generator) if generator else geometry.centre()
-        boxes = geometry.place_boxes(source.read(BoxRequest([], SOURCE, range(2))), SOURCE, placement)
+        boxes = geometry.crop_boxes(source.read(BoxRequest([], SOURCE, range(2))), SOURCE, placement)
     else:
         boxes = source.read(BoxRequest([], (CROP, CROP), range(2)))
     swap = ScaledBackgroundSwap(ratio=1.0, variant="paper", donors="derangement", fill=0.0, pool="local")

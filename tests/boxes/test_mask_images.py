@@ -16,7 +16,7 @@ from swapaqa.boxes.mask_images import MaskImages
 from swapaqa.boxes.source import BoxRequest, MaskSource
 from swapaqa.data.boxes import BoxSource, DarkLabelBoxes
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.geometry import Geometry, Placement, Resize
+from swapaqa.data.geometry import Crop, Geometry, Resize
 from swapaqa.errors import InputError
 from swapaqa.seeds import keyed_generator
 
@@ -150,10 +150,10 @@ def test_a_mask_is_placed_as_a_picture_of_itself(size: tuple[int, int], resize: 
     """Resized with the frames' own filter, and the athlete's where half of the pixel or more is."""
     mask = np.random.default_rng(0).random(size) < 0.4
     geometry = Geometry(20, 32, crop=16, random_crop=True, flip=0.5, resize=resize)
-    for placement in (Placement(0, 0, False), Placement(3, 11, True), Placement(4, 16, False)):
+    for placement in (Crop(0, 0, False), Crop(3, 11, True), Crop(4, 16, False)):
         picture = np.repeat(mask[..., None] * np.uint8(255), 3, axis=2)
-        expected = geometry.place_frames(picture[None], placement)[0].mean(axis=2) >= 127.5
-        assert np.array_equal(geometry.place_mask(mask, placement), expected)
+        expected = geometry.crop_frames(picture[None], placement)[0].mean(axis=2) >= 127.5
+        assert np.array_equal(geometry.crop_mask(mask, placement), expected)
 
 
 def test_which_source_has_masks_is_seen_from_its_methods() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from swapaqa.data import frame_store
 from swapaqa.data.dataset import Item, SampleReader
-from swapaqa.data.frame_store import FrameStore, Want
+from swapaqa.data.frame_store import FrameStore, WantedFrames
 from swapaqa.data.geometry import Geometry, Resize, Window, resize_frame
 from swapaqa.errors import InputError
 from swapaqa.video.frames import read_frames
@@ -28,7 +28,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def want(tmp_path: Path) -> Want:
+def want(tmp_path: Path) -> WantedFrames:
     """Twelve smooth pictures of 32x64 pixels, of which 2 to 11 are wanted."""
     folder = tmp_path / "video"
     folder.mkdir()
@@ -36,15 +36,15 @@ def want(tmp_path: Path) -> Want:
     for number in range(12):
         coarse = rng.integers(0, 255, (2, 3, 3)).astype(np.uint8)
         cv2.imwrite(str(folder / f"img_{number + 1:05d}.png"), cv2.resize(coarse, (64, 32)))
-    return Want(folder, tuple(range(2, 12)))
+    return WantedFrames(folder, tuple(range(2, 12)))
 
 
-def resized(want: Want, indices: list[int], kind: Resize = "antialias") -> np.ndarray:
+def resized(want: WantedFrames, indices: list[int], kind: Resize = "antialias") -> np.ndarray:
     return np.stack([resize_frame(frame, SIZE, kind) for frame in read_frames(want.media, indices)])
 
 
 @pytest.mark.parametrize("indices", [list(range(2, 12)), [4, 5, 6], [2, 7, 11], [3, 3, 9]])
-def test_bytes_are_the_resized_frames(want: Want, indices: list[int]) -> None:
+def test_bytes_are_the_resized_frames(want: WantedFrames, indices: list[int]) -> None:
     stored = FrameStore("bytes", SIZE).read(want, indices)
     np.testing.assert_array_equal(np.stack(list(stored.frames)), resized(want, indices))
     assert stored.source_size == (32, 64)
@@ -55,20 +55,20 @@ def test_bytes_are_the_resized_frames(want: Want, indices: list[int]) -> None:
 
 
 @pytest.mark.parametrize("indices", [list(range(2, 12)), [2, 7, 11]])
-def test_packed_frames_are_the_resized_frames_after_jpeg(want: Want, indices: list[int]) -> None:
+def test_packed_frames_are_the_resized_frames_after_jpeg(want: WantedFrames, indices: list[int]) -> None:
     stored = FrameStore("packed", SIZE).read(want, indices)
     difference = np.stack(list(stored.frames)).astype(float) - resized(want, indices)
     assert np.abs(difference).mean() < 6  # of 255; another channel order or frame is above 20
     assert stored.source_size == (32, 64)
 
 
-def test_without_a_cache_the_source_is_read_and_nothing_is_written(want: Want, cache: Path) -> None:
+def test_without_a_cache_the_source_is_read_and_nothing_is_written(want: WantedFrames, cache: Path) -> None:
     stored = FrameStore("none", SIZE).read(want, [3, 4])
     np.testing.assert_array_equal(np.stack(list(stored.frames)), read_frames(want.media, [3, 4]))
     assert not cache.exists()
 
 
-def test_frames_of_another_source_size_or_kind_are_never_served(want: Want) -> None:
+def test_frames_of_another_source_size_or_kind_are_never_served(want: WantedFrames) -> None:
     before = FrameStore("bytes", SIZE).path(want)
     store = FrameStore("bytes", SIZE)
     assert before == store.path(want)
@@ -84,7 +84,9 @@ def test_frames_of_another_source_size_or_kind_are_never_served(want: Want) -> N
     assert len({before, *others}) == 6
 
 
-def test_a_write_that_fails_leaves_nothing_behind(want: Want, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_nothing_behind(
+    want: WantedFrames, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -94,7 +96,7 @@ def test_a_write_that_fails_leaves_nothing_behind(want: Want, cache: Path, monke
     assert list(cache.iterdir()) == []
 
 
-def test_several_writers_of_one_video_leave_one_whole_file(want: Want, cache: Path) -> None:
+def test_several_writers_of_one_video_leave_one_whole_file(want: WantedFrames, cache: Path) -> None:
     store = FrameStore("packed", SIZE)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(store.write, [want] * 8))
@@ -103,7 +105,7 @@ def test_several_writers_of_one_video_leave_one_whole_file(want: Want, cache: Pa
 
 
 def test_fill_writes_what_is_missing_once_and_says_how_much(
-    want: Want, cache: Path, caplog: pytest.LogCaptureFixture
+    want: WantedFrames, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FrameStore("bytes", SIZE)
     with caplog.at_level(logging.INFO):
@@ -115,7 +117,7 @@ def test_fill_writes_what_is_missing_once_and_says_how_much(
 
 
 def test_a_byte_cache_that_does_not_fit_is_refused_before_it_starts(
-    want: Want, cache: Path, monkeypatch: pytest.MonkeyPatch
+    want: WantedFrames, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
@@ -128,7 +130,7 @@ def test_an_unreadable_video_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a film")
     with pytest.raises(InputError, match=r"broken\.mp4"):
-        FrameStore("packed", SIZE).fill([Want(broken, (0, 1))])
+        FrameStore("packed", SIZE).fill([WantedFrames(broken, (0, 1))])
 
 
 def test_samples_are_the_same_from_every_cache(aqa7_tree, open_data) -> None:
@@ -155,7 +157,7 @@ def test_the_store_holds_what_every_shift_may_ask_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["packed", "bytes"])
-def test_a_read_looks_at_no_source_file(want: Want, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_looks_at_no_source_file(want: WantedFrames, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A competition's folder has tens of thousands of images: what `fill` found out is not asked again."""
     store = FrameStore(kind, SIZE)
     store.fill([want])
@@ -165,7 +167,7 @@ def test_a_read_looks_at_no_source_file(want: Want, kind: str, monkeypatch: pyte
     assert len(list(copy.read(want, [3, 4]).frames)) == 2
 
 
-def test_only_wanted_images_decide_about_the_file(want: Want) -> None:
+def test_only_wanted_images_decide_about_the_file(want: WantedFrames) -> None:
     before = FrameStore("bytes", SIZE).path(want)
     os.utime(want.media / "img_00001.png", ns=(1, 1))  # frame 0, which is not wanted
     assert FrameStore("bytes", SIZE).path(want) == before

@@ -6,7 +6,7 @@ import torch
 from numpy.random import Generator
 from PIL import Image
 
-from swapaqa.data.geometry import Geometry, Placement, Resize, centre_corner, resize_frame
+from swapaqa.data.geometry import Crop, Geometry, Resize, centre_corner, resize_frame
 from swapaqa.errors import InputError
 
 
@@ -39,8 +39,8 @@ def test_box_is_found_again_after_resize_and_flip(target: tuple[int, int], seed:
     crop = min(target)
     geometry = Geometry(*target, crop=crop, random_crop=True, flip=0.5)
     placement = geometry.draw(torch.Generator().manual_seed(seed))
-    frame = geometry.place_frames(picture_with_box(rng, size, box), placement)[0]
-    expected = geometry.place_boxes(np.array([box]), size, placement)[0].clip(0, crop - 1)
+    frame = geometry.crop_frames(picture_with_box(rng, size, box), placement)[0]
+    expected = geometry.crop_boxes(np.array([box]), size, placement)[0].clip(0, crop - 1)
     if np.any(expected[:2] >= expected[2:]):
         pytest.skip("this draw leaves the box outside the crop")
     larger = max(1, target[0] / size[0], target[1] / size[1])
@@ -53,7 +53,7 @@ def test_scale_one_is_exact(flip: bool) -> None:
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (3, 12, 20, 3), dtype=np.uint8)
     geometry = Geometry(12, 20, crop=10, random_crop=True, flip=0.5)
-    placed = geometry.place_frames(frames, Placement(1, 3, flip))
+    placed = geometry.crop_frames(frames, Crop(1, 3, flip))
     mirrored = frames[:, :, ::-1] if flip else frames
     assert np.array_equal(placed, mirrored[:, 1:11, 3:13])
     assert placed.flags.c_contiguous
@@ -62,20 +62,20 @@ def test_scale_one_is_exact(flip: bool) -> None:
 def test_flip_takes_x_to_width_minus_one_minus_x() -> None:
     geometry = Geometry(10, 20, crop=10, random_crop=True, flip=0.5)
     boxes = np.array([[0.0, 2, 5, 7], [3.5, 0, 19, 9]])
-    flipped = geometry.place_boxes(boxes, (10, 20), Placement(0, 0, True))
+    flipped = geometry.crop_boxes(boxes, (10, 20), Crop(0, 0, True))
     assert flipped.tolist() == [[14, 2, 19, 7], [0, 0, 15.5, 9]]
 
 
 def test_resize_moves_pixel_centres() -> None:
     geometry = Geometry(20, 40, crop=20, random_crop=True, flip=0.5)
-    placed = geometry.place_boxes(np.array([[0.0, 0, 9, 9]]), (10, 10), Placement(0, 0, False))
+    placed = geometry.crop_boxes(np.array([[0.0, 0, 9, 9]]), (10, 10), Crop(0, 0, False))
     assert placed.tolist() == [[1.5, 0.5, 37.5, 18.5]]  # (x + 0.5) s - 0.5 with s = 4 across and 2 down
 
 
 def test_crop_subtracts_its_corner_and_clamps_nothing() -> None:
     geometry = Geometry(20, 20, crop=8, random_crop=True, flip=0.5)
     boxes = np.array([[0.0, 0, 3, 3], [15, 2, 30, 40]])
-    placed = geometry.place_boxes(boxes, (20, 20), Placement(5, 10, False))
+    placed = geometry.crop_boxes(boxes, (20, 20), Crop(5, 10, False))
     assert placed.tolist() == [[-10, -5, -7, -2], [5, -3, 20, 35]]
 
 
@@ -85,15 +85,15 @@ def test_flipping_before_or_after_the_resize_is_the_same(size: tuple[int, int], 
     rng = np.random.default_rng(1)
     frames = rng.integers(0, 256, (1, *size, 3), dtype=np.uint8)
     geometry = Geometry(40, 60, crop=40, random_crop=True, flip=0.5, resize=resize)
-    after = geometry.place_frames(frames, Placement(0, 10, True))
-    before = geometry.place_frames(np.ascontiguousarray(frames[:, :, ::-1]), Placement(0, 10, False))
+    after = geometry.crop_frames(frames, Crop(0, 10, True))
+    before = geometry.crop_frames(np.ascontiguousarray(frames[:, :, ::-1]), Crop(0, 10, False))
     rounding = {"antialias": 0, "linear": 1}  # of the weights
     assert np.abs(after.astype(int) - before).max() <= rounding[resize]
     boxes = np.array([[3.0, 4, 12, 20]])
     own_flip = np.array([[size[1] - 1 - 12.0, 4, size[1] - 1 - 3.0, 20]])
     assert np.allclose(
-        geometry.place_boxes(boxes, size, Placement(0, 10, True)),
-        geometry.place_boxes(own_flip, size, Placement(0, 10, False)),
+        geometry.crop_boxes(boxes, size, Crop(0, 10, True)),
+        geometry.crop_boxes(own_flip, size, Crop(0, 10, False)),
     )
 
 
@@ -108,7 +108,7 @@ def test_placements_cover_their_whole_range() -> None:
     geometry = Geometry(12, 14, crop=10, random_crop=True, flip=0.5)
     generator = torch.Generator().manual_seed(0)
     draws = {geometry.draw(generator) for _ in range(600)}
-    assert draws == {Placement(top, left, flip) for top in range(3) for left in range(5) for flip in (False, True)}
+    assert draws == {Crop(top, left, flip) for top in range(3) for left in range(5) for flip in (False, True)}
 
 
 def test_flip_probability_is_kept_at_its_ends() -> None:
@@ -119,10 +119,10 @@ def test_flip_probability_is_kept_at_its_ends() -> None:
 
 
 def test_evaluation_takes_the_centre_and_never_flips() -> None:
-    assert Geometry(256, 455, crop=224, random_crop=True, flip=1.0).centre() == Placement(16, 116, False)
-    assert Geometry(455, 256, crop=224, random_crop=True, flip=1.0).centre() == Placement(116, 16, False)
+    assert Geometry(256, 455, crop=224, random_crop=True, flip=1.0).centre() == Crop(16, 116, False)
+    assert Geometry(455, 256, crop=224, random_crop=True, flip=1.0).centre() == Crop(116, 16, False)
     fixed = Geometry(64, 64, crop=32, random_crop=False, flip=0.0)
-    assert fixed.draw(torch.Generator()) == fixed.centre() == Placement(16, 16, False)
+    assert fixed.draw(torch.Generator()) == fixed.centre() == Crop(16, 16, False)
 
 
 def test_half_a_pixel_of_the_centre_goes_to_the_even_number() -> None:
@@ -141,7 +141,7 @@ def test_the_antialiased_resize_is_pillows_to_the_bit(source: tuple[int, int], t
     geometry = Geometry(height, width, crop=min(target), random_crop=False, flip=0.0)
     top, left, _ = geometry.centre()
     crop = (slice(top, top + geometry.crop), slice(left, left + geometry.crop))
-    placed = geometry.place_frames(frames, geometry.centre())
+    placed = geometry.crop_frames(frames, geometry.centre())
     assert np.array_equal(placed, np.stack(expected)[:, *crop])
 
 

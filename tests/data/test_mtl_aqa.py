@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -28,37 +26,9 @@ from swapaqa.data.mtl_aqa import MTLAQA, Dive, read_records
 from swapaqa.data.records import Record
 from swapaqa.data.splits import event_folds, split_by_event
 from swapaqa.errors import InputError
-
-COPIES = ("final_annotations_dict_with_dive_number.pkl", "augmented_final_annotations_dict.pkl")
-STEP = 5  # grey levels between two frames of the test videos
-DIVES = {  # competition, dive: end frame, difficulty, dive number
-    (1, 1): (20, 3.0, "107B"),
-    (1, 2): (24, 3.0, "207B"),
-    (1, 3): (28, 3.0, "107B"),
-    (1, 4): (32, 1.5, "100B"),
-    (26, 5): (20, 3.0, "305B"),
-    (26, 16): (24, 3.0, "107B"),
-}
-TRAIN, TEST = [(1, 1), (1, 2), (1, 3), (1, 4)], [(26, 5), (26, 16)]
+from tests.trees import COPIES, DIVES, STEP, TEST, TRAIN, annotation, write_frame, write_mtl_aqa
 
 Open = Callable[..., VideoData]
-
-
-def annotation(end: int, difficulty: float, number: str) -> dict[str, Any]:
-    judges = np.array([8.0, 8.5, 7.5, 8.0, 8.0, 9.0, 8.0]) - end / 10
-    return {
-        "final_score": float(difficulty * np.sort(judges)[2:5].sum()),
-        "difficulty": difficulty,
-        "start_frame": end - 10,
-        "end_frame": end,
-        "judge_scores": judges,
-        "dive_number": number,
-    }
-
-
-def write_frame(path: Path, number: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.full((40, 64, 3), STEP * number, np.uint8))
 
 
 @pytest.fixture
@@ -66,34 +36,9 @@ def mtl_tree(tmp_path: Path) -> Callable[..., Path]:
     """`mtl_tree(layout)` writes DIVES in the layout `whole`, `files` or `cut` and returns the folder."""
 
     def write(layout: str = "whole", cut_frames: int = 14) -> Path:
-        root = tmp_path / "MTL-AQA"
-        (root / "info").mkdir(parents=True)
-        annotations = {key: annotation(*values) for key, values in DIVES.items()}
-        for name, content in ((COPIES[0], annotations), ("train_split_0.pkl", TRAIN), ("test_split_0.pkl", TEST)):
-            (root / "info" / name).write_bytes(pickle.dumps(content))
-        if layout == "cut":
-            for competition, dive in DIVES:
-                for index in range(cut_frames):
-                    write_frame(root / "frames" / f"{competition:02d}_{dive:02d}" / f"{index + 1:06d}.jpg", index + 1)
-            return root
-        for competition in (1, 26):
-            if layout == "whole":
-                for number in range(1, 40):
-                    folder = root / "new" / "new_total_frames_256s" / f"{competition:02d}"
-                    write_frame(folder / f"{number:08d}.jpg", number)
-            else:
-                write_competition(root / "videos" / f"{competition:02d}.mp4")
-        return root
+        return write_mtl_aqa(tmp_path / "MTL-AQA", layout, cut_frames)
 
     return write
-
-
-def write_competition(path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 40))
-    for number in range(1, 40):
-        writer.write(np.full((40, 64, 3), STEP * number, np.uint8))
-    writer.release()
 
 
 @pytest.fixture

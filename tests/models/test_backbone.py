@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from swapaqa.errors import InputError
 from swapaqa.models.backbone import Backbone
-from swapaqa.models.i3d import I3D, set_measures
+from swapaqa.models.i3d import I3D, set_memory_options
 from swapaqa.models.tiny import TinyBackbone
 
 TINY = [f"layers.{number}" for number in range(4)]
@@ -22,7 +22,7 @@ I3D_STAGES = [
 def measured_i3d() -> I3D:
     """As training has it on a GPU."""
     network = I3D()
-    set_measures(network.eval(), fold_bn=True, compact_pools=True)
+    set_memory_options(network.eval(), fold_bn=True, compact_pools=True)
     return network
 
 

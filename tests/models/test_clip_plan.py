@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from swapaqa.configuration.checking import check
 from swapaqa.errors import InputError
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans, clip_starts, resized
-from swapaqa.running.checkpoint import as_trained
+from swapaqa.running.checkpoint import evaluation_config
 from swapaqa.running.needs import refuse_short_windows
 from swapaqa.running.registry import admit
 from tests.forked import REPOSITORY
@@ -80,8 +80,8 @@ def test_evaluation_takes_the_clips_of_the_training_or_of_the_command_line(confi
     trained = OmegaConf.to_container(config(*words, "clips=twenty_of_8"), resolve=True)
     here = config(*words)
     assert isinstance(trained, dict)
-    assert as_trained(here, trained, []).model.encoder.clips.frames == 8
-    said = as_trained(config(*words), trained, ["clips.last_start=90"])
+    assert evaluation_config(here, trained, []).model.encoder.clips.frames == 8
+    said = evaluation_config(config(*words), trained, ["clips.last_start=90"])
     assert said.model.encoder.clips == said.clips == said.backbone.clips
     assert (said.clips.frames, said.clips.stride, said.clips.last_start) == (8, 5, 90)
 

@@ -19,6 +19,7 @@ from swapaqa.models.encoder import VideoEncoder, pooled
 from swapaqa.models.gradcam import (
     Clips,
     Grid,
+    captured_output,
     enlarge,
     explain,
     grad_cam,
@@ -26,7 +27,6 @@ from swapaqa.models.gradcam import (
     join_clips,
     mass_share,
     through_grid,
-    watched,
 )
 from swapaqa.models.i3d import I3D
 from swapaqa.models.normalisation import PLUS_MINUS_ONE, Named
@@ -355,7 +355,7 @@ def test_the_map_of_a_network_that_averages_is_the_score_s_slope_along_its_featu
     torch.manual_seed(seed)
     model = USDL(tiny(8, "imagenet"), "score", 101, 5.0, "batchmean").eval().double().requires_grad_(False)
     model.max_label = torch.tensor(100.0)
-    with torch.enable_grad(), watched(gradcam_layer(model.encoder.network)) as outputs:
+    with torch.enable_grad(), captured_output(gradcam_layer(model.encoder.network)) as outputs:
         videos = model.encode(noise())
         label = model.differentiable_label(videos, None)
     [output], [gradient] = outputs, torch.autograd.grad(label.sum(), outputs)

@@ -17,7 +17,7 @@ from torch import Tensor
 from swapaqa.errors import InputError
 from swapaqa.models.i3d import I3D
 from swapaqa.models.scorer import Scorer
-from swapaqa.running.checkpoint import as_trained, build, read_checkpoint
+from swapaqa.running.checkpoint import build, evaluation_config, read_checkpoint
 from swapaqa.running.published_checkpoint import with_configuration
 from tests.conftest import REPOSITORY
 from tests.made_videos import made_sample
@@ -39,7 +39,7 @@ def opened(path: Path, words: list[str]) -> Scorer:
     """The model as `src.evaluate` builds it."""
     cfg, given = composed(path, words)
     content = with_configuration(str(path), read_checkpoint(str(path)), cfg, given)
-    return build(as_trained(cfg, content["swapaqa_config"], given), content)
+    return build(evaluation_config(cfg, content["swapaqa_config"], given), content)
 
 
 def model_of(words: list[str], eps: float) -> Scorer:

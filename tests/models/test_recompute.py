@@ -14,7 +14,7 @@ from swapaqa.batch import Sample
 from swapaqa.errors import InputError
 from swapaqa.models.backbone import Backbone
 from swapaqa.models.encoder import VideoEncoder, pooled
-from swapaqa.models.recompute import in_groups
+from swapaqa.models.recompute import recomputed_in_groups
 from swapaqa.models.tiny import TinyBackbone
 from tests.made_videos import encoder, made_sample, noise, plan
 
@@ -229,7 +229,7 @@ def test_inputs_are_made_when_they_are_needed_and_dropped() -> None:
         made.append(list(numbers))
         return layer(torch.tensor(numbers, dtype=torch.float32)[:, None].expand(-1, 2))
 
-    found = in_groups(features, [1, 2, 3], 2)
+    found = recomputed_in_groups(features, [1, 2, 3], 2)
     assert made == [[1, 2], [3]]
     (found[:, 0] * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
     assert made == [[1, 2], [3], [3], [1, 2]]

@@ -16,7 +16,7 @@ from swapaqa.configuration.data_sets import make_data
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.probing.design import Answers, Layout, lay_out, sort_answers
-from swapaqa.probing.outcome import said, split_outcome
+from swapaqa.probing.outcome import sentences, split_outcome
 
 RATIO = 2.0
 Laid = tuple[VideoData, dict[str, Layout]]
@@ -75,7 +75,7 @@ def test_a_model_that_reads_one_side_is_found_out(
         outcome["conditions"]["removed" if side == "background" else "alone"]["spearman"]
     )
     words = {"background": "the background explains 100.0 %", "athlete": "the athlete 100.0 %"}
-    assert words[side] in said("test", outcome)[0]
+    assert words[side] in sentences("test", outcome)[0]
 
 
 def test_what_is_written_says_all(demo: Callable[..., VideoData]) -> None:
@@ -114,7 +114,7 @@ def test_some_videos_without_background_are_counted(demo: Callable[..., VideoDat
     layout.covered[:2] = 1
     outcome = split_outcome(answered(data, layout, athlete_reader), layout)
     assert outcome["covers_everything"] == [record.video_id for record in layout.records[:2]]
-    assert "test: the box of 2 of 6 videos covers the whole frame." in said("test", outcome)
+    assert "test: the box of 2 of 6 videos covers the whole frame." in sentences("test", outcome)
 
 
 def test_two_videos_are_too_few(demo: Callable[..., VideoData]) -> None:

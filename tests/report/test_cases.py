@@ -16,7 +16,7 @@ from swapaqa.report.cases import Shown, choose_cases, find_studies, read_strips
 from swapaqa.report.truth import Prediction
 from swapaqa.running.facts import facts_of
 from swapaqa.running.jobs import State
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 
 Compose = Callable[..., DictConfig]
 ERRORS = {1.0: [10.0, 8.0, 2.0, 5.0, 1.0], 2.0: [1.0, 4.0, 3.0, 5.0, 9.0]}  # gains 9, 4, -1, 0, -8

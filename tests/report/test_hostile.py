@@ -16,8 +16,8 @@ from swapaqa.boxes.ledger import Ledger, content_digest
 from swapaqa.errors import InputError
 from swapaqa.files.spreadsheet import FORMULA, guarded, unguarded
 from swapaqa.gradcam.summary import read_gradcam
+from swapaqa.probing.probe_file import find_probes
 from swapaqa.programs.report import open_data
-from swapaqa.report.probes import find_probes
 from swapaqa.report.render import print_table, to_csv, to_latex, to_markdown, write_tables
 from swapaqa.report.table import Table, Value
 from swapaqa.report.tables import build_tables

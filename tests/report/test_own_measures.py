@@ -23,7 +23,7 @@ from swapaqa.report.contents import read_report, write_report
 from swapaqa.report.table import cell_text
 from swapaqa.report.tables import build_tables
 from swapaqa.running.jobs import State
-from swapaqa.running.measures import asked
+from swapaqa.running.measures import configured_measures
 from swapaqa.running.registry import admit
 from swapaqa.runs.compare import Protocol, compare
 from swapaqa.runs.run_folders import read_sweep, read_sweeps
@@ -136,7 +136,7 @@ def predict(folder: Path, noise: float, videos: int = 60) -> None:
     deviation = np.random.default_rng(3).uniform(0.3, 1.7, videos)
     rows = [type("Row", (), {"video_id": f"{i:03d}", "action": "diving"}) for i in range(videos)]
     predicted = true + noise * deviation * rng.normal(size=videos)
-    recorder = Recorder({"test": rows}, measures=asked(OmegaConf.create(nodes)))
+    recorder = Recorder({"test": rows}, measures=configured_measures(OmegaConf.create(nodes)))
     table = (torch.arange(videos), torch.tensor(predicted), torch.tensor(true))
     recorder.last = Evaluation(4, {"test": table}, {"test": torch.tensor(noise * deviation)})
     result = json.loads((folder / "result.json").read_text())
@@ -298,7 +298,7 @@ def test_a_description_that_is_none_is_a_damaged_run(words: dict[str, Any], pair
 )
 def test_what_does_not_work_is_refused_before_training(nodes: Any, words: str, here: Path) -> None:  # noqa: ARG001
     with pytest.raises(InputError, match=words):
-        asked(OmegaConf.create({"measures": nodes}).measures)
+        configured_measures(OmegaConf.create({"measures": nodes}).measures)
 
 
 def test_what_a_checkpoint_was_measured_with_is_not_looked_at() -> None:
@@ -312,9 +312,9 @@ def test_a_name_is_one_of_columns_and_files(name: str) -> None:
 
 
 def test_nothing_asked_is_what_every_run_has() -> None:
-    assert asked(None) == (OURS["spearman"], OURS["relative_l2_x100"])
+    assert configured_measures(None) == (OURS["spearman"], OURS["relative_l2_x100"])
     again = OmegaConf.create({"spearman": {"_target_": "swapaqa.measures.spearman.spearman"}})
-    assert [measure.name for measure in asked(again)] == ["spearman", "relative_l2_x100"]
+    assert [measure.name for measure in configured_measures(again)] == ["spearman", "relative_l2_x100"]
 
 
 @pytest.fixture
@@ -334,7 +334,7 @@ def test_the_documented_draws_are_the_documented_value(documented: Path) -> None
     [draws] = re.findall(r"^def shares.*?^```$", PAGE, re.DOTALL | re.MULTILINE)
     code = (documented / "my_measures.py").read_text().replace("    )\n", "        draws=shares,\n    )\n")
     (documented / "my_measures.py").write_text(code + "\n\n" + draws.removesuffix("```"))
-    [measure] = asked(OmegaConf.load(documented / "measures" / "within.yaml"))[2:]
+    [measure] = configured_measures(OmegaConf.load(documented / "measures" / "within.yaml"))[2:]
     assert measure.draws is not None
     assert measure.title == "within 5 points"
 

@@ -16,8 +16,9 @@ from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.probing.design import Answers, Layout, draw_donors
 from swapaqa.probing.outcome import split_outcome
+from swapaqa.probing.probe_file import find_probes
 from swapaqa.recording.result import write_json
-from swapaqa.report.probes import find_probes, probe_tables
+from swapaqa.report.probes import probe_tables
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 
 from swapaqa.running.facts import UNKNOWN, facts_of, settings_digest
 from swapaqa.running.jobs import State
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import find_settings, label, pairs_of, ratio_groups, source_groups
 
 BASE: dict[str, Any] = {

@@ -26,7 +26,7 @@ from swapaqa.annotate.follow import Settings, follow_athlete
 from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
 from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
 from swapaqa.boxes.source import BoxRow
-from swapaqa.data.frame_store import Want
+from swapaqa.data.frame_store import WantedFrames
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.video.frames import decode
@@ -43,7 +43,7 @@ class ForbiddenError(Exception):
 class Opened(NamedTuple):
     """The frames of one video."""
 
-    want: Want
+    want: WantedFrames
     size: tuple[int, int]  # (H, W)
     pictures: list[bytes]  # JPEG, one a frame of `want.indices`
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from swapaqa.data.frame_store import Want
+from swapaqa.data.frame_store import WantedFrames
 from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 
@@ -27,7 +27,7 @@ def box_path(files: list[Path]) -> Path:
     return next((path for path in paths if path.exists()), paths[0])
 
 
-def wanted_frames(source: VideoSource, record: Record) -> Want:
+def wanted_frames(source: VideoSource, record: Record) -> WantedFrames:
     """The video's file, and every frame of it that a training may ask for (zero-based, ascending).
 
     Raises:

@@ -33,7 +33,7 @@ class _Mirrors(NamedTuple):
 
 
 def _fold(steps: Tensor, count: Tensor) -> Tensor:
-    """Walk `steps` pixels into a strip of `count` pixels, turning back at either end: 0 1 2 2 1 0 0 1 ..."""
+    """The pixel `steps` pixels into a strip of `count`, reflected at either end: 0 1 2 2 1 0 0 1 ..."""
     phase = steps.remainder(2 * count)
     return torch.minimum(phase, 2 * count - 1 - phase)
 

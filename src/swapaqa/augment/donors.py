@@ -1,4 +1,4 @@
-"""Who gives the background: one rule for the whole copy-paste family."""
+"""The donor of each video's background: one rule for the whole copy-paste family."""
 
 from typing import Literal, get_args
 

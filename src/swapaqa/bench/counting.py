@@ -1,4 +1,4 @@
-"""Counted without being run: operations, what autograd keeps, and what lives at once.
+"""Counts of a call that is not run: operations, bytes that autograd keeps, bytes that live at once.
 
 A step runs on tensors that have shapes and no memory (`FakeTensorMode`), so that a full-size one takes seconds, and
 its 30 GiB nothing.
@@ -43,7 +43,7 @@ class SavedTensors:
         self.holders: Counter[int] = Counter()
         self.now = self.peak = 0
 
-    def pack(self, tensor: Tensor) -> "Kept":
+    def pack(self, tensor: Tensor) -> "SavedTensorHandle":
         """What autograd holds in place of a tensor."""
         key = _key(tensor)
         if key not in self.known:
@@ -51,7 +51,7 @@ class SavedTensors:
                 self.now += _nbytes(tensor)
                 self.peak = max(self.peak, self.now)
             self.holders[key] += 1
-        return Kept(self, tensor)
+        return SavedTensorHandle(self, tensor)
 
     def release(self, tensor: Tensor) -> None:
         """Autograd has let go of a tensor."""
@@ -62,7 +62,7 @@ class SavedTensors:
                 self.now -= _nbytes(tensor)
 
 
-class Kept:
+class SavedTensorHandle:
     """A saved tensor; says so when it is let go."""
 
     def __init__(self, saved: SavedTensors, tensor: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What the evaluation of a split costs: `python -m src.bench evaluation`.
+"""The cost of evaluating a split: `python -m src.bench evaluation`.
 
 CoRe's published evaluation encodes a video and its exemplar anew for every exemplar that votes on it. A feature in
 evaluation does not depend on what else is encoded, so encoding every video once gives the same predictions. Counted
@@ -12,8 +12,8 @@ from typing import NamedTuple
 from rich.table import Table
 
 from swapaqa.bench.counting import count_loop
-from swapaqa.bench.loop import Arm, Loop, one_video_or_batch
-from swapaqa.bench.step import CONFIGURATION, PUBLISHED, duration, time_arms
+from swapaqa.bench.loop import Loop, Variant, one_video_or_batch
+from swapaqa.bench.step import CONFIGURATION, PUBLISHED, duration, time_variants
 from swapaqa.bench.timing import describe, median_ratio
 from swapaqa.console import open_console
 from swapaqa.data.datamodule import VideoData
@@ -52,7 +52,7 @@ def add_evaluation(commands: "argparse._SubParsersAction[argparse.ArgumentParser
 def bench_evaluation(given: argparse.Namespace) -> None:
     """Print encodings, operations and, with rounds, the ratio of time that both together give."""
     overrides = tuple(given.overrides)
-    ours = Loop(Arm(CONFIGURATION, overrides), inference=True)
+    ours = Loop(Variant(CONFIGURATION, overrides), inference=True)
     encodings, votes = count_encodings(ours.data, given.split)
     flop = count_loop(ours, one_video_or_batch(ours)).flop
     faster = inference_ratio(ours, overrides, given) if given.rounds else None
@@ -87,8 +87,8 @@ def count_encodings(data: VideoData, split: str) -> tuple[Encodings, int]:
 
 def inference_ratio(ours: Loop, overrides: tuple[str, ...], given: argparse.Namespace) -> float:
     """How many times faster than the published form the encoding of one video is, on this machine."""
-    loops = {CONFIGURATION: ours, PUBLISHED: Loop(Arm(PUBLISHED, overrides, published=True), inference=True)}
-    times = time_arms(loops, given.rounds, given.warm_ups)
+    loops = {CONFIGURATION: ours, PUBLISHED: Loop(Variant(PUBLISHED, overrides, published=True), inference=True)}
+    times = time_variants(loops, given.rounds, given.warm_ups)
     seconds = {name: [duration(parts) for parts in found] for name, found in times.items()}
     return median_ratio(seconds[PUBLISHED], seconds[CONFIGURATION])
 

@@ -1,4 +1,4 @@
-"""What a read costs beside its decoding in a large folder of images: `python -m src.bench folder`.
+"""The cost of a read beside its decoding in a large folder of images: `python -m src.bench folder`.
 
 A competition of MTL-AQA is one folder of some 30,000 images, of which a dive needs 103. The folder is made of copies of
 one picture of 455x256 pixels, JPEG with quality 95.
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.timing import describe, median_ratio, time_rounds
-from swapaqa.data.frame_store import FrameStore, Kind, Want
+from swapaqa.data.frame_store import FrameStore, Kind, WantedFrames
 from swapaqa.video.frames import read_frames
 
 FRAMES, SIZE = 103, (256, 455)
@@ -61,7 +61,7 @@ def make_folder(folder: Path, count: int) -> Path:
 def folder_candidates(folder: Path) -> dict[str, Callable[[], object]]:
     """The calls by name: decoding, both caches, and the look-up of a cached file alone."""
     last = sum(1 for _ in folder.iterdir())
-    want = Want(folder, tuple(range(last - FRAMES, last)))
+    want = WantedFrames(folder, tuple(range(last - FRAMES, last)))
     candidates: dict[str, Callable[[], object]] = {REFERENCE: lambda: read_frames(folder, want.indices)}
     kinds: tuple[Kind, ...] = ("packed", "bytes")
     for kind in kinds:

@@ -21,7 +21,7 @@ from rich.table import Table
 from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.timing import describe, median_ratio, time_rounds
 from swapaqa.console import open_console
-from swapaqa.data.frame_store import FrameStore, Kind, Want
+from swapaqa.data.frame_store import FrameStore, Kind, WantedFrames
 from swapaqa.data.geometry import Geometry, Resize, resize_frame
 from swapaqa.models.normalisation import IMAGENET
 from swapaqa.video.frames import Reader, read_frames
@@ -114,7 +114,7 @@ def loader_candidates(images: Path, film: Path) -> tuple[dict[str, int], dict[st
         for kind, media in (("images", images), ("mp4", film))
     ]
     for name, store, media, window in ways:
-        want = Want(media, tuple(window))
+        want = WantedFrames(media, tuple(window))
         store.fill([want])
         sizes[name] = _size(media if store.kind == "none" else store.path(want))
         geometry = replace(GEOMETRY, resize="linear") if LINEAR in name else GEOMETRY
@@ -123,9 +123,9 @@ def loader_candidates(images: Path, film: Path) -> tuple[dict[str, int], dict[st
     return sizes, candidates
 
 
-def load(store: FrameStore, want: Want, geometry: Geometry) -> torch.Tensor:
+def load(store: FrameStore, want: WantedFrames, geometry: Geometry) -> torch.Tensor:
     """(T, 224, 224, 3) bytes, as a loader process hands them on."""
-    return torch.from_numpy(geometry.place_frames(store.read(want, want.indices).frames, geometry.centre()))
+    return torch.from_numpy(geometry.crop_frames(store.read(want, want.indices).frames, geometry.centre()))
 
 
 def published_form(images: Path) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The loop of one arm of a comparison: a training step, or the encoding of a video, part by part."""
+"""The loop of one variant of a comparison: a training step, or the encoding of a video, part by part."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ ENCODING_PARTS = (LOAD, TRANSFER, NORMALISE, BACKBONE)
 Batch = Sample | Pair
 
 
-class Arm(NamedTuple):
+class Variant(NamedTuple):
     """One of the things that are compared: a configuration, or the published form of its loop."""
 
     name: str
@@ -95,12 +95,12 @@ class Loop:
     floats) and the head with ours: the swap is compared by `bench augment`, loading by `bench loader`.
     """
 
-    def __init__(self, arm: Arm, inference: bool) -> None:
-        self.arm, self.inference = arm, inference
+    def __init__(self, variant: Variant, inference: bool) -> None:
+        self.variant, self.inference = variant, inference
         logging.getLogger("swapaqa.models.i3d").setLevel(logging.ERROR)  # random weights are what is wanted here
-        overrides = (*arm.overrides, "trainer.precision=32-true") if arm.published else arm.overrides
+        overrides = (*variant.overrides, "trainer.precision=32-true") if variant.published else variant.overrides
         self.data, self.model, self.precision, self.device = assemble(overrides)
-        if arm.published:
+        if variant.published:
             self.model.encoder = PublishedEncoder(self.model.encoder)  # type: ignore[assignment]  # with what is asked
             self.precision = Precision()
         self.model.train(not inference)
@@ -113,7 +113,7 @@ class Loop:
 
     def make_optimiser(self) -> torch.optim.Optimizer:
         optimiser = self.model.configure_optimizers()
-        return published_adam(optimiser) if self.arm.published else optimiser
+        return published_adam(optimiser) if self.variant.published else optimiser
 
     def watch(self) -> None:
         """Let the encoder and its network turn the clock, as they begin and end."""
@@ -131,7 +131,7 @@ class Loop:
     def run(self, batch: Batch) -> None:
         """A whole step, or encoding, of a batch as the loader hands it on."""
         self.clock.switch(TRANSFER)
-        if self.arm.published:
+        if self.variant.published:
             batch = move_data_to_device(batch, self.device)
         else:
             batch = self.data.transfer_batch_to_device(batch, self.device, 0)
@@ -142,7 +142,7 @@ class Loop:
     def prepare(self, batch: Batch) -> Batch:
         """Videos (B, C, T, H, W), as floats in the published form; swapped for a step."""
         batch = channels_first(batch)
-        if self.arm.published:
+        if self.variant.published:
             encoder = cast(PublishedEncoder, self.model.encoder)
             dtype = next(encoder.parameters()).dtype
             batch = map_samples(

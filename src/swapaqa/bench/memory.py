@@ -1,4 +1,4 @@
-"""Peak memory of one step or encoding, each arm in a fresh process: nothing of another one is left there."""
+"""Peak memory of one step or encoding, each variant in a fresh process: nothing of another one is left there."""
 
 import gc
 from concurrent.futures import ProcessPoolExecutor
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from swapaqa.bench.loop import Arm, Batch, Loop, one_video_or_batch
+from swapaqa.bench.loop import Batch, Loop, Variant, one_video_or_batch
 from swapaqa.console import quieten
 
 CLEAR, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
@@ -23,15 +23,15 @@ class Peak(NamedTuple):
     fits: bool = True  # within the cap
 
 
-def peak_memory(arm: Arm, inference: bool, cap: float | None = None) -> Peak:
-    """Of an arm in a process of its own. `cap`: GiB that a CUDA process may allocate."""
+def peak_memory(variant: Variant, inference: bool, cap: float | None = None) -> Peak:
+    """Of a variant in a process of its own. `cap`: GiB that a CUDA process may allocate."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        return fresh.submit(_peak_here, arm, inference, cap).result()
+        return fresh.submit(_peak_here, variant, inference, cap).result()
 
 
-def _peak_here(arm: Arm, inference: bool, cap: float | None) -> Peak:
+def _peak_here(variant: Variant, inference: bool, cap: float | None) -> Peak:
     quieten()
-    loop = Loop(arm, inference)
+    loop = Loop(variant, inference)
     batch = one_video_or_batch(loop)
     if loop.device.type == "cuda":
         return _peak_on_cuda(loop, batch, cap)

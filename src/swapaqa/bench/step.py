@@ -1,9 +1,9 @@
 """One training step beside the published form of it: `python -m src.bench step`.
 
-Overrides are those of `src.train`, for the model, the backbone and the batch; no data set is needed. Arms are the
+Overrides are those of `src.train`, for the model, the backbone and the batch; no data set is needed. Variants are the
 configuration itself, one more for every `--also`, and the published form (`swapaqa.bench.published`). Each is counted,
-its peak memory is measured in a process of its own, and then rounds run all arms in an order drawn anew; a ratio is the
-median of the rounds' ratios. A step is one batch with one step of the optimiser.
+its peak memory is measured in a process of its own, and then rounds run all variants in an order drawn anew; a ratio is
+the median of the rounds' ratios. A step is one batch with one step of the optimiser.
 
 Loading is what one loader process does: copying the drawn crops out of files of `data.cache=bytes`, which have just
 been written and so are in memory. It is shown beside the step and not added to it: in training it runs in
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from swapaqa.batch import map_columns
 from swapaqa.bench.counting import Counts, count_loop
-from swapaqa.bench.loop import LOAD, Arm, Loop, one_video_or_batch
+from swapaqa.bench.loop import LOAD, Loop, Variant, one_video_or_batch
 from swapaqa.bench.memory import Peak, peak_memory
 from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.synthetic import CachedVideos
@@ -46,7 +46,7 @@ console = open_console()
 
 
 class Measured(NamedTuple):
-    """All that is known of an arm."""
+    """All that is known of a variant."""
 
     counts: Counts
     peak: Peak | None  # None where it was not asked for
@@ -56,7 +56,9 @@ class Measured(NamedTuple):
 def add_step(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the subcommand."""
     step = commands.add_parser("step", help="one training step (or --inference) beside the published form")
-    step.add_argument("--also", action="append", default=[], metavar="OVERRIDES", help="one more arm, with these too")
+    step.add_argument(
+        "--also", action="append", default=[], metavar="OVERRIDES", help="one more variant, with these too"
+    )
     step.add_argument("--frames", type=int, help="of a video; default: the configuration's")
     step.add_argument("--size", type=int, help="height and width in pixels; default: the configuration's")
     step.add_argument("--inference", action="store_true", help="encode one video without gradients instead")
@@ -68,7 +70,7 @@ def add_step(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def bench_step(given: argparse.Namespace) -> None:
     """Print the tables of a comparison."""
-    loops, refused = open_arms(given)
+    loops, refused = open_variants(given)
     device = next(iter(loops.values())).device
     console.print(f"{title(given, next(iter(loops.values())))}\n{describe(device)}", soft_wrap=True, highlight=False)
     if given.cap is not None:
@@ -77,26 +79,26 @@ def bench_step(given: argparse.Namespace) -> None:
         found = measure(loops, given)
         if given.rounds:
             console.print(parts_table(loops, found))
-        console.print(arms_table(found, device.type))
+        console.print(variants_table(found, device.type))
     for name, reason in refused.items():
         console.print(f"{name}: not measured: {reason}", soft_wrap=True, markup=False, highlight=False)
 
 
-def open_arms(given: argparse.Namespace) -> tuple[dict[str, Loop], dict[str, str]]:
-    """The arms that can be built, and of the others the reason. InputError where it is the configuration itself."""
+def open_variants(given: argparse.Namespace) -> tuple[dict[str, Loop], dict[str, str]]:
+    """The variants that can be built, and of the others the reason. InputError where it is the configuration itself."""
     overrides = (*given.overrides, *size_overrides(given.frames, given.size))
-    arms = [Arm(CONFIGURATION, overrides)]
-    arms += [Arm(also, (*overrides, *shlex.split(also))) for also in given.also]
-    arms.append(Arm(PUBLISHED, overrides, published=True))
+    variants = [Variant(CONFIGURATION, overrides)]
+    variants += [Variant(also, (*overrides, *shlex.split(also))) for also in given.also]
+    variants.append(Variant(PUBLISHED, overrides, published=True))
     loops: dict[str, Loop] = {}
     refused: dict[str, str] = {}
-    for arm in arms:
+    for variant in variants:
         try:
-            loops[arm.name] = Loop(arm, given.inference)
+            loops[variant.name] = Loop(variant, given.inference)
         except InputError as error:
-            if arm.name == CONFIGURATION:
+            if variant.name == CONFIGURATION:
                 raise
-            refused[arm.name] = str(error)
+            refused[variant.name] = str(error)
     return loops, refused
 
 
@@ -121,19 +123,21 @@ def title(given: argparse.Namespace, loop: Loop) -> str:
 
 
 def measure(loops: dict[str, Loop], given: argparse.Namespace) -> dict[str, Measured]:
-    """Count every arm, measure its peak, then time all of them side by side."""
-    counts = {name: count_loop(loop, one_video_or_batch(loop)) for name, loop in shown(loops.items(), "counting")}
+    """Count every variant, measure its peak, then time all of them side by side."""
+    counts = {
+        name: count_loop(loop, one_video_or_batch(loop)) for name, loop in with_progress(loops.items(), "counting")
+    }
     peaks: dict[str, Peak | None] = dict.fromkeys(loops)
     times: dict[str, Times] = {name: [] for name in loops}
     if given.rounds:
-        for name, loop in shown(loops.items(), "peak memory"):
-            peaks[name] = peak_memory(loop.arm, given.inference)
-        times = time_arms(loops, given.rounds, given.warm_ups)
+        for name, loop in with_progress(loops.items(), "peak memory"):
+            peaks[name] = peak_memory(loop.variant, given.inference)
+        times = time_variants(loops, given.rounds, given.warm_ups)
     return {name: Measured(counts[name], peaks[name], times[name]) for name in loops}
 
 
-def time_arms(loops: dict[str, Loop], rounds: int, warm_ups: int) -> dict[str, Times]:
-    """Seconds of every part of every arm in every round."""
+def time_variants(loops: dict[str, Loop], rounds: int, warm_ups: int) -> dict[str, Times]:
+    """Seconds of every part of every variant in every round."""
     times: dict[str, Times] = {name: [] for name in loops}
     order = list(loops)
     with cache_of_its_own() as room:
@@ -141,7 +145,7 @@ def time_arms(loops: dict[str, Loop], rounds: int, warm_ups: int) -> dict[str, T
         for loop in loops.values():
             loop.watch()
         turns = [(counted, name) for counted in range(-warm_ups, rounds) for name in random.sample(order, len(order))]
-        for counted, name in shown(turns, "rounds"):
+        for counted, name in with_progress(turns, "rounds"):
             gc.collect()
             found = take_turn(loops[name], videos[name])
             if counted >= 0:
@@ -149,13 +153,13 @@ def time_arms(loops: dict[str, Loop], rounds: int, warm_ups: int) -> dict[str, T
     return times
 
 
-def shown(work: Collection[Item], description: str) -> Iterable[Item]:
+def with_progress(work: Collection[Item], description: str) -> Iterable[Item]:
     """The same, with a bar that shows how far it is."""
     return track(work, description=description, transient=True, console=Console(stderr=True))
 
 
 def open_videos(loops: dict[str, Loop], room: Path) -> dict[str, CachedVideos]:
-    """What each arm loads; arms differ in batch and size only where their overrides say so."""
+    """What each variant loads; variants differ in batch and size only where their overrides say so."""
     videos = {}
     for number, (name, loop) in enumerate(loops.items()):
         folder = room / str(number)
@@ -186,8 +190,8 @@ def duration(parts: dict[str, float]) -> float:
 
 
 def parts_table(loops: dict[str, Loop], found: dict[str, Measured]) -> Table:
-    """Median ms of every part of every arm, and its share of the arm's step."""
-    table = Table("arm", "part", title="parts of a step")
+    """Median ms of every part of every variant, and its share of the variant's step."""
+    table = Table("variant", "part", title="parts of a step")
     for column in ("ms", "share"):
         table.add_column(column, justify="right")
     for name, loop in loops.items():
@@ -201,41 +205,45 @@ def parts_table(loops: dict[str, Loop], found: dict[str, Measured]) -> Table:
     return table
 
 
-def arms_table(found: dict[str, Measured], device: str) -> Table:
-    """Counts, memory and time of every arm, and its ratios to the published form."""
-    table = Table("arm", title="arms: TFLOP, GiB saved and GiB live are counted; the rest is measured")
+def variants_table(found: dict[str, Measured], device: str) -> Table:
+    """Counts, memory and time of every variant, and its ratios to the published form."""
+    table = Table("variant", title="variants: TFLOP, GiB saved and GiB live are counted; the rest is measured")
     for column in ("TFLOP", "saved", "live", "peak", "step ms", "published / this"):
         table.add_column(column, justify="right", no_wrap=column != "published / this")
-    for name, arm in found.items():
-        counts = (f"{arm.counts.flop / 1e12:.4g}", f"{arm.counts.saved / GIB:.3f}", f"{arm.counts.live / GIB:.3f}")
-        table.add_row(name, *counts, peak_cell(arm, found[PUBLISHED]), *time_cells(arm, found[PUBLISHED]))
+    for name, variant in found.items():
+        counts = (
+            f"{variant.counts.flop / 1e12:.4g}",
+            f"{variant.counts.saved / GIB:.3f}",
+            f"{variant.counts.live / GIB:.3f}",
+        )
+        table.add_row(name, *counts, peak_cell(variant, found[PUBLISHED]), *time_cells(variant, found[PUBLISHED]))
     what = "allocated on the device" if device == "cuda" else "that the step adds to a fresh process"
     table.caption = f"saved: what autograd keeps; live: all tensors; peak: GiB {what} (share of the published form)"
     return table
 
 
-def peak_cell(arm: Measured, published: Measured) -> str:
+def peak_cell(variant: Measured, published: Measured) -> str:
     """Peak memory, and its share of the published form's."""
-    own, theirs = (measured.peak.nbytes if measured.peak else None for measured in (arm, published))
+    own, theirs = (measured.peak.nbytes if measured.peak else None for measured in (variant, published))
     return "-" if own is None or theirs is None else f"{own / GIB:.3f} ({own / theirs:.1%})"
 
 
-def time_cells(arm: Measured, published: Measured) -> tuple[str, str]:
+def time_cells(variant: Measured, published: Measured) -> tuple[str, str]:
     """Median time of a step, and how many times faster than the published form."""
-    if not arm.times:
+    if not variant.times:
         return "-", "-"
-    own, theirs = ([duration(parts) for parts in measured.times] for measured in (arm, published))
+    own, theirs = ([duration(parts) for parts in measured.times] for measured in (variant, published))
     return f"{statistics.median(own) * 1e3:.2f}", f"{median_ratio(theirs, own):.2f}"
 
 
 def cap_table(loops: dict[str, Loop], given: argparse.Namespace) -> Table:
-    """Whether each arm runs on a card of `given.cap` GiB: tried on a CUDA device, counted without one."""
+    """Whether each variant runs on a card of `given.cap` GiB: tried on a CUDA device, counted without one."""
     tried = all(loop.device.type == "cuda" for loop in loops.values())
     need = "allocated GiB, tried" if tried else "needed GiB, counted"
-    table = Table("arm", need, f"under {given.cap:g} GiB", title="a process under a cap")
-    for name, loop in shown(loops.items(), "trying" if tried else "counting"):
+    table = Table("variant", need, f"under {given.cap:g} GiB", title="a process under a cap")
+    for name, loop in with_progress(loops.items(), "trying" if tried else "counting"):
         if tried:
-            peak = peak_memory(loop.arm, given.inference, given.cap)
+            peak = peak_memory(loop.variant, given.inference, given.cap)
             table.add_row(name, f"{(peak.nbytes or 0) / GIB:.2f}", "runs" if peak.fits else "out of memory")
         else:
             live = count_loop(loop, one_video_or_batch(loop)).live / GIB

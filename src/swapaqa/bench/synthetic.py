@@ -9,7 +9,7 @@ from torch import Tensor
 from swapaqa.batch import Labels, Pair, Sample, map_samples, pooled
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.demo_files import write_video
-from swapaqa.data.frame_store import FrameStore, Want
+from swapaqa.data.frame_store import FrameStore, WantedFrames
 from swapaqa.data.source import VideoSource
 
 JUDGES, DIFFICULTY = 7, 3.0
@@ -72,7 +72,7 @@ class CachedVideos:
         self.store = FrameStore("bytes", (self.geometry.height, self.geometry.width), "opencv")
         self.generator = torch.Generator().manual_seed(0)
         count = len(pooled(batch).video)
-        self.wants = [Want(room / f"{number}.avi", tuple(range(source.frames))) for number in range(count)]
+        self.wants = [WantedFrames(room / f"{number}.avi", tuple(range(source.frames))) for number in range(count)]
         rng = np.random.default_rng(0)
         for want in self.wants:
             shape = (source.frames, self.geometry.height, self.geometry.width, 3)
@@ -88,6 +88,6 @@ class CachedVideos:
 
         return map_samples(self.batch, filled)
 
-    def _read(self, want: Want) -> Tensor:
+    def _read(self, want: WantedFrames) -> Tensor:
         frames = self.store.read(want, want.indices).frames
-        return torch.from_numpy(self.geometry.place_frames(frames, self.geometry.draw(self.generator)))
+        return torch.from_numpy(self.geometry.crop_frames(frames, self.geometry.draw(self.generator)))

@@ -42,9 +42,9 @@ def explain_override(error: HydraException) -> str:
     return " ".join(str(error).split())
 
 
-def explain_group(words: Sequence[str]) -> str:
+def explain_group(overrides: Sequence[str]) -> str:
     """One line for a group that was given a number or the like, of which Hydra does not say which one it was."""
-    wrong = [word for word in words if "." not in word.partition("=")[0] and _is_no_name(word)]
+    wrong = [word for word in overrides if "." not in word.partition("=")[0] and _is_no_name(word)]
     return f"{' or '.join(wrong) or 'an override'}: a group takes the name of one of its files in conf/, as model=core"
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from swapaqa.command import spelled
 from swapaqa.measures.ours import STANDARD
-from swapaqa.recording.logged import ARM, swept_column
+from swapaqa.recording.logged import SETTING, swept_column
 
 Kind = Literal["curve", "points", "bars", "pictures"]
 PROTOCOLS = {"best_on_test": "best epoch on test, as published", "last": "last epoch"}
@@ -63,7 +63,7 @@ class Dashboard:
 
 @dataclass(frozen=True)
 class BarSweep:
-    """A sweep that is shown with a bar for each of its arms, and what its chapter says."""
+    """A sweep that is shown with a bar for each of its settings, and what its chapter says."""
 
     group: str
     title: str
@@ -147,14 +147,14 @@ def ratio_chapter(actions: Sequence[str]) -> Section:
 
 
 def bar_chapter(sweep: BarSweep) -> Section:
-    """A bar an arm, a panel a metric and protocol."""
-    arm = f"config:{ARM}"
+    """A bar a setting, a panel a metric and protocol."""
+    setting = f"config:{SETTING}"
     panels = tuple(
-        Panel("bars", f"{title}, {said}", (f"summary:{protocol}/test/{metric}",), by=arm)
+        Panel("bars", f"{title}, {said}", (f"summary:{protocol}/test/{metric}",), by=setting)
         for protocol, said in PROTOCOLS.items()
         for metric, title in METRICS.items()
     )
-    return Section(sweep.title, sweep.text, panels, sweep.group, (*RUN_COLUMNS, arm, *outcome_columns()))
+    return Section(sweep.title, sweep.text, panels, sweep.group, (*RUN_COLUMNS, setting, *outcome_columns()))
 
 
 def run_table() -> Section:

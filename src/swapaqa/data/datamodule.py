@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_co
 from swapaqa.batch import Pair, Sample, TrainingLabels, channels_first, concatenate, map_samples, pooled, take_rows
 from swapaqa.boxes.ledger import warn_of_changed
 from swapaqa.boxes.source import BoxSource
-from swapaqa.data.dataset import EvaluationVideos, Item, Reads, TrainingPairs, TrainingVideos
+from swapaqa.data.dataset import EvaluationVideos, Item, ItemReader, TrainingPairs, TrainingVideos
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.pooling import Augmentation, Preview, augmented, gathered
 from swapaqa.data.records import Record
@@ -85,7 +85,7 @@ class VideoData(LightningDataModule):
             if getattr(self, key) != "all" and getattr(self, key) < least:
                 raise InputError(f"data.{key}={getattr(self, key)}: at least {least} is needed")
         self.upload = Upload()
-        self.reader: Reads = self.source.reader
+        self.reader: ItemReader = self.source.reader
 
     # the lists
 

@@ -1,4 +1,4 @@
-"""Reading one sample, or one pair: frames, boxes or masks, and labels of a video under one drawn placement."""
+"""Reading one sample, or one pair: frames, boxes or masks, and labels of a video under one drawn crop."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 from swapaqa.batch import Labels, Pair, Sample
 from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.data.exemplars import ExemplarBank
-from swapaqa.data.frame_store import NOT_STORED, FrameStore, Want
-from swapaqa.data.geometry import Geometry, Placement, Window, draw_shift
+from swapaqa.data.frame_store import NOT_STORED, FrameStore, WantedFrames
+from swapaqa.data.geometry import Crop, Geometry, Window, draw_shift
 from swapaqa.data.records import Label, Record
 from swapaqa.data.region import Region, read_region
 from swapaqa.data.sampler import Key
@@ -39,7 +39,7 @@ class Item(Located):
     action: int
 
 
-def nothing_beside(record: Record) -> dict[str, torch.Tensor]:  # noqa: ARG001  others read it
+def no_side(record: Record) -> dict[str, torch.Tensor]:  # noqa: ARG001  others read it
     """The side of a data set that has nothing of its own."""
     return {}
 
@@ -53,37 +53,37 @@ class SampleReader:
     boxes: BoxSource
     store: FrameStore = NOT_STORED
     shift_range: tuple[int, int] = (0, 0)  # of the windows in training: what the store has to hold
-    side: Callable[[Record], dict[str, torch.Tensor]] = nothing_beside  # see `VideoSource.read_side`
+    side: Callable[[Record], dict[str, torch.Tensor]] = no_side  # see `VideoSource.read_side`
 
-    def want(self, item: Located) -> Want:
+    def want(self, item: Located) -> WantedFrames:
         """Every frame that may be asked of `item`."""
         lowest, highest = self.shift_range
         shifted = [item.window.indices(self.frames, shift) for shift in {lowest, 0, highest}]
         if item.window.stop is None:  # consecutive: what lies between the two ends is asked for too
-            return Want(item.media, tuple(range(min(map(min, shifted)), max(map(max, shifted)) + 1)))
-        return Want(item.media, tuple(sorted({index for indices in shifted for index in indices})))
+            return WantedFrames(item.media, tuple(range(min(map(min, shifted)), max(map(max, shifted)) + 1)))
+        return WantedFrames(item.media, tuple(sorted({index for indices in shifted for index in indices})))
 
     def read(
         self,
         item: Item,
         position: int = 0,
-        placement: Placement | None = None,
+        crop: Crop | None = None,
         shift: int = 0,
         voters: Sequence[int] = (),
     ) -> Sample:
         """The sample of `item`, which is number `position` of its split, with its window moved by `shift` frames.
 
-        Without a placement it is the centre, as in evaluation.
+        Without a crop it is the centre, as in evaluation.
 
         Raises:
             InputError: naming the video or box file that is missing, damaged or too short.
         """
-        placement = placement or self.geometry.centre()
+        crop = crop or self.geometry.centre()
         indices = item.window.indices(self.frames, shift)
         frames, size = self.store.read(self.want(item), indices)
-        region = self.read_region(item, size, indices, placement)
+        region = self.read_region(item, size, indices, crop)
         return Sample(
-            video=torch.from_numpy(self.geometry.place_frames(frames, placement)),
+            video=torch.from_numpy(self.geometry.crop_frames(frames, crop)),
             boxes=torch.from_numpy(region.boxes),
             mask=torch.from_numpy(region.mask),
             replaced=torch.zeros((), dtype=torch.float32),
@@ -93,9 +93,9 @@ class SampleReader:
             video_id=item.record.video_id,
         )
 
-    def read_region(self, item: Located, size: tuple[int, int], indices: Sequence[int], placement: Placement) -> Region:
+    def read_region(self, item: Located, size: tuple[int, int], indices: Sequence[int], crop: Crop) -> Region:
         """The boxes, and the masks of a source that has them, as the network sees them; arguments as `request`."""
-        return read_region(self.boxes, self.request(item, size, indices), self.geometry, placement)
+        return read_region(self.boxes, self.request(item, size, indices), self.geometry, crop)
 
     def request(self, item: Located, size: tuple[int, int], indices: Sequence[int]) -> BoxRequest:
         """What is asked of the source of boxes: frames `indices` of the file, which have `size` (H, W)."""
@@ -121,7 +121,7 @@ def labels_of(item: Item, position: int, voters: Sequence[int]) -> Labels:
 
 
 class TrainingVideos(Dataset[Sample]):
-    """Training samples by (epoch, position), each under the placement and the shift drawn for that epoch and video."""
+    """Training samples by (epoch, position), each under the crop and the shift drawn for that epoch and video."""
 
     def __init__(self, reader: SampleReader, items: list[Item], seed: int, shift: tuple[int, int]) -> None:
         self.reader = reader
@@ -139,9 +139,10 @@ class TrainingVideos(Dataset[Sample]):
     def read(self, position: int, epoch: int, query_id: str) -> Sample:
         item = self.items[position]
         key = (epoch, query_id, item.record.video_id)
-        placement = self.reader.geometry.draw(keyed_generator(self.seed, "placement", *key))
+        # "placement" as ever: the word is a part of the key, so that another one would be other crops
+        crop = self.reader.geometry.draw(keyed_generator(self.seed, "placement", *key))
         shift = draw_shift(keyed_generator(self.seed, "shift", *key), self.shift)
-        return self.reader.read(item, position, placement, shift)
+        return self.reader.read(item, position, crop, shift)
 
 
 class TrainingPairs(Dataset[Pair]):
@@ -164,7 +165,7 @@ class TrainingPairs(Dataset[Pair]):
         )
 
 
-class Reads(Protocol):
+class ItemReader(Protocol):
     """Reads the sample of an item as an evaluation sees it: a `SampleReader`, or a probe that shows something else."""
 
     def read(self, item: Item, position: int = 0, *, voters: Sequence[int] = ()) -> Sample: ...
@@ -173,7 +174,7 @@ class Reads(Protocol):
 class EvaluationVideos(Dataset[Sample]):
     """The samples of one split as they are: centre crop, nothing drawn; with their voters where a method votes."""
 
-    def __init__(self, reader: Reads, items: list[Item], bank: ExemplarBank | None, voters: int) -> None:
+    def __init__(self, reader: ItemReader, items: list[Item], bank: ExemplarBank | None, voters: int) -> None:
         self.reader = reader
         self.items = items
         self.bank = bank

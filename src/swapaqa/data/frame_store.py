@@ -49,7 +49,7 @@ class Stored(NamedTuple):
     source_size: tuple[int, int]
 
 
-class Want(NamedTuple):
+class WantedFrames(NamedTuple):
     """Every frame that any draw may ask of a video: what its file in the store holds."""
 
     media: Path
@@ -78,7 +78,7 @@ class FrameStore:
     def folder(self) -> Path:
         return cache_root() / "frames"
 
-    def read(self, want: Want, indices: Sequence[int]) -> Stored:
+    def read(self, want: WantedFrames, indices: Sequence[int]) -> Stored:
         """Frames `indices` (ascending, all of them in `want`). Written into the store where they are not yet.
 
         Without a cache the frames come as they are in the source, not resized.
@@ -99,7 +99,7 @@ class FrameStore:
         except Exception as error:  # damaged bytes raise whatever they happen to spell
             raise InputError(f"{path}: damaged ({reason(error)}); delete it, and it is made again") from error
 
-    def path(self, want: Want) -> Path:
+    def path(self, want: WantedFrames) -> Path:
         """The file of a video in the store, looked up once: loader processes inherit what `fill` found."""
         if want not in self._paths:
             source = (VERSION, str(want.media.resolve()), _state(want), want.indices)
@@ -109,10 +109,10 @@ class FrameStore:
         return self._paths[want]
 
     @cached_property
-    def _paths(self) -> dict[Want, Path]:
+    def _paths(self) -> dict[WantedFrames, Path]:
         return {}
 
-    def write(self, want: Want) -> None:
+    def write(self, want: WantedFrames) -> None:
         """Decode and resize the wanted frames of one video and keep them."""
         frames = read_frames(want.media, want.indices, *self.decoding)
         resized = [resize_frame(frame, self.size, self.resize) for frame in frames]
@@ -129,7 +129,7 @@ class FrameStore:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def fill(self, wants: Sequence[Want]) -> None:
+    def fill(self, wants: Sequence[WantedFrames]) -> None:
         """Write what is not there yet, with a progress bar; `bytes` says beforehand how much disk it takes.
 
         Raises:
@@ -147,7 +147,7 @@ class FrameStore:
             for _ in track(written, description=f"data.cache={self.kind}", total=len(missing), transient=True):
                 pass
 
-    def _announce(self, missing: Sequence[Want]) -> None:
+    def _announce(self, missing: Sequence[WantedFrames]) -> None:
         if self.kind == "packed":
             log.info("data.cache=packed: converting %d videos into %s", len(missing), self.folder)
             return
@@ -204,7 +204,7 @@ def _write_bytes(path: Path, frames: Sequence[np.ndarray], source_size: tuple[in
         np.save(file, record)
 
 
-def _state(want: Want) -> tuple[tuple[str, int, int], ...]:
+def _state(want: WantedFrames) -> tuple[tuple[str, int, int], ...]:
     """Changes whenever what is wanted changes: name, size and time of the file, or of the images that are wanted."""
     if want.media.is_dir():
         images = open_folder(want.media)

@@ -24,7 +24,7 @@ Resize = Literal["antialias", "linear"]
 CropRounding = Literal["half_even", "down"]
 
 
-class Placement(NamedTuple):
+class Crop(NamedTuple):
     """What was drawn for one video: the crop's corner on the resized frame, and whether to mirror."""
 
     top: int
@@ -103,42 +103,42 @@ class Geometry:
         if not 0 <= self.flip <= 1:
             raise InputError(f"data.geometry.flip={self.flip}: a probability between 0 and 1 is needed")
 
-    def centre(self) -> Placement:
-        """The placement of evaluation."""
+    def centre(self) -> Crop:
+        """The crop of evaluation."""
         top, left = (centre_corner(whole, self.crop, self.crop_rounding) for whole in (self.height, self.width))
-        return Placement(top, left, False)
+        return Crop(top, left, False)
 
-    def draw(self, generator: torch.Generator) -> Placement:
-        """A placement for training."""
+    def draw(self, generator: torch.Generator) -> Crop:
+        """A crop for training."""
         flip = bool(torch.rand((), generator=generator) < self.flip)
         if not self.random_crop:
             return self.centre()._replace(flip=flip)
         top = torch.randint(self.height - self.crop + 1, (), generator=generator)
         left = torch.randint(self.width - self.crop + 1, (), generator=generator)
-        return Placement(int(top), int(left), flip)
+        return Crop(int(top), int(left), flip)
 
-    def place_frames(self, frames: Frames, placement: Placement) -> np.ndarray:
+    def crop_frames(self, frames: Frames, crop: Crop) -> np.ndarray:
         """T frames (H, W, 3) uint8 of any size, or one array of them -> (T, crop, crop, 3), contiguous."""
         out = np.empty((len(frames), self.crop, self.crop, 3), np.uint8)
         for t, frame in enumerate(frames):
-            out[t] = self._placed(frame, placement)
+            out[t] = self._cropped(frame, crop)
         return out
 
-    def place_mask(self, mask: np.ndarray, placement: Placement) -> np.ndarray:
+    def crop_mask(self, mask: np.ndarray, crop: Crop) -> np.ndarray:
         """(H, W) bool of a source frame -> (crop, crop) bool: the pixels at least half of which show the athlete."""
-        return self._placed(np.where(mask, np.uint8(255), np.uint8(0)), placement) >= 128
+        return self._cropped(np.where(mask, np.uint8(255), np.uint8(0)), crop) >= 128
 
-    def _placed(self, frame: np.ndarray, placement: Placement) -> np.ndarray:
+    def _cropped(self, frame: np.ndarray, crop: Crop) -> np.ndarray:
         """(H, W, 3) or (H, W) uint8 -> the same with H = W = crop, a view where nothing is resized."""
         resized = resize_frame(frame, (self.height, self.width), self.resize)
-        mirrored = resized[:, ::-1] if placement.flip else resized
-        return mirrored[placement.top : placement.top + self.crop, placement.left : placement.left + self.crop]
+        mirrored = resized[:, ::-1] if crop.flip else resized
+        return mirrored[crop.top : crop.top + self.crop, crop.left : crop.left + self.crop]
 
-    def place_boxes(self, boxes: np.ndarray, size: tuple[int, int], placement: Placement) -> np.ndarray:
+    def crop_boxes(self, boxes: np.ndarray, size: tuple[int, int], crop: Crop) -> np.ndarray:
         """(T, 4) boxes on source frames of `size` (H, W) -> (T, 4) on the crop. Not clamped."""
         scale = np.array([self.width / size[1], self.height / size[0]] * 2)
         placed = (np.asarray(boxes, np.float64) + 0.5) * scale - 0.5
-        if placement.flip:
+        if crop.flip:
             placed = placed[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [self.width - 1, 0, self.width - 1, 0]
-        cropped: np.ndarray = placed - [placement.left, placement.top] * 2
+        cropped: np.ndarray = placed - [crop.left, crop.top] * 2
         return cropped

@@ -1,4 +1,4 @@
-"""What an augmentation offers, and a batch under it: pairs are one pool of videos, processes may be one too."""
+"""The interface of an augmentation, and a batch under it: pairs are one pool of videos, processes may be one too."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol

@@ -1,4 +1,4 @@
-"""Which videos make up a batch: whole batches over all processes, and the epoch in every key."""
+"""Samplers: whole batches over all processes, with the epoch in every key."""
 
 from collections.abc import Iterator
 

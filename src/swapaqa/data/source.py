@@ -1,4 +1,4 @@
-"""What a data set is: lists, files, windows, labels and groups, and the samples that are read from them.
+"""The interface of a data set: lists, files, windows, labels and groups, and the samples that are read from them.
 
 A data set is a subclass of `VideoSource` in a file of its own, with a yaml in `conf/data` (docs/extend.md). Whoever
 only wants to know what a data set is asks it; batches for a training are `swapaqa.data.datamodule.VideoData`'s.

@@ -1,4 +1,4 @@
-"""How records become splits, beside what a data set's lists say: folds of whole competitions, and a part cut off train.
+"""Splits beside those of a data set's lists: folds of whole competitions, and a part cut off train.
 
 In a published split a competition usually lies on both sides, so that its panel of judges, its venue and its athletes
 are known from training. `data.split=by_event`, of any data set whose files say which competition a video is from, cuts

@@ -1,4 +1,4 @@
-"""Reading the annotation pickles of strangers: plain values and NumPy arrays, and nothing that could run.
+"""Reading untrusted annotation pickles: plain values and NumPy arrays, and nothing that could run.
 
 A pickle is a program: it may name any function and call it. This reader looks every name up in the table below, so
 that nothing else can be named, and what stands there for NumPy are functions of this file that check their arguments

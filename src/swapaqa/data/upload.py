@@ -1,4 +1,4 @@
-"""A batch's way to the device, beside the computation of the one before."""
+"""Copies of batches to the device, beside the computation of the batch before."""
 
 from typing import cast
 

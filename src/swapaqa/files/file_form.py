@@ -1,4 +1,4 @@
-"""The form that JSON or YAML of a file has to have, so that a damaged or foreign one is known before it is used.
+"""Schemas of JSON and YAML files, so that a damaged or foreign one is known before it is used.
 
 A form is a `TypedDict`, checked by pydantic; keys that it does not name are not looked at.
 """

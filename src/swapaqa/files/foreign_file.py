@@ -190,7 +190,7 @@ def reason(error: BaseException) -> str:
 
 
 def shown(value: object) -> str:
-    """A value of a stranger for a message: how it is written in Python, as far as a line has room.
+    """An untrusted value for a message: how it is written in Python, as far as a line has room.
 
     Not by `repr`, whose time and length a few nested lists make endless.
     """

@@ -1,7 +1,7 @@
 """What a pickle costs to load, from its opcodes alone: a few bytes can ask for gigabytes, or for years of hashing.
 
-The machine of a pickle is walked through with weights for values: how many bytes and elements a value would have if
-nothing in it were shared. Whatever is hashed, copied or written out costs at most its weight.
+The opcodes of a pickle are followed with weights in the place of values: how many bytes and elements a value would have
+if nothing in it were shared. Whatever is hashed, copied or written out costs at most its weight.
 """
 
 import io
@@ -121,7 +121,7 @@ def check_tree(value: Any, most: int, check_leaf: Callable[[Any], None] | None =
     """Refuse nested lists, tuples, sets and dictionaries that have too many elements, levels, or contain themselves.
 
     Args:
-        value: as a file held it; what is in it twice counts twice, as for everybody who walks through it.
+        value: as a file held it; what is in it twice counts twice, as in every traversal.
         most: elements.
         check_leaf: called with whatever else is in it, and raises where that is wrong.
 

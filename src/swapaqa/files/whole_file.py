@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whatever happens while they are written.
+"""Atomic writes: a file is there as a whole or not at all, whatever happens while it is written.
 
 What a program writes goes through here, so that a full disk takes nothing that was there before, and its error names
 the file: in that of a write to an open file the system names none.

@@ -19,7 +19,7 @@ class Share(Gain):
     on_grid: Number | None
 
 
-class Looks(TypedDict):
+class CheckpointMaps(TypedDict):
     """The maps of one checkpoint."""
 
     videos: Whole
@@ -36,10 +36,10 @@ class Difference(TypedDict):
     scaled_box: Gain
 
 
-class SplitLooks(TypedDict):
+class SplitMaps(TypedDict):
     """The maps of one split."""
 
-    checkpoints: list[Looks]
+    checkpoints: list[CheckpointMaps]
     difference: Difference | None
 
 
@@ -65,5 +65,5 @@ class GradCam(TypedDict):
     checkpoints: list[Checkpoint]
     boxes: Named
     ratio: Number
-    splits: dict[str, SplitLooks]
+    splits: dict[str, SplitMaps]
     pictures: list[Picture]

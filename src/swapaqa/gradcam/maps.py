@@ -1,4 +1,4 @@
-"""Test videos under a checkpoint's eyes: the map of every video, and the share of its mass in the athlete's box.
+"""Grad-CAM of test videos under a checkpoint: the map of every video, and the share of its mass in the athlete's box.
 
 Three numbers belong together: the share itself, that of a map which is the same everywhere (the box's part of the
 pixels: chance), and that of a map which knows the box as well as the network's coarse grid allows.
@@ -28,7 +28,7 @@ class Inside(NamedTuple):
     on_grid: float  # of the box itself as the network's grid shows it, see `through_grid`
 
 
-class Look(NamedTuple):
+class MapStatistics(NamedTuple):
     """One test video under one checkpoint, in numbers."""
 
     true: float  # points
@@ -37,22 +37,24 @@ class Look(NamedTuple):
     scaled_box: Inside
 
 
-class View(NamedTuple):
+class VideoMap(NamedTuple):
     """The same with its pixels, on the CPU."""
 
-    look: Look
+    statistics: MapStatistics
     video: Tensor  # (3, T, H, W) uint8
     boxes: Tensor  # (T, 4), not scaled, or a mask (T, H, W) bool
     map: Tensor  # (T, H, W), not negative
 
 
-def views(model: Scorer, data: VideoData, split: str, exemplars: Encoded | None, ratio: float) -> Iterator[View]:
+def video_maps(
+    model: Scorer, data: VideoData, split: str, exemplars: Encoded | None, ratio: float
+) -> Iterator[VideoMap]:
     """The videos of a test split one after the other, with a progress bar. `ratio`: of the scaled box."""
     for batch in batches(data, split, model, f"looking at {split}"):
         found = explain(model, batch, exemplars)
         box, scaled = (inside(found, batch.region, factor) for factor in (1.0, ratio))
-        look = Look(float(batch.labels.score), found.score, box, scaled)
-        yield View(look, batch.video[0].cpu(), batch.region[0].cpu(), found.map.cpu())
+        statistics = MapStatistics(float(batch.labels.score), found.score, box, scaled)
+        yield VideoMap(statistics, batch.video[0].cpu(), batch.region[0].cpu(), found.map.cpu())
 
 
 def inside(found: Explained, boxes: Tensor, ratio: float) -> Inside:

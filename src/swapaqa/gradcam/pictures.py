@@ -40,7 +40,7 @@ class Scene(NamedTuple):
     scaled_boxes: Tensor  # the same, scaled
 
 
-class Seen(NamedTuple):
+class SceneMap(NamedTuple):
     """The map of a scene under one checkpoint, with short lines of text about it."""
 
     lines: tuple[str, ...]
@@ -65,7 +65,7 @@ def overlay(video: Tensor, found: Tensor) -> np.ndarray:
     return pictures
 
 
-def gradcam_strip(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
+def gradcam_strip(scene: Scene, seen: Sequence[SceneMap], path: Path) -> None:
     """Frames spread through the video: a row as they are, with the boxes, and a row of maps for every checkpoint."""
     frames = scene.video.shape[1]
     shown = np.unique(np.linspace(0, frames - 1, SHOWN).round().astype(int))
@@ -103,7 +103,7 @@ def _show(panel: Axes, picture: np.ndarray, scene: Scene, t: int) -> None:
         draw_region(panel, box, colour)
 
 
-def gradcam_film(scene: Scene, seen: Sequence[Seen], path: Path) -> None:
+def gradcam_film(scene: Scene, seen: Sequence[SceneMap], path: Path) -> None:
     """The same side by side as a film, every frame of the video; small videos are enlarged to about `FILM_ROWS`.
 
     VP9, which browsers play, or mpeg4 where this build of OpenCV lacks it.

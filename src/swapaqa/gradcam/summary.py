@@ -1,4 +1,4 @@
-"""What `src.gradcam` found, as numbers: means over the test videos, their table, and the file they are kept in."""
+"""Numbers of `src.gradcam`: means over the test videos, their table, and the file they are kept in."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from swapaqa.errors import InputError
 from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import is_name, read_json, shown
 from swapaqa.gradcam.form import GradCam
-from swapaqa.gradcam.maps import Inside, Look
+from swapaqa.gradcam.maps import Inside, MapStatistics
 from swapaqa.statistics import interval_of_mean
 
 GRADCAM_FILE = "gradcam.json"
 OLD_FILE = "attention.json"  # its name in the first version
-BOXES = {"box": "box", "scaled_box": "scaled box"}  # of a `Look`, and in words
+BOXES = {"box": "box", "scaled_box": "scaled box"}  # of a `MapStatistics`, and in words
 COLUMNS = ("split", "inside the", "checkpoint", "mass, %", "chance, %", "box on the grid, %", "videos with mass")
 TEXT_COLUMNS = 3  # the first ones
 EXPLANATION = (
@@ -27,22 +27,22 @@ EXPLANATION = (
 )
 
 
-def summary(looks: Mapping[str, Look]) -> dict[str, Any]:
+def summary(videos: Mapping[str, MapStatistics]) -> dict[str, Any]:
     """The means over the videos (by id) whose map is not zero everywhere, and how many were.
 
     For `box` and `scaled_box`: share, its interval of 95 % over the videos (None where there is none), chance,
     on_grid.
     """
-    seen = [look for look in looks.values() if not math.isnan(look.box.share)]
-    found: dict[str, Any] = {"videos": len(looks), "without_mass": len(looks) - len(seen)}
+    seen = [one for one in videos.values() if not math.isnan(one.box.share)]
+    found: dict[str, Any] = {"videos": len(videos), "without_mass": len(videos) - len(seen)}
     for name in BOXES:
-        rows = np.array([getattr(look, name) for look in seen]).reshape(-1, len(Inside._fields))
+        rows = np.array([getattr(one, name) for one in seen]).reshape(-1, len(Inside._fields))
         means = rows.mean(axis=0).tolist() if len(rows) else [None] * rows.shape[1]
         found[name] = dict(zip(Inside._fields, means, strict=True)) | {"interval": interval_of_mean(rows[:, 0])}
     return found
 
 
-def difference(first: Mapping[str, Look], second: Mapping[str, Look]) -> dict[str, Any]:
+def difference(first: Mapping[str, MapStatistics], second: Mapping[str, MapStatistics]) -> dict[str, Any]:
     """Mean of (second - first) over the videos in which both have a map with mass, with its interval of 95 %."""
     both = [name for name in first if not math.isnan(first[name].box.share + second[name].box.share)]
     found: dict[str, Any] = {"videos": len(both)}
@@ -52,15 +52,15 @@ def difference(first: Mapping[str, Look], second: Mapping[str, Look]) -> dict[st
     return found
 
 
-def as_json(looks: Mapping[str, Look]) -> dict[str, Any]:
+def as_json(videos: Mapping[str, MapStatistics]) -> dict[str, Any]:
     """By video id, the numbers of each; a share that is not there is null."""
     return {
-        name: {"true": look.true, "predicted": look.predicted}
+        name: {"true": one.true, "predicted": one.predicted}
         | {
-            box: {key: None if math.isnan(value) else value for key, value in getattr(look, box)._asdict().items()}
+            box: {key: None if math.isnan(value) else value for key, value in getattr(one, box)._asdict().items()}
             for box in BOXES
         }
-        for name, look in looks.items()
+        for name, one in videos.items()
     }
 
 
@@ -69,10 +69,10 @@ def rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     table: list[tuple[str, ...]] = []
     for split, measured in found["splits"].items():
         for box, words in BOXES.items():
-            for arm, one in zip(found["checkpoints"], measured["checkpoints"], strict=True):
+            for checkpoint, one in zip(found["checkpoints"], measured["checkpoints"], strict=True):
                 count = f"{one['videos'] - one['without_mass']} of {one['videos']}"
                 numbers = (_with_interval(one[box]), percent(one[box]["chance"]), percent(one[box]["on_grid"]))
-                table.append((split, words, arm["title"], *numbers, count))
+                table.append((split, words, checkpoint["title"], *numbers, count))
             if measured["difference"]:
                 gain = measured["difference"]
                 table.append(

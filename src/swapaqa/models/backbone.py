@@ -1,4 +1,4 @@
-"""What a network of clips is to the rest: maps or vectors from clips, and what it needs of them."""
+"""The interface of a backbone: maps or vectors from clips, and what it needs of them."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Which frames of a video make its clips: a value of the method, `conf/clips/`.
+"""Clip plans: which frames of a video make its clips, a value of the method (`conf/clips/`).
 
 CoRe, MUSDL and DAE cut 103 frames into ten overlapping clips of 16. CoRe as published ends with frames 86 to 101 and
 never sees the last frame; MUSDL, DAE and the default here end with frames 87 to 102 (`last_start`).

@@ -1,4 +1,4 @@
-"""From videos of bytes to the features of their clips: the one place that a backbone is called from."""
+"""The encoder: videos of bytes to the features of their clips; nothing else calls a backbone."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +12,7 @@ from swapaqa.errors import InputError
 from swapaqa.models.batch_norm import batch_norm_settings, freeze_batch_norm_statistics, has_live_batch_norm
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans
 from swapaqa.models.normalisation import normalise
-from swapaqa.models.recompute import in_groups, refuse_to_recompute
+from swapaqa.models.recompute import recomputed_in_groups, refuse_to_recompute
 
 
 class VideoEncoder(nn.Module):
@@ -29,7 +29,7 @@ class VideoEncoder(nn.Module):
         learning_rate: the network's own rate where it starts from nothing; None means the method's rate for a
             pretrained backbone. Only kept here, the optimiser reads it.
         clips_per_pass: clips that are in memory at a time, whatever the batch: each is computed once more in the
-            backward pass, see `in_groups`. None: all clips of the batch, each once.
+            backward pass, see `recomputed_in_groups`. None: all clips of the batch, each once.
 
     The last changes results by rounding only, unless the network draws random numbers, which it draws group by group.
 
@@ -105,7 +105,7 @@ class VideoEncoder(nn.Module):
         places = [(video[row : row + 1], start) for row in range(len(video)) for start in starts]
         function = partial(self._features_at, plan)
         if any(parameter.requires_grad for parameter in self.network.parameters()):
-            return in_groups(function, places, self.clips_per_pass)
+            return recomputed_in_groups(function, places, self.clips_per_pass)
         groups = (places[first : first + self.clips_per_pass] for first in range(0, count, self.clips_per_pass))
         return torch.cat([function(group) for group in groups])  # nothing is computed again: hooks may look in
 

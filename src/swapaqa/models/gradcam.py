@@ -1,4 +1,4 @@
-"""Where in a video a predicted score comes from: Grad-CAM on the backbone's last block.
+"""Grad-CAM of a predicted score on the backbone's last block.
 
 Selvaraju et al., "Grad-CAM", ICCV 2017, Eq. (1) and (2), with one more axis: a feature map of a clip has time, rows and
 columns. The target is the predicted label, so a map shows what raises the score; what lowers it is cut off by the ReLU,
@@ -120,11 +120,11 @@ def through_grid(inside: Tensor, clips: Sequence[Clips]) -> Tensor:
     Returns:
         (T, H, W) float32.
     """
-    maps = [enlarge(shrunk(inside, grid, starts), grid) for grid, starts in clips]
+    maps = [enlarge(downsampled(inside, grid, starts), grid) for grid, starts in clips]
     return join_clips(maps, [starts for _, starts in clips], len(inside))
 
 
-def shrunk(inside: Tensor, grid: Grid, starts: Sequence[int]) -> Tensor:
+def downsampled(inside: Tensor, grid: Grid, starts: Sequence[int]) -> Tensor:
     """(T, H, W) -> (n, *cells): the share of `inside` around each cell of each clip."""
     cells = torch.stack([inside[start : start + grid.size[0]] for start in starts]).float()  # (n, L, H, W)
     for axis in range(3):
@@ -152,7 +152,7 @@ def gradcam_layer(network: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def watched(layer: nn.Module) -> Iterator[list[Tensor]]:
+def captured_output(layer: nn.Module) -> Iterator[list[Tensor]]:
     """Within it, collects what `layer` gives out, as leaves of the graph of all that is computed from them."""
     found: list[Tensor] = []
 
@@ -179,14 +179,16 @@ def explain(scorer: Scorer, video: Sample, exemplars: Encoded | None) -> Explain
         InputError: the network names no layer, or the method gives nothing that can be differentiated by it.
     """
     encoder = scorer.encoder
-    with torch.enable_grad(), watched(gradcam_layer(encoder.network)) as outputs:
+    with torch.enable_grad(), captured_output(gradcam_layer(encoder.network)) as outputs:
         encoded = scorer.encode(video)
         target = scorer.differentiable_label(encoded, exemplars)
     gradients = _gradients(target, outputs, scorer)
     with torch.no_grad():
         score = in_points(scorer.score(encoded, exemplars), encoded).label
         frames, height, width = video.video.shape[2:]
-        maps = of_plans([grad_cam(*pair).float() for pair in zip(outputs, gradients, strict=True)], encoder, frames)
+        maps = split_by_plan(
+            [grad_cam(*pair).float() for pair in zip(outputs, gradients, strict=True)], encoder, frames
+        )
         clips = [
             Clips(grid_of(encoder, plan, of_plan.shape[1:], (frames, height, width)), plan.starts(frames))
             for plan, of_plan in zip(encoder.plans, maps, strict=True)
@@ -195,7 +197,7 @@ def explain(scorer: Scorer, video: Sample, exemplars: Encoded | None) -> Explain
         return Explained(float(score), join_clips(enlarged, [starts for _, starts in clips], frames), clips)
 
 
-def of_plans(maps: Sequence[Tensor], encoder: VideoEncoder, frames: int) -> list[Tensor]:
+def split_by_plan(maps: Sequence[Tensor], encoder: VideoEncoder, frames: int) -> list[Tensor]:
     """The maps of a video's clips (n, t, h, w) by plan, from those of the passes, which follow each other."""
     passes, found = list(maps), []
     for plan in encoder.plans:

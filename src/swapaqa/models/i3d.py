@@ -200,7 +200,7 @@ def fold_batch_norm(weight: Tensor, norm: nn.BatchNorm3d) -> tuple[Tensor, Tenso
     return weight * scale.view(-1, 1, 1, 1, 1), norm.bias - norm.running_mean * scale
 
 
-def set_measures(network: I3D, fold_bn: bool, compact_pools: bool) -> None:
+def set_memory_options(network: I3D, fold_bn: bool, compact_pools: bool) -> None:
     """From now on compute convolution and BatchNorm as one or as two, and let pools keep little or much."""
     for layer in network.modules():
         if isinstance(layer, ConvUnit):
@@ -258,5 +258,5 @@ def i3d_network(
     else:
         network = I3D.from_checkpoint(pretrained, bn_eps)
     network.normalisation = BY_NAME[normalisation]
-    set_measures(network, fold_bn, compact_pools)
+    set_memory_options(network, fold_bn, compact_pools)
     return network

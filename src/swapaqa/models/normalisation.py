@@ -1,4 +1,4 @@
-"""From bytes to the numbers that a network expects."""
+"""Normalisation of bytes to a network's input."""
 
 from typing import Literal, NamedTuple
 

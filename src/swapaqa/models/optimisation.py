@@ -1,4 +1,4 @@
-"""What `optim=` describes: an optimiser, the rates of a method's groups of parameters, and how they change.
+"""The optimiser of `optim=`, the learning rates of a method's parameter groups, and their schedule.
 
 A method knows its groups of parameters and nothing of this.
 """

@@ -1,4 +1,4 @@
-"""How learning rates change while a training goes on: shares of each group's own rate, by the optimiser step.
+"""Learning rate schedules: shares of each group's own rate, by the optimiser step.
 
 Shares, and not rates as in the schedulers of `torch.optim`, because the groups of a method have different rates and
 come down together. `torch.optim.lr_scheduler.LambdaLR` keeps count.

@@ -1,4 +1,4 @@
-"""Features of many inputs in the memory of a few: each group of them is computed once more in the backward pass.
+"""Activation checkpointing over groups of inputs: each group is computed once more in the backward pass.
 
 A video's clips pass the backbone apart and meet again as features, which are small. `torch.utils.checkpoint` keeps of
 each group's forward pass nothing but the inputs and the state of the random numbers; when the backward pass comes to
@@ -33,7 +33,7 @@ def refuse_to_recompute(network: nn.Module) -> None:
         )
 
 
-def in_groups(function: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], size: int) -> Tensor:
+def recomputed_in_groups(function: Callable[[Sequence[Item]], Tensor], items: Sequence[Item], size: int) -> Tensor:
     """`function` of all items, with the graph of `size` of them in memory at a time.
 
     Where no gradient is asked for this is a loop over the groups and nothing more. Weights must not change between the

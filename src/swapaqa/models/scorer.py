@@ -1,8 +1,8 @@
-"""The LightningModule that every method shares: encode, lose, score, and evaluate with each video encoded once.
+"""The LightningModule of every method: encoding, losses, scores, and an evaluation that encodes each video once.
 
-A method is a subclass with two verbs, `losses` and `score`, of videos whose clips are encoded already: it sees no pixel
-and never calls the backbone. The loops, the optimiser's two groups, logging, the metrics and what a checkpoint carries
-are here and nowhere else.
+A method is a subclass with the methods `losses` and `score` over videos whose clips are encoded already: it sees no
+pixel and never calls the backbone. The loops, the optimiser's two groups, logging, the metrics and what a checkpoint
+carries are here and nowhere else.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What a probe shows to the network: the same video under conditions that take away the athlete or the background.
+"""Conditions of a probe: the same video without its athlete, without its background, or with another one.
 
 All work on bytes, before normalisation: videos (C, T, H, W) uint8 in any stride order, boxes (T, 4) on their grid or
 a mask (T, H, W) bool in their place, and return a new video. The athlete is what the box scaled by `ratio` holds,

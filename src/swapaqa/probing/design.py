@@ -1,4 +1,4 @@
-"""Which video is shown with which backgrounds, and reading it so.
+"""Layout of a probe: the backgrounds that each video is shown with, and the reader of such items.
 
 A probed split is laid out as a list of items like any split, so that the evaluation's own loop encodes and scores it:
 every video as it is, without its athlete, without its background, and with the backgrounds of K others.
@@ -15,7 +15,7 @@ from rich.progress import track
 from swapaqa.batch import Sample
 from swapaqa.boxes.source import BoxSource
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dataset import Item, Reads, SampleReader
+from swapaqa.data.dataset import Item, ItemReader, SampleReader
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.probing.conditions import (
@@ -50,7 +50,7 @@ class ProbeReader:
         keep: videos that are kept decoded; those of one athlete and the next follow each other.
     """
 
-    plain: Reads
+    plain: ItemReader
     boxed: SampleReader
     ratio: float
     keep: int

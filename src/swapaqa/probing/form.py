@@ -18,7 +18,7 @@ class Condition(TypedDict):
     confidence: Ends
 
 
-class Part(TypedDict):
+class VarianceShare(TypedDict):
     """A share of the variance."""
 
     value: Number | None
@@ -31,7 +31,7 @@ class Outcome(TypedDict):
     videos: Whole
     backgrounds: Whole
     conditions: dict[str, Condition]
-    shares: dict[str, Part]
+    shares: dict[str, VarianceShare]
     covers_nothing: list[str]
     covers_everything: list[str]
 

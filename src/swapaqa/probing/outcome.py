@@ -101,7 +101,7 @@ def _as_written(share: Share) -> dict[str, Any]:
     return {"value": share.value, "interval": share.interval and list(share.interval)}
 
 
-def said(split: str, outcome: Mapping[str, Any]) -> list[str]:
+def sentences(split: str, outcome: Mapping[str, Any]) -> list[str]:
     """What the shares say, for a person; and what may not be as it was asked."""
     background, athlete, rest = (_percent(outcome["shares"][name]) for name in Components._fields)
     words = f"explains {background} of the predictions' variance, the athlete {athlete}; {rest} is of both together"

@@ -1,4 +1,4 @@
-"""What a probe has shown to the network, for a person: two videos under every condition."""
+"""Picture of a probe: two videos under every condition, as the network saw them."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How much of the predictions' variance the background explains: pure functions on a table of predictions.
+"""Variance components of the predictions by athlete and background: pure functions on a table of predictions.
 
 p(i, j) is the prediction for the athlete of video i in front of the background of video j, for i != j. The model is
 p(i, j) = m + a_i + b_j + e_ij with athletes a, backgrounds b and the rest e, which is their interaction: a network

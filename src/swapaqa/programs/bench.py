@@ -1,4 +1,4 @@
-"""Measure what costs time: `python -m src.bench step model=core backbone=i3d data.batch_size=1`.
+"""Benchmarks: `python -m src.bench step model=core backbone=i3d data.batch_size=1`.
 
 `step` and `evaluation` take overrides of src.train, such as model=core or data.frames=64, anywhere in the line.
 """

@@ -1,4 +1,4 @@
-"""See the product work: `python -m src.demo compare` and `python -m src.demo swap`.
+"""Demonstrate the swap: `python -m src.demo compare` and `python -m src.demo swap`.
 
 `compare` trains twice, without and with the swap, and prints both side by side on the two test lists of the demo data:
 `test`, whose backgrounds tell the score as in training, and `shifted`, whose backgrounds tell nothing.
@@ -44,19 +44,19 @@ from swapaqa.video.frames import Decoding, frame_count, read_frames
 
 FILM_FRAMES, FILM_SIZE = 48, 256
 
-ARMS = {"without": "aug=none", "with": "aug=swap"}
+SETTINGS = {"without": "aug=none", "with": "aug=swap"}
 SPLITS = {"test": "backgrounds as in training", "shifted": "backgrounds that tell nothing"}
 
 console = open_console()
 
 
 def compare(overrides: list[str]) -> None:
-    """Train both arms with the same `overrides` and print their scores."""
+    """Train both settings with the same `overrides` and print their scores."""
     folder = Path("outputs") / "demo" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     results = {}
-    for arm, choice in ARMS.items():
-        console.print(f"CoRe {arm} the scaled background swap ({choice})", style="bold")
-        run = folder / arm
+    for setting, choice in SETTINGS.items():
+        console.print(f"CoRe {setting} the scaled background swap ({choice})", style="bold")
+        run = folder / setting
         command = [
             sys.executable,
             "-m",
@@ -64,25 +64,25 @@ def compare(overrides: list[str]) -> None:
             "train",
             choice,
             f"hydra.run.dir={run}",
-            f"name=demo_{arm}",
+            f"name=demo_{setting}",
             *overrides,
         ]
         if subprocess.run(command, check=False).returncode:
             sys.exit(f"error: this run failed: {' '.join(command)}")
-        results[arm] = json.loads((run / RESULT_FILE).read_text())
+        results[setting] = json.loads((run / RESULT_FILE).read_text())
     console.print(comparison(results))
     console.print(f"figures and results: {folder}", soft_wrap=True)
 
 
 def comparison(results: dict[str, dict[str, Any]]) -> Table:
-    """Spearman and R-l2 at the last epoch, an arm a row."""
+    """Spearman and R-l2 at the last epoch, a setting a row."""
     table = Table(title="Does the model read the athlete or the background? (last epoch)")
     table.add_column("scaled background swap")
     for split, meaning in SPLITS.items():
         table.add_column(f"{split}: {meaning}\nSpearman (R-l2 x100)", justify="right")
-    for arm, result in results.items():
+    for setting, result in results.items():
         found = [result["metrics"]["last"]["splits"][split]["average"] for split in SPLITS]
-        table.add_row(arm, *(f"{m['spearman']:.3f} ({m['relative_l2_x100']:.2f})" for m in found))
+        table.add_row(setting, *(f"{m['spearman']:.3f} ({m['relative_l2_x100']:.2f})" for m in found))
     return table
 
 
@@ -108,10 +108,10 @@ def show_swap(given: argparse.Namespace, overrides: list[str]) -> None:
     augmented = background_given if given.background else with_augmentation
     results = [augmented(cfg, overrides, shown)]
     for more in given.also:
-        words = more.split()
-        another = any(word.startswith("aug=") for word in words)  # whose keys are not those of the first
-        kept = [word for word in overrides if not (another and word.startswith("aug"))]
-        results.append(augmented(configuration([*kept, *words]), words, shown))
+        own = more.split()
+        another = any(override.startswith("aug=") for override in own)  # whose keys are not those of the first
+        kept = [override for override in overrides if not (another and override.startswith("aug"))]
+        results.append(augmented(configuration([*kept, *own]), own, shown))
     swap_strip(shown.video, shown.boxes, results, shown.names, out / "swap.png")
     swap_video(shown.video, shown.boxes, results, out / "swap.mp4")
     console.print(f"written: {out / 'swap.png'}, {out / 'swap.mp4'}", soft_wrap=True)
@@ -179,7 +179,7 @@ def from_files(cfg: DictConfig, files: list[Path]) -> Videos:
         height, width = frames.shape[1:3]
         scale = FILM_SIZE / min(height, width)
         geometry = Geometry(round(height * scale), round(width * scale), FILM_SIZE, random_crop=False, flip=0.0)
-        videos.append(geometry.place_frames(frames, geometry.centre()))
+        videos.append(geometry.crop_frames(frames, geometry.centre()))
         named = [Path(cfg.boxes.root) / file.stem if cfg.boxes.get("root") else file.with_suffix("")]
         request = BoxRequest(named, (height, width), window, file, decoding=decoding)
         placed.append(read_region(boxes, request, geometry, geometry.centre()).kept)
@@ -198,8 +198,8 @@ def main() -> None:
         epilog="Overrides of src.train, such as seed=1 or aug.ratio=3, may follow every command.",
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    arms = commands.add_parser("compare", help="train without and with the swap on the demo data")
-    arms.set_defaults(run=lambda _, overrides: compare(overrides))
+    compared = commands.add_parser("compare", help="train without and with the swap on the demo data")
+    compared.set_defaults(run=lambda _, overrides: compare(overrides))
     strip = commands.add_parser("swap", help="a picture strip and a film of what an augmentation does")
     strip.add_argument("--video", action="append", default=[], help="a video file; name two or more")
     strip.add_argument("--id", action="append", default=[], help="a video of the data set, such as diving/003")

@@ -22,55 +22,46 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
-from torch.utils.data import default_collate
 
-from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
 from swapaqa.configuration.checking import TOP_LEVEL, check, require_text
 from swapaqa.configuration.data_sets import make_data, make_source
 from swapaqa.console import quieten, show, show_floors, show_probe
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dataset import Item
-from swapaqa.data.exemplars import ExemplarBank
-from swapaqa.data.geometry import Window
-from swapaqa.data.records import Record
-from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.measures.record import Measure
-from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, in_points, predictions
+from swapaqa.models.scorer import CONFIG_KEY, Predicted, Scorer, predictions
 from swapaqa.probing import baselines
 from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
-from swapaqa.probing.outcome import PICTURE, PROBE_FILE, said, split_outcome
+from swapaqa.probing.outcome import PICTURE, PROBE_FILE, sentences, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
 from swapaqa.recording.checkout import git_commit
 from swapaqa.recording.result import Recorder, device_name, write_json, write_result
 from swapaqa.running import out_of_memory
 from swapaqa.running.checkpoint import (
     NO_BOXES,
-    as_trained,
     boxes_of,
     build,
-    check_as_trained,
+    check_evaluation_config,
+    evaluation_config,
     make,
     prepare,
     protocol_of,
     read_checkpoint,
-    stored_bank,
 )
 from swapaqa.running.ending import refuse_partial_evaluation
-from swapaqa.running.measures import asked
+from swapaqa.running.measures import configured_measures
 from swapaqa.running.needs import refuse_missing_sides
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.running.training import more_memory
-from swapaqa.video.frames import frame_count
+from swapaqa.running.video_score import refuse_sides_of_a_file, score_video
 
 log = logging.getLogger(__name__)
 
@@ -89,11 +80,11 @@ def main(cfg: DictConfig) -> None:
     checkpoint = with_configuration(cfg.checkpoint, read_checkpoint(cfg.checkpoint, cfg.trust), cfg, given)
     protocol = protocol_of(cfg.checkpoint, checkpoint)
     if cfg.probe is not None:
-        ask_probe(cfg, checkpoint[CONFIG_KEY], given)
-    cfg = as_trained(cfg, checkpoint[CONFIG_KEY], given)
-    check_as_trained(cfg)
+        complete_probe(cfg, checkpoint[CONFIG_KEY], given)
+    cfg = evaluation_config(cfg, checkpoint[CONFIG_KEY], given)
+    check_evaluation_config(cfg)
     refuse_half_on_cpu(cfg.trainer)
-    measures = asked(cfg.get("measures"))
+    measures = configured_measures(cfg.get("measures"))
     seed_everything(cfg.seed, verbose=False)
     model = build(cfg, checkpoint)
     data: VideoData = make(cfg.data, cfg.checkpoint, make_data)
@@ -123,7 +114,7 @@ def show_baseline(cfg: DictConfig) -> None:
     )
 
 
-def ask_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> None:
+def complete_probe(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> None:
     """Check the keys of a probe and complete `cfg.boxes` and `cfg.probe_ratio`.
 
     Raises:
@@ -230,95 +221,7 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protoco
         "splits": outcomes,
     }
     write_json(folder / PROBE_FILE, facts)
-    show_probe(outcomes, [line for split, found in outcomes.items() for line in said(split, found)], folder)
-
-
-def refuse_sides_of_a_file(model: Scorer) -> None:
-    """InputError where a method needs what a video file alone does not tell."""
-    if model.needs:
-        raise InputError(
-            f"video: {type(model).__name__} needs {' and '.join(model.needs)} beside the video, which a file alone "
-            "does not tell; score it as a video of a data set"
-        )
-
-
-@torch.no_grad()
-def score_video(cfg: DictConfig, model: Scorer, data: VideoData) -> Predicted:
-    """Score and standard deviation of the video `cfg.video`, in points, as tensors of one element."""
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-    item = new_item(cfg, model, data.source)
-    exemplars, voters = voting(model, data, item.record)
-    sample = data.reader.read(item, voters=voters)
-    videos = encode(model, [sample])
-    return in_points(model.score(videos, exemplars), videos)
-
-
-def new_item(cfg: DictConfig, model: Scorer, source: VideoSource) -> Item:
-    """The video as an item to read: as the checkpoint's data set reads it, whether it lists it or not.
-
-    InputError where something has to be said about it.
-    """
-    path = Path(cfg.video)
-    if not path.exists():
-        raise InputError(f"video={cfg.video}: no such file or folder")
-    listed = source.record_of(path)
-    own = source.window(listed, path) if listed else source.window_of_unlisted(path)
-    record = replace(listed or new_record(cfg, source, path), **given_facts(cfg))
-    if record.difficulty is None and (model.needs_difficulty or source.target == "completeness"):
-        raise InputError("difficulty: the score is a multiple of it in this checkpoint's method; say difficulty=3.2")
-    window = given_window(cfg, source, path, own)
-    return Item(record, path, window, [], source.label(record), source.actions.index(record.action))
-
-
-def given_facts(cfg: DictConfig) -> dict[str, Any]:
-    """What the command line says of the video."""
-    return {key: cfg[key] for key in ("action", "difficulty") if cfg[key] is not None}
-
-
-def given_window(cfg: DictConfig, source: VideoSource, path: Path, own: Window) -> Window:
-    """The data set's `own` window, with what `first_frame` and `spread` say instead."""
-    if cfg.spread not in ("trained", True, False):
-        raise InputError(f"spread={cfg.spread}: trained, true or false")
-    if cfg.first_frame is not None and not (isinstance(cfg.first_frame, int) and cfg.first_frame > 0):
-        raise InputError(f"first_frame={cfg.first_frame}: a whole number from 1 on")
-    start = own.start if cfg.first_frame is None else cfg.first_frame - 1
-    spread = own.stop is not None if cfg.spread == "trained" else cfg.spread
-    return Window(start, (own.stop or frame_count(path, source.accept_incomplete)) if spread else None)
-
-
-def new_record(cfg: DictConfig, source: VideoSource, path: Path) -> Record:
-    """A record of a video that no list has."""
-    if cfg.action is None and len(source.actions) > 1:
-        raise InputError(f"action: say which of {', '.join(source.actions)} the video shows")
-    action = source.actions[0] if cfg.action is None else cfg.action
-    if action not in source.actions:
-        raise InputError(f"action={action}: the checkpoint knows {', '.join(source.actions)}")
-    return Record(path.stem, action, score=0.0, split="video")
-
-
-def voting(model: Scorer, data: VideoData, record: Record) -> tuple[Encoded | None, list[int]]:
-    """The encoded exemplars and the positions among them that vote on `record`; none for methods that do not vote."""
-    if not data.voters:
-        return None, []
-    if model.exemplars is not None:
-        device = model.device
-        stored = map_columns(model.exemplars, lambda column: column.to(device))
-        return stored, draw_voters(data, stored_bank(data, stored), record)
-    data.setup()
-    assert data.bank is not None
-    chosen = draw_voters(data, data.bank, record)
-    samples = [data.reader.read(data.items["train"][i], i) for i in chosen]
-    return encode(model, samples), list(range(len(chosen)))
-
-
-def draw_voters(data: VideoData, bank: ExemplarBank, record: Record) -> list[int]:
-    return bank.voters(record, len(bank.ids) if data.voters == "all" else data.voters)
-
-
-def encode(model: Scorer, samples: list[Sample]) -> Encoded:
-    """Videos after the backbone, one at a time."""
-    batches = (channels_first(default_collate([sample])) for sample in samples)
-    return concatenate([model.encode(map_columns(one, lambda column: column.to(model.device))) for one in batches])
+    show_probe(outcomes, [line for split, found in outcomes.items() for line in sentences(split, found)], folder)
 
 
 @rank_zero_only

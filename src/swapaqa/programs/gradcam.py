@@ -33,8 +33,8 @@ from swapaqa.console import open_console, quieten
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
-from swapaqa.gradcam.maps import Look, View, encode_exemplars, views
-from swapaqa.gradcam.pictures import Scene, Seen, gradcam_film, gradcam_strip
+from swapaqa.gradcam.maps import MapStatistics, VideoMap, encode_exemplars, video_maps
+from swapaqa.gradcam.pictures import Scene, SceneMap, gradcam_film, gradcam_strip
 from swapaqa.gradcam.summary import (
     COLUMNS,
     EXPLANATION,
@@ -50,10 +50,10 @@ from swapaqa.recording.checkout import git_commit
 from swapaqa.recording.result import FORMAT, device_name
 from swapaqa.running.checkpoint import (
     NO_BOXES,
-    as_trained,
     boxes_of,
     build,
-    check_as_trained,
+    check_evaluation_config,
+    evaluation_config,
     make,
     prepare,
     protocol_of,
@@ -67,7 +67,7 @@ from swapaqa.running.published_checkpoint import with_configuration
 SEEN = ("frames", "geometry")  # what two checkpoints must have in common to be shown the same pixels
 
 
-class Arm(NamedTuple):
+class OpenCheckpoint(NamedTuple):
     """A checkpoint, opened."""
 
     title: str
@@ -97,22 +97,25 @@ def main(cfg: DictConfig) -> None:
     cfg.boxes = choose_boxes(cfg, trained, given)
     swaps = [make(one["aug"], path) for one, path in zip(trained, paths, strict=True)]
     ratio = choose_ratio(cfg, swaps)
-    titles = name_arms(swaps)
-    arms = [open_arm(cfg, *one, given) for one in zip(paths, titles, contents, strict=True)]
-    check_same_videos(arms)
-    chosen = choose_videos(arms[0].data, cfg.videos)
+    titles = checkpoint_titles(swaps)
+    opened = [open_checkpoint(cfg, *one, given) for one in zip(paths, titles, contents, strict=True)]
+    check_same_videos(opened)
+    chosen = choose_videos(opened[0].data, cfg.videos)
     boxes: BoxSource = make(cfg.boxes, cfg.checkpoint)
     with explained("a video at a time is computed already: use a device with more memory, or CUDA_VISIBLE_DEVICES= "):
-        found = [look(arm, boxes, ratio, chosen) for arm in arms]
+        found = [compute_maps(one, boxes, ratio, chosen) for one in opened]
     pictures = [draw(key, titles, [kept[key] for _, kept in found], ratio, folder) for key in chosen]
     result = {
         "format": FORMAT,
-        "checkpoints": [{"title": arm.title, "file": arm.path, "epoch": arm.epoch + 1} for arm in arms],
+        "checkpoints": [{"title": one.title, "file": one.path, "epoch": one.epoch + 1} for one in opened],
         "boxes": OmegaConf.to_container(cfg.boxes, resolve=True),
         "ratio": ratio,
-        "splits": {split: compare([looks[split] for looks, _ in found]) for split in arms[0].data.source.test_splits},
+        "splits": {
+            split: compare([statistics[split] for statistics, _ in found])
+            for split in opened[0].data.source.test_splits
+        },
         "pictures": pictures,
-        "device": device_name(arms[0].model),
+        "device": device_name(opened[0].model),
         "git_commit": git_commit(),
     }
     write_whole(folder / GRADCAM_FILE, json.dumps(result, indent=1, allow_nan=False))
@@ -138,7 +141,7 @@ def choose_ratio(cfg: DictConfig, swaps: Sequence[Any]) -> float:
     return float(cfg.ratio)
 
 
-def name_arms(augments: Sequence[Any]) -> list[str]:
+def checkpoint_titles(augments: Sequence[Any]) -> list[str]:
     """What tells the checkpoints apart: the augmentation they were trained with."""
     titles = []
     for augment in augments:
@@ -153,22 +156,24 @@ def name_arms(augments: Sequence[Any]) -> list[str]:
     return [f"{letter}: {title}" for letter, title in zip("AB", titles, strict=False)]
 
 
-def open_arm(cfg: DictConfig, path: str, title: str, content: dict[str, Any], given: list[str]) -> Arm:
+def open_checkpoint(
+    cfg: DictConfig, path: str, title: str, content: dict[str, Any], given: list[str]
+) -> OpenCheckpoint:
     """The model of a checkpoint and the videos to look at, with their boxes."""
     own = cfg.copy()
     own.checkpoint = path
-    own = as_trained(own, content[CONFIG_KEY], given)
-    check_as_trained(own)
+    own = evaluation_config(own, content[CONFIG_KEY], given)
+    check_evaluation_config(own)
     model = build(own, content).requires_grad_(False)  # no graph is kept of the layers before the one looked at
     data: VideoData = make(own.data, path, make_data)
     refuse_missing_sides(model, data.source)
     prepare(data, model.exemplars)
-    return Arm(title, path, content["epoch"], own.seed, model, data)
+    return OpenCheckpoint(title, path, content["epoch"], own.seed, model, data)
 
 
-def check_same_videos(arms: Sequence[Arm]) -> None:
+def check_same_videos(opened: Sequence[OpenCheckpoint]) -> None:
     """InputError where two checkpoints would not be shown the same pixels."""
-    first, *others = arms
+    first, *others = opened
     for other in others:
         for key in SEEN:
             ours, theirs = getattr(first.data.source, key), getattr(other.data.source, key)
@@ -197,53 +202,53 @@ def choose_videos(data: VideoData, wanted: Any) -> list[Key]:
     return [by_id[name] for name in names]
 
 
-def look(
-    arm: Arm, boxes: BoxSource, ratio: float, chosen: Sequence[Key]
-) -> tuple[dict[str, dict[str, Look]], dict[Key, View]]:
-    """A checkpoint's look at every test video, by split and id, and the whole view of the chosen ones."""
-    seed_everything(arm.seed, verbose=False)
-    data, model = arm.data, arm.model.to("cuda" if torch.cuda.is_available() else "cpu")
+def compute_maps(
+    checkpoint: OpenCheckpoint, boxes: BoxSource, ratio: float, chosen: Sequence[Key]
+) -> tuple[dict[str, dict[str, MapStatistics]], dict[Key, VideoMap]]:
+    """The statistics of every test video's map, by split and id, and the maps of the chosen videos."""
+    seed_everything(checkpoint.seed, verbose=False)
+    data, model = checkpoint.data, checkpoint.model.to("cuda" if torch.cuda.is_available() else "cpu")
     exemplars = encode_exemplars(model, data)  # before the boxes, which training videos need not have
     data.take_boxes(boxes)
-    looks: dict[str, dict[str, Look]] = {}
-    kept: dict[Key, View] = {}
+    statistics: dict[str, dict[str, MapStatistics]] = {}
+    kept: dict[Key, VideoMap] = {}
     for split in data.source.test_splits:
         records = data.records()[split]
-        looks[split] = {}
-        for record, view in zip(records, views(model, data, split, exemplars, ratio), strict=True):
-            looks[split][record.video_id] = view.look
+        statistics[split] = {}
+        for record, view in zip(records, video_maps(model, data, split, exemplars, ratio), strict=True):
+            statistics[split][record.video_id] = view.statistics
             if (split, record.video_id) in chosen:
                 kept[split, record.video_id] = view
-    return looks, kept
+    return statistics, kept
 
 
-def compare(looks: Sequence[Mapping[str, Look]]) -> dict[str, Any]:
+def compare(statistics: Sequence[Mapping[str, MapStatistics]]) -> dict[str, Any]:
     """What is kept of a split: of every checkpoint the means and the videos, and of two their difference."""
     return {
-        "checkpoints": [summary(found) | {"by_video": as_json(found)} for found in looks],
-        "difference": difference(*looks) if len(looks) == 2 else None,
+        "checkpoints": [summary(found) | {"by_video": as_json(found)} for found in statistics],
+        "difference": difference(*statistics) if len(statistics) == 2 else None,
     }
 
 
-def draw(key: Key, titles: Sequence[str], seen: Sequence[View], ratio: float, folder: Path) -> dict[str, str]:
+def draw(key: Key, titles: Sequence[str], seen: Sequence[VideoMap], ratio: float, folder: Path) -> dict[str, str]:
     """Write the strip and the film of one video under every checkpoint; returns their names and what they show."""
     split, video_id = key
     first = seen[0]
     scaled = scale_region(first.boxes, ratio, (first.video.shape[2], first.video.shape[3]))
-    scene = Scene(f"{video_id} ({split}), true score {first.look.true:.1f}", first.video, first.boxes, scaled)
-    maps = [Seen((title, *describe(view.look)), view.map) for title, view in zip(titles, seen, strict=True)]
+    scene = Scene(f"{video_id} ({split}), true score {first.statistics.true:.1f}", first.video, first.boxes, scaled)
+    maps = [SceneMap((title, *describe(view.statistics)), view.map) for title, view in zip(titles, seen, strict=True)]
     name = f"{split}_{video_id}".replace("/", "_")
     gradcam_strip(scene, maps, folder / f"{name}.png")
     gradcam_film(scene, maps, folder / f"{name}.mp4")
     return {"split": split, "video_id": video_id, "title": scene.title, "strip": f"{name}.png", "film": f"{name}.mp4"}
 
 
-def describe(look: Look) -> tuple[str, str]:
+def describe(statistics: MapStatistics) -> tuple[str, str]:
     """Two short lines for a picture."""
-    score = f"predicted {look.predicted:.1f}"
-    if math.isnan(look.box.share):
+    score = f"predicted {statistics.predicted:.1f}"
+    if math.isnan(statistics.box.share):
         return score, "nothing raises the score"
-    return score, f"in the box {look.box.share:.0%}, chance {look.box.chance:.0%}"
+    return score, f"in the box {statistics.box.share:.0%}, chance {statistics.box.chance:.0%}"
 
 
 def show(result: Mapping[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What finished runs say: `python -m src.report show outputs/ratio`, of one or several sweeps, folders or runs.
+"""Report on finished runs: `python -m src.report show outputs/ratio`, of one or several sweeps, folders or runs.
 
 `compare RUN_A RUN_B` says in one sentence whether two runs, or two sets of seeds, differ by more than noise.
 
@@ -61,7 +61,7 @@ def show(given: argparse.Namespace) -> None:
             print_table(table, console)
         else:
             console.out(FORMATS[given.format][1](table), highlight=False)
-    tell(f"{len(written)} files written to {folder}")
+    print_note(f"{len(written)} files written to {folder}")
     if given.wandb:
         from swapaqa.recording import tracking  # wandb takes seconds to import
 
@@ -76,7 +76,7 @@ def runs(given: argparse.Namespace) -> None:
         sys.stdout.write(text)
         return
     write_whole(given.csv, text)
-    tell(f"{text.count(chr(10)) - 1} rows written to {given.csv}")
+    print_note(f"{text.count(chr(10)) - 1} rows written to {given.csv}")
 
 
 def guarded_cell(value: Any) -> Any:
@@ -84,7 +84,7 @@ def guarded_cell(value: Any) -> Any:
     return guarded(value) if isinstance(value, str) else value
 
 
-def tell(line: str) -> None:
+def print_note(line: str) -> None:
     """To the person, beside what may go on into a file."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
 
@@ -104,14 +104,14 @@ def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> Shown:
         raise InputError(reason(error.__cause__ or error)) from error
 
 
-def dashboards(words: list[str]) -> None:
+def dashboards(pairs: list[str]) -> None:
     """Build the dashboards of `project=NAME [entity=NAME]`, or say what would be built."""
     from swapaqa.dashboards import server
 
-    given = dict(word.partition("=")[::2] for word in words)
+    given = dict(pair.partition("=")[::2] for pair in pairs)
     if not given.get("project") or set(given) - {"project", "entity"}:
-        raise InputError(f"{' '.join(words) or 'nothing given'}: say project=NAME, and entity=NAME for a team")
-    say(server.make_dashboard(given["project"], given.get("entity")))
+        raise InputError(f"{' '.join(pairs) or 'nothing given'}: say project=NAME, and entity=NAME for a team")
+    print_lines(server.make_dashboard(given["project"], given.get("entity")))
 
 
 def sync(paths: list[Path]) -> None:
@@ -119,11 +119,11 @@ def sync(paths: list[Path]) -> None:
     from swapaqa.dashboards import server
 
     lines, complete = server.sync(paths)
-    say(lines)
+    print_lines(lines)
     sys.exit(0 if complete else 1)
 
 
-def say(lines: Sequence[str]) -> None:
+def print_lines(lines: Sequence[str]) -> None:
     console = open_console(soft_wrap=True, highlight=False)
     for line in lines:
         console.print(line, markup=False)
@@ -161,34 +161,34 @@ def add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("path", type=Path, metavar="RUN")
     parser.add_argument("--checkpoint", default="last", help="its name in the run; default: last")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: the run's name, beside its folder")
-    parser.set_defaults(run=packed)
+    parser.set_defaults(run=pack_run)
     parser = commands.add_parser("unpack", help="open such a file as the folder of a run")
     parser.add_argument("path", type=Path, metavar="FILE")
     parser.add_argument("--out", type=Path, metavar="FOLDER", required=True)
     add_trust(parser)
-    parser.set_defaults(run=unpacked)
+    parser.set_defaults(run=unpack_run)
 
 
-def packed(given: argparse.Namespace) -> None:
+def pack_run(given: argparse.Namespace) -> None:
     """Write the pack, and say what it lacks."""
     from swapaqa.running.pack import pack  # it imports what trains
 
     folder = given.path.resolve()
     out = given.out or folder.parent / f"{folder.name}.pack.ckpt"
     for line in pack(given.path, given.checkpoint, out):
-        tell(line)
-    tell(f"{out}: {out.stat().st_size / 2**20:.1f} MiB; python -m src.evaluate checkpoint={out} data.root=...")
+        print_note(line)
+    print_note(f"{out}: {out.stat().st_size / 2**20:.1f} MiB; python -m src.evaluate checkpoint={out} data.root=...")
 
 
-def unpacked(given: argparse.Namespace) -> None:
+def unpack_run(given: argparse.Namespace) -> None:
     """Write the folder of the run."""
     from swapaqa.running.pack import unpack
 
-    say([str(path) for path in unpack(given.path, given.out, given.trust)])
+    print_lines([str(path) for path in unpack(given.path, given.out, given.trust)])
 
 
-def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, words: str) -> None:
-    parser.add_argument(name, metavar=metavar, action="append", default=[], help=f"{words} (may be repeated)")
+def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, purpose: str) -> None:
+    parser.add_argument(name, metavar=metavar, action="append", default=[], help=f"{purpose} (may be repeated)")
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
@@ -207,10 +207,10 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add_trust(parser)
     parser.add_argument("--protocol", default="last", help=f"{', '.join(PROTOCOLS)}; default: last")
     parser.add_argument("--split", default="test", help="default: test")
-    parser.set_defaults(run=lambda given: say([_compared(given)]))
+    parser.set_defaults(run=lambda given: print_lines([comparison(given)]))
 
 
-def _compared(given: argparse.Namespace) -> str:
+def comparison(given: argparse.Namespace) -> str:
     protocol = Protocol(given.metric, given.protocol, given.split)
     return compare(given.RUN_A, given.RUN_B, protocol, given.trust)
 
@@ -218,8 +218,8 @@ def _compared(given: argparse.Namespace) -> str:
 def add_wandb(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the subcommands that talk to a wandb server."""
     parser = commands.add_parser("wandb", help="build the dashboards of a project: project=NAME [entity=NAME]")
-    parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
-    parser.set_defaults(run=lambda given: dashboards(given.words))
+    parser.add_argument("pairs", nargs="*", metavar="KEY=VALUE")
+    parser.set_defaults(run=lambda given: dashboards(given.pairs))
     parser = commands.add_parser("sync", help="upload the runs that were logged offline")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     parser.set_defaults(run=lambda given: sync(given.paths))

@@ -19,8 +19,9 @@ from swapaqa.configuration.checking import check
 from swapaqa.console import quieten
 from swapaqa.errors import InputError
 from swapaqa.running import processes
+from swapaqa.running.failures import failure, failure_recorded
 from swapaqa.running.interruption import STOPPED
-from swapaqa.running.jobs import FAILURE_FILE, Start, State, claim, failure, recorded, state, written
+from swapaqa.running.jobs import FAILURE_FILE, Start, State, claim, config_content, state
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.running.training import run_here
 
@@ -45,7 +46,7 @@ def job(cfg: DictConfig, folder: Path) -> None:
     """Run a job of a sweep. If it fails the sweep goes on, and says so again when all jobs have ended."""
     try:
         (folder / FAILURE_FILE).unlink(missing_ok=True)
-        with recorded(folder):
+        with failure_recorded(folder):
             check(cfg)
     except InputError:
         if state(folder) is State.DONE:
@@ -63,16 +64,16 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
     Returns:
         0, or in a sweep the exit status of a job that failed and said why in its folder.
     """
-    ranked = processes.started_as()
+    ranked = processes.process_rank()
     if ranked is not None and ranked.rank > 0:
         logging.getLogger().setLevel(logging.WARNING)  # one process tells for all
     start = claim(folder, cfg, in_sweep, write=ranked is None or ranked.rank == 0)
     if start is Start.DONE:
         log.info("%s is done: nothing to do", folder)
         return 0
-    count = processes.wanted(cfg.trainer)
+    count = processes.process_count(cfg.trainer)
     if ranked is None and (in_sweep or count > 1):
-        status = processes.run_job(folder, written(cfg), count)
+        status = processes.run_job(folder, config_content(cfg), count)
         if status == STOPPED or (status and not in_sweep):
             sys.exit(status)
         return status

@@ -1,4 +1,4 @@
-"""What a run logs once an epoch beside the scorer's own: metrics per action, and where the time went."""
+"""Log of an epoch beside the scorer's own: metrics per action, and where the time went."""
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 

@@ -14,8 +14,8 @@ from swapaqa.files.spreadsheet import unguarded
 
 AVERAGE = "average"  # over the actions, as each metric is averaged
 SWEPT = "swept"
-ARM = f"{SWEPT}/arm"
-WITHIN_AN_ARM = ("seed", "data.action")  # runs that differ in these alone repeat one another
+SETTING = f"{SWEPT}/setting"
+WITHIN_A_SETTING = ("seed", "data.action")  # runs that differ in these alone repeat one another
 
 
 def run_name(base: str, swept: Mapping[str, str]) -> str:
@@ -32,11 +32,11 @@ def swept_columns(swept: Mapping[str, str]) -> dict[str, int | float | str]:
     """The swept values as columns of the run table, `aug.ratio` as `swept/aug/ratio`; numbers as numbers.
 
     Without dots: wandb cannot filter or group by a configuration key that has one (wandb issues 2819, 3087).
-    `swept/arm` has all values but seed and action in one, as a chart of wandb groups by one column.
+    `swept/setting` has all values but seed and action in one, as a chart of wandb groups by one column.
     """
     columns = {swept_column(key): _number_or_text(value) for key, value in swept.items()}
-    arm = " ".join(value for key, value in swept.items() if key not in WITHIN_AN_ARM)
-    return columns | ({ARM: arm} if arm else {})
+    setting = " ".join(value for key, value in swept.items() if key not in WITHIN_A_SETTING)
+    return columns | ({SETTING: setting} if setting else {})
 
 
 def swept_column(key: str) -> str:

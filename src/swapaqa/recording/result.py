@@ -1,4 +1,4 @@
-"""What a run writes and a report reads: `result.json` and `predictions_<split>.csv`.
+"""`result.json` and `predictions_<split>.csv`, which a run writes and a report reads.
 
 Protocols are columns: every number is kept at the last epoch, at the best epoch on test (which is what all published
 numbers of the field are) and, where a part of train was cut off, at the best epoch on that part.
@@ -194,7 +194,7 @@ class Recorder(Callback):
             self.say_undefined()
         if self.protocol:
             return
-        for split in self.choosers(tables):
+        for split in self.selection_splits(tables):
             rho = split_metrics(self.last.tables[split], self.records[split], [SPEARMAN])["average"][SPEARMAN.name]
             if rho > self.best_spearman.get(split, -2.0):
                 self.best_spearman[split], self.best[split] = rho, self.last
@@ -221,7 +221,7 @@ class Recorder(Callback):
                 log.warning("%s and this is not said again: %s%s", words, reason, advice)
 
     @staticmethod
-    def choosers(tables: Mapping[str, Any]) -> list[str]:
+    def selection_splits(tables: Mapping[str, Any]) -> list[str]:
         """The splits that choose an epoch: `test`, as published, and `val` where there is one."""
         return [split for split in ("test", "val") if split in tables]
 

@@ -43,7 +43,7 @@ STEP = "trainer/global_step"  # Lightning's name of the x axis
 Mode = Literal["online", "offline", "disabled", "shared"]
 
 
-def from_one(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def epochs_from_one(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """The same with Lightning's `epoch`, which counts from 0, counted from 1 as in tables and files."""
     return {name: value + 1 if name == "epoch" else value for name, value in metrics.items()}
 
@@ -52,7 +52,7 @@ class TableLogger(CSVLogger):
     """`metrics.csv` in the run folder."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:  # type: ignore[override]
-        super().log_metrics(from_one(metrics), step)
+        super().log_metrics(epochs_from_one(metrics), step)
 
 
 class TolerantWandbLogger(WandbLogger):
@@ -61,7 +61,7 @@ class TolerantWandbLogger(WandbLogger):
     failed = False
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self._attempt(lambda: WandbLogger.log_metrics(self, from_one(metrics), step))
+        self._attempt(lambda: WandbLogger.log_metrics(self, epochs_from_one(metrics), step))
 
     def log_hyperparams(self, params: Any) -> None:
         self._attempt(lambda: WandbLogger.log_hyperparams(self, params))

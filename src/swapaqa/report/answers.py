@@ -1,4 +1,4 @@
-"""What a page begins with: which setting is best, on which split, and whether the difference is more than noise."""
+"""Answers at the head of a report: the best setting on every split, and whether the difference is more than noise."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from swapaqa.report.scope import Scope
 from swapaqa.report.table import Value, cell_text
 from swapaqa.runs.compare import Chosen, Protocol, Side, difference, read_side
 from swapaqa.runs.factors import factor_name, find_factors, parted
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.runs_table import Estimate, Estimates
 from swapaqa.runs.settings import PROTOCOLS, Setting, label, pairs_of, seeds_of, splits_of
 

@@ -1,4 +1,4 @@
-"""What a table or figure says beside its numbers: seeds, protocols and boxes of its runs, and the missing jobs."""
+"""Captions of tables and figures: seeds, protocols and boxes of the runs, and the missing jobs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN
 from swapaqa.measures.record import Description
 from swapaqa.running.jobs import State
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import PROTOCOLS, Setting, Settings, seeds_of
 
 FLOORS = {  # by baseline, as `swapaqa.probing.baselines` says

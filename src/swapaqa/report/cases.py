@@ -25,7 +25,7 @@ from swapaqa.report.drawing import Drawing
 from swapaqa.report.figures import question_scopes, ratio_facts
 from swapaqa.report.truth import Prediction, paired
 from swapaqa.runs.factors import parted
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.seeds import keyed_generator
 
 FRAMES = 5  # shown of each video

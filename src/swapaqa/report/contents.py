@@ -1,8 +1,8 @@
 """The report, from the top: which runs there are, what they answer, and the files that say it.
 
-In `swapaqa.runs`: run folders and jobs.json (`run_folders`) -> runs of one setting (`settings`) -> a tidy table and
-estimates over seeds and actions (`runs_table`) -> whether a difference is more than noise (`compare`). Here: what they
-answer (`answers`), tables (`tables`), figures (`figures`), one run alone (`single`), and the page of all (`page`).
+In `swapaqa.runs`: run folders and jobs.json (`run_folders`) -> runs (`run`) of one setting (`settings`) -> a tidy table
+and estimates over seeds and actions (`runs_table`) -> whether a difference is more than noise (`compare`). Here: what
+they answer (`answers`), tables (`tables`), figures (`figures`), one run alone (`single`), the page of all (`page`).
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from swapaqa.errors import InputError
+from swapaqa.probing.probe_file import Probe, find_probes
 from swapaqa.report.answers import Answer, answers
 from swapaqa.report.cases import OpenData, find_studies
 from swapaqa.report.figures import drawings
 from swapaqa.report.page import Content, write_page
-from swapaqa.report.probes import Probe, find_probes, probe_tables
+from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import chosen, write_tables
 from swapaqa.report.single import SingleRun, single_run
 from swapaqa.report.table import Table
 from swapaqa.report.tables import build_tables
-from swapaqa.runs.run_folders import Sweep, holds_runs, read_sweeps
+from swapaqa.runs.run import Sweep
+from swapaqa.runs.run_folders import holds_runs, read_sweeps
 from swapaqa.runs.settings import protocols_of
 
 PUBLISHED = "best_on_test"  # the protocol of published numbers: its figures stand first

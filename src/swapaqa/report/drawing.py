@@ -1,4 +1,4 @@
-"""What the report's figures share: colours that survive print and colour blindness, error bars, words, files."""
+"""Shared parts of the report's figures: colours that survive print and colour blindness, error bars, words, files."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Which figures a set of runs supports, and the numbers that go into them: from settings to drawings.
+"""Figures that a set of runs supports, with the numbers in them: from settings to drawings.
 
 A figure is drawn where its question is asked: two ratios for Fig. 7, two sources of boxes for Table 3, two methods with
 and without the swap for Fig. 9, a baseline and a swap for Fig. 6. Jobs without a result are drawn as missing. The
@@ -17,7 +17,7 @@ from swapaqa.report.published import Published, paper_numbers
 from swapaqa.report.scope import Column, Scope
 from swapaqa.report.truth import Prediction, PublishedShares, truth_scatter
 from swapaqa.runs.factors import find_factors, parted
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.runs_table import AVERAGE
 from swapaqa.runs.settings import Setting, find_settings, grouped, label, pairs_of, ratio_groups, source_groups
 
@@ -83,7 +83,7 @@ def ratio_drawing(scope: Scope, protocol: str) -> Drawing:
     return ratio_curves(curves, protocol_words(protocol)).about(protocol, *ratio_facts(scope))
 
 
-def reached(scope: Scope, setting: Setting, protocol: str) -> Reached:
+def average_estimates(scope: Scope, setting: Setting, protocol: str) -> Reached:
     """Averages over the actions of the scope."""
     return {
         (split, metric.name): scope.estimate(setting, protocol, Column("", metric, split))
@@ -98,7 +98,7 @@ def box_source_drawing(scope: Scope, protocol: str) -> Drawing:
     sources = [
         BoxSource(
             _source_name(setting, list(scope.settings)),
-            reached(scope, setting, protocol),
+            average_estimates(scope, setting, protocol),
             _table3(setting, scope.actions),
         )
         for setting in scope.settings
@@ -113,8 +113,8 @@ def plug_and_play_drawing(scope: Scope, protocol: str) -> Drawing:
     methods = [
         Method(
             after.model if _one_swap(after, pairs) else "\n".join([after.model, *_lines(after)]),
-            reached(scope, before, protocol),
-            reached(scope, after, protocol),
+            average_estimates(scope, before, protocol),
+            average_estimates(scope, after, protocol),
             _figure9(after),
         )
         for before, after in pairs

@@ -20,16 +20,17 @@ from swapaqa.files.whole_file import write_whole
 from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_gradcam, read_gradcam, rows
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
+from swapaqa.probing.probe_file import Probe
 from swapaqa.recording.result import RESULT_FILE, epoch_in
 from swapaqa.report.answers import Answer
 from swapaqa.report.captions import WITHOUT_FACTS
 from swapaqa.report.cases import Study
 from swapaqa.report.drawing import Drawing, write_drawing
-from swapaqa.report.probes import Probe, probe_tables
+from swapaqa.report.probes import probe_tables
 from swapaqa.report.single import SingleRun
 from swapaqa.report.table import Table, Value, cell_text
 from swapaqa.running.jobs import State
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import PROTOCOLS, measures_of, splits_of
 
 FIGURES = "figures"

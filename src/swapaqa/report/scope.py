@@ -1,4 +1,4 @@
-"""What one table or figure is about: settings of one data set, with the actions, splits and protocols they share."""
+"""The scope of one table or figure: settings of one data set, with the actions, splits and protocols they share."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from swapaqa.measures.record import Description
 from swapaqa.report.captions import caption, floor_notes, missing_notes
 from swapaqa.report.published import Published
 from swapaqa.report.table import FEWER_SEEDS, Cell, Table, Value, cell_notes, estimate_cell
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.runs_table import AVERAGE, Estimate, Estimates
 from swapaqa.runs.settings import (
     Setting,

@@ -12,7 +12,7 @@ from swapaqa.report.drawing import Drawing
 from swapaqa.report.figures import predictions
 from swapaqa.report.table import Cell, Table, Value, cell_text
 from swapaqa.report.truth import Prediction, scatter_panel
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import PROTOCOLS, label, setting_of
 
 LEAST_VIDEOS = 10  # of a number; with fewer an unrelated order of them has a rho above 0.56 once in twenty

@@ -16,7 +16,7 @@ from swapaqa.report.published import Published, PublishedTable, paper_numbers, p
 from swapaqa.report.scope import Column, Scope
 from swapaqa.report.table import AS_PRINTED, Cell, Marks, Table, estimate_cell, published_cells
 from swapaqa.runs.factors import find_factors, parted
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.runs_table import AVERAGE, Estimates
 from swapaqa.runs.settings import (
     TOLD_BY_FACTS,

@@ -84,7 +84,7 @@ def truth_scatter(systems: Mapping[str, Systems], protocol: str, paper: Publishe
     seeds = {split: sorted(set.intersection(*map(set, found.values()))) for split, found in systems.items()}
     first, second = next(iter(systems.values()))
     if not all(seeds.values()):
-        return _nothing(first, second)
+        return _missing_scatter(first, second)
     figure = Figure(figsize=(9.6, 0.4 + 5.1 * len(systems)), layout="constrained")
     grid = figure.subplots(len(systems), 2, squeeze=False, sharex="row", sharey="row")
     words = []
@@ -135,7 +135,7 @@ def shares_words(
     )
 
 
-def _nothing(first: str, second: str) -> Drawing:
+def _missing_scatter(first: str, second: str) -> Drawing:
     """What stands for the figure where it cannot be drawn."""
     words = f"no seed has complete runs of both {first} and {second}"
     figure = Figure(figsize=(9.6, 1.0), layout="constrained")

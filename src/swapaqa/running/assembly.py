@@ -1,4 +1,4 @@
-"""What a configuration stands for without its data set: for programs that measure steps and train nothing."""
+"""Model and data module of a configuration without its data set, for programs that measure steps and train nothing."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""From a checkpoint to what scores with it: its content, the configuration as trained, the model, the data to score."""
+"""Loading a checkpoint for evaluation: its content, the evaluation's configuration, the model, the data to score."""
 
 import logging
 import pickle
@@ -117,7 +117,7 @@ def protocol_of(path: str, content: Mapping[str, Any]) -> str:
     return "best_on_test"
 
 
-def as_trained(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
+def evaluation_config(cfg: DictConfig, trained: dict[str, Any], given: list[str]) -> DictConfig:
     """The configuration of the evaluation in layers, of which a later one wins.
 
     The recipe's; what the checkpoint was trained with; its data, or those given; the values on the command line; and
@@ -176,8 +176,8 @@ def data_layer(recipe: Mapping[str, Any], trained: Mapping[str, Any], given: Seq
     return {"data": data | {"augment": recipe["aug"], "boxes": NO_BOXES}}
 
 
-def check_as_trained(cfg: DictConfig) -> None:
-    """`config.check` of what `as_trained` gives; what it refuses is the checkpoint's or of the command line."""
+def check_evaluation_config(cfg: DictConfig) -> None:
+    """`config.check` of what `evaluation_config` gives; what it refuses is the checkpoint's or of the command line."""
     try:
         check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
     except InputError as error:

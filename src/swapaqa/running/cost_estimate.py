@@ -22,7 +22,8 @@ from swapaqa.files.whole_file import write_whole
 from swapaqa.models.scorer import Scorer
 from swapaqa.recording.result import Recorder
 from swapaqa.running import out_of_memory
-from swapaqa.running.jobs import recorded, trusted_config
+from swapaqa.running.failures import failure_recorded
+from swapaqa.running.jobs import trusted_config
 from swapaqa.running.program import run_program
 from swapaqa.running.training import build, more_memory
 
@@ -94,7 +95,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     quieten()
     cfg = trusted_config(folder)
-    with recorded(folder):
+    with failure_recorded(folder):
         write_whole(folder / COST_FILE, json.dumps(asdict(estimate(cfg, folder))))
 
 

@@ -1,4 +1,4 @@
-"""What a job is, as a report asks it: read from the configuration of a run, or of a job that a sweep plans.
+"""Facts of a job for a report: read from the configuration of a run, or of a job that a sweep plans.
 
 `jobs.json` has the facts of every job, so that one that never started stands in its row of a table.
 """

@@ -1,4 +1,4 @@
-"""Runs that can be cut off at any moment: step checkpoints, an exit on SIGTERM that saves, files that are whole.
+"""Interruption of a run at any moment: step checkpoints, an exit on SIGTERM that saves, atomic checkpoint files.
 
 A run that continues from a step checkpoint ends bit for bit where the uninterrupted one ends: all draws are keyed by
 seed, epoch and sample, and the checkpoint has the rest (weights, optimiser, loops, torch's random state, the
@@ -61,7 +61,7 @@ class StopRequest:
 stop_request = StopRequest()  # of the process, as signals are
 
 
-def asked_to_stop(trainer: Trainer) -> bool:
+def stop_requested(trainer: Trainer) -> bool:
     """Whether any process of the run was asked to stop; every process must call it."""
     return trainer.strategy.reduce_boolean_decision(stop_request.signal is not None, all=False)
 
@@ -116,7 +116,7 @@ class StepCheckpoints(Checkpoint):
     ) -> None:
         done = batch_idx + 1
         if done >= trainer.num_training_batches:
-            if trainer.num_training_batches <= trainer.accumulate_grad_batches and asked_to_stop(trainer):
+            if trainer.num_training_batches <= trainer.accumulate_grad_batches and stop_requested(trainer):
                 log.warning("told to stop: an epoch of one step has no point to save at, the run is left as it is")
                 self._leave()
             return
@@ -124,7 +124,7 @@ class StepCheckpoints(Checkpoint):
             return
         if done % trainer.accumulate_grad_batches:
             return
-        stop = asked_to_stop(trainer)
+        stop = stop_requested(trainer)
         if stop or trainer.global_step - self._saved >= self.every:
             self._saved = trainer.global_step
             trainer.save_checkpoint(self.path, weights_only=False)
@@ -141,7 +141,7 @@ class StepCheckpoints(Checkpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if asked_to_stop(trainer):
+        if stop_requested(trainer):
             log.warning("told to stop during an evaluation: the run continues from its last step checkpoint")
             self._leave()
 

@@ -9,9 +9,8 @@ import json
 import logging
 import os
 import shutil
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,22 +20,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.command import spelled
 from swapaqa.configuration.moved import in_todays_names
-from swapaqa.errors import LINE, InputError, one_line
-from swapaqa.files.foreign_file import MOST_YAML, parse_yaml, read_bytes, read_json, reason
+from swapaqa.errors import InputError
+from swapaqa.files.foreign_file import MOST_YAML, parse_yaml, read_bytes
 from swapaqa.files.whole_file import remove_unfinished, write_whole
 from swapaqa.recording.result import RESULT_FILE
-from swapaqa.running.interruption import STOPPED, stop_request
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 LOCK_FILE = ".lock"
 TRUSTED = "SWAPAQA_CONFIG"  # in the environment of a run's processes: the digest of the configuration they may run
 RESUME_FILE = Path("checkpoints", "resume.ckpt")
-LEFT_ALONE = 3  # the exit status of a process that ended because another one of the run did
 DAMAGED_RESULT = (
     f"/{RESULT_FILE}: damaged, so it cannot be said whether the run is done; remove it and give the command again"
 )
 UNFINISHED_RUN = ": holds an unfinished run; continue it with resume=true, or remove it"
-OF_A_PEER = ("Connection closed by peer", "Connection reset by peer", "ncclRemoteError")
 NOT_IDENTITY = ("logger", "resume", "plan", "save_every", "hydra")  # a run with others of these is the same run
 
 
@@ -99,12 +95,12 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     return OmegaConf.to_container(chosen, resolve=True)  # type: ignore[return-value]
 
 
-def written(cfg: DictConfig) -> bytes:
+def config_content(cfg: DictConfig) -> bytes:
     """The content of a run's `config.yaml`, without interpolations."""
     return OmegaConf.to_yaml(OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))).encode()
 
 
-def vouched(content: bytes) -> dict[str, str]:
+def vouching_environment(content: bytes) -> dict[str, str]:
     """The environment of a process that is to trust this content of a `config.yaml`, which this one composed."""
     return os.environ | {TRUSTED: hashlib.sha256(content).hexdigest()}
 
@@ -176,13 +172,13 @@ def claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool = True) -> 
         InputError: the folder holds a run that this one would overwrite, or another process trains in it now.
     """
     if write:
-        with occupied(folder):
+        with locked(folder):
             return _claim(folder, cfg, in_sweep, write)
     return _claim(folder, cfg, in_sweep, write)
 
 
 def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
-    start = how_to_start(look_at(folder, cfg), in_sweep, cfg.resume)
+    start = choose_start(inspect_folder(folder, cfg), in_sweep, cfg.resume)
     if isinstance(start, str):
         raise InputError(f"{folder}{start}")
     if write:
@@ -190,7 +186,7 @@ def _claim(folder: Path, cfg: DictConfig, in_sweep: bool, write: bool) -> Start:
     return start
 
 
-class Found(NamedTuple):
+class FolderContent(NamedTuple):
     """What is in the folder of a run that is to begin.
 
     Attributes:
@@ -208,10 +204,10 @@ class Found(NamedTuple):
     can_continue: bool
 
 
-def look_at(folder: Path, cfg: DictConfig) -> Found:
+def inspect_folder(folder: Path, cfg: DictConfig) -> FolderContent:
     """InputError where the configuration there is damaged."""
     before, now = stored_identity(folder), resolved(cfg)
-    return Found(
+    return FolderContent(
         state=state(folder),
         is_run=before is not None,
         difference=None if before is None else first_difference(before, now),
@@ -220,7 +216,7 @@ def look_at(folder: Path, cfg: DictConfig) -> Found:
     )
 
 
-def how_to_start(found: Found, in_sweep: bool, resume: bool) -> Start | str:
+def choose_start(found: FolderContent, in_sweep: bool, resume: bool) -> Start | str:
     """How a run begins in its folder, or why it must not: the words that follow the folder's name.
 
     The first row that holds decides.
@@ -255,7 +251,7 @@ def _make_ready(folder: Path, cfg: DictConfig, start: Start) -> None:
     if start is not Start.DONE:
         for place in (folder, (folder / RESUME_FILE).parent):
             remove_unfinished(place)
-        write_whole(folder / CONFIG_FILE, written(cfg))
+        write_whole(folder / CONFIG_FILE, config_content(cfg))
 
 
 def _keep_metrics(folder: Path) -> None:
@@ -271,7 +267,7 @@ def _elsewhere(in_sweep: bool) -> str:
 
 
 @contextmanager
-def occupied(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep a run folder for this process while it is inside; the system lets go of it however the process ends.
 
     Raises:
@@ -284,97 +280,3 @@ def occupied(folder: Path) -> Iterator[None]:
         except (BlockingIOError, PermissionError) as error:
             raise InputError(f"{folder}: another process is training in this folder; wait for it or end it") from error
         yield
-
-
-@contextmanager
-def recorded(folder: Path) -> Iterator[None]:
-    """Leave `failed.txt` in the folder when what happens inside fails: one line, then the traceback.
-
-    Of several processes the first to fail writes it. One that fails because another has ended has nothing to say.
-    """
-    try:
-        yield
-    except Exception as error:
-        if stop_request.signal is not None:  # another process left first, and a collective operation failed
-            raise SystemExit(STOPPED) from error
-        if left_alone(error):
-            log.warning("another process of this run has ended, and so does this one: %s", reason(error))
-            raise SystemExit(LEFT_ALONE) from error
-        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
-        line = str(cause) if isinstance(cause, InputError) else f"{type(cause).__name__}: {cause}"
-        write_failure(folder, one_line(line, LINE), traceback.format_exc())
-        raise
-
-
-def left_alone(error: BaseException) -> bool:
-    """Whether a collective operation failed because another process of the run has ended, by gloo's or NCCL's words."""
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in OF_A_PEER)
-
-
-def write_failure(folder: Path, line: str, details: str = "") -> None:
-    """Write `failed.txt`, unless another process of the run did, or the run is done."""
-    if state(folder) is State.DONE:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / FAILURE_FILE, "x", encoding="utf-8", errors="replace") as file:
-            file.write(f"{line}\n\n{details}")
-    except FileExistsError:
-        return
-    except OSError:  # no room for it, or the folder cannot be written
-        with suppress(OSError):  # half a reason is none
-            (folder / FAILURE_FILE).unlink()
-
-
-def failure(folder: Path) -> str | None:
-    """The line that says why the run in `folder` failed; None if it did not."""
-    path = folder / FAILURE_FILE
-    if not path.is_file():
-        return None
-    return one_line(read_bytes(path).decode(errors="replace").partition("\n")[0], LINE)
-
-
-def write_jobs(
-    sweep: Path, name: str, command: str, jobs: list[list[str]], facts: Sequence[Mapping[str, Any] | None]
-) -> None:
-    """Write the list of a sweep's jobs: number, overrides, those of them that differ between jobs, and their facts.
-
-    `facts`: of each job, see `swapaqa.running.facts`; None of one whose configuration cannot be composed.
-    """
-    common = set(jobs[0]).intersection(*jobs[1:])
-    listed = [
-        {
-            "job": str(number),
-            "overrides": job,
-            "swept": dict(item.lstrip("+~").partition("=")[::2] for item in job if item not in common),
-            "facts": known,
-        }
-        for number, (job, known) in enumerate(zip(jobs, facts, strict=True))
-    ]
-    text = json.dumps({"sweep": name, "command": command, "jobs": listed}, indent=1)
-    write_whole(sweep / JOBS_FILE, text)
-
-
-def refuse_another_list(sweep: Path, jobs: list[list[str]]) -> None:
-    """Raises InputError where a finished job in `sweep` would get another number, and the report another list."""
-    path = sweep / JOBS_FILE
-    if not path.is_file():
-        return
-    remedy = "remove it, and it is written anew"
-    plan = read_json(path, remedy)
-    try:
-        before = [[str(word) for word in job["overrides"]] for job in plan["jobs"]]
-    except (LookupError, TypeError) as error:
-        raise InputError(f"{path}: not the plan of a sweep ({reason(error)}); {remedy}") from error
-    for number, old in enumerate(before):
-        was, now = (_deciding(words) for words in (old, jobs[number] if number < len(jobs) else []))
-        if was != now and state(sweep / str(number)) is State.DONE:
-            differs = " ".join(sorted(was - now)) or "another"
-            raise InputError(
-                f"{sweep}: job {number} is done and was {differs}; give another list of jobs a folder of its own with "
-                "hydra.sweep.dir="
-            )
-
-
-def _deciding(words: list[str]) -> set[str]:
-    return {word for word in words if word.lstrip("+~").partition("=")[0].partition(".")[0] not in NOT_IDENTITY}

@@ -1,4 +1,4 @@
-"""The engines that run a sweep's jobs side by side (`conf/hydra/launcher/`): what must be there before they start."""
+"""Launchers, which run a sweep's jobs side by side (`conf/hydra/launcher/`): what must be there before they start."""
 
 import os
 import shutil

@@ -24,7 +24,7 @@ TRIED_ON = 24  # made-up videos
 TOLERANCE = 1e-6  # relative, between a metric's `value` and its `draws`
 
 
-def asked(node: Any) -> tuple[Measure, ...]:
+def configured_measures(node: Any) -> tuple[Measure, ...]:
     """`STANDARD` and the metrics of a configuration's `measures`, each of which works.
 
     Args:
@@ -37,12 +37,12 @@ def asked(node: Any) -> tuple[Measure, ...]:
         raise InputError(
             f"measures={node}: names options of conf/measures or of your own folder, measures=[kendall_tau]"
         )
-    found = {name: tried(made(str(name), one)) for name, one in (node or {}).items()}
+    found = {name: checked_measure(make_measure(str(name), one)) for name, one in (node or {}).items()}
     return tuple(({measure.name: measure for measure in STANDARD} | found).values())
 
 
-def made(name: str, node: Any) -> Measure:
-    """What a trusted configuration describes; InputError as `asked`."""
+def make_measure(name: str, node: Any) -> Measure:
+    """What a trusted configuration describes; InputError as `configured_measures`."""
     try:
         measure = hydra.utils.instantiate(node) if OmegaConf.is_dict(node) else node
     except InstantiationException as error:
@@ -56,7 +56,7 @@ def made(name: str, node: Any) -> Measure:
     return measure
 
 
-def tried(measure: Measure) -> Measure:
+def checked_measure(measure: Measure) -> Measure:
     """The same, if it gives one number of a test set, and of two draws at once the same two.
 
     Raises:
@@ -91,8 +91,8 @@ def known_measures(result: Mapping[str, Any], trust: Sequence[str]) -> dict[str,
         target = str(nodes.get(name, {}).get(TARGET, ""))
         known = target in registry().admitted[MEASURES] or target.partition(".")[0] in trust
         if name not in OURS and known:
-            found[name] = tried(
-                made(name, OmegaConf.create(admit_measure(nodes[name], name, "its configuration", trust)))
+            found[name] = checked_measure(
+                make_measure(name, OmegaConf.create(admit_measure(nodes[name], name, "its configuration", trust)))
             )
     return found
 

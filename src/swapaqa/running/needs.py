@@ -1,4 +1,4 @@
-"""Whether a data set has what a method looks for, said before a video is read."""
+"""Whether a data set has what a method needs, checked before a video is read."""
 
 from collections.abc import Iterator, Sequence
 

@@ -16,13 +16,13 @@ AT_ONCE_S, STEP_S = 2.0, 30.0  # from SIGTERM to SIGKILL: with nothing to save, 
 
 
 @dataclass
-class Patience:
+class GracePeriod:
     """How long this process is given to leave by itself."""
 
     seconds: float = AT_ONCE_S
 
 
-patience = Patience()
+patience = GracePeriod()
 
 
 def end_with_parent() -> None:
@@ -31,7 +31,7 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def environment() -> dict[str, str]:
+def parent_environment() -> dict[str, str]:
     """What a process needs in its environment to know this one as its parent."""
     return {PARENT: str(os.getpid())}
 

@@ -1,4 +1,4 @@
-"""What a device has no memory for becomes one line that names the key which makes it fit."""
+"""Out of memory on a device, as one line that names the key which makes it fit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

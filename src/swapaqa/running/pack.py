@@ -28,7 +28,7 @@ from swapaqa.running.jobs import CONFIG_FILE
 from swapaqa.running.registry import plain
 
 KEPT = ("epoch", "global_step", "state_dict", CONFIG_KEY, FORMAT_KEY, BATCH_NORM_KEY, EXEMPLARS_KEY)
-PLACES = (("data", "root"), ("data", "boxes", "root"), ("boxes", "root"))  # on the machine of the run
+FOLDER_KEYS = (("data", "root"), ("data", "boxes", "root"), ("boxes", "root"))  # on the machine of the run
 PATCH_FILE = "changes.patch"
 Packed = dict[str, str]  # what stands under PACK_KEY: result, commit, patch; JSON and text
 
@@ -55,10 +55,10 @@ def pack(run: Path, checkpoint: str, out: Path) -> list[str]:
     if not isinstance(content, dict) or not isinstance(content.get(CONFIG_KEY), dict):
         raise InputError(f"{path}: carries no configuration; name the folder of a run of ours")
     kept = {key: content[key] for key in KEPT if key in content}
-    kept[CONFIG_KEY] = without_places(plain(kept[CONFIG_KEY], str(path)))
+    kept[CONFIG_KEY] = without_folders(plain(kept[CONFIG_KEY], str(path)))
     commit = str(result.get("git_commit") or "")
     patch, lacks = changes_of(commit)
-    result["config"] = without_places(result["config"])
+    result["config"] = without_folders(result["config"])
     kept[PACK_KEY] = {"result": json.dumps(result), "commit": commit, "patch": patch, "checkpoint": checkpoint}
     with whole(out, out.suffix) as unfinished:
         torch.save(kept, unfinished)
@@ -68,10 +68,10 @@ def pack(run: Path, checkpoint: str, out: Path) -> list[str]:
     return lacks
 
 
-def without_places(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without the folders of the machine that it ran on."""
     tree: dict[str, Any] = json.loads(json.dumps(config))
-    for *path, last in PLACES:
+    for *path, last in FOLDER_KEYS:
         node: Any = tree
         for part in path:
             node = node.get(part) if isinstance(node, dict) else None

@@ -21,16 +21,16 @@ from swapaqa.console import open_console
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
 from swapaqa.running.cost_estimate import COST_FILE, STEPS, Cost
+from swapaqa.running.failures import failure
 from swapaqa.running.jobs import (
     CONFIG_FILE,
     NOT_IDENTITY,
     State,
-    failure,
+    config_content,
     identity,
     state,
     stored_identity,
-    vouched,
-    written,
+    vouching_environment,
 )
 from swapaqa.running.planned_facts import compose_job
 
@@ -53,7 +53,7 @@ class Planned:
 def show_plan(config: DictConfig, jobs: Sequence[list[str]]) -> None:
     """Print the jobs with their states, the hours from a cost estimate of each kind of job, and the disk."""
     folder = Path(config.hydra.sweep.dir)
-    planned = [look(number, job, folder, config.hydra.job.config_name) for number, job in enumerate(jobs)]
+    planned = [planned_job(number, job, folder, config.hydra.job.config_name) for number, job in enumerate(jobs)]
     console = open_console(highlight=False, soft_wrap=True)
     console.print(jobs_table(planned, folder))
     left = [job for job in planned if job.state is not State.DONE and job.blocker is None]
@@ -62,7 +62,7 @@ def show_plan(config: DictConfig, jobs: Sequence[list[str]]) -> None:
         show_costs(left, folder, console)
 
 
-def look(number: int, overrides: list[str], folder: Path, config_name: str) -> Planned:
+def planned_job(number: int, overrides: list[str], folder: Path, config_name: str) -> Planned:
     """Compose a job and look at what is in its folder."""
     cfg = compose_job(config_name, overrides)
     HydraConfig.instance().set_config(cfg)
@@ -103,7 +103,7 @@ def show_costs(left: Sequence[Planned], folder: Path, console: Console) -> None:
     for jobs in kinds.values():
         name = jobs[0].tree["name"]
         with console.status(f"{STEPS} steps of {name}"):
-            cost = measured(jobs[0].tree)
+            cost = estimated_cost(jobs[0].tree)
         if isinstance(cost, str):
             console.print(f"{len(jobs)} jobs like {name}: no estimate: {cost}", markup=False)
             unknown += len(jobs)
@@ -131,14 +131,14 @@ def kind(tree: dict[str, Any]) -> str:
     return json.dumps(kept, sort_keys=True, default=str)
 
 
-def measured(tree: dict[str, Any]) -> Cost | str:
+def estimated_cost(tree: dict[str, Any]) -> Cost | str:
     """The cost of a run, estimated in a process of its own; the reason where it cannot be had."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        config = written(OmegaConf.create(tree))
+        config = config_content(OmegaConf.create(tree))
         write_whole(folder / CONFIG_FILE, config)
         command = [sys.executable, "-m", "swapaqa.running.cost_estimate", name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=vouched(config))
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=vouching_environment(config))
         if done.returncode:
             return failure(folder) or f"the cost estimate ended with status {done.returncode}"
         return Cost(**json.loads((folder / COST_FILE).read_text()))

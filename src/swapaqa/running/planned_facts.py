@@ -12,9 +12,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from swapaqa.errors import InputError
-from swapaqa.running.cells import SEED
 from swapaqa.running.facts import facts_of
 from swapaqa.running.jobs import resolved
+from swapaqa.running.sweep_jobs import SEED
 
 
 def compose_job(config_name: str, overrides: Sequence[str]) -> DictConfig:

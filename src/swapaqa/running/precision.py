@@ -1,4 +1,4 @@
-"""Number formats that a device does not really compute in: half precision without a GPU.
+"""Half precision without a GPU, which a CPU hardly computes in.
 
 On a CPU without instructions for them single bfloat16 convolutions take 44 to 170 times the time of float32, and some
 operations do not exist; a run would seem to hang. On one with them (AVX512_BF16, oneDNN 3.12 in torch 2.13) the weight

@@ -24,33 +24,34 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from swapaqa.errors import InputError
 from swapaqa.running import orphans
 from swapaqa.running.environment import set_for_a_while
+from swapaqa.running.failures import LEFT_ALONE, failure, write_failure
 from swapaqa.running.interruption import STOPPED, handle_sigterm
-from swapaqa.running.jobs import LEFT_ALONE, failure, vouched, write_failure
+from swapaqa.running.jobs import vouching_environment
 
 log = logging.getLogger(__name__)
 
 BY_SIGTERM = (STOPPED, -signal.SIGTERM)  # saved and left, or still at its start
 FROM_OUTSIDE = ("TORCHELASTIC_", "SLURM_", "TORCHRUN_")
 SITE = "SLURM_CONF"  # where the cluster is, not what was started on it
-PLACE = (
+RANK_VARIABLES = (
     "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE",
     "ROLE_WORLD_SIZE", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK",
 )  # fmt: skip
 
 
-class Ranked(NamedTuple):
+class ProcessRank(NamedTuple):
     """Where this process stands among those that torchrun, srun or submitit started."""
 
     rank: int
     world_size: int
 
 
-def started_as() -> Ranked | None:
+def process_rank() -> ProcessRank | None:
     """None for a process that stands alone."""
     if TorchElasticEnvironment.detect():
-        return Ranked(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+        return ProcessRank(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     if on_slurm():
-        return Ranked(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"]))
+        return ProcessRank(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"]))
     return None
 
 
@@ -76,23 +77,25 @@ def lead_sweep() -> bool:
     Raises:
         InputError: started on several nodes, where it cannot start processes.
     """
-    found = started_as()
+    found = process_rank()
     if found is None:
         return True
     if int(os.environ.get("GROUP_WORLD_SIZE", os.environ.get("SLURM_NNODES", "1"))) > 1:
         raise InputError("--multirun over several nodes: leave torchrun or srun out and say hydra/launcher=slurm")
-    for name in [name for name in os.environ if (name.startswith(FROM_OUTSIDE) and name != SITE) or name in PLACE]:
+    for name in [
+        name for name in os.environ if (name.startswith(FROM_OUTSIDE) and name != SITE) or name in RANK_VARIABLES
+    ]:
         del os.environ[name]
     return found.rank == 0
 
 
-def wanted(trainer: DictConfig) -> int:
+def process_count(trainer: DictConfig) -> int:
     """How many processes on this machine the trainer's options ask for.
 
     Raises:
         InputError: several nodes, without a launcher that starts processes on them.
     """
-    if started_as() is not None:
+    if process_rank() is not None:
         return 1  # whoever started this process started the others
     if trainer.num_nodes > 1:
         raise InputError(
@@ -127,7 +130,7 @@ def run_job(folder: Path, config: bytes, count: int) -> int:
     SIGTERM is passed on and waited for. A status that no process explained is explained in `failed.txt`.
     """
     command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
-    environment = vouched(config) | orphans.environment()
+    environment = vouching_environment(config) | orphans.parent_environment()
     job = subprocess.Popen(command, preexec_fn=orphans.end_with_parent, env=environment)
 
     passed_on = []
@@ -189,7 +192,7 @@ def run_group(folder: Path, count: int) -> int:
         max_restarts=0,
     )
     try:
-        with set_for_a_while(threads | os.environ | orphans.environment()):
+        with set_for_a_while(threads | os.environ | orphans.parent_environment()):
             elastic_launch(config, sys.executable)("-m", "swapaqa.running.worker", str(folder))
     except ChildFailedError as error:
         statuses = [failed.exitcode for failed in error.failures.values()]

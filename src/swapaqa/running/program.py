@@ -29,7 +29,7 @@ from swapaqa.running import orphans, processes, resolvers
 resolvers.register()
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
-PLACE_OF_OBJECT = re.compile(r"full_key: (\S+)")  # in what Hydra says of an object that it could not make
+KEY_OF_OBJECT = re.compile(r"full_key: (\S+)")  # in what Hydra says of an object that it could not make
 
 
 def run_program(main: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ def run_program(main: Callable[[], None]) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
     """
-    if orphans.PARENT in os.environ or processes.started_as() is not None:
+    if orphans.PARENT in os.environ or processes.process_rank() is not None:
         orphans.watch_parent()
     refuse_rerun(sys.argv[1:])
     if os.environ.get("HYDRA_FULL_ERROR") and not os.environ.get(SHORT_ERRORS):
@@ -145,11 +145,11 @@ def keywords_explained(cfg: DictConfig) -> Iterator[None]:
     try:
         yield
     except InstantiationException as error:
-        keyword, place = UNEXPECTED.search(str(error.__cause__)), PLACE_OF_OBJECT.search(str(error))
-        node = OmegaConf.select(cfg, place[1]) if keyword and place else None
-        if not keyword or not place or not isinstance(node, DictConfig) or keyword[1] not in node:
+        keyword, found = UNEXPECTED.search(str(error.__cause__)), KEY_OF_OBJECT.search(str(error))
+        node = OmegaConf.select(cfg, found[1]) if keyword and found else None
+        if not keyword or not found or not isinstance(node, DictConfig) or keyword[1] not in node:
             raise
-        key, name = f"{place[1]}.{keyword[1]}", node.get("_target_")
+        key, name = f"{found[1]}.{keyword[1]}", node.get("_target_")
         raise InputError(f"{key}: no such key of {name}, nor of what it hands it on to") from error
 
 

@@ -1,4 +1,4 @@
-"""What an author's checkpoint does not have: the configuration is what the command line says, the scale is learnt."""
+"""Configuration and label scale of an author's checkpoint, which has neither: the one given, the other learnt."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a configuration that comes from a file may name: the classes of `conf`, each in its place, and nothing else.
+"""What a configuration that comes from a file may name: the classes of `conf`, each under its key, and nothing else.
 
 A checkpoint, a `result.json` and a run folder carry a configuration, and whoever builds from it instantiates its
 `_target_`s. A file is data: its `_target_`s are compared, as strings and before anything is imported, with those that
@@ -46,17 +46,17 @@ DEEPEST, MOST_NODES = 20, 20_000  # of a configuration; ours have 5 levels and 1
 
 
 class Registry(NamedTuple):
-    """The places of a configuration where objects are made.
+    """The keys of a configuration under which objects are made.
 
     Attributes:
-        admitted: the classes by place, as `data.geometry`.
+        admitted: the classes by key, as `data.geometry`.
         same: places that hold what another has, `model.encoder`: `backbone`.
     """
 
     admitted: Mapping[str, frozenset[str]]
     same: Mapping[str, str]
 
-    def place(self, path: str) -> str:
+    def key(self, path: str) -> str:
         """Where the object at `path` is described: `backbone.network` for `model.encoder.network`."""
         found = ""
         for part in path.split("."):
@@ -72,22 +72,22 @@ def registry() -> Registry:
     for path in sorted(CONFIG.glob("*/*.yaml")):
         text = path.read_text(encoding="utf-8")
         tree = yaml.safe_load(text) or {}
-        for place, value in _strings(tree if text.startswith(WHOLE) else {path.parent.name: tree}, ""):
-            if place.endswith(f".{TARGET}"):
-                own = path.parent.name if path.parent.name in BY_NAME else place.removesuffix(f".{TARGET}")
+        for key, value in _strings(tree if text.startswith(WHOLE) else {path.parent.name: tree}, ""):
+            if key.endswith(f".{TARGET}"):
+                own = path.parent.name if path.parent.name in BY_NAME else key.removesuffix(f".{TARGET}")
                 targets[own].add(value)
             elif group := SAME_AS.fullmatch(value):
-                same[place] = group[1]
-    groups = {place: group for place, group in same.items() if group in targets}
-    return Registry({place: frozenset(names) for place, names in targets.items()}, groups)
+                same[key] = group[1]
+    groups = {key: group for key, group in same.items() if group in targets}
+    return Registry({key: frozenset(names) for key, names in targets.items()}, groups)
 
 
-def _strings(node: Any, place: str) -> Iterator[tuple[str, str]]:
+def _strings(node: Any, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _strings(value, f"{place}.{key}" if place else str(key))
+        for name, value in node.items():
+            yield from _strings(value, f"{key}.{name}" if key else str(name))
     elif isinstance(node, str):
-        yield place, node
+        yield key, node
 
 
 def plain(config: Any, source: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def plain(config: Any, source: str) -> dict[str, Any]:
     Raises:
         InputError: it is no dictionary, too large or too deep, or holds other than plain values.
     """
-    copied: dict[str, Any] = _Reading(source, None).plain(_built(config, source), "", DEEPEST)
+    copied: dict[str, Any] = _ConfigurationReader(source, None).plain(_built(config, source), "", DEEPEST)
     return copied
 
 
@@ -114,13 +114,13 @@ def admit(config: Any, source: str, trust: Sequence[str] = ()) -> dict[str, Any]
     Raises:
         InputError: it names something else, holds other than plain values, or an interpolation.
     """
-    copied: dict[str, Any] = _Reading(source, tuple(trust)).plain(_built(config, source), "", DEEPEST)
+    copied: dict[str, Any] = _ConfigurationReader(source, tuple(trust)).plain(_built(config, source), "", DEEPEST)
     return copied
 
 
 def admit_measure(node: Any, name: str, source: str, trust: Sequence[str]) -> dict[str, Any]:
     """A metric of a file's configuration, as one that may be made; errors as `admit`."""
-    copied: dict[str, Any] = _Reading(source, tuple(trust)).plain(node, f"{MEASURES}.{name}", DEEPEST)
+    copied: dict[str, Any] = _ConfigurationReader(source, tuple(trust)).plain(node, f"{MEASURES}.{name}", DEEPEST)
     return copied
 
 
@@ -134,7 +134,7 @@ def _built(config: Any, source: str) -> dict[str, Any]:
     return kept
 
 
-class _Reading:
+class _ConfigurationReader:
     """Goes through one configuration and counts what it meets. `trust` None: classes are not looked at."""
 
     def __init__(self, source: str, trust: tuple[str, ...] | None) -> None:
@@ -176,12 +176,12 @@ class _Reading:
     def check_target(self, name: Any, path: str) -> None:
         """InputError for a class that is not registered there and not of a package that the user trusts."""
         known = registry()
-        place = known.place(path)
-        if type(name) is str and name in known.admitted.get(place, ()):
+        key = known.key(path)
+        if type(name) is str and name in known.admitted.get(key, ()):
             return
         package = name.partition(".")[0] if type(name) is str else ""
         if package in (self.trust or ()):
-            check_own_class(name, place, f"{self.source}: {path}.{TARGET}")
+            check_own_class(name, key, f"{self.source}: {path}.{TARGET}")
             return
         raise InputError(f"{self.source}: {path}.{TARGET}={shown(name)}: {_way_out(package)}")
 
@@ -196,12 +196,12 @@ def _way_out(package: str) -> str:
     )
 
 
-def check_own_class(name: str, place: str, source: str) -> None:
+def check_own_class(name: str, key: str, source: str) -> None:
     """Refuse what is not a class of the package that `name` begins with. Imports it, as the user trusts it.
 
     Args:
         name: `mypackage.module.Class`; nothing is looked for inside of a class or of another module's names.
-        place: of the configuration, which some classes are made for.
+        key: of the configuration, which some classes are made for.
         source: what says so, for messages.
 
     Raises:
@@ -213,14 +213,14 @@ def check_own_class(name: str, place: str, source: str) -> None:
     except (ImportError, ValueError) as error:
         raise InputError(f"{source}={shown(name)}: cannot be imported ({error})") from error
     package = name.partition(".")[0]
-    if place == MEASURES:
+    if key == MEASURES:
         _check_own_measure(found, package, f"{source}={shown(name)}")
         return
     if not isinstance(found, type) or found.__module__.partition(".")[0] != package:
         raise InputError(f"{source}={shown(name)}: is no class of {package}")
-    base = BASES.get(place)
+    base = BASES.get(key)
     if base is not None and not issubclass(found, base):
-        raise InputError(f"{source}={shown(name)}: is no {base.__name__}, which {place} has to be")
+        raise InputError(f"{source}={shown(name)}: is no {base.__name__}, which {key} has to be")
 
 
 def _check_own_measure(found: Any, package: str, source: str) -> None:

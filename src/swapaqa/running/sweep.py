@@ -1,4 +1,4 @@
-"""What surrounds the jobs of a sweep: their list before, how they went after."""
+"""The callback of a sweep: the list of its jobs before the first, their states after the last."""
 
 import shlex
 import sys
@@ -11,11 +11,13 @@ from rich.console import Console
 
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
-from swapaqa.running.cells import jobs_of
-from swapaqa.running.jobs import State, failure, refuse_another_list, state, write_jobs
+from swapaqa.running.failures import failure
+from swapaqa.running.jobs import State, state
+from swapaqa.running.jobs_file import refuse_another_list, write_jobs
 from swapaqa.running.launchers import prepare_launcher
 from swapaqa.running.planned_facts import planned_facts
 from swapaqa.running.program import fail
+from swapaqa.running.sweep_jobs import jobs_of
 
 
 class Overview(Callback):

@@ -1,4 +1,4 @@
-"""One run: everything between a resolved configuration and a folder with its result."""
+"""Training of one run, from a resolved configuration to a folder with its result."""
 
 import logging
 import os
@@ -31,9 +31,10 @@ from swapaqa.recording.result import Recorder, compose_result, device_name, save
 from swapaqa.running import out_of_memory, processes
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
+from swapaqa.running.failures import failure_recorded
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, left_on_sigterm
-from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, occupied, recorded
-from swapaqa.running.measures import asked
+from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, locked
+from swapaqa.running.measures import configured_measures
 from swapaqa.running.needs import refuse_missing_sides, refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.resuming import check_resumable
@@ -44,8 +45,8 @@ log = logging.getLogger(__name__)
 def run_here(cfg: DictConfig, folder: Path) -> None:
     """Train `cfg` in this process, as one of several or alone, and leave `failed.txt` if that fails."""
     status = 1
-    alone = occupied(folder) if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
-    with alone, left_on_sigterm(), recorded(folder), full_disk_explained(folder):
+    alone = locked(folder) if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
+    with alone, left_on_sigterm(), failure_recorded(folder), full_disk_explained(folder):
         try:
             train(cfg, folder)
             status = 0
@@ -57,7 +58,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
     """Train, evaluate and write everything of one run into `folder`; continue it where a step checkpoint lies there."""
     checkpoint = folder / RESUME_FILE
     resumed = checkpoint if os.path.lexists(checkpoint) else None
-    measures = asked(cfg.get("measures"))
+    measures = configured_measures(cfg.get("measures"))
     data, model = build(cfg)
     if resumed:
         check_resumable(resumed, model)

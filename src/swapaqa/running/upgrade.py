@@ -1,6 +1,6 @@
 """Checkpoints of older versions in today's words: whatever decided a prediction then decides it now.
 
-A checkpoint carries the version of its format (`FORMAT_KEY`; without it, the first). Each change of the house has one
+A checkpoint carries the version of its format (`FORMAT_KEY`; without it, the first). Each change of the format has one
 function here, which gives a checkpoint from before it the new names, or the key with the old value. It works on plain
 dictionaries, before anything of them is admitted or made, so whatever a function meets may be of another kind than
 ours: it then leaves it alone, for others to refuse. What moves a prediction by rounding only is not among the changes,

@@ -29,7 +29,8 @@ from swapaqa.measures.record import Measure, Scores
 from swapaqa.running.jobs import State
 from swapaqa.running.measures import package_of
 from swapaqa.runs.factors import factors, is_list_of_settings
-from swapaqa.runs.run_folders import Run, Sweep, read_sweep
+from swapaqa.runs.run import Run, Sweep
+from swapaqa.runs.run_folders import read_sweep
 from swapaqa.runs.runs_table import scores
 from swapaqa.runs.settings import find_settings, label, measures_of
 

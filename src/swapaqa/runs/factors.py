@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.measures.record import Description
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.runs_table import Estimate, Estimates
 from swapaqa.runs.settings import protocols_of, splits_of
 

@@ -14,7 +14,7 @@ import pandas as pd
 from swapaqa import statistics
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description, Measure, Scores
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import actions_of, find_settings, label, measures_of, seeds_of
 
 AVERAGE = "average"  # over the actions, in the column of actions

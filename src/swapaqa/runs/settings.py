@@ -1,4 +1,4 @@
-"""Runs that differ in the seed and the action alone are of one setting: how settings are found, named and paired."""
+"""Settings, each of runs that differ in the seed and the action alone: found, named and paired."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from swapaqa.errors import InputError
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description
 from swapaqa.running.facts import UNKNOWN, Facts, is_evaluation
-from swapaqa.runs.run_folders import Run, Sweep
+from swapaqa.runs.run import Run, Sweep
 
 TOLD_BY_FACTS = (
     "data",

@@ -1,4 +1,4 @@
-"""Frames of a video file or of a folder of images: how many there are, and those asked for. The only door to pixels.
+"""Frames of a video file or of a folder of images: how many there are, and those asked for.
 
 Whatever counts, checks, trains, scores or draws comes through here, with the reader that `data.video_reader` names:
 

@@ -1,4 +1,4 @@
-"""What a video file holds, frame by frame: made once by decoding it from the start, and kept in the cache folder.
+"""The index of a video file, frame by frame: made once by decoding it from the start, and kept in the cache folder.
 
 The index is what every count and every read is checked against (`swapaqa.video.pyav_reader`). It also says how many
 frames the file announces beside those that can be decoded: a file that was cut off or has a hole in it opens and plays.

@@ -30,7 +30,7 @@ function pixelBounds(box, ratio, size) {
   ];
 }
 
-/** A box on a source frame of `size` -> the same on the resized and cropped frame, as Geometry.place_boxes. */
+/** A box on a source frame of `size` -> the same on the resized and cropped frame, as Geometry.crop_boxes. */
 function placeBox(box, size, geometry) {
   const {left, top} = geometry;
   const scale = [geometry.width / size[1], geometry.height / size[0]];

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: one product of all swept values, or a product for each cell of a list."""
+"""The jobs of a sweep: one product of all swept values, or a product for each setting of a list."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,12 +14,12 @@ def jobs_of(sweeper: Mapping[str, Any], overrides: Sequence[str]) -> list[list[s
     """The overrides of every job, in the order in which Hydra's sweeper runs and numbers them.
 
     Args:
-        sweeper: `hydra.sweeper`, with `params` and, where the sweep is a list of cells, `cells`.
-        overrides: the words of the command line, which win over both.
+        sweeper: `hydra.sweeper`, with `params` and, where the sweep is a list of settings, `settings`.
+        overrides: of the command line, which win over both.
     """
     common = [f"{key!s}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    if sweeper.get("cells"):
-        return cell_jobs(common, sweeper["cells"], overrides)
+    if sweeper.get("settings"):
+        return jobs_of_settings(common, sweeper["settings"], overrides)
     return product_jobs(OverridesParser.create().parse_overrides([*common, *overrides]))
 
 
@@ -28,13 +28,13 @@ def product_jobs(overrides: list[Override]) -> list[list[str]]:
     return [job for batch in BasicSweeper.split_arguments(overrides, max_batch_size=None) for job in batch]
 
 
-def cell_jobs(common: Sequence[str], cells: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
-    """The products of all cells without repetitions, by seed: what is cut off has every cell before a second seed."""
+def jobs_of_settings(common: Sequence[str], settings: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
+    """The products of all settings without repetitions, all settings of a seed before those of the next."""
     parser = OverridesParser.create()
     jobs = [
         job
-        for cell in cells
-        for job in product_jobs(parser.parse_overrides([*common, *cell.split(), *overrides]))
+        for setting in settings
+        for job in product_jobs(parser.parse_overrides([*common, *setting.split(), *overrides]))
     ]  # fmt: skip
     firsts: dict[frozenset[str], list[str]] = {}
     for job in jobs:

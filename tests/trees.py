@@ -1,0 +1,112 @@
+"""Small data sets in the true layouts of AQA-7 and MTL-AQA."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import numpy as np
+from scipy.io import savemat
+
+COPIES = ("final_annotations_dict_with_dive_number.pkl", "augmented_final_annotations_dict.pkl")
+STEP = 5  # grey levels between two frames of the test videos
+Dives = Mapping[tuple[int, int], tuple[int, float, str]]
+DIVES = {  # competition, dive: end frame, difficulty, dive number
+    (1, 1): (20, 3.0, "107B"),
+    (1, 2): (24, 3.0, "207B"),
+    (1, 3): (28, 3.0, "107B"),
+    (1, 4): (32, 1.5, "100B"),
+    (26, 5): (20, 3.0, "305B"),
+    (26, 16): (24, 3.0, "107B"),
+}
+NO_DIVES: Dives = MappingProxyType({})
+TRAIN, TEST = [(1, 1), (1, 2), (1, 3), (1, 4)], [(26, 5), (26, 16)]
+
+
+def write_aqa7(root: Path, train: int = 6, test: int = 4, frames: int = 16, size: tuple[int, int] = (40, 64)) -> Path:
+    """A list of dives and their videos and boxes; returns `root`."""
+    lists = root / "Split_4"
+    lists.mkdir(parents=True)
+    for split, first, count in (("train", 1, train), ("test", train + 1, test)):
+        rows = [[1, index, 30 + 67 * ((index * 0.618) % 1)] for index in range(first, first + count)]
+        savemat(lists / f"split_4_{split}_list.mat", {f"consolidated_{split}_list": np.array(rows)})
+    for index in range(1, train + test + 1):
+        write_dive(root, index, frames, size)
+    return root
+
+
+def write_dive(root: Path, index: int, frames: int, size: tuple[int, int]) -> None:
+    """A bright square that moves over a coloured wall: a video file for odd indices, an image folder for even ones."""
+    videos, boxes = root / "diving-out", root / "boxes" / "diving"
+    videos.mkdir(exist_ok=True)
+    boxes.mkdir(parents=True, exist_ok=True)
+    height, width = size
+    side, wall = height // 4, np.random.default_rng(index).integers(20, 160, 3)
+    lefts = np.linspace(2, width - side - 2, frames).round().astype(int)
+    top = height // 3
+    pictures = np.full((frames, height, width, 3), wall, np.uint8)
+    for picture, left in zip(pictures, lefts, strict=True):
+        picture[top : top + side, left : left + side] = 230
+    if index % 2:
+        codec = cv2.VideoWriter.fourcc(*"MJPG")
+        writer = cv2.VideoWriter(str(videos / f"{index:03d}.avi"), codec, 25, (width, height))
+        for picture in pictures:
+            writer.write(picture[..., ::-1].copy())
+        writer.release()
+    else:
+        folder = videos / f"{index:03d}"
+        folder.mkdir()
+        for number, picture in enumerate(pictures, 1):
+            cv2.imwrite(str(folder / f"img_{number:05d}.jpg"), picture[..., ::-1])
+    lines = [f"{t},0,{lefts[t]},{top},{side},{side},diver" for t in (0, frames // 2, frames - 1)]
+    (boxes / f"{index:03d}.txt").write_text("\n".join(lines) + "\n")
+
+
+def write_mtl_aqa(root: Path, layout: str = "whole", cut_frames: int = 14, more: Dives = NO_DIVES) -> Path:
+    """DIVES in the layout `whole`, `files` or `cut`, and of `cut` `more` to train with; returns `root`."""
+    (root / "info").mkdir(parents=True)
+    dives = DIVES | dict(more)
+    annotations = {key: annotation(*values) for key, values in dives.items()}
+    lists = {"train_split_0.pkl": [*TRAIN, *more], "test_split_0.pkl": TEST}
+    for name, content in {COPIES[0]: annotations, **lists}.items():
+        (root / "info" / name).write_bytes(pickle.dumps(content))
+    if layout == "cut":
+        for competition, dive in dives:
+            for index in range(cut_frames):
+                write_frame(root / "frames" / f"{competition:02d}_{dive:02d}" / f"{index + 1:06d}.jpg", index + 1)
+        return root
+    for competition in (1, 26):
+        if layout == "whole":
+            for number in range(1, 40):
+                folder = root / "new" / "new_total_frames_256s" / f"{competition:02d}"
+                write_frame(folder / f"{number:08d}.jpg", number)
+        else:
+            write_competition(root / "videos" / f"{competition:02d}.mp4")
+    return root
+
+
+def annotation(end: int, difficulty: float, number: str) -> dict[str, Any]:
+    judges = np.array([8.0, 8.5, 7.5, 8.0, 8.0, 9.0, 8.0]) - end / 10
+    return {
+        "final_score": float(difficulty * np.sort(judges)[2:5].sum()),
+        "difficulty": difficulty,
+        "start_frame": end - 10,
+        "end_frame": end,
+        "judge_scores": judges,
+        "dive_number": number,
+    }
+
+
+def write_frame(path: Path, number: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((40, 64, 3), STEP * number % 256, np.uint8))
+
+
+def write_competition(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 40))
+    for number in range(1, 40):
+        writer.write(np.full((40, 64, 3), STEP * number, np.uint8))
+    writer.release()
