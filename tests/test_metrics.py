@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torchmetrics import SpearmanCorrCoef
 from torchmetrics.functional import spearman_corrcoef
+from torchmetrics.utilities import dim_zero_cat
 
 from swapaqa.metrics import (
     SpearmanById,
@@ -178,7 +179,11 @@ def test_the_sample_of_a_nan_prediction_is_named() -> None:
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
-        SpearmanById().update(torch.ones(2, 1), torch.ones(2), torch.arange(2))
+        SpearmanById().update(torch.ones(2, 1), torch.ones(2, 1), torch.zeros(2, 1))
+    for sizes in ((2, 3, 3), (3, 2, 3), (3, 3, 2)):
+        pred, target, index = map(torch.ones, sizes)
+        with pytest.raises(ValueError, match="one length"):
+            SpearmanById().update(pred, target, index.long())
 
 
 @pytest.mark.parametrize("cast", [lambda m: m.half(), lambda m: m.to(torch.bfloat16), lambda m: m.float()])
@@ -230,6 +235,7 @@ def test_an_idle_process_sends_states_of_the_types_that_the_others_send() -> Non
             metric.update(torch.ones(count), torch.ones(count), torch.arange(count))
         metric.sync(dist_sync_fn=gather, distributed_available=lambda: True)
         assert {shape for _, shape in sent} == {(count,)}
+        assert {len(dim_zero_cat(getattr(metric, name))) for name in ("preds", "target", "std", "index")} == {2 * count}
         types.append([dtype for dtype, _ in sent])
         sent.clear()
     assert types[0] == types[1]

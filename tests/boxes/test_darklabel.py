@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from swapaqa.boxes.darklabel import parse_darklabel
 from swapaqa.boxes.darklabel_format import COORDINATES, DarkLabelFormat, read_formats
+from swapaqa.boxes.tracks import frame_number
 from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes
 from swapaqa.errors import InputError
 
@@ -90,6 +92,62 @@ def test_settings_are_read_with_their_defaults(real_data: Path) -> None:
     assert (formats[1].delimiter, formats[1].gt_merged, formats[1].classes[0]) == (" ", False, "person")
     assert formats[2].data_fmt[-4:] == ("c=-1",) * 4
     assert (formats[5].delimiter, formats[5].gt_merged) == (",", True)
+
+
+SETTINGS = """%YAML:1.0
+---
+media_path_root: "D:/"
+people: [person, diver]
+numbers: [1, 2.5]
+format0:
+  data_fmt: [cname, x1, y1, x2, y2]
+format1: {data_fmt: [classid, ncx, ncy, nw, nh], gt_file_ext: txt, delimiter: " ", classes_set: people}
+format2: {data_fmt: [fn, x1, y1, w, h, c=-1], gt_file_ext: csv, gt_merged: 1, classes_set: nowhere}
+format12: {data_fmt: [iname, x1, y1, w, h], gt_file_ext: txt, gt_merged: 1, delimiter: ";", classes_set: numbers}
+formats: [1, 2]
+"""
+
+
+def test_settings_of_ones_own_with_their_defaults(tmp_path: Path) -> None:
+    """As darklabel.yml says of itself: XML, a file an image, commas, no list of classes."""
+    path = tmp_path / "darklabel.yml"
+    path.write_text(SETTINGS)
+    assert read_formats(path) == {
+        0: DarkLabelFormat(("cname", "x1", "y1", "x2", "y2"), "xml", False, ",", ()),
+        1: DarkLabelFormat(("classid", "ncx", "ncy", "nw", "nh"), "txt", False, " ", ("person", "diver")),
+        2: DarkLabelFormat(("fn", "x1", "y1", "w", "h", "c=-1"), "csv", True, ",", ()),
+        12: DarkLabelFormat(("iname", "x1", "y1", "w", "h"), "txt", True, ";", ("1", "2.5")),
+    }
+
+
+def test_what_all_formats_have_stands_above_them_and_a_formats_own_word_wins(tmp_path: Path) -> None:
+    path = tmp_path / "darklabel.yml"
+    box = "data_fmt: [fn, x1, y1, w, h]"
+    path.write_text(f"gt_file_ext: csv\ngt_merged: 1\nformat0: {{{box}}}\nformat1: {{{box}, gt_file_ext: txt}}\n")
+    found = read_formats(path)
+    assert [(form.gt_file_ext, form.gt_merged) for form in found.values()] == [("csv", True), ("txt", True)]
+
+
+@pytest.mark.parametrize("name", ["picture", "v_1234567890123456789"])
+def test_a_file_name_without_a_frame_number_is_refused(name: str, tmp_path: Path) -> None:
+    form = DarkLabelFormat(("x1", "y1", "w", "h"), "txt", False, ",", ())
+    path = write(tmp_path, form, {3: TRUE[2]})
+    (path / f"{name}.txt").write_text("1,1,5,5\n")
+    with pytest.raises(InputError, match=rf"{name}.txt.*no frame number"):
+        source(form).read(request(path))
+
+
+def test_a_frame_number_may_have_18_digits() -> None:
+    assert frame_number("take2_123456789012345678.png", "here") == 123456789012345678
+
+
+def test_an_object_without_a_name_has_an_empty_label(tmp_path: Path) -> None:
+    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>5</xmax><ymax>6</ymax></bndbox>"
+    path = tmp_path / "v_00003.xml"
+    path.write_text(f"<annotation><object><name/>{box}</object></annotation>")
+    form = DarkLabelFormat(("cname", "x1", "y1", "x2", "y2"), "xml", False, ",", ())
+    (row,) = parse_darklabel(tmp_path, form, None).rows
+    assert (row.frame, row.label, row.object_id, row.box) == (3, "", None, (1, 2, 5, 6))
 
 
 @pytest.mark.parametrize("extension", ["txt", "csv", "xml"])
@@ -225,7 +283,8 @@ def test_darknets_list_of_labels_beside_the_boxes_is_read_over(tmp_path: Path) -
     [
         "", "[1, 2]", "format0: 3", "format0: [x1]", "format0: {data_fmt: fn}", "format0: {data_fmt: []}", "a: [",
         "format0: {data_fmt: [fn, x1, y1, w, h], delimiter: ';;'}",
-        "format0: {data_fmt: [fn, x1, y1, w, h], gt_merged: x}",
+        "format0: {data_fmt: [fn, x1, y1, w, h], gt_merged: x}", "format0: {gt_file_ext: txt}",
+        "format0: {data_fmt: [fn, x1, y1, w, h], delimiter: 5}", "format0: {data_fmt: [fn, [x1], y1, w, h]}",
         "classes: 3\nformat0: {data_fmt: [fn, x1, y1, w, h], classes_set: classes}", "a: 2020-13-45", "[" * 3000,
         "format0: {data_fmt: [fn, x1, y1, w, h], gt_file_ext: [1]}",
     ],

@@ -99,6 +99,12 @@ def test_a_wrong_line_is_named(line: str, word: str, tmp_path: Path) -> None:
     assert f"{path}, line 3" in str(error.value)
 
 
+def test_a_line_of_other_columns_is_quoted_beside_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        read_darklabel(written(tmp_path, "3,0,1,1,5\n"), [0])
+    assert "line 1: '3,0,1,1,5' is not 'frame,id,x,y,w,h,label'; name the file's columns" in str(error.value)
+
+
 @pytest.mark.parametrize("other", ["0,1,30,30,5,5", "0,0,30,30,5,5", "4,1,30,30,5,5"])
 def test_a_second_box_in_a_frame_or_a_second_object_is_refused(other: str, tmp_path: Path) -> None:
     path = written(tmp_path, f"0,0,1,1,5,5\n{other}\n")
