@@ -1,13 +1,16 @@
 """DarkLabel's formats: all of its own settings file, users' own, one or several objects, and what is refused."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from swapaqa.boxes import tracks
 from swapaqa.boxes.darklabel import parse_darklabel
 from swapaqa.boxes.darklabel_format import COORDINATES, DarkLabelFormat, read_formats
-from swapaqa.boxes.tracks import frame_number
+from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.tracks import frame_number, parse_xml
 from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes
 from swapaqa.errors import InputError
 
@@ -139,6 +142,95 @@ def test_a_file_name_without_a_frame_number_is_refused(name: str, tmp_path: Path
 
 def test_a_frame_number_may_have_18_digits() -> None:
     assert frame_number("take2_123456789012345678.png", "here") == 123456789012345678
+
+
+SIZE, BOX = "<size><width>200</width><height>100</height></size>", "<x1>1</x1><y1>2</y1><x2>5</x2><y2>6</y2>"
+SHARES = "<nx1>0.1</nx1><ny1>0.1</ny1><nx2>0.2</nx2><ny2>0.5</ny2>"
+
+
+def xml_rows(folder: Path, content: str, **changes: object) -> list[BoxRow]:
+    """Of one image's annotation, in the file `v_00003.xml`."""
+    (folder / "v_00003.xml").write_text(f"<annotation><filename>f_7.png</filename>{content}</annotation>")
+    form = DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", False, ",", ())
+    return parse_darklabel(folder, form._replace(**changes), (50, 70)).rows
+
+
+def test_the_frame_of_an_images_own_file_is_its_name(tmp_path: Path) -> None:
+    (row,) = xml_rows(tmp_path, f"<object>{BOX}</object>")
+    assert (row.frame, row.box) == (3, (1, 2, 5, 6))
+    assert row.place == f"{tmp_path / 'v_00003.xml'}, object 1 of f_7.png"
+
+
+def test_classes_of_xml_are_looked_up(tmp_path: Path) -> None:
+    (row,) = xml_rows(tmp_path, f"<object><classid>1</classid>{BOX}</object>", classes=("person", "diver"))
+    assert row.label == "diver"
+
+
+def test_shares_in_xml_are_of_its_own_size_else_of_the_video(tmp_path: Path) -> None:
+    (own,) = xml_rows(tmp_path, f"{SIZE}<object>{SHARES}</object>")
+    (given,) = xml_rows(tmp_path, f"<object>{SHARES}</object>")
+    assert own.box == pytest.approx((20, 10, 40, 50))
+    assert given.box == pytest.approx((7, 5, 14, 25))
+
+
+def test_the_second_object_of_an_image_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"v_00003\.xml, object 2 of f_7\.png: box .* no extent"):
+        xml_rows(tmp_path, f"<object>{BOX}</object><object>{BOX.replace('<x2>5', '<x2>-5')}</object>")
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["<width>200</width>", "<height>100</height>", "<width>0</width><height>100</height>",
+     "<width>200</width><height>0</height>", "<width>wide</width><height>100</height>"],
+)  # fmt: skip
+def test_a_size_that_is_none_is_refused(size: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"v_00003\.xml: <size> has no width and height"):
+        xml_rows(tmp_path, f"<size>{size}</size><object>{BOX}</object>")
+
+
+def test_a_picture_of_one_pixel_has_a_size(tmp_path: Path) -> None:
+    content = f"<size><width>1</width><height>1</height></size><object>{SHARES}</object>"
+    assert xml_rows(tmp_path, content)[0].box == pytest.approx((0.1, 0.1, 0.2, 0.5))
+
+
+def test_two_sizes_in_one_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "007.xml"
+    images = (f"<annotation>{SIZE.replace('200', width)}</annotation>" for width in ("200", "200", "201"))
+    path.write_text(f"<annotations>{''.join(images)}</annotations>")
+    with pytest.raises(InputError, match=r"007\.xml: its <size> is another"):
+        parse_darklabel(path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", True, ",", ()), None)
+
+
+def test_a_line_without_its_last_column_is_refused_if_that_tells_objects_apart(tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text("0,1,1,5,5\n")
+    for data_fmt, refused in (
+        (["fn", "x1", "y1", "w", "h", "id"], True),
+        (["fn", "x1", "y1", "w", "h", "cname"], False),
+    ):
+        boxes = DarkLabelBoxes(2.0, None, data_fmt=data_fmt)
+        with pytest.raises(InputError, match="line 1") if refused else contextlib.nullcontext():
+            assert boxes.read(request(tmp_path / "007"))[0].tolist() == [1, 1, 5, 5]
+
+
+def test_parts_of_xml_are_counted_before_it_is_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks, "MOST_PARTS", 2)
+    path = tmp_path / "007.xml"
+    path.write_text('<a b="1"/>')
+    assert parse_xml(path).attrib == {"b": "1"}
+    for text in ('<a b="1"><c/></a>', '<a b="1" c="2"/>'):
+        path.write_text(text)
+        with pytest.raises(
+            InputError, match=rf"007\.xml: has {text.count('<') + text.count('=')} tags and attributes, 2"
+        ):
+            parse_xml(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
+def test_a_doctype_in_any_encoding_is_refused(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "007.xml"
+    path.write_bytes("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>".encode(encoding))
+    with pytest.raises(InputError, match="declares a DOCTYPE"):
+        parse_xml(path)
 
 
 def test_an_object_without_a_name_has_an_empty_label(tmp_path: Path) -> None:
