@@ -201,6 +201,20 @@ def test_two_sizes_in_one_file_are_refused(tmp_path: Path) -> None:
         parse_darklabel(path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", True, ",", ()), None)
 
 
+def test_columns_parted_by_blanks_have_one_or_several_of_them(tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text("  0 1   2 5 6 \n3 1 2 5  6\n")
+    boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "x1", "y1", "w", "h"], delimiter=" ")
+    assert boxes.read(request(tmp_path / "007"))[[0, 3]].tolist() == [[1, 2, 5, 7]] * 2
+
+
+@pytest.mark.parametrize(("side", "pixels"), [("2", True), ("1.99", False)])
+def test_boxes_within_two_pixels_are_taken_for_shares(side: str, pixels: bool, tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text(f"0,0,0,{side},1\n3,0,0,1,1\n")
+    boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "x1", "y1", "x2", "y2"])
+    with contextlib.nullcontext() if pixels else pytest.raises(InputError, match="shares of the frame"):
+        assert boxes.read(request(tmp_path / "007"))[0].tolist() == [0, 0, float(side), 1]
+
+
 def test_a_line_without_its_last_column_is_refused_if_that_tells_objects_apart(tmp_path: Path) -> None:
     (tmp_path / "007.txt").write_text("0,1,1,5,5\n")
     for data_fmt, refused in (

@@ -36,6 +36,8 @@ def written(folder: Path, text: str) -> Path:
         "0, 0, 10.0, 20.0, 5.0, 8.0, a diver\n",
         "  \n0,0,10,20,5,8\n \t\n",
         "\ufeff0,0,10,20,5,8\n",
+        '0, 0, 10, 20, 5, 8, "a diver, on the left"\n',
+        "\r0,0,10,20,5,8\r",
     ],
 )
 def test_a_line_is_read_with_and_without_label_and_blank_lines(text: str, tmp_path: Path) -> None:

@@ -189,6 +189,24 @@ def test_losses_are_those_of_both_directions(build: Build) -> None:
         assert value.item() == pytest.approx(expected[name].item(), abs=1e-4)
 
 
+def test_losses_follow_the_edge_and_the_rounding(build: Build) -> None:
+    """Of differences just below a border, and beyond the scale's extent."""
+    found = []
+    for changes in ({}, {"edge": "official"}, {"decimals": None}):
+        model = build(**changes)
+        model.learn_scale(labels())
+        query = sample(1, 3, "train", [])
+        border = model.groups[0, -1, 0]
+        delta = torch.stack([border - 3e-6, torch.tensor(150.0).double(), torch.tensor(1.5).double()])
+        exemplar = relabelled(sample(2, 3, "train", []), query.labels.label - delta)
+        encoded = model.encode_batch(Pair(query, exemplar))
+        (log_prob, offset), both, groups = model.compare(*encoded)
+        expected = contrastive_tree_loss(log_prob, offset, both, groups, model.edge, model.decimals)
+        torch.testing.assert_close(model.losses(*encoded), expected)
+        found.append(float(sum(expected.values()).detach()))
+    assert len({round(value, 4) for value in found}) == 3
+
+
 def test_exchanging_query_and_exemplar_keeps_the_loss(build: Build) -> None:
     model = build()
     model.learn_scale(labels())
