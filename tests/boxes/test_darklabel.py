@@ -201,6 +201,42 @@ def test_two_sizes_in_one_file_are_refused(tmp_path: Path) -> None:
         parse_darklabel(path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", True, ",", ()), None)
 
 
+def line_row(folder: Path, line: bytes, *data_fmt: str) -> BoxRow:
+    path = folder / "007.txt"
+    path.write_bytes(line)
+    (row,) = parse_darklabel(path, DarkLabelFormat(data_fmt, "txt", True, ",", ()), None).rows
+    return row
+
+
+def test_labels_may_be_in_any_encoding_and_may_be_left_out(tmp_path: Path) -> None:
+    assert line_row(tmp_path, b"0,1,1,5,5,pl\xf6ngeur", "fn", "x1", "y1", "w", "h", "cname").label == "pl\ufffdngeur"
+    assert line_row(tmp_path, b"0,1,1,5,5", "fn", "x1", "y1", "w", "h").label == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        (b"0,\xf6,a,1,1,5,5", "id is no text"), (b"0,\x07,a,1,1,5,5", "id is no text"),
+        (b"0,1,\x07,1,1,5,5", "label is no text"),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_no_name(line: bytes, word: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"line 1: .*\({word}\)"):
+        line_row(tmp_path, line, "fn", "id", "cname", "x1", "y1", "w", "h")
+
+
+def test_a_class_that_is_no_number_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"007\.txt, line 1: .*\(classid is 'diver'\)"):
+        line_row(tmp_path, b"0,diver,1,1,5,5", "fn", "classid", "x1", "y1", "w", "h")
+
+
+def test_an_image_of_a_whole_video_needs_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "007.xml"
+    path.write_text(f"<annotations><annotation><object>{BOX}</object></annotation></annotations>")
+    with pytest.raises(InputError, match=r"007\.xml, object 1 of frame \?: the name '' has no frame number"):
+        parse_darklabel(path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", True, ",", ()), None)
+
+
 def test_columns_parted_by_blanks_have_one_or_several_of_them(tmp_path: Path) -> None:
     (tmp_path / "007.txt").write_text("  0 1   2 5 6 \n3 1 2 5  6\n")
     boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "x1", "y1", "w", "h"], delimiter=" ")

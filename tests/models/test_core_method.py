@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, take_rows
 from swapaqa.errors import InputError
 from swapaqa.models import core
-from swapaqa.models.core import CoRe
+from swapaqa.models.core import Arithmetic, CoRe
 from swapaqa.models.i3d import I3D
 from swapaqa.models.score_groups import build_groups, decode_relative_score
 from swapaqa.models.scorer import predictions
@@ -205,6 +205,31 @@ def test_losses_follow_the_edge_and_the_rounding(build: Build) -> None:
         torch.testing.assert_close(model.losses(*encoded), expected)
         found.append(float(sum(expected.values()).detach()))
     assert len({round(value, 4) for value in found}) == 3
+
+
+def test_losses_are_means_over_the_pairs_of_all_processes(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_another(value: Tensor) -> Tensor:
+        return value + 1
+
+    model = build()
+    model.learn_scale(labels())
+    encoded = model.encode_batch(Pair(sample(1, 3, "train", []), sample(2, 3, "train", [])))
+    (log_prob, offset), delta, groups = model.compare(*encoded)
+    monkeypatch.setattr(core, "sum_over_processes", with_another)
+    expected = contrastive_tree_loss(log_prob, offset, delta, groups, model.edge, model.decimals, with_another)
+    alone = contrastive_tree_loss(log_prob, offset, delta, groups, model.edge, model.decimals)
+    torch.testing.assert_close(model.losses(*encoded), expected)
+    assert any(not torch.equal(alone[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("arithmetic", ["float32", "float64"])
+def test_labels_are_subtracted_in_the_arithmetic_of_the_method(arithmetic: Arithmetic, build: Build) -> None:
+    model, dtype = build(arithmetic=arithmetic), getattr(torch, arithmetic)
+    exact = torch.tensor([86.7, 35.1], dtype=torch.float64), torch.tensor([86.4, 35.05], dtype=torch.float64)
+    for label, other in (exact, (exact[0].float(), exact[1]), (exact[0], exact[1].float())):
+        difference = model.difference(label, other)
+        assert difference.dtype == dtype
+        assert torch.equal(difference, label.to(dtype) - other.to(dtype))
 
 
 def test_exchanging_query_and_exemplar_keeps_the_loss(build: Build) -> None:
