@@ -152,7 +152,9 @@ def xml_rows(folder: Path, content: str, **changes: object) -> list[BoxRow]:
     """Of one image's annotation, in the file `v_00003.xml`."""
     (folder / "v_00003.xml").write_text(f"<annotation><filename>f_7.png</filename>{content}</annotation>")
     form = DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", False, ",", ())
-    return parse_darklabel(folder, form._replace(**changes), (50, 70)).rows
+    found = parse_darklabel(folder, form._replace(**changes), (50, 70))
+    assert found.size == ((100, 200) if SIZE in content else None)
+    return found.rows
 
 
 def test_the_frame_of_an_images_own_file_is_its_name(tmp_path: Path) -> None:
@@ -189,8 +191,13 @@ def test_a_size_that_is_none_is_refused(size: str, tmp_path: Path) -> None:
 
 
 def test_a_picture_of_one_pixel_has_a_size(tmp_path: Path) -> None:
-    content = f"<size><width>1</width><height>1</height></size><object>{SHARES}</object>"
-    assert xml_rows(tmp_path, content)[0].box == pytest.approx((0.1, 0.1, 0.2, 0.5))
+    path = tmp_path / "v_00003.xml"
+    path.write_text(
+        f"<annotation><size><width>1</width><height>1</height></size><object>{SHARES}</object></annotation>"
+    )
+    found = parse_darklabel(tmp_path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", False, ",", ()), None)
+    assert found.size == (1, 1)
+    assert found.rows[0].box == pytest.approx((0.1, 0.1, 0.2, 0.5))
 
 
 def test_two_sizes_in_one_file_are_refused(tmp_path: Path) -> None:
@@ -204,7 +211,9 @@ def test_two_sizes_in_one_file_are_refused(tmp_path: Path) -> None:
 def line_row(folder: Path, line: bytes, *data_fmt: str) -> BoxRow:
     path = folder / "007.txt"
     path.write_bytes(line)
-    (row,) = parse_darklabel(path, DarkLabelFormat(data_fmt, "txt", True, ",", ()), None).rows
+    found = parse_darklabel(path, DarkLabelFormat(data_fmt, "txt", True, ",", ()), None)
+    assert found.size is None  # the file does not say it
+    (row,) = found.rows
     return row
 
 
@@ -235,6 +244,39 @@ def test_an_image_of_a_whole_video_needs_a_name(tmp_path: Path) -> None:
     path.write_text(f"<annotations><annotation><object>{BOX}</object></annotation></annotations>")
     with pytest.raises(InputError, match=r"007\.xml, object 1 of frame \?: the name '' has no frame number"):
         parse_darklabel(path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", True, ",", ()), None)
+
+
+def test_a_missing_file_names_the_settings_that_say_where_it_is(tmp_path: Path) -> None:
+    settings = tmp_path / "darklabel.yml"
+    settings.write_text(SETTINGS)
+    with pytest.raises(InputError, match=r"007\.csv: no such box file.*is said by .*darklabel\.yml, format2$"):
+        DarkLabelBoxes(2.0, None, settings_file=str(settings), format=2).read(request(tmp_path / "007"))
+    with pytest.raises(InputError, match=r"007\.txt: no such box file") as error:
+        DarkLabelBoxes(2.0, None).read(request(tmp_path / "007"))
+    assert "is said by" not in str(error.value)
+
+
+def test_a_format_is_one_of_the_settings_file(tmp_path: Path) -> None:
+    settings = tmp_path / "darklabel.yml"
+    settings.write_text(SETTINGS)
+    with pytest.raises(InputError, match=r"boxes\.format=3: .* has the formats 0, 1, 2, 12"):
+        DarkLabelBoxes(2.0, None, settings_file=str(settings), format=3)
+    with pytest.raises(InputError, match=r"boxes\.settings_file=.*nowhere.yml: no such file"):
+        DarkLabelBoxes(2.0, None, settings_file=str(tmp_path / "nowhere.yml"), format=0)
+    with pytest.raises(InputError, match=r"boxes\.format=0: of which darklabel\.yml"):
+        DarkLabelBoxes(2.0, None, format=0)
+
+
+@pytest.mark.parametrize("size", [[100], [1, 2, 3], [0, 5], [5, 0]])
+def test_an_annotated_size_is_a_width_and_a_height(size: list[int]) -> None:
+    with pytest.raises(InputError, match=r"boxes\.annotated_size=\["):
+        DarkLabelBoxes(2.0, None, annotated_size=size)
+    assert DarkLabelBoxes(2.0, None, annotated_size=[1, 1]).annotated_size == [1, 1]
+
+
+def test_frames_are_counted_from_0_or_later() -> None:
+    with pytest.raises(InputError, match=r"boxes\.frame_start=-1"):
+        DarkLabelBoxes(2.0, None, frame_start=-1)
 
 
 def test_columns_parted_by_blanks_have_one_or_several_of_them(tmp_path: Path) -> None:
