@@ -279,6 +279,20 @@ def test_frames_are_counted_from_0_or_later() -> None:
         DarkLabelBoxes(2.0, None, frame_start=-1)
 
 
+@pytest.mark.parametrize("data_fmt", [("fn", "nx1", "y1", "nw", "h"), ("fn", "x1", "ny1", "w", "nh")])
+def test_shares_along_one_axis_need_the_frames_size_too(data_fmt: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1: n[xy]1 is a share of the frame, whose size is not known"):
+        line_row(tmp_path, b"0,0.1,0.1,0.5,0.5", *data_fmt)
+
+
+def test_a_message_quotes_a_box_and_the_beginning_of_a_cell(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1: box x=1 y=2 w=0 h=5 has no extent"):
+        line_row(tmp_path, b"0,1,2,0,5", "fn", "x1", "y1", "w", "h")
+    long = "a" * 30 + "  " + "b" * 70
+    with pytest.raises(InputError, match=rf"\(x is '{'a' * 30} {'b' * 49}'\)"):
+        line_row(tmp_path, f"0,{long},2,3,5".encode(), "fn", "x1", "y1", "w", "h")
+
+
 def test_columns_parted_by_blanks_have_one_or_several_of_them(tmp_path: Path) -> None:
     (tmp_path / "007.txt").write_text("  0 1   2 5 6 \n3 1 2 5  6\n")
     boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "x1", "y1", "w", "h"], delimiter=" ")

@@ -20,7 +20,8 @@ from swapaqa.models import core
 from swapaqa.models.core import Arithmetic, CoRe
 from swapaqa.models.i3d import I3D
 from swapaqa.models.score_groups import build_groups, decode_relative_score
-from swapaqa.models.scorer import predictions
+from swapaqa.models.scorer import CONFIG_KEY, predictions
+from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, from_plain
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.tree_loss import contrastive_tree_loss
 from tests.made_videos import Videos, encoder, made_encoded, made_labels, made_sample, noise
@@ -268,6 +269,10 @@ def test_borders_are_learned_per_action_and_within_exemplar_groups(build: Build)
     model.learn_scale(within)
     deltas = torch.cat([torch.pdist(known.label[known.group == g][:, None], p=1) for g in range(2)])
     assert torch.equal(model.groups[0], build_groups(deltas, 3, 100.0))
+    unrounded = build(decimals=None)
+    unrounded.learn_scale(within)
+    assert torch.equal(unrounded.groups[0], build_groups(deltas, 3, 100.0, None))
+    assert not torch.equal(unrounded.groups, model.groups)
 
 
 def test_borders_of_the_samples_own_action_are_used(build: Build) -> None:
@@ -289,6 +294,22 @@ def test_borders_live_in_the_checkpoint(build: Build, tmp_path: Path) -> None:
     assert torch.equal(fresh.groups, model.groups)
     assert fresh.groups.dtype == torch.float64
     assert fresh.max_label == 100
+    assert (fresh.max_label.dtype, model.max_label.dtype) == (torch.float64, torch.float64)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_checkpoint_carries_the_exemplars_that_it_should(stored: bool, build: Build) -> None:
+    model, checkpoint = build(store_exemplars=stored), {}
+    model.on_save_checkpoint(checkpoint)  # before they were encoded
+    assert EXEMPLARS_KEY not in checkpoint
+    model.exemplars = made_encoded(torch.randn(3, 2, 16, generator=torch.Generator().manual_seed(0)))
+    model.on_save_checkpoint(checkpoint)
+    assert CONFIG_KEY in checkpoint
+    assert (EXEMPLARS_KEY in checkpoint) == stored
+    if stored:
+        found = from_plain(checkpoint[EXEMPLARS_KEY])
+        assert torch.equal(found.mean_feature, model.exemplars.mean_feature)
+        assert torch.equal(found.labels.label, model.exemplars.labels.label)
 
 
 def test_voting_needs_a_voter(build: Build) -> None:
