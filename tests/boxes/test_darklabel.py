@@ -293,6 +293,18 @@ def test_a_message_quotes_a_box_and_the_beginning_of_a_cell(tmp_path: Path) -> N
         line_row(tmp_path, f"0,{long},2,3,5".encode(), "fn", "x1", "y1", "w", "h")
 
 
+def test_of_too_many_columns_the_first_pixel_and_the_last_count(tmp_path: Path) -> None:
+    data_fmt = ("fn", "x1", "x2", "cx", "w", "y1", "cy", "h", "difficult")
+    assert line_row(tmp_path, b"0,1,9,50,4,2,70,6,1", *data_fmt).box == (1, 2, 9, 7)
+
+
+def test_a_share_that_is_no_number_is_named(tmp_path: Path) -> None:
+    form = DarkLabelFormat(("fn", "nx1", "ny1", "nw", "nh"), "txt", True, ",", ())
+    (tmp_path / "007.txt").write_text("0,0.1,left,0.2,0.2\n")
+    with pytest.raises(InputError, match=r"line 1: .*\(ny1 is 'left'\)"):
+        parse_darklabel(tmp_path / "007.txt", form, (50, 70))
+
+
 def test_columns_parted_by_blanks_have_one_or_several_of_them(tmp_path: Path) -> None:
     (tmp_path / "007.txt").write_text("  0 1   2 5 6 \n3 1 2 5  6\n")
     boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "x1", "y1", "w", "h"], delimiter=" ")
