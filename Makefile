@@ -34,6 +34,7 @@ coverage: $(READY)
 
 mutation: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[mutation]'
+	mkdir -p mutants/src
 	PYTHONPATH=$(CURDIR)/mutants/src OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children $(WORKERS)
 	$(BIN)/mutmut results
 

@@ -44,6 +44,10 @@ def test_a_line_is_read_with_and_without_label_and_blank_lines(text: str, tmp_pa
     assert read_darklabel(written(tmp_path, text), [0]).tolist() == [[10, 20, 14, 27]]  # x2 = x1 + w - 1
 
 
+def test_a_box_may_reach_a_million_pixels_far(tmp_path: Path) -> None:
+    assert read_darklabel(written(tmp_path, "0,0,999991,1,10,5\n"), [0]).tolist() == [[999991, 1, 1_000_000, 5]]
+
+
 def test_one_pixel_has_equal_bounds(tmp_path: Path) -> None:
     assert read_darklabel(written(tmp_path, "0,0,3,4,1,1\n"), [0]).tolist() == [[3, 4, 3, 4]]
 
@@ -84,7 +88,10 @@ def test_interpolation_is_numpys() -> None:
     [
         ("3,0,nan,1,5,5", "nan"),
         ("3,0,1,1,inf,5", "inf"),
-        ("3,0,1,1,0,5", "0"),
+        ("3,0,1,1,0,5", "w=0 h=5 has no extent"),
+        ("3,0,1,1,5,0", "w=5 h=0 has no extent"),
+        ("3,0,999991,1,11,5", "reaches beyond 1,000,000 pixels"),
+        ("3,0,1,-1000001,5,5", "reaches beyond 1,000,000 pixels"),
         ("3,0,1,1,5,-2", "-2"),
         ("3,0,a,1,5,5", "'a'"),
         ("3,0,1,1,5", "'3,0,1,1,5'"),
