@@ -106,6 +106,7 @@ format0:
   data_fmt: [cname, x1, y1, x2, y2]
 format1: {data_fmt: [classid, ncx, ncy, nw, nh], gt_file_ext: txt, delimiter: " ", classes_set: people}
 format2: {data_fmt: [fn, x1, y1, w, h, c=-1], gt_file_ext: csv, gt_merged: 1, classes_set: nowhere}
+format3: {data_fmt: [fn, x1, y1, w, h, c=-1], gt_file_ext: csv, gt_merged: 1, classes_set: [people]}
 format12: {data_fmt: [iname, x1, y1, w, h], gt_file_ext: txt, gt_merged: 1, delimiter: ";", classes_set: numbers}
 formats: [1, 2]
 """
@@ -119,6 +120,7 @@ def test_settings_of_ones_own_with_their_defaults(tmp_path: Path) -> None:
         0: DarkLabelFormat(("cname", "x1", "y1", "x2", "y2"), "xml", False, ",", ()),
         1: DarkLabelFormat(("classid", "ncx", "ncy", "nw", "nh"), "txt", False, " ", ("person", "diver")),
         2: DarkLabelFormat(("fn", "x1", "y1", "w", "h", "c=-1"), "csv", True, ",", ()),
+        3: DarkLabelFormat(("fn", "x1", "y1", "w", "h", "c=-1"), "csv", True, ",", ()),
         12: DarkLabelFormat(("iname", "x1", "y1", "w", "h"), "txt", True, ";", ("1", "2.5")),
     }
 
@@ -186,8 +188,9 @@ def test_the_second_object_of_an_image_is_named_as_such(tmp_path: Path) -> None:
      "<width>200</width><height>0</height>", "<width>wide</width><height>100</height>"],
 )  # fmt: skip
 def test_a_size_that_is_none_is_refused(size: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"v_00003\.xml: <size> has no width and height"):
-        xml_rows(tmp_path, f"<size>{size}</size><object>{BOX}</object>")
+    for before in ("", SIZE):
+        with pytest.raises(InputError, match=r"v_00003\.xml: <size> has no width and height"):
+            xml_rows(tmp_path, f"<annotation>{before}</annotation><annotation><size>{size}</size></annotation>")
 
 
 def test_a_picture_of_one_pixel_has_a_size(tmp_path: Path) -> None:
@@ -259,8 +262,8 @@ def test_a_missing_file_names_the_settings_that_say_where_it_is(tmp_path: Path) 
 def test_a_format_is_one_of_the_settings_file(tmp_path: Path) -> None:
     settings = tmp_path / "darklabel.yml"
     settings.write_text(SETTINGS)
-    with pytest.raises(InputError, match=r"boxes\.format=3: .* has the formats 0, 1, 2, 12"):
-        DarkLabelBoxes(2.0, None, settings_file=str(settings), format=3)
+    with pytest.raises(InputError, match=r"boxes\.format=4: .* has the formats 0, 1, 2, 3, 12"):
+        DarkLabelBoxes(2.0, None, settings_file=str(settings), format=4)
     with pytest.raises(InputError, match=r"boxes\.settings_file=.*nowhere.yml: no such file"):
         DarkLabelBoxes(2.0, None, settings_file=str(tmp_path / "nowhere.yml"), format=0)
     with pytest.raises(InputError, match=r"boxes\.format=0: of which darklabel\.yml"):
@@ -503,6 +506,17 @@ def test_damaged_settings_are_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "darklabel.yml"
     path.write_text(f"%YAML:1.0\n{text}\n")
     with pytest.raises(InputError, match=r"darklabel.yml|data_fmt \["):
+        read_formats(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("data_fmt: fn", "data_fmt"), ("data_fmt: [fn, x1, y1, w, h], classes_set: people", "classes_set 'people'")],
+)
+def test_what_is_no_list_of_names_is_named(text: str, word: str, tmp_path: Path) -> None:
+    path = tmp_path / "darklabel.yml"
+    path.write_text(f"people: 3\nformat0: {{{text}}}\n")
+    with pytest.raises(InputError, match=rf"darklabel\.yml, format0: {word} is .* no list of names"):
         read_formats(path)
 
 
