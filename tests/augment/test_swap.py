@@ -347,6 +347,9 @@ def test_fill_is_checked_and_rounded():
     assert fused[0, :, 0, 3, 3].tolist() == [124, 116, 104]
     floats = swap_background(video.float(), boxes, torch.tensor([1, 2, 0]), ratio=1, variant="official", fill=mean)
     assert floats[0, :, 0, 3, 3].tolist() == pytest.approx(mean)
+    for value in (0, 255):
+        painted = swap_background(video, boxes, torch.tensor([1, 2, 0]), ratio=1, variant="official", fill=value)
+        assert painted[0, :, 0, 3, 3].tolist() == [value] * 3
     for wrong in ([1, 2], 256, -1, float("nan")):
         with pytest.raises(InputError, match=r"aug\.fill"):
             swap_background(video, boxes, donors, ratio=1, variant="official", fill=wrong)

@@ -10,7 +10,7 @@ from swapaqa.boxes import tracks
 from swapaqa.boxes.darklabel import parse_darklabel
 from swapaqa.boxes.darklabel_format import COORDINATES, DarkLabelFormat, read_formats
 from swapaqa.boxes.source import BoxRow
-from swapaqa.boxes.tracks import frame_number, parse_xml
+from swapaqa.boxes.tracks import frame_number, parse_xml, video_names
 from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes
 from swapaqa.errors import InputError
 
@@ -223,6 +223,7 @@ def line_row(folder: Path, line: bytes, *data_fmt: str) -> BoxRow:
 def test_labels_may_be_in_any_encoding_and_may_be_left_out(tmp_path: Path) -> None:
     assert line_row(tmp_path, b"0,1,1,5,5,pl\xf6ngeur", "fn", "x1", "y1", "w", "h", "cname").label == "pl\ufffdngeur"
     assert line_row(tmp_path, b"0,1,1,5,5", "fn", "x1", "y1", "w", "h").label == ""
+    assert line_row(tmp_path, b"0,7,1,1,5,5", "fn", "classid", "x1", "y1", "w", "h").label == "7"  # without classes
 
 
 @pytest.mark.parametrize(
@@ -306,6 +307,14 @@ def test_a_share_that_is_no_number_is_named(tmp_path: Path) -> None:
     (tmp_path / "007.txt").write_text("0,0.1,left,0.2,0.2\n")
     with pytest.raises(InputError, match=r"line 1: .*\(ny1 is 'left'\)"):
         parse_darklabel(tmp_path / "007.txt", form, (50, 70))
+
+
+def test_a_video_is_called_as_its_file_or_its_whole_folder_or_its_boxes(tmp_path: Path) -> None:
+    asked = request(tmp_path / "007")
+    assert video_names(asked._replace(media=tmp_path / "dive.1.avi")) == ["dive.1", "007"]
+    (tmp_path / "dive.1").mkdir()
+    assert video_names(asked._replace(media=tmp_path / "dive.1")) == ["dive.1", "007"]
+    assert video_names(asked) == ["007"]
 
 
 def test_columns_parted_by_blanks_have_one_or_several_of_them(tmp_path: Path) -> None:
