@@ -1,6 +1,9 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
 # make slow: the tests that make test leaves out; CI runs both.
 # make launchers: the extras of docs/cluster.md, Ray and SLURM, into .venv: their tests are in make slow where they are.
+# make coverage: what of src/swapaqa, by lines and branches, make test runs; under 90 % it fails.
+# make mutation: whether tests notice a changed operator, number or argument in what the results depend on;
+# docs/mutation.md. It takes an hour. Its details afterwards: .venv/bin/mutmut results, .venv/bin/mutmut show MUTANT.
 # make docs: the pages of docs/ and the API from docstrings as a site, site/index.html; every link is checked.
 # make attack: damaged and hostile files for every reader and program, kills, full and read-only disks; docs/reliability.md.
 # SECONDS_OF_FILES, KILLS: how long the readers are attacked, how many trainings are killed. ATTACK: more options.
@@ -12,18 +15,31 @@ WORKERS ?= 2
 SECONDS_OF_FILES ?= 300
 KILLS ?= 40
 # bytecode is kept although a shell may forbid it: hundreds of processes would compile every file again
-PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+test slow coverage: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test slow launchers docs attack lint setup
+.PHONY: demo test slow coverage mutation launchers docs attack lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
 
 test: lint
-	$(PYTEST) -m "not slow"
+	$(BIN)/python $(PYTEST) -m "not slow"
 
 slow: $(READY)
-	$(PYTEST) -m slow
+	$(BIN)/python $(PYTEST) -m slow
+
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run $(PYTEST) -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+mutation: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[mutation]'
+	mkdir -p mutants/src
+	PYTHONPATH=$(CURDIR)/mutants/src OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children $(WORKERS)
+	$(BIN)/mutmut results
 
 launchers: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[ray,slurm]'

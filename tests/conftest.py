@@ -19,6 +19,7 @@ import hydra
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hypothesis import Phase, settings
 from omegaconf import DictConfig
 
 from tests.forked import REPOSITORY, run_forked
@@ -36,6 +37,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // WORKERS)))
 os.environ.pop("COLUMNS", None)  # a shell's width, by which tables would break their lines
+if "MUTANT_UNDER_TEST" in os.environ:  # `make mutation`: any example kills a mutant, the smallest takes minutes to find
+    settings.register_profile("mutation", phases=(Phase.explicit, Phase.generate), derandomize=True)
+    settings.load_profile("mutation")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torchmetrics import SpearmanCorrCoef
 from torchmetrics.functional import spearman_corrcoef
+from torchmetrics.utilities import dim_zero_cat
 
 from swapaqa.metrics import (
     SpearmanById,
@@ -144,7 +145,9 @@ def test_pairwise_accuracy() -> None:
     assert pairwise_accuracy(torch.ones(4), target).item() == 0.5
     assert pairwise_accuracy(torch.tensor([1.0, 3.0, 2.0, 4.0]), target).item() == pytest.approx(4 / 5)
     with pytest.warns(UserWarning, match="constant"):
-        assert pairwise_accuracy(target, torch.ones(4)).isnan()
+        undefined = pairwise_accuracy(target, torch.ones(4))
+    assert undefined.isnan()
+    assert undefined.dtype == torch.float64
 
 
 def test_a_sample_seen_twice_counts_once_and_order_does_not_matter() -> None:
@@ -176,7 +179,11 @@ def test_the_sample_of_a_nan_prediction_is_named() -> None:
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
-        SpearmanById().update(torch.ones(2, 1), torch.ones(2), torch.arange(2))
+        SpearmanById().update(torch.ones(2, 1), torch.ones(2, 1), torch.zeros(2, 1))
+    for sizes in ((2, 3, 3), (3, 2, 3), (3, 3, 2)):
+        pred, target, index = map(torch.ones, sizes)
+        with pytest.raises(ValueError, match="one length"):
+            SpearmanById().update(pred, target, index.long())
 
 
 @pytest.mark.parametrize("cast", [lambda m: m.half(), lambda m: m.to(torch.bfloat16), lambda m: m.float()])
@@ -199,6 +206,40 @@ def test_it_is_a_quiet_torchmetrics_spearman() -> None:
         metric = SpearmanById()
     assert isinstance(metric, SpearmanCorrCoef)
     assert metric.higher_is_better
+
+
+def test_all_states_follow_the_model_to_its_device() -> None:
+    pred, target = draw(5)
+    metric = SpearmanById()
+    metric.update(pred, target, torch.arange(5))
+    metric.compute()
+    metric.to("meta")  # has no values: nothing can be computed again
+    assert metric.compute().device.type == "meta"
+    assert {values.device.type for name in ("preds", "target", "std", "index") for values in getattr(metric, name)} == {
+        "meta"
+    }
+
+
+def test_an_idle_process_sends_states_of_the_types_that_the_others_send() -> None:
+    """A gathering of tensors of two types hangs or mixes up their bytes."""
+    sent = []
+
+    def gather(value: Tensor, group: object = None) -> list[Tensor]:  # noqa: ARG001  torchmetrics' signature
+        sent.append((value.dtype, tuple(value.shape)))
+        return [value, value]
+
+    types = []
+    for count in (0, 3):
+        metric = SpearmanById()
+        if count:
+            metric.update(torch.ones(count), torch.ones(count), torch.arange(count))
+        metric.sync(dist_sync_fn=gather, distributed_available=lambda: True)
+        assert {shape for _, shape in sent} == {(count,)}
+        assert {len(dim_zero_cat(getattr(metric, name))) for name in ("preds", "target", "std", "index")} == {2 * count}
+        types.append([dtype for dtype, _ in sent])
+        sent.clear()
+    assert types[0] == types[1]
+    assert set(types[0]) == {torch.float64, torch.int64}
 
 
 PADDED = [torch.arange(0, 21, 2), torch.cat([torch.arange(1, 21, 2), torch.tensor([0])])]
@@ -248,6 +289,14 @@ def test_interval_coverage_is_the_nominal_one_for_gaussian_errors() -> None:
         assert interval_coverage(pred, target, std, nominal).item() == pytest.approx(nominal, abs=0.01)
     assert interval_coverage(pred[:2], target[:2], torch.tensor([1e9, torch.nan]), 0.5) == 1  # NaN is left out
     assert interval_coverage(pred[:1], target[:1], torch.tensor([torch.nan]), 0.5).isnan()
+
+
+def test_an_interval_ends_where_scipys_does_and_holds_its_ends() -> None:
+    half = scipy.stats.norm.ppf(0.95)
+    target = torch.tensor([1 - 1e-9, 1 + 1e-9, -1 + 1e-9, -1 - 1e-9], dtype=torch.float64) * half
+    zero, one = torch.zeros(4).double(), torch.ones(4).double()
+    assert interval_coverage(zero, target, one, 0.9) == 0.5
+    assert interval_coverage(zero, zero, zero, 0.9) == 1
 
 
 def test_predicted_deviations_follow_their_samples() -> None:

@@ -16,18 +16,8 @@ from tests.forked import REPOSITORY
 
 Config = Callable[..., DictConfig]
 
-PUBLISHED = {  # videos or pairs of a batch, batches of a step, rates of head and backbone
-    "model=core": (2, 2, 1e-3, 1e-4),
-    "model=dae_core": (2, 2, 1e-3, 1e-4),
-    "model=usdl": (4, 1, 1e-4, 1e-4),
-    "model=musdl": (4, 1, 1e-4, 1e-4),
-    "model=dae": (8, 1, 1e-4, 1e-4),
-    "model=dae_mt": (8, 1, 1e-4, 1e-4),
-    "experiment=core_as_published": (2, 2, 1e-3, 1e-4),
-    "experiment=sbs_as_published": (2, 2, 1e-4, 1e-3),
-    "experiment=core_mtl_aqa": (1, 2, 1e-3, 1e-4),
-    "experiment=sbs_mtl_aqa": (1, 2, 1e-4, 1e-3),
-}
+METHODS = [f"model={path.stem}" for path in sorted((REPOSITORY / "conf" / "model").glob("*.yaml"))]
+PRESETS = [f"experiment={name}" for name in ("core_as_published", "sbs_as_published", "core_mtl_aqa", "sbs_mtl_aqa")]
 DOCS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 OVERRIDE = re.compile(r"[+~]*[a-z_][\w./@]*=\S+")
 
@@ -57,16 +47,17 @@ def test_the_batch_for_so_many_processes(
 
 
 @pytest.mark.parametrize("processes", [1, 4, 8])
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", METHODS + PRESETS)
 def test_every_method_and_preset_scales(name: str, processes: int, config: Config) -> None:
     data = [] if name.startswith("experiment") else ["data=mtl_aqa"]
+    alone = config(name, *data, "trainer.devices=1")
     composed = config(name, *data, f"trainer.devices={processes}", "batch=scaled")
-    batch, accumulate, head, backbone = PUBLISHED[name]
+    batch, accumulate = alone.data.batch_size, alone.trainer.accumulate_grad_batches
     whole, steps, factor = scale(batch, accumulate, processes)
     assert (composed.data.batch_size, composed.trainer.accumulate_grad_batches) == (whole, steps)
     assert whole * steps == pytest.approx(batch * accumulate * factor)
-    assert composed.optim.learning_rate == pytest.approx(head * factor)
-    assert composed.optim.backbone_learning_rate == pytest.approx(backbone * factor)
+    assert composed.optim.learning_rate == pytest.approx(alone.optim.learning_rate * factor)
+    assert composed.optim.backbone_learning_rate == pytest.approx(alone.optim.backbone_learning_rate * factor)
     accepted(composed)
 
 

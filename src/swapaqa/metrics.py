@@ -137,7 +137,7 @@ def pairwise_accuracy(pred: Tensor, target: Tensor) -> Tensor:
     better = target[:, None] > target[None, :]  # (N, N): each pair with different truths once
     if not better.any():
         warnings.warn(f"pairwise accuracy is undefined: {target.numel()} constant truths", stacklevel=2)
-        return torch.full((), torch.nan, dtype=torch.float64, device=pred.device)
+        return pred.new_tensor(torch.nan)
     if constant(pred.min(), pred.max()):
         pred = torch.zeros_like(pred)
     credit = (pred[:, None] - pred[None, :]).sign().add(1).div(2)  # 1 right, 1/2 tied, 0 wrong
@@ -157,8 +157,10 @@ def interval_coverage(pred: Tensor, target: Tensor, std: Tensor, nominal: float)
         () float64 in [0, 1]; NaN where no prediction has a standard deviation.
     """
     known = ~std.isnan()
-    half = torch.special.ndtri(torch.tensor((1 + nominal) / 2, dtype=torch.float64))  # 0.674 at 0.5, 1.645 at 0.9
-    inside: Tensor = (pred - target).abs()[known] <= half.to(std.device) * std[known]
+    half = torch.special.ndtri(
+        torch.tensor((1 + nominal) / 2, dtype=torch.float64)
+    ).item()  # 0.674 at 0.5, 1.645 at 0.9
+    inside: Tensor = (pred - target).abs()[known] <= half * std[known]
     return inside.double().mean()
 
 
@@ -207,12 +209,12 @@ class SpearmanById(SpearmanCorrCoef):
         Every process must call it (it gathers). Raises ValueError, naming the sample, for a prediction that
         is NaN or infinite.
         """
-        with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
+        with self.sync_context():
             return self._by_id()
 
     def predicted_std(self) -> Tensor:
         """(N,) float64: the predicted standard deviations in the order of `predictions`; every process must call it."""
-        with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
+        with self.sync_context():
             return dim_zero_cat(self.std)[self._distinct()[1]]
 
     def sync(

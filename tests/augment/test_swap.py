@@ -292,8 +292,10 @@ def test_nothing_is_read_back_from_a_device(variant):
     assert augment.replaced_share(boxes, (16, 20), plan).device.type == "meta"
 
 
+@pytest.mark.parametrize("way", ["_paste", "_select"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_out_is_filled_and_returned(variant):
+def test_out_is_filled_and_returned(variant, way, monkeypatch):
+    monkeypatch.setattr(swap_module, "_paste", getattr(swap_module, way))
     video, boxes, donors = random_case(1)
     out = torch.full_like(video, 77)
     fused = swap_background(video, boxes, donors, ratio=2, variant=variant, out=out)
@@ -345,6 +347,9 @@ def test_fill_is_checked_and_rounded():
     assert fused[0, :, 0, 3, 3].tolist() == [124, 116, 104]
     floats = swap_background(video.float(), boxes, torch.tensor([1, 2, 0]), ratio=1, variant="official", fill=mean)
     assert floats[0, :, 0, 3, 3].tolist() == pytest.approx(mean)
+    for value in (0, 255):
+        painted = swap_background(video, boxes, torch.tensor([1, 2, 0]), ratio=1, variant="official", fill=value)
+        assert painted[0, :, 0, 3, 3].tolist() == [value] * 3
     for wrong in ([1, 2], 256, -1, float("nan")):
         with pytest.raises(InputError, match=r"aug\.fill"):
             swap_background(video, boxes, donors, ratio=1, variant="official", fill=wrong)
@@ -380,6 +385,15 @@ def test_a_draw_can_be_replayed_and_targets_never_change(variant):
         assert again is targets
     assert labels is targets
     assert all(torch.equal(targets[name], value) for name, value in before.items())
+
+
+def test_the_augmentation_paints_the_donors_athlete_with_its_fill():
+    video = torch.arange(2, dtype=torch.uint8).view(2, 1, 1, 1, 1).repeat(1, 1, 1, 6, 8)
+    boxes = torch.tensor([[[1.0, 1, 2, 2]], [[5.0, 3, 6, 4]]])
+    augment = ScaledBackgroundSwap(ratio=1.0, variant="official", fill=77)
+    fused, _ = augment(video, boxes, {}, torch.Generator().manual_seed(0))
+    assert fused[0, 0, 0, 3:5, 5:7].unique().tolist() == [77]
+    assert (fused == 77).sum() == 8
 
 
 def test_a_batch_of_one_stays():

@@ -1,11 +1,16 @@
 """DarkLabel's formats: all of its own settings file, users' own, one or several objects, and what is refused."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from swapaqa.boxes import tracks
+from swapaqa.boxes.darklabel import parse_darklabel
 from swapaqa.boxes.darklabel_format import COORDINATES, DarkLabelFormat, read_formats
+from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.tracks import frame_number, parse_xml, video_names
 from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes
 from swapaqa.errors import InputError
 
@@ -90,6 +95,281 @@ def test_settings_are_read_with_their_defaults(real_data: Path) -> None:
     assert (formats[1].delimiter, formats[1].gt_merged, formats[1].classes[0]) == (" ", False, "person")
     assert formats[2].data_fmt[-4:] == ("c=-1",) * 4
     assert (formats[5].delimiter, formats[5].gt_merged) == (",", True)
+
+
+SETTINGS = """%YAML:1.0
+---
+media_path_root: "D:/"
+people: [person, diver]
+numbers: [1, 2.5]
+format0:
+  data_fmt: [cname, x1, y1, x2, y2]
+format1: {data_fmt: [classid, ncx, ncy, nw, nh], gt_file_ext: txt, delimiter: " ", classes_set: people}
+format2: {data_fmt: [fn, x1, y1, w, h, c=-1], gt_file_ext: csv, gt_merged: 1, classes_set: nowhere}
+format3: {data_fmt: [fn, x1, y1, w, h, c=-1], gt_file_ext: csv, gt_merged: 1, classes_set: [people]}
+format12: {data_fmt: [iname, x1, y1, w, h], gt_file_ext: txt, gt_merged: 1, delimiter: ";", classes_set: numbers}
+formats: [1, 2]
+"""
+
+
+def test_settings_of_ones_own_with_their_defaults(tmp_path: Path) -> None:
+    """As darklabel.yml says of itself: XML, a file an image, commas, no list of classes."""
+    path = tmp_path / "darklabel.yml"
+    path.write_text(SETTINGS)
+    assert read_formats(path) == {
+        0: DarkLabelFormat(("cname", "x1", "y1", "x2", "y2"), "xml", False, ",", ()),
+        1: DarkLabelFormat(("classid", "ncx", "ncy", "nw", "nh"), "txt", False, " ", ("person", "diver")),
+        2: DarkLabelFormat(("fn", "x1", "y1", "w", "h", "c=-1"), "csv", True, ",", ()),
+        3: DarkLabelFormat(("fn", "x1", "y1", "w", "h", "c=-1"), "csv", True, ",", ()),
+        12: DarkLabelFormat(("iname", "x1", "y1", "w", "h"), "txt", True, ";", ("1", "2.5")),
+    }
+
+
+def test_what_all_formats_have_stands_above_them_and_a_formats_own_word_wins(tmp_path: Path) -> None:
+    path = tmp_path / "darklabel.yml"
+    box = "data_fmt: [fn, x1, y1, w, h]"
+    path.write_text(f"gt_file_ext: csv\ngt_merged: 1\nformat0: {{{box}}}\nformat1: {{{box}, gt_file_ext: txt}}\n")
+    found = read_formats(path)
+    assert [(form.gt_file_ext, form.gt_merged) for form in found.values()] == [("csv", True), ("txt", True)]
+
+
+@pytest.mark.parametrize("name", ["picture", "v_1234567890123456789"])
+def test_a_file_name_without_a_frame_number_is_refused(name: str, tmp_path: Path) -> None:
+    form = DarkLabelFormat(("x1", "y1", "w", "h"), "txt", False, ",", ())
+    path = write(tmp_path, form, {3: TRUE[2]})
+    (path / f"{name}.txt").write_text("1,1,5,5\n")
+    with pytest.raises(InputError, match=rf"{name}.txt.*no frame number"):
+        source(form).read(request(path))
+
+
+def test_a_frame_number_may_have_18_digits() -> None:
+    assert frame_number("take2_123456789012345678.png", "here") == 123456789012345678
+
+
+SIZE, BOX = "<size><width>200</width><height>100</height></size>", "<x1>1</x1><y1>2</y1><x2>5</x2><y2>6</y2>"
+SHARES = "<nx1>0.1</nx1><ny1>0.1</ny1><nx2>0.2</nx2><ny2>0.5</ny2>"
+
+
+def xml_rows(folder: Path, content: str, **changes: object) -> list[BoxRow]:
+    """Of one image's annotation, in the file `v_00003.xml`."""
+    (folder / "v_00003.xml").write_text(f"<annotation><filename>f_7.png</filename>{content}</annotation>")
+    form = DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", False, ",", ())
+    found = parse_darklabel(folder, form._replace(**changes), (50, 70))
+    assert found.size == ((100, 200) if SIZE in content else None)
+    return found.rows
+
+
+def test_the_frame_of_an_images_own_file_is_its_name(tmp_path: Path) -> None:
+    (row,) = xml_rows(tmp_path, f"<object>{BOX}</object>")
+    assert (row.frame, row.box) == (3, (1, 2, 5, 6))
+    assert row.place == f"{tmp_path / 'v_00003.xml'}, object 1 of f_7.png"
+
+
+def test_classes_of_xml_are_looked_up(tmp_path: Path) -> None:
+    (row,) = xml_rows(tmp_path, f"<object><classid>1</classid>{BOX}</object>", classes=("person", "diver"))
+    assert row.label == "diver"
+
+
+def test_shares_in_xml_are_of_its_own_size_else_of_the_video(tmp_path: Path) -> None:
+    (own,) = xml_rows(tmp_path, f"{SIZE}<object>{SHARES}</object>")
+    (given,) = xml_rows(tmp_path, f"<object>{SHARES}</object>")
+    assert own.box == pytest.approx((20, 10, 40, 50))
+    assert given.box == pytest.approx((7, 5, 14, 25))
+
+
+def test_the_second_object_of_an_image_is_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"v_00003\.xml, object 2 of f_7\.png: box .* no extent"):
+        xml_rows(tmp_path, f"<object>{BOX}</object><object>{BOX.replace('<x2>5', '<x2>-5')}</object>")
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["<width>200</width>", "<height>100</height>", "<width>0</width><height>100</height>",
+     "<width>200</width><height>0</height>", "<width>wide</width><height>100</height>"],
+)  # fmt: skip
+def test_a_size_that_is_none_is_refused(size: str, tmp_path: Path) -> None:
+    for before in ("", SIZE):
+        with pytest.raises(InputError, match=r"v_00003\.xml: <size> has no width and height"):
+            xml_rows(tmp_path, f"<annotation>{before}</annotation><annotation><size>{size}</size></annotation>")
+
+
+def test_a_picture_of_one_pixel_has_a_size(tmp_path: Path) -> None:
+    path = tmp_path / "v_00003.xml"
+    path.write_text(
+        f"<annotation><size><width>1</width><height>1</height></size><object>{SHARES}</object></annotation>"
+    )
+    found = parse_darklabel(tmp_path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", False, ",", ()), None)
+    assert found.size == (1, 1)
+    assert found.rows[0].box == pytest.approx((0.1, 0.1, 0.2, 0.5))
+
+
+def test_two_sizes_in_one_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "007.xml"
+    images = (f"<annotation>{SIZE.replace('200', width)}</annotation>" for width in ("200", "200", "201"))
+    path.write_text(f"<annotations>{''.join(images)}</annotations>")
+    with pytest.raises(InputError, match=r"007\.xml: its <size> is another"):
+        parse_darklabel(path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", True, ",", ()), None)
+
+
+def line_row(folder: Path, line: bytes, *data_fmt: str) -> BoxRow:
+    path = folder / "007.txt"
+    path.write_bytes(line)
+    found = parse_darklabel(path, DarkLabelFormat(data_fmt, "txt", True, ",", ()), None)
+    assert found.size is None  # the file does not say it
+    (row,) = found.rows
+    return row
+
+
+def test_labels_may_be_in_any_encoding_and_may_be_left_out(tmp_path: Path) -> None:
+    assert line_row(tmp_path, b"0,1,1,5,5,pl\xf6ngeur", "fn", "x1", "y1", "w", "h", "cname").label == "pl\ufffdngeur"
+    assert line_row(tmp_path, b"0,1,1,5,5", "fn", "x1", "y1", "w", "h").label == ""
+    assert line_row(tmp_path, b"0,7,1,1,5,5", "fn", "classid", "x1", "y1", "w", "h").label == "7"  # without classes
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        (b"0,\xf6,a,1,1,5,5", "id is no text"), (b"0,\x07,a,1,1,5,5", "id is no text"),
+        (b"0,1,\x07,1,1,5,5", "label is no text"),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_no_name(line: bytes, word: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"line 1: .*\({word}\)"):
+        line_row(tmp_path, line, "fn", "id", "cname", "x1", "y1", "w", "h")
+
+
+def test_a_class_that_is_no_number_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"007\.txt, line 1: .*\(classid is 'diver'\)"):
+        line_row(tmp_path, b"0,diver,1,1,5,5", "fn", "classid", "x1", "y1", "w", "h")
+
+
+def test_an_image_of_a_whole_video_needs_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "007.xml"
+    path.write_text(f"<annotations><annotation><object>{BOX}</object></annotation></annotations>")
+    with pytest.raises(InputError, match=r"007\.xml, object 1 of frame \?: the name '' has no frame number"):
+        parse_darklabel(path, DarkLabelFormat(("x1", "y1", "x2", "y2"), "xml", True, ",", ()), None)
+
+
+def test_a_missing_file_names_the_settings_that_say_where_it_is(tmp_path: Path) -> None:
+    settings = tmp_path / "darklabel.yml"
+    settings.write_text(SETTINGS)
+    with pytest.raises(InputError, match=r"007\.csv: no such box file.*is said by .*darklabel\.yml, format2$"):
+        DarkLabelBoxes(2.0, None, settings_file=str(settings), format=2).read(request(tmp_path / "007"))
+    with pytest.raises(InputError, match=r"007\.txt: no such box file") as error:
+        DarkLabelBoxes(2.0, None).read(request(tmp_path / "007"))
+    assert "is said by" not in str(error.value)
+
+
+def test_a_format_is_one_of_the_settings_file(tmp_path: Path) -> None:
+    settings = tmp_path / "darklabel.yml"
+    settings.write_text(SETTINGS)
+    with pytest.raises(InputError, match=r"boxes\.format=4: .* has the formats 0, 1, 2, 3, 12"):
+        DarkLabelBoxes(2.0, None, settings_file=str(settings), format=4)
+    with pytest.raises(InputError, match=r"boxes\.settings_file=.*nowhere.yml: no such file"):
+        DarkLabelBoxes(2.0, None, settings_file=str(tmp_path / "nowhere.yml"), format=0)
+    with pytest.raises(InputError, match=r"boxes\.format=0: of which darklabel\.yml"):
+        DarkLabelBoxes(2.0, None, format=0)
+
+
+@pytest.mark.parametrize("size", [[100], [1, 2, 3], [0, 5], [5, 0]])
+def test_an_annotated_size_is_a_width_and_a_height(size: list[int]) -> None:
+    with pytest.raises(InputError, match=r"boxes\.annotated_size=\["):
+        DarkLabelBoxes(2.0, None, annotated_size=size)
+    assert DarkLabelBoxes(2.0, None, annotated_size=[1, 1]).annotated_size == [1, 1]
+
+
+def test_frames_are_counted_from_0_or_later() -> None:
+    with pytest.raises(InputError, match=r"boxes\.frame_start=-1"):
+        DarkLabelBoxes(2.0, None, frame_start=-1)
+
+
+@pytest.mark.parametrize("data_fmt", [("fn", "nx1", "y1", "nw", "h"), ("fn", "x1", "ny1", "w", "nh")])
+def test_shares_along_one_axis_need_the_frames_size_too(data_fmt: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1: n[xy]1 is a share of the frame, whose size is not known"):
+        line_row(tmp_path, b"0,0.1,0.1,0.5,0.5", *data_fmt)
+
+
+def test_a_message_quotes_a_box_and_the_beginning_of_a_cell(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1: box x=1 y=2 w=0 h=5 has no extent"):
+        line_row(tmp_path, b"0,1,2,0,5", "fn", "x1", "y1", "w", "h")
+    long = "a" * 30 + "  " + "b" * 70
+    with pytest.raises(InputError, match=rf"\(x is '{'a' * 30} {'b' * 49}'\)"):
+        line_row(tmp_path, f"0,{long},2,3,5".encode(), "fn", "x1", "y1", "w", "h")
+
+
+def test_of_too_many_columns_the_first_pixel_and_the_last_count(tmp_path: Path) -> None:
+    data_fmt = ("fn", "x1", "x2", "cx", "w", "y1", "cy", "h", "difficult")
+    assert line_row(tmp_path, b"0,1,9,50,4,2,70,6,1", *data_fmt).box == (1, 2, 9, 7)
+
+
+def test_a_share_that_is_no_number_is_named(tmp_path: Path) -> None:
+    form = DarkLabelFormat(("fn", "nx1", "ny1", "nw", "nh"), "txt", True, ",", ())
+    (tmp_path / "007.txt").write_text("0,0.1,left,0.2,0.2\n")
+    with pytest.raises(InputError, match=r"line 1: .*\(ny1 is 'left'\)"):
+        parse_darklabel(tmp_path / "007.txt", form, (50, 70))
+
+
+def test_a_video_is_called_as_its_file_or_its_whole_folder_or_its_boxes(tmp_path: Path) -> None:
+    asked = request(tmp_path / "007")
+    assert video_names(asked._replace(media=tmp_path / "dive.1.avi")) == ["dive.1", "007"]
+    (tmp_path / "dive.1").mkdir()
+    assert video_names(asked._replace(media=tmp_path / "dive.1")) == ["dive.1", "007"]
+    assert video_names(asked) == ["007"]
+
+
+def test_columns_parted_by_blanks_have_one_or_several_of_them(tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text("  0 1   2 5 6 \n3 1 2 5  6\n")
+    boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "x1", "y1", "w", "h"], delimiter=" ")
+    assert boxes.read(request(tmp_path / "007"))[[0, 3]].tolist() == [[1, 2, 5, 7]] * 2
+
+
+@pytest.mark.parametrize(("side", "pixels"), [("2", True), ("1.99", False)])
+def test_boxes_within_two_pixels_are_taken_for_shares(side: str, pixels: bool, tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text(f"0,0,0,{side},1\n3,0,0,1,1\n")
+    boxes = DarkLabelBoxes(2.0, None, data_fmt=["fn", "x1", "y1", "x2", "y2"])
+    with contextlib.nullcontext() if pixels else pytest.raises(InputError, match="shares of the frame"):
+        assert boxes.read(request(tmp_path / "007"))[0].tolist() == [0, 0, float(side), 1]
+
+
+def test_a_line_without_its_last_column_is_refused_if_that_tells_objects_apart(tmp_path: Path) -> None:
+    (tmp_path / "007.txt").write_text("0,1,1,5,5\n")
+    for data_fmt, refused in (
+        (["fn", "x1", "y1", "w", "h", "id"], True),
+        (["fn", "x1", "y1", "w", "h", "cname"], False),
+    ):
+        boxes = DarkLabelBoxes(2.0, None, data_fmt=data_fmt)
+        with pytest.raises(InputError, match="line 1") if refused else contextlib.nullcontext():
+            assert boxes.read(request(tmp_path / "007"))[0].tolist() == [1, 1, 5, 5]
+
+
+def test_parts_of_xml_are_counted_before_it_is_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks, "MOST_PARTS", 2)
+    path = tmp_path / "007.xml"
+    path.write_text('<a b="1"/>')
+    assert parse_xml(path).attrib == {"b": "1"}
+    for text in ('<a b="1"><c/></a>', '<a b="1" c="2"/>'):
+        path.write_text(text)
+        with pytest.raises(
+            InputError, match=rf"007\.xml: has {text.count('<') + text.count('=')} tags and attributes, 2"
+        ):
+            parse_xml(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
+def test_a_doctype_in_any_encoding_is_refused(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "007.xml"
+    path.write_bytes("<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>".encode(encoding))
+    with pytest.raises(InputError, match="declares a DOCTYPE"):
+        parse_xml(path)
+
+
+def test_an_object_without_a_name_has_an_empty_label(tmp_path: Path) -> None:
+    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>5</xmax><ymax>6</ymax></bndbox>"
+    path = tmp_path / "v_00003.xml"
+    path.write_text(f"<annotation><object><name/>{box}</object></annotation>")
+    form = DarkLabelFormat(("cname", "x1", "y1", "x2", "y2"), "xml", False, ",", ())
+    (row,) = parse_darklabel(tmp_path, form, None).rows
+    assert (row.frame, row.label, row.object_id, row.box) == (3, "", None, (1, 2, 5, 6))
 
 
 @pytest.mark.parametrize("extension", ["txt", "csv", "xml"])
@@ -225,7 +505,8 @@ def test_darknets_list_of_labels_beside_the_boxes_is_read_over(tmp_path: Path) -
     [
         "", "[1, 2]", "format0: 3", "format0: [x1]", "format0: {data_fmt: fn}", "format0: {data_fmt: []}", "a: [",
         "format0: {data_fmt: [fn, x1, y1, w, h], delimiter: ';;'}",
-        "format0: {data_fmt: [fn, x1, y1, w, h], gt_merged: x}",
+        "format0: {data_fmt: [fn, x1, y1, w, h], gt_merged: x}", "format0: {gt_file_ext: txt}",
+        "format0: {data_fmt: [fn, x1, y1, w, h], delimiter: 5}", "format0: {data_fmt: [fn, [x1], y1, w, h]}",
         "classes: 3\nformat0: {data_fmt: [fn, x1, y1, w, h], classes_set: classes}", "a: 2020-13-45", "[" * 3000,
         "format0: {data_fmt: [fn, x1, y1, w, h], gt_file_ext: [1]}",
     ],
@@ -234,6 +515,17 @@ def test_damaged_settings_are_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "darklabel.yml"
     path.write_text(f"%YAML:1.0\n{text}\n")
     with pytest.raises(InputError, match=r"darklabel.yml|data_fmt \["):
+        read_formats(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("data_fmt: fn", "data_fmt"), ("data_fmt: [fn, x1, y1, w, h], classes_set: people", "classes_set 'people'")],
+)
+def test_what_is_no_list_of_names_is_named(text: str, word: str, tmp_path: Path) -> None:
+    path = tmp_path / "darklabel.yml"
+    path.write_text(f"people: 3\nformat0: {{{text}}}\n")
+    with pytest.raises(InputError, match=rf"darklabel\.yml, format0: {word} is .* no list of names"):
         read_formats(path)
 
 

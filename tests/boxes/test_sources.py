@@ -36,10 +36,16 @@ def written(folder: Path, text: str) -> Path:
         "0, 0, 10.0, 20.0, 5.0, 8.0, a diver\n",
         "  \n0,0,10,20,5,8\n \t\n",
         "\ufeff0,0,10,20,5,8\n",
+        '0, 0, 10, 20, 5, 8, "a diver, on the left"\n',
+        "\r0,0,10,20,5,8\r",
     ],
 )
 def test_a_line_is_read_with_and_without_label_and_blank_lines(text: str, tmp_path: Path) -> None:
     assert read_darklabel(written(tmp_path, text), [0]).tolist() == [[10, 20, 14, 27]]  # x2 = x1 + w - 1
+
+
+def test_a_box_may_reach_a_million_pixels_far(tmp_path: Path) -> None:
+    assert read_darklabel(written(tmp_path, "0,0,999991,1,10,5\n"), [0]).tolist() == [[999991, 1, 1_000_000, 5]]
 
 
 def test_one_pixel_has_equal_bounds(tmp_path: Path) -> None:
@@ -82,7 +88,10 @@ def test_interpolation_is_numpys() -> None:
     [
         ("3,0,nan,1,5,5", "nan"),
         ("3,0,1,1,inf,5", "inf"),
-        ("3,0,1,1,0,5", "0"),
+        ("3,0,1,1,0,5", "w=0 h=5 has no extent"),
+        ("3,0,1,1,5,0", "w=5 h=0 has no extent"),
+        ("3,0,999991,1,11,5", "reaches beyond 1,000,000 pixels"),
+        ("3,0,1,-1000001,5,5", "reaches beyond 1,000,000 pixels"),
         ("3,0,1,1,5,-2", "-2"),
         ("3,0,a,1,5,5", "'a'"),
         ("3,0,1,1,5", "'3,0,1,1,5'"),
@@ -97,6 +106,12 @@ def test_a_wrong_line_is_named(line: str, word: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=word) as error:
         read_darklabel(path, [0])
     assert f"{path}, line 3" in str(error.value)
+
+
+def test_a_line_of_other_columns_is_quoted_beside_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        read_darklabel(written(tmp_path, "3,0,1,1,5\n"), [0])
+    assert "line 1: '3,0,1,1,5' is not 'frame,id,x,y,w,h,label'; name the file's columns" in str(error.value)
 
 
 @pytest.mark.parametrize("other", ["0,1,30,30,5,5", "0,0,30,30,5,5", "4,1,30,30,5,5"])

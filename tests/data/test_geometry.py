@@ -57,6 +57,7 @@ def test_scale_one_is_exact(flip: bool) -> None:
     mirrored = frames[:, :, ::-1] if flip else frames
     assert np.array_equal(placed, mirrored[:, 1:11, 3:13])
     assert placed.flags.c_contiguous
+    assert placed.dtype == np.uint8
 
 
 def test_flip_takes_x_to_width_minus_one_minus_x() -> None:
@@ -99,7 +100,8 @@ def test_flipping_before_or_after_the_resize_is_the_same(size: tuple[int, int], 
 
 def test_a_generator_replays_its_draw() -> None:
     geometry = Geometry(256, 455, crop=224, random_crop=True, flip=0.5)
-    draws = [geometry.draw(torch.Generator().manual_seed(seed)) for seed in (3, 3, 4, 5, 6)]
+    generators = [torch.Generator().manual_seed(seed) for seed in (3, 3, 4, 5, 6)]
+    draws = [tuple(geometry.draw(generator) for _ in range(20)) for generator in generators]
     assert draws[0] == draws[1]
     assert len(set(draws)) == 4
 
@@ -116,6 +118,13 @@ def test_flip_probability_is_kept_at_its_ends() -> None:
     for flip in (0.0, 1.0):
         geometry = Geometry(12, 14, crop=10, random_crop=True, flip=flip)
         assert {geometry.draw(generator).flip for _ in range(50)} == {bool(flip)}
+
+
+def test_a_draw_of_zero_is_below_every_probability_but_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor(0.0))
+    for flip in (0.0, 1e-9):
+        geometry = Geometry(12, 14, crop=10, random_crop=True, flip=flip)
+        assert geometry.draw(torch.Generator()).flip == (flip > 0)
 
 
 def test_evaluation_takes_the_centre_and_never_flips() -> None:
@@ -145,6 +154,46 @@ def test_the_antialiased_resize_is_pillows_to_the_bit(source: tuple[int, int], t
     assert np.array_equal(placed, np.stack(expected)[:, *crop])
 
 
+@pytest.mark.parametrize("resize", ["antialias", "linear"])
+def test_a_geometry_resizes_as_it_is_told(resize: Resize) -> None:
+    frame = np.random.default_rng(3).integers(0, 256, (90, 130, 3), dtype=np.uint8)
+    geometry = Geometry(40, 60, crop=40, random_crop=False, flip=0.0, resize=resize)
+    placed = geometry.place_frames(frame[None], Placement(0, 20, False))[0]
+    assert np.array_equal(placed, resize_frame(frame, (40, 60), resize)[:, 20:])
+    other = resize_frame(frame, (40, 60), "linear" if resize == "antialias" else "antialias")
+    assert not np.array_equal(placed, other[:, 20:])
+
+
+@pytest.mark.parametrize("shape", [(40, 60, 3), (40, 60)])
+@pytest.mark.parametrize("resize", ["antialias", "linear"])
+def test_a_frame_of_the_size_is_itself(shape: tuple[int, ...], resize: Resize) -> None:
+    frame = np.zeros(shape, np.uint8)
+    assert resize_frame(frame, (40, 60), resize) is frame
+
+
+def test_float32_boxes_are_placed_in_float64() -> None:
+    geometry = Geometry(17, 31, crop=10, random_crop=True, flip=0.5)
+    boxes = np.array([[0.1, 3.7, 11.3, 13.9]], np.float32)
+    placed = geometry.place_boxes(boxes, (13, 19), Placement(2, 3, False))
+    assert np.array_equal(placed, geometry.place_boxes(boxes.astype(np.float64), (13, 19), Placement(2, 3, False)))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_mask_is_placed_as_a_picture_of_itself(flip: bool) -> None:
+    """Of a pixel of the result half has to show the athlete: shrunk by two, two of four source pixels."""
+    mask = np.zeros((8, 12), bool)
+    mask[2:4, 4:6] = True  # a whole pixel
+    mask[4:6, 4] = True  # half of one
+    mask[6, 4] = True  # a quarter of one
+    geometry = Geometry(4, 6, crop=4, random_crop=True, flip=0.5, resize="linear")
+    placed = geometry.place_mask(mask, Placement(0, 1, flip))
+    assert placed.dtype == bool
+    column = 2 if flip else 1
+    expected = np.zeros((4, 4), bool)
+    expected[1:3, column] = True
+    assert np.array_equal(placed, expected)
+
+
 def test_the_antialiased_resize_sees_every_pixel_and_the_linear_one_four() -> None:
     """Columns of 0 and 255 in turn, shrunk to a quarter, are grey; four pixels of them are not."""
     stripes = np.zeros((32, 64, 3), np.uint8)
@@ -169,3 +218,9 @@ def test_impossible_settings_are_refused(changes: dict, word: str) -> None:
     settings = {"height": 64, "width": 64, "crop": 32, "random_crop": True, "flip": 0.5}
     with pytest.raises(InputError, match=rf"data\.geometry\.{word}"):
         Geometry(**settings | changes)
+
+
+def test_the_smallest_and_the_largest_crop_and_both_certain_flips_are_possible() -> None:
+    for crop in (1, 48):
+        for flip in (0, 1):
+            assert Geometry(64, 48, crop=crop, random_crop=False, flip=flip).centre().flip is False

@@ -28,7 +28,10 @@ def test_consecutive_windows_move_with_the_shift() -> None:
 def test_spread_windows_hold_both_ends_and_repeat_where_short(
     start: int, stop: int, frames: int, expected: list[int]
 ) -> None:
-    assert list(Window(start, stop).indices(frames, 0)) == expected
+    found = Window(start, stop).indices(frames, 0)
+    assert list(found) == expected
+    assert all(type(index) is int for index in found)
+    assert list(Window(start, stop).indices(frames, -3)) == [index - 3 for index in expected]
 
 
 @pytest.mark.parametrize("shift", [(-3, 3), (0, 6), (0, 0), (-2, -1)])

@@ -17,10 +17,11 @@ from torch.utils.data import DataLoader
 from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, take_rows
 from swapaqa.errors import InputError
 from swapaqa.models import core
-from swapaqa.models.core import CoRe
+from swapaqa.models.core import Arithmetic, CoRe
 from swapaqa.models.i3d import I3D
 from swapaqa.models.score_groups import build_groups, decode_relative_score
-from swapaqa.models.scorer import predictions
+from swapaqa.models.scorer import CONFIG_KEY, predictions
+from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, from_plain
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.tree_loss import contrastive_tree_loss
 from tests.made_videos import Videos, encoder, made_encoded, made_labels, made_sample, noise
@@ -189,6 +190,49 @@ def test_losses_are_those_of_both_directions(build: Build) -> None:
         assert value.item() == pytest.approx(expected[name].item(), abs=1e-4)
 
 
+def test_losses_follow_the_edge_and_the_rounding(build: Build) -> None:
+    """Of differences just below a border, and beyond the scale's extent."""
+    found = []
+    for changes in ({}, {"edge": "official"}, {"decimals": None}):
+        model = build(**changes)
+        model.learn_scale(labels())
+        query = sample(1, 3, "train", [])
+        border = model.groups[0, -1, 0]
+        delta = torch.stack([border - 3e-6, torch.tensor(150.0).double(), torch.tensor(1.5).double()])
+        exemplar = relabelled(sample(2, 3, "train", []), query.labels.label - delta)
+        encoded = model.encode_batch(Pair(query, exemplar))
+        (log_prob, offset), both, groups = model.compare(*encoded)
+        expected = contrastive_tree_loss(log_prob, offset, both, groups, model.edge, model.decimals)
+        torch.testing.assert_close(model.losses(*encoded), expected)
+        found.append(float(sum(expected.values()).detach()))
+    assert len({round(value, 4) for value in found}) == 3
+
+
+def test_losses_are_means_over_the_pairs_of_all_processes(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_another(value: Tensor) -> Tensor:
+        return value + 1
+
+    model = build()
+    model.learn_scale(labels())
+    encoded = model.encode_batch(Pair(sample(1, 3, "train", []), sample(2, 3, "train", [])))
+    (log_prob, offset), delta, groups = model.compare(*encoded)
+    monkeypatch.setattr(core, "sum_over_processes", with_another)
+    expected = contrastive_tree_loss(log_prob, offset, delta, groups, model.edge, model.decimals, with_another)
+    alone = contrastive_tree_loss(log_prob, offset, delta, groups, model.edge, model.decimals)
+    torch.testing.assert_close(model.losses(*encoded), expected)
+    assert any(not torch.equal(alone[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("arithmetic", ["float32", "float64"])
+def test_labels_are_subtracted_in_the_arithmetic_of_the_method(arithmetic: Arithmetic, build: Build) -> None:
+    model, dtype = build(arithmetic=arithmetic), getattr(torch, arithmetic)
+    exact = torch.tensor([86.7, 35.1], dtype=torch.float64), torch.tensor([86.4, 35.05], dtype=torch.float64)
+    for label, other in (exact, (exact[0].float(), exact[1]), (exact[0], exact[1].float())):
+        difference = model.difference(label, other)
+        assert difference.dtype == dtype
+        assert torch.equal(difference, label.to(dtype) - other.to(dtype))
+
+
 def test_exchanging_query_and_exemplar_keeps_the_loss(build: Build) -> None:
     model = build()
     model.learn_scale(labels())
@@ -225,6 +269,10 @@ def test_borders_are_learned_per_action_and_within_exemplar_groups(build: Build)
     model.learn_scale(within)
     deltas = torch.cat([torch.pdist(known.label[known.group == g][:, None], p=1) for g in range(2)])
     assert torch.equal(model.groups[0], build_groups(deltas, 3, 100.0))
+    unrounded = build(decimals=None)
+    unrounded.learn_scale(within)
+    assert torch.equal(unrounded.groups[0], build_groups(deltas, 3, 100.0, None))
+    assert not torch.equal(unrounded.groups, model.groups)
 
 
 def test_borders_of_the_samples_own_action_are_used(build: Build) -> None:
@@ -246,6 +294,22 @@ def test_borders_live_in_the_checkpoint(build: Build, tmp_path: Path) -> None:
     assert torch.equal(fresh.groups, model.groups)
     assert fresh.groups.dtype == torch.float64
     assert fresh.max_label == 100
+    assert (fresh.max_label.dtype, model.max_label.dtype) == (torch.float64, torch.float64)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_checkpoint_carries_the_exemplars_that_it_should(stored: bool, build: Build) -> None:
+    model, checkpoint = build(store_exemplars=stored), {}
+    model.on_save_checkpoint(checkpoint)  # before they were encoded
+    assert EXEMPLARS_KEY not in checkpoint
+    model.exemplars = made_encoded(torch.randn(3, 2, 16, generator=torch.Generator().manual_seed(0)))
+    model.on_save_checkpoint(checkpoint)
+    assert CONFIG_KEY in checkpoint
+    assert (EXEMPLARS_KEY in checkpoint) == stored
+    if stored:
+        found = from_plain(checkpoint[EXEMPLARS_KEY])
+        assert torch.equal(found.mean_feature, model.exemplars.mean_feature)
+        assert torch.equal(found.labels.label, model.exemplars.labels.label)
 
 
 def test_voting_needs_a_voter(build: Build) -> None:

@@ -1,4 +1,4 @@
-"""What every method is made of: its yaml's values, losses, scores with their deviation, BatchNorm, what it refuses."""
+"""What every method is made of: schedule and rates, losses, scores with their deviation, BatchNorm, what it refuses."""
 
 import logging
 import math
@@ -13,6 +13,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from torch import nn
+from torch.nn.functional import kl_div
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
@@ -57,11 +58,11 @@ class NormalisedBackbone(Backbone):
 
 @pytest.fixture
 def build(config: Config) -> Build:
-    """`build("usdl")`: the method of that yaml on a small backbone."""
+    """`build("usdl")`: the method of that yaml, or of a preset, `usdl_as_published`, on a small backbone."""
 
     def make(name: str, network: nn.Module | None = None, **changes: Any) -> Any:
         torch.manual_seed(0)
-        composed = config(f"model={name}")
+        composed = config(f"experiment={name}" if name.endswith("_as_published") else f"model={name}")
         given = {"encoder": encoder(network or TinyBackbone(2), freeze_bn=composed.schedule.freeze_bn)}
         small = {"hidden_features": 8, "depth": 3, "voters": 2} if name in PAIRED else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
@@ -104,36 +105,28 @@ def fit(model: Scorer, epochs: int = 1, **more: Any) -> Trainer:
     return trainer
 
 
-# values of the yaml files
+# from the yaml files to what trains
 
 
-@pytest.mark.parametrize(
-    ("name", "head", "backbone", "decay", "epochs", "batch", "accumulate", "frozen"),
-    [
-        ("core", 1e-3, 1e-4, 0, 200, 2, 2, True),
-        ("usdl", 1e-4, 1e-4, 0, 100, 4, 1, False),
-        ("musdl", 1e-4, 1e-4, 1e-5, 100, 4, 1, False),
-        ("dae", 1e-4, 1e-4, 1e-5, 100, 8, 1, True),
-        ("dae_mt", 1e-4, 1e-4, 1e-5, 100, 8, 1, True),
-        ("dae_core", 1e-3, 1e-4, 0, 200, 2, 2, True),
-    ],
-)
-def test_optimiser_and_schedule(  # noqa: PLR0913  the columns of a table
-    name: str, head: float, backbone: float, decay: float, epochs: int, batch: int, accumulate: int, frozen: bool,
-    config: Config, build: Build,
-) -> None:  # fmt: skip
-    composed, model = config(f"model={name}", "data=aqa7"), build(name)
-    assert (composed.trainer.max_epochs, composed.data.batch_size) == (epochs, batch)
-    assert composed.trainer.accumulate_grad_batches == accumulate
+@pytest.mark.parametrize("name", METHODS)
+def test_a_methods_schedule_is_that_of_a_training_at_full_size(name: str, config: Config) -> None:
+    composed = config(f"model={name}", "data=aqa7")
+    trainer, schedule, frozen = composed.trainer, composed.schedule, composed.schedule.freeze_bn
+    assert (trainer.max_epochs, composed.data.batch_size) == (schedule.epochs, schedule.batch_size)
+    assert trainer.accumulate_grad_batches == schedule.accumulate
     assert composed.backbone.freeze_bn is composed.model.encoder.freeze_bn is frozen
-    assert (
-        config(f"model={name}", "data=aqa7", f"backbone.freeze_bn={not frozen}").model.encoder.freeze_bn is not frozen
-    )
+    otherwise = config(f"model={name}", "data=aqa7", f"backbone.freeze_bn={not frozen}")
+    assert otherwise.model.encoder.freeze_bn is not frozen
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, build: Build) -> None:
+    optim, model = config(f"model={name}").optim, build(name)
     optimizer = model.configure_optimizers()
     assert type(optimizer) is torch.optim.Adam
     groups = {group["name"]: group for group in optimizer.param_groups}
-    assert (groups["head"]["lr"], groups["backbone"]["lr"]) == (head, backbone)
-    assert {group["weight_decay"] for group in groups.values()} == {decay}
+    assert (groups["head"]["lr"], groups["backbone"]["lr"]) == (optim.learning_rate, optim.backbone_learning_rate)
+    assert {group["weight_decay"] for group in groups.values()} == {optim.weight_decay}
     assert {id(p) for p in groups["backbone"]["params"]} == {id(p) for p in model.encoder.parameters()}
     assert sum(len(group["params"]) for group in groups.values()) == len(list(model.parameters()))
 
@@ -316,7 +309,7 @@ def test_dae_scores_by_the_mean_with_the_calibrated_deviation(build: Build) -> N
 
 
 def test_dae_as_published_samples_in_training_and_at_test(build: Build) -> None:
-    model: DAE = build("dae", loss="squared_error_pair", predict="sample", initial_mean=0.0)
+    model: DAE = build("dae_as_published")
     videos = model.encode(some(3))
     losses, scores = [], []
     for epoch in range(2):
@@ -328,7 +321,26 @@ def test_dae_as_published_samples_in_training_and_at_test(build: Build) -> None:
     drawn = [(found.label - mean) / (log_variance / 2).exp() for found in scores]
     assert len({round(value, 3) for one in drawn for value in one.tolist()}) == 6
     assert torch.stack(drawn).abs().max() < 5
+    assert mean.abs().max() < 1  # it starts at 0, not at the labels' mean
     torch.testing.assert_close(scores[0].std, (log_variance / 2).exp().double())
+
+
+def test_usdl_as_published_divides_the_divergence_by_all_elements(build: Build) -> None:
+    """`nn.KLDivLoss()` of the published codes, whose "mean" PyTorch will give another meaning."""
+    model: USDL = build("usdl_as_published")
+    videos = model.encode(some(3))
+    label = score_distribution(videos.labels.label, model.num_bins, model.max_label, model.std)
+    expected = kl_div(model.head(videos.mean_feature), label, reduction="none").mean()
+    torch.testing.assert_close(model.losses(videos, None)["divergence"], expected)
+
+
+def test_musdl_as_published_adds_up_what_the_judges_give(build: Build) -> None:
+    model: MUSDL = build("musdl_as_published")
+    videos = model.encode(some(3))
+    label = score_distribution(videos.labels.judges, model.num_bins, model.max_judge_score, model.std)
+    found = model.heads(videos.mean_feature)
+    each = [kl_div(found[:, judge], label[:, judge], reduction="none").mean() for judge in range(7)]
+    torch.testing.assert_close(model.losses(videos, None)["divergence"], torch.stack(each).sum())
 
 
 def test_dae_draws_the_same_noise_for_a_video_in_any_batch(build: Build) -> None:

@@ -205,7 +205,8 @@ def test_both_groups_follow_the_schedule_by_the_optimisers_step(config: Config, 
 
 
 def test_without_a_schedule_rates_are_constant(config: Config, tmp_path: Path) -> None:
-    assert fit(tiny(config, "optim=core"), tmp_path) == 12 * [[1e-3, 1e-4]]
+    optim = config("optim=core").optim
+    assert fit(tiny(config, "optim=core"), tmp_path) == 12 * [[optim.learning_rate, optim.backbone_learning_rate]]
 
 
 def test_a_training_without_a_length_is_refused_where_the_schedule_needs_one(config: Config, tmp_path: Path) -> None:

@@ -50,7 +50,6 @@ Fill = float | Sequence[float]
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the bytes of an element
 
 
-@torch.no_grad()
 def swap_background(
     video: Tensor,
     boxes: Tensor,
@@ -84,7 +83,8 @@ def swap_background(
     if out.shape != video.shape or out.dtype != video.dtype or out.data_ptr() == video.data_ptr() != 0:
         raise ValueError("out must have the shape and dtype of video, and its own memory")
     swap = _paste if video.device.type == "cpu" else _select
-    return swap(video, own, athlete, donors, variant, colour, out)
+    with torch.no_grad():
+        return swap(video, own, athlete, donors, variant, colour, out)
 
 
 def _check(video: Tensor, boxes: Tensor, donors: Tensor, ratio: float, variant: str) -> None:

@@ -68,7 +68,7 @@ class CoRe(Scorer):
         self.depth, self.edge, self.decimals, self.arithmetic = depth, edge, decimals, arithmetic
         self.voters, self.store_exemplars = voters, store_exemplars
         self.tree = self.build_tree(2 * encoder.feature_size + 1, hidden_features, depth)
-        self.register_buffer("groups", torch.empty(0, 2 ** (depth - 1), 2, dtype=torch.float64))  # (A, K, 2)
+        self.register_buffer("groups", torch.empty(0, dtype=torch.float64))  # (A, K, 2), as learned or loaded
         self.register_buffer("max_label", torch.ones((), dtype=torch.float64))
 
     def build_tree(self, in_features: int, hidden_features: int, depth: int) -> nn.Module:
