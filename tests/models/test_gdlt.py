@@ -1,7 +1,6 @@
 """GDLT against what its published code computes, and against its formulas written out."""
 
 import importlib.util
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -1,8 +1,8 @@
 """GDLT (Xu et al., CVPR 2022): learned grades look at a video's clips, and their responses weight fixed grade values.
 
 Published on features extracted once (Rhythmic Gymnastics, Fis-V); here the backbone trains with the head, so that the
-swap reaches it. Its arithmetic is kept but for one point: where all responses vanish the published quotient is 0 / 0, and
-ours its limit. No clip knows its place: the score does not depend on their order.
+swap reaches it. Its arithmetic is kept but for one point: where all responses vanish the published quotient is 0 / 0,
+and ours its limit. No clip knows its place: the score does not depend on their order.
 """
 
 from typing import ClassVar
