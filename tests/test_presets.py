@@ -57,6 +57,23 @@ PRESETS: dict[str, dict[str, Any]] = {
     "musdl_as_published": MTL
     | {"model._target_": "swapaqa.models.usdl.MUSDL", "model.reduction": "elements", "optim.weight_decay": 1e-5}
     | {"data.batch_size": 4, "model.encoder.freeze_bn": False},
+    "hgcn_as_published": PORTRAIT
+    | LOSSLESS
+    | {"model._target_": "swapaqa.models.hgcn.HGCN", "data._target_": "swapaqa.data.aqa7.AQA7"}
+    | {"model.predict": "sample", "model.initial_mean": 0.0, "model.groups": 4, "model.sequence": "plain"}
+    | {"clips.last_start": None, "optim.learning_rate": 1e-4, "optim.backbone_learning_rate": 1e-4}
+    | {"optim.weight_decay": 1e-5, "data.batch_size": 4, "trainer.max_epochs": 200, "model.encoder.freeze_bn": True}
+    | {"data.geometry.random_crop": True, "aug._target_": "swapaqa.augment.none.NoAugmentation"},
+    "hgcn_mtl_aqa": {"data._target_": "swapaqa.data.mtl_aqa.MTLAQA", "data.target": "completeness"}
+    | {"model.predict": "sample", "data.shift": [-3, 3], "data.geometry.height": 455},
+    "cofinal_as_published": {"model._target_": "swapaqa.models.cofinal.CoFInAl", "model.fine_attention": "videos"}
+    | {"data._target_": "swapaqa.data.aqa7.AQA7", "aug._target_": "swapaqa.augment.none.NoAugmentation"}
+    | {"optim.learning_rate": 1e-2, "optim.lr_schedule.end": 0.01, "data.batch_size": 32, "trainer.max_epochs": 250},
+    "cofinal_mtl_aqa": {"data._target_": "swapaqa.data.mtl_aqa.MTLAQA", "model.fine_attention": "videos"},
+    "gdlt_aqa7": {"model._target_": "swapaqa.models.gdlt.GDLT", "data._target_": "swapaqa.data.aqa7.AQA7"}
+    | {"aug._target_": "swapaqa.augment.none.NoAugmentation", "data.batch_size": 32},
+    "gdlt_mtl_aqa": {"model._target_": "swapaqa.models.gdlt.GDLT", "data._target_": "swapaqa.data.mtl_aqa.MTLAQA"}
+    | {"data.target": "completeness"},
     "dae_as_published": MTL
     | {"model._target_": "swapaqa.models.dae.DAE", "model.loss": "squared_error_pair", "model.predict": "sample"}
     | {"model.initial_mean": 0.0, "optim.weight_decay": 1e-5, "data.batch_size": 8, "data.target": "score"}

@@ -23,6 +23,9 @@ PUBLISHED = {  # videos or pairs of a batch, batches of a step, rates of head an
     "model=musdl": (4, 1, 1e-4, 1e-4),
     "model=dae": (8, 1, 1e-4, 1e-4),
     "model=dae_mt": (8, 1, 1e-4, 1e-4),
+    "model=gdlt": (32, 1, 1e-2, 1e-2),
+    "model=hgcn": (4, 1, 1e-4, 1e-4),
+    "model=cofinal": (32, 1, 1e-2, 1e-2),
     "experiment=core_as_published": (2, 2, 1e-3, 1e-4),
     "experiment=sbs_as_published": (2, 2, 1e-4, 1e-3),
     "experiment=core_mtl_aqa": (1, 2, 1e-3, 1e-4),
@@ -134,7 +137,7 @@ def test_the_table_of_the_docs_is_the_rule() -> None:
     page = (REPOSITORY / "docs" / "cluster.md").read_text()
     cell = r"(\d+) x (\d+), (\d+) \|"
     rows = re.findall(rf"^\|.*\| (\d+) x (\d+) = \d+ \| {cell} {cell}$", page, re.MULTILINE)
-    assert len(rows) == 4
+    assert len(rows) == 6
     for row in rows:
         batch, accumulate, *rest = map(int, row)
         assert [scale(batch, accumulate, 4), scale(batch, accumulate, 8)] == [tuple(rest[:3]), tuple(rest[3:])]

@@ -17,13 +17,16 @@ from swapaqa.running.cells import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 ACTIONS = {"diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"}
-JOBS = {"ratio": 30, "box_source": 30, "plug_and_play": 6, "aqa7_table": 72, "mtl_aqa_table": 15, "evidence": 187}
+JOBS = {"ratio": 30, "box_source": 30, "plug_and_play": 12, "aqa7_table": 126, "mtl_aqa_table": 24, "evidence": 187}
 DEMO = {  # the words after `data=demo`, and the number of jobs
     "ratio": (["data.action=diving"], 5),
     "box_source": (["data.action=diving"], 5),
-    "plug_and_play": (["experiment=none", "model=usdl,musdl,dae"], 6),
-    "aqa7_table": (["data.action=diving", "experiment=none", "model=usdl,dae_core,core", "seed=0"], 3),
-    "mtl_aqa_table": (["experiment=none", "model=usdl,musdl,dae,core", "seed=0"], 4),
+    "plug_and_play": (["experiment=none", "model=usdl,musdl,dae,gdlt,cofinal,hgcn"], 12),
+    "aqa7_table": (
+        ["data.action=diving", "experiment=none", "model=gdlt,usdl,cofinal,hgcn,dae_core,core", "seed=0"],
+        6,
+    ),
+    "mtl_aqa_table": (["experiment=none", "model=usdl,musdl,gdlt,cofinal,dae,hgcn,core", "seed=0"], 7),
 }
 
 
@@ -122,10 +125,10 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
     configs = copy.deepcopy(arms("plug_and_play"))
     assert of_arms(configs, "model._target_", "aug._target_", "aug.ratio", "data._target_") == [
         (method, *swap, "MTLAQA")
-        for method in ("USDL", "MUSDL", "DAE")
+        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN")
         for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
     ]
-    assert of_arms(configs, "model.reduction", "model.loss")[::2] == [
+    assert of_arms(configs, "model.reduction", "model.loss")[:6:2] == [
         ("elements", None), ("elements", None), (None, "squared_error_pair")
     ]  # fmt: skip
     for without, swapped in zip(configs[::2], configs[1::2], strict=True):
@@ -139,7 +142,10 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
     keys = ("model._target_", "aug._target_", "aug.variant", "data._target_", "data.batch_size", "clips.last_start")
     swap = ("ScaledBackgroundSwap", "official")
     assert of_arms(arms("aqa7_table"), *keys) == [
+        ("GDLT", "NoAugmentation", None, "AQA7", 32, None),
         ("USDL", "NoAugmentation", None, "AQA7", 4, None),
+        ("CoFInAl", "NoAugmentation", None, "AQA7", 32, None),
+        ("HGCN", "NoAugmentation", None, "AQA7", 4, None),
         ("DAECoRe", "NoAugmentation", None, "AQA7", 2, 86),
         ("CoRe", "NoAugmentation", None, "AQA7", 2, 86),
         ("CoRe", *swap, "AQA7", 2, 86),
@@ -147,7 +153,10 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
     assert of_arms(arms("mtl_aqa_table"), *keys) == [
         ("USDL", "NoAugmentation", None, "MTLAQA", 4, None),
         ("MUSDL", "NoAugmentation", None, "MTLAQA", 4, None),
+        ("GDLT", "NoAugmentation", None, "MTLAQA", 32, None),
+        ("CoFInAl", "NoAugmentation", None, "MTLAQA", 32, None),
         ("DAE", "NoAugmentation", None, "MTLAQA", 8, None),
+        ("HGCN", "NoAugmentation", None, "MTLAQA", 4, None),
         ("CoRe", "NoAugmentation", None, "MTLAQA", 1, 86),
         ("CoRe", *swap, "MTLAQA", 1, 86),
     ]

@@ -38,7 +38,7 @@ def with_configuration(path: str, content: dict[str, Any], cfg: DictConfig, give
         if preset:
             raise InputError(f"experiment: checkpoint={path} carries its own configuration; leave experiment= out")
         return content
-    best = f"experiment={system.model}_as_published"
+    best = f"experiment={system.preset}"
     if not preset and not any(word.startswith("data=") for word in given):
         raise InputError(
             f"checkpoint={path}: saved by {system.name}'s program, without a configuration; say {best}, or "
@@ -46,6 +46,11 @@ def with_configuration(path: str, content: dict[str, Any], cfg: DictConfig, give
         )
     if not preset:
         log.warning("%s's program saved this file: %s scores it as that program did", system.name, best)
+    if system.i3d is None and cfg.backbone.get("pretrained", "") is None:
+        raise InputError(
+            f"checkpoint={path}: {system.name}'s program saved a head without a backbone; name the backbone's weights, "
+            "backbone.pretrained="
+        )
     said = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key in TOP_LEVEL])
     configuration = OmegaConf.to_container(said, resolve=True)
     cfg.aug = NO_AUGMENTATION
