@@ -23,17 +23,7 @@ from tests.forked import REPOSITORY
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 OF_HYDRA = {"train": "train", "doctor": "train", "evaluate": "evaluate", "gradcam": "gradcam"}
 COMMAND = re.compile(rf"(?:python -m src\.|swapaqa )({'|'.join(PROGRAMS)})(?: +(.*))?")
-OWN = (
-    "my_conf",
-    "my_aqa",
-    "=likert",
-    "=jumps",
-    "=within",
-    "=lion",
-    "=frames",
-    "=ellipse",
-    "=grey",
-)  # of docs/extend.md
+OWN = ("my_conf", "my_aqa", "=likert", "=jumps", "=within", "=lion", "=frames", "=ellipse", "=grey")  # docs/extend.md
 NAMED = ("report compare", "report show", "boxes import")  # in a sentence, without their files
 CHOICES = re.compile(r"=(\w+(?:\|\w+)+)")  # event|difficulty|both: of which a user takes one
 

@@ -57,7 +57,7 @@ TRAININGS = {  # by name: steps, precision and overrides
         ["model=dae", "model.loss=squared_error_pair", "model.predict=sample", "model.initial_mean=0.0"],
     ),
     "dae_mt": (SHORT, "64-true", ["model=dae_mt"]),
-    "hgcn": (SHORT, "64-true", ["model=hgcn"]),
+    "hgcn": (SHORT, "64-true", ["model=hgcn", "model.groups=2"]),
     "gdlt": (SHORT, "64-true", ["model=gdlt", "model.width=16", "optim.learning_rate=1e-3"]),
     "cofinal": (SHORT, "64-true", ["model=cofinal", "model.width=16", "optim.learning_rate=1e-3"]),
     "cofinal as published": (

@@ -68,17 +68,19 @@ class FineHead(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """(N, K, width) -> (N, PROTOTYPES), rows of length 1."""
-        found = self.attention(embedding, embedding) if self.attend == "grades" else self._over_videos(embedding)
+        found = (
+            self.attention(embedding, embedding, embedding) if self.attend == "grades" else self._over_videos(embedding)
+        )
         return F.normalize(self.layers(found.flatten(1)), dim=1)
 
     def _over_videos(self, embedding: Tensor) -> Tensor:
         """Of each grade over the videos of a training batch; in evaluation every video stands alone."""
         if self.training:
             by_grade = embedding.transpose(0, 1)  # (K, N, width)
-            found: Tensor = self.attention(by_grade, by_grade).transpose(0, 1)
+            found: Tensor = self.attention(by_grade, by_grade, by_grade).transpose(0, 1)
             return found
         alone = embedding.flatten(0, 1)[:, None]  # (N K, 1, width)
-        found = self.attention(alone, alone).view_as(embedding)
+        found = self.attention(alone, alone, alone).view_as(embedding)
         return found
 
 

@@ -82,6 +82,15 @@ SYSTEMS = (
         (r"fc2_mean\.", "head.mean."),
         (r"fc2_logvar\.", "head.log_variance."),
     ), mark=r"shot_gen\."),
+    System("TPT", "tpt", "tpt_as_published", "backbone", "model", (
+        (r"action_decoder\.query_embed\.", "decoder.names."),
+        (r"action_decoder\.layers\.(\d)\.temp$", r"decoder.layers.\1.temperature"),
+        (r"action_decoder\.layers\.(\d)\.(key|value|query)_embed\.", r"decoder.layers.\1.\2."),
+        (r"action_decoder\.layers\.(\d)\.", r"decoder.layers.\1."),
+        (r"pair_encoder\.mlp\.", "tree.pair."),
+        (r"cls\.", "tree.classify."),
+        (r"reg\.", "tree.regress."),
+    ), mark=r"action_decoder\.", lacking="group borders"),
     System("CoFInAl", "cofinal", "cofinal_as_published", None, ALONE, (
         *GRADES,
         (r"regressor_revert\.", "head.respond_reverse."),

@@ -17,12 +17,12 @@ class Attention(nn.MultiheadAttention):
         super().__init__(width, heads, batch_first=True)
         self.thin = SampleDropout(dropout)
 
-    def forward(self, query: Tensor, source: Tensor) -> Tensor:  # type: ignore[override]
-        """Queries (N, L, width) and what they look at (N, S, width) -> (N, L, width)."""
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # type: ignore[override]
+        """Queries (N, L, width), and keys and values of what they look at (N, S, width) -> (N, L, width)."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         split = (
             F.linear(tokens, weight, bias).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
-            for tokens, weight, bias in zip((query, source, source), weights, biases, strict=True)
+            for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
         )
         queries, keys, values = split  # (N, heads, L or S, width / heads)
         share = (queries @ keys.mT / queries.shape[-1] ** 0.5).softmax(dim=-1)
@@ -49,7 +49,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, L, width) -> (N, L, width)."""
-        tokens = self.norm1(tokens + self.dropout(self.self_attn(tokens, tokens)))
+        tokens = self.norm1(tokens + self.dropout(self.self_attn(tokens, tokens, tokens)))
         found: Tensor = self.norm2(tokens + self.dropout(self.feed_forward(tokens)))
         return found
 
@@ -68,8 +68,8 @@ class DecoderLayer(EncoderLayer):
 
     def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:  # type: ignore[override]
         """Tokens (N, L, width) that look at themselves and at memory (N, S, width) -> (N, L, width)."""
-        tokens = self.norm1(tokens + self.dropout(self.self_attn(tokens, tokens)))
-        tokens = self.norm2(tokens + self.dropout(self.multihead_attn(tokens, memory)))
+        tokens = self.norm1(tokens + self.dropout(self.self_attn(tokens, tokens, tokens)))
+        tokens = self.norm2(tokens + self.dropout(self.multihead_attn(tokens, memory, memory)))
         found: Tensor = self.norm3(tokens + self.dropout(self.feed_forward(tokens)))
         return found
 
