@@ -73,6 +73,14 @@ def hgcn_head(name: str) -> str:
     return f"{names[layer]}.{kind}"
 
 
+def tpt_head(name: str) -> str:
+    if name.startswith("tree."):
+        _, part, rest = name.split(".", 2)
+        return {"pair": "pair_encoder.mlp", "classify": "cls", "regress": "reg"}[part] + f".{rest}"
+    name = name.replace("decoder.names.", "decoder.query_embed.").replace("temperature", "temp")
+    return "action_" + re.sub(r"\.(key|value|query)\.", r".\1_embed.", name)
+
+
 def gdlt_head(name: str) -> str:
     names = {"project": "in_proj", "transformer": "transformer", "grades": "prototype", "respond": "regressor"}
     _, part, rest = name.split(".", 2)
@@ -94,9 +102,9 @@ def cofinal_head(name: str) -> str:
 
 HEADS = {
     "core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head, "hgcn": hgcn_head, "gdlt": gdlt_head,
-    "cofinal": cofinal_head,
+    "cofinal": cofinal_head, "tpt": tpt_head,
 }  # fmt: skip
-HASSONYS = ("core", "hgcn")  # whose I3D has hassony2's layout, in a module that cuts the clips
+HASSONYS = ("core", "hgcn", "tpt")  # whose I3D has hassony2's layout, in a module that cuts the clips
 
 
 def seeded(shape: torch.Size, name: str, seed: int) -> Tensor:
@@ -132,6 +140,8 @@ def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, A
     parts = {
         name: {prefix + key: value for key, value in part.items()} for name, part in (("i3d", i3d), ("head", head))
     }
+    if system == "tpt":
+        return {"backbone": parts["i3d"], "model": parts["head"]} | common
     if system in HASSONYS:
         best = {"epoch_best": 40, "L2_min": np.float64(3.0), "RL2_min": np.float32(0.003)}
         return {"base_model": parts["i3d"], "regressor": parts["head"]} | common | best

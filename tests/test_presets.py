@@ -70,6 +70,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     | {"data._target_": "swapaqa.data.aqa7.AQA7", "aug._target_": "swapaqa.augment.none.NoAugmentation"}
     | {"optim.learning_rate": 1e-2, "optim.lr_schedule.end": 0.01, "data.batch_size": 32, "trainer.max_epochs": 250},
     "cofinal_mtl_aqa": {"data._target_": "swapaqa.data.mtl_aqa.MTLAQA", "model.fine_attention": "videos"},
+    "tpt_as_published": PORTRAIT
+    | LOSSLESS
+    | {"model._target_": "swapaqa.models.tpt.TPT", "data._target_": "swapaqa.data.aqa7.AQA7", "clips.last_start": None}
+    | {"model.edge": "official", "model.decimals": None, "model.arithmetic": "float32", "model.margin": 3.2}
+    | {"clips.frames": 8, "clips.stride": 5, "optim.learning_rate": 1e-3, "optim.groups.parts.lr": 1e-4}
+    | {"optim.backbone_learning_rate": 1e-4, "optim.weight_decay": 0.0, "data.batch_size": 24, "model.voters": 10}
+    | {"trainer.max_epochs": 250, "aug._target_": "swapaqa.augment.none.NoAugmentation"},
+    "tpt_mtl_aqa": {"data._target_": "swapaqa.data.mtl_aqa.MTLAQA", "data.target": "completeness"}
+    | {"model.edge": "official", "data.shift": [-3, 3]},
     "gdlt_aqa7": {"model._target_": "swapaqa.models.gdlt.GDLT", "data._target_": "swapaqa.data.aqa7.AQA7"}
     | {"aug._target_": "swapaqa.augment.none.NoAugmentation", "data.batch_size": 32},
     "gdlt_mtl_aqa": {"model._target_": "swapaqa.models.gdlt.GDLT", "data._target_": "swapaqa.data.mtl_aqa.MTLAQA"}

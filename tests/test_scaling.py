@@ -26,6 +26,7 @@ PUBLISHED = {  # videos or pairs of a batch, batches of a step, rates of head an
     "model=gdlt": (32, 1, 1e-2, 1e-2),
     "model=hgcn": (4, 1, 1e-4, 1e-4),
     "model=cofinal": (32, 1, 1e-2, 1e-2),
+    "model=tpt": (24, 1, 1e-3, 1e-4),
     "experiment=core_as_published": (2, 2, 1e-3, 1e-4),
     "experiment=sbs_as_published": (2, 2, 1e-4, 1e-3),
     "experiment=core_mtl_aqa": (1, 2, 1e-3, 1e-4),
@@ -137,7 +138,7 @@ def test_the_table_of_the_docs_is_the_rule() -> None:
     page = (REPOSITORY / "docs" / "cluster.md").read_text()
     cell = r"(\d+) x (\d+), (\d+) \|"
     rows = re.findall(rf"^\|.*\| (\d+) x (\d+) = \d+ \| {cell} {cell}$", page, re.MULTILINE)
-    assert len(rows) == 6
+    assert len(rows) == 7
     for row in rows:
         batch, accumulate, *rest = map(int, row)
         assert [scale(batch, accumulate, 4), scale(batch, accumulate, 8)] == [tuple(rest[:3]), tuple(rest[3:])]

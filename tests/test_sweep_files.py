@@ -17,14 +17,14 @@ from swapaqa.running.cells import jobs_of
 
 REPOSITORY = Path(__file__).parents[1]
 ACTIONS = {"diving", "gym_vault", "ski_big_air", "snowboard_big_air", "sync_diving_3m", "sync_diving_10m"}
-JOBS = {"ratio": 30, "box_source": 30, "plug_and_play": 12, "aqa7_table": 126, "mtl_aqa_table": 24, "evidence": 187}
+JOBS = {"ratio": 30, "box_source": 30, "plug_and_play": 14, "aqa7_table": 144, "mtl_aqa_table": 24, "evidence": 187}
 DEMO = {  # the words after `data=demo`, and the number of jobs
     "ratio": (["data.action=diving"], 5),
     "box_source": (["data.action=diving"], 5),
-    "plug_and_play": (["experiment=none", "model=usdl,musdl,dae,gdlt,cofinal,hgcn"], 12),
+    "plug_and_play": (["experiment=none", "model=usdl,musdl,dae,gdlt,cofinal,hgcn,tpt"], 14),
     "aqa7_table": (
-        ["data.action=diving", "experiment=none", "model=gdlt,usdl,cofinal,hgcn,dae_core,core", "seed=0"],
-        6,
+        ["data.action=diving", "experiment=none", "model=gdlt,usdl,cofinal,hgcn,dae_core,tpt,core", "seed=0"],
+        7,
     ),
     "mtl_aqa_table": (["experiment=none", "model=usdl,musdl,gdlt,cofinal,dae,hgcn,core", "seed=0"], 7),
 }
@@ -125,7 +125,7 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
     configs = copy.deepcopy(arms("plug_and_play"))
     assert of_arms(configs, "model._target_", "aug._target_", "aug.ratio", "data._target_") == [
         (method, *swap, "MTLAQA")
-        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN")
+        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN", "TPT")
         for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
     ]
     assert of_arms(configs, "model.reduction", "model.loss")[:6:2] == [
@@ -147,6 +147,7 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
         ("CoFInAl", "NoAugmentation", None, "AQA7", 32, None),
         ("HGCN", "NoAugmentation", None, "AQA7", 4, None),
         ("DAECoRe", "NoAugmentation", None, "AQA7", 2, 86),
+        ("TPT", "NoAugmentation", None, "AQA7", 24, None),
         ("CoRe", "NoAugmentation", None, "AQA7", 2, 86),
         ("CoRe", *swap, "AQA7", 2, 86),
     ]

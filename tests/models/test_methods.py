@@ -41,9 +41,9 @@ from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
 Config = Callable[..., DictConfig]
 Build = Callable[..., Any]
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal"]
+METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt"]
 UNSURE = {"gdlt", "cofinal"}  # they do not say how sure they are
-PAIRED = ["core", "dae_core"]
+PAIRED = ["core", "dae_core", "tpt"]
 FRAMES, SIZE = 18, 16
 
 
@@ -66,8 +66,9 @@ def build(config: Config) -> Build:
         composed = config(f"model={name}")
         plan = hydra.utils.instantiate(composed.clips)
         given = {"encoder": encoder(network or TinyBackbone(2), plan, freeze_bn=composed.schedule.freeze_bn)}
-        small = {"hidden_features": 8, "depth": 3, "voters": 2} if name in PAIRED else {}
-        small |= {"width": 16} if name in ("gdlt", "cofinal") else {}
+        small = {"hidden_features": 8, "depth": 3} if "core" in name else {}
+        small |= {"voters": 2} if name in PAIRED else {}
+        small |= {"width": 16} if name in ("gdlt", "cofinal", "tpt") else {}
         small |= {"groups": 1} if name == "hgcn" else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
         model.learn_scale(labels())
@@ -124,6 +125,7 @@ def fit(model: Scorer, epochs: int = 1, **more: Any) -> Trainer:
         ("gdlt", 1e-2, 1e-2, 1e-4, 250, 32, 1, True),
         ("hgcn", 1e-4, 1e-4, 1e-5, 200, 4, 1, True),
         ("cofinal", 1e-2, 1e-2, 1e-4, 250, 32, 1, True),
+        ("tpt", 1e-3, 1e-4, 0, 250, 24, 1, True),
     ],
 )
 def test_optimiser_and_schedule(  # noqa: PLR0913  the columns of a table
@@ -157,6 +159,7 @@ def test_optimiser_and_schedule(  # noqa: PLR0913  the columns of a table
         ("gdlt", 12_287_264 + 3_163_396),
         ("hgcn", 12_287_264 + 406_682),
         ("cofinal", 12_287_264 + 3_715_692),
+        ("tpt", 12_287_264 + 5_656_354),
     ],
 )
 def test_parameters_of_whole_models(name: str, count: int, config: Config) -> None:
@@ -198,7 +201,7 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
     count = len(model.encoder.plans[0].starts(FRAMES))
-    assert count == (10 if name == "hgcn" else 2)
+    assert count == {"hgcn": 10, "tpt": 3}.get(name, 2)
     assert sum(clips) == count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]
     assert index.tolist() == [0, 1, 2]
@@ -363,13 +366,14 @@ def test_a_sampled_score_draws_the_same_noise_for_a_video_in_any_batch(each: tup
 
 
 def test_dropout_of_a_head_is_the_same_after_a_resumption_and_another_in_the_next_epoch(build: Build) -> None:
-    for name in ("gdlt", "cofinal"):
+    term = {"gdlt": "squared_error", "cofinal": "coarse", "tpt": "spread"}
+    for name in term:
         model, found = build(name), []
         videos = model.encode(some(4))
         for epoch, drawn_before in ((0, 3), (0, 0), (1, 0)):
             torch.rand(drawn_before)
             model._trainer = SimpleNamespace(current_epoch=epoch, barebones=True)
-            found.append(model.losses(videos, None)["squared_error" if name == "gdlt" else "coarse"].item())
+            found.append(model.losses(videos, videos)[term[name]].item())
         assert found[0] == found[1] != found[2]
 
 

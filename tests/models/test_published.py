@@ -25,8 +25,8 @@ from tests.published_files import fill, published_content, published_head, rewri
 
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
 SYSTEMS = ("core", "musdl", "usdl", "dae")  # whose whole programs were recorded
-WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn"), ("gdlt", "cofinal")
-EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3, "hgcn": 1e-5}
+WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt"), ("gdlt", "cofinal")
+EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3, "hgcn": 1e-5, "tpt": 1e-5}
 
 
 def composed(path: Path, words: list[str]) -> tuple[DictConfig, list[str]]:
@@ -57,6 +57,8 @@ def words_of(aqa7_tree: Callable[..., Path]) -> Callable[[str], list[str]]:
     small = ["data.frames=16", "clips.last_start=0"]
 
     def words(system: str) -> list[str]:
+        if system == "tpt":
+            return ["experiment=tpt_as_published", f"data.root={aqa7_tree()}", "data.frames=16"]
         if system == "hgcn":
             return ["model=hgcn", "data=aqa7", "data.frames=103"]
         if system == "core":
@@ -84,7 +86,7 @@ def test_every_weight_arrives_under_its_name(
     assert all(torch.equal(before[name], after[name]) for name in same)
     norms = [layer for layer in found.modules() if isinstance(layer, torch.nn.BatchNorm3d)]
     assert {layer.eps for layer in norms} == {EPS[system]}
-    if system == "core":
+    if system in ("core", "tpt"):
         assert found.groups.shape == (1, 16, 2)  # learnt from the training list
         assert found.groups.unique().numel() > 8
         assert (found.edge, found.decimals) == ("official", None)

@@ -44,7 +44,7 @@ class PartLayer(nn.Module):
             self.self_attn, self.norm3 = Attention(width, HEADS, DROPOUT), nn.LayerNorm(width)
 
     def forward(self, clips: Tensor, parts: Tensor, names: Tensor) -> tuple[Tensor, Tensor]:
-        """Clips (N, n, in_features), parts (N, K, width), names of the queries (K, width) -> parts, attention (N, n, K)."""
+        """Clips (N, n, in_features), parts (N, K, width), names of queries (K, width) -> parts, attention (N, n, K)."""
         key = self.key(clips)
         logits = key @ self.query(parts + names).mT / key.shape[-1] / self.temperature
         attention = logits.softmax(dim=1)
@@ -99,7 +99,7 @@ class PartComparison(nn.Module):
         self.regress = nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, intervals))
 
     def forward(self, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """(P, K, 2 width) -> log-probabilities of the intervals and offsets in them, (P, intervals) each, float32 up."""
+        """(P, K, 2 width) -> log-probabilities of intervals and offsets in them, (P, intervals) each, float32 up."""
         both = self.pair(pairs).mean(dim=1)
         logits, offset = self.classify(both), self.regress(both).sigmoid()
         wide = torch.promote_types(logits.dtype, torch.float32)

@@ -3,9 +3,9 @@
 Pairs, intervals of the difference ("groups"), both directions, decoding and votes are CoRe's (`swapaqa.models.core`),
 and so are the deviations of its yaml: borders and differences are rounded to 4 decimals, and a difference at or beyond
 the scale's extent belongs to the outermost interval (`experiment=tpt_as_published`: neither). The likelihood, the
-squared error and both terms of the attention are returned apart. Dropout draws by video. Not built: the query of MTL-AQA three
-frames before its exemplars at test time, and a second voted score that looks at the true interval, which the code
-computes and does not use.
+squared error and both terms of the attention are returned apart. Dropout draws by video. Not built: on MTL-AQA
+the query three frames before its exemplars at test time, and a second voted score that looks at the true interval,
+which the code computes and does not use.
 """
 
 from typing import Literal
