@@ -42,7 +42,8 @@ def simplex(count: int, seed: int = 0) -> Tensor:
     drawn = np.random.RandomState(seed).random_sample((count, count))
     rotation = torch.tensor(np.linalg.qr(drawn)[0])
     centred = torch.eye(count, dtype=torch.float64) - 1 / count
-    return (count / (count - 1)) ** 0.5 * rotation @ centred
+    found: Tensor = rotation @ centred * (count / (count - 1)) ** 0.5
+    return found
 
 
 def cut_into_decimals(share: Tensor) -> tuple[Tensor, Tensor]:

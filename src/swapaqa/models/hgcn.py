@@ -13,7 +13,7 @@ told, not those that tell), clips that are no neighbours count less and not noth
 built: it would mix the samples of a batch.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,8 @@ class Relation(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """(N, channels, n) -> (N, n, n)."""
         query, key = self.query(clips), self.key(clips)
-        return self.gain * (query.mT @ key) / query.shape[1] ** 0.5 + self.learnt
+        relation: Tensor = self.gain * (query.mT @ key) / query.shape[1] ** 0.5 + self.learnt
+        return relation
 
 
 class Refinement(nn.Module):
@@ -101,7 +102,8 @@ class Scenes(nn.Module):
 
     def forward(self, shots: Tensor) -> Tensor:
         share = self.share + self.gain * self.assign(shots)  # (N, m, n)
-        return self.shots(shots) @ share.mT
+        scenes: Tensor = self.shots(shots) @ share.mT
+        return scenes
 
 
 class Causal(nn.Module):
@@ -113,7 +115,8 @@ class Causal(nn.Module):
         self.register_buffer("before", torch.ones(scenes, scenes).tril(), persistent=False)
 
     def forward(self, scenes: Tensor) -> Tensor:
-        return scenes @ (self.before * self.relate(scenes)).softmax(dim=-1)
+        mixed: Tensor = scenes @ (self.before * self.relate(scenes)).softmax(dim=-1)
+        return mixed
 
 
 class SceneHead(nn.Module):
@@ -150,7 +153,7 @@ class SceneHead(nn.Module):
     def start_at(self, mean: float) -> None:
         """Predict about `mean` at first."""
         with torch.no_grad():
-            self.mean.bias.add_(mean / len(self.scene.share))
+            cast(Tensor, self.mean.bias).add_(mean / len(self.scene.share))
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """(N, n, in_features) -> mean and log-variance of each scene, (N, m) both, float32 at least.

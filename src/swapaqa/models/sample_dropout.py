@@ -69,7 +69,8 @@ def uniform(keys: Tensor, place: int, shape: torch.Size) -> Tensor:
     """(N, *shape) float32 in [0, 1), of N keys (N,) int64 and a place in the network."""
     element = torch.arange(math.prod(shape), device=keys.device)
     state = mixed(mixed(keys + place)[:, None] + element * GAMMA)
-    return ((state >> 40) & 0xFFFFFF).float().div(2**24).view(len(keys), *shape)
+    drawn: Tensor = ((state >> 40) & 0xFFFFFF).float().div(2**24).view(len(keys), *shape)
+    return drawn
 
 
 def mixed(state: Tensor) -> Tensor:

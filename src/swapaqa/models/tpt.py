@@ -8,7 +8,7 @@ the query three frames before its exemplars at test time, and a second voted sco
 which the code computes and does not use.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -62,8 +62,9 @@ class TPT(CoRe):
 
     def parameter_groups(self) -> dict[str, list[Parameter]]:
         """The two readouts are the head; decoder and pair encoder, `parts`, have a rate of their own."""
-        readouts = [*self.tree.classify.parameters(), *self.tree.regress.parameters()]
-        parts = [*self.decoder.parameters(), *self.tree.pair.parameters()]
+        tree = cast(PartComparison, self.tree)
+        readouts = [*tree.classify.parameters(), *tree.regress.parameters()]
+        parts = [*self.decoder.parameters(), *tree.pair.parameters()]
         return {"head": readouts, "parts": parts, BACKBONE: list(self.encoder.parameters())}
 
     def represent(self, videos: Encoded) -> Tensor:
@@ -81,7 +82,7 @@ class TPT(CoRe):
         with dropout_by_video(position, self.epoch):  # rows of videos, then of exemplars, in both networks
             parts, attention = self.decoder(torch.cat([videos.feature, exemplars.feature]))
             of_video, of_exemplar = parts.chunk(2)
-            outputs, delta, groups = self.compare_represented(of_video, of_exemplar, videos, exemplars)
+            (log_prob, offset), delta, groups = self.compare_represented(of_video, of_exemplar, videos, exemplars)
         order, spread = part_order_losses(attention, self.margin)
-        terms = contrastive_tree_loss(*outputs, delta, groups, self.edge, self.decimals, sum_over_processes)
+        terms = contrastive_tree_loss(log_prob, offset, delta, groups, self.edge, self.decimals, sum_over_processes)
         return terms | {"order": self.order_weight * order, "spread": self.spread_weight * spread}
