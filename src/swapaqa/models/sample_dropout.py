@@ -82,4 +82,5 @@ def mixed(state: Tensor) -> Tensor:
 
 def _shifted(state: Tensor, bits: int) -> Tensor:
     """To the right, with zeros from the left."""
-    return (state >> bits) & (2 ** (64 - bits) - 1)
+    shifted: Tensor = (state >> bits) & (2 ** (64 - bits) - 1)
+    return shifted
