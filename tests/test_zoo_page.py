@@ -21,9 +21,9 @@ NO_ROW = {"DAE-MT"}  # a method that is in none of the tables
 
 
 def table() -> Iterator[dict[str, str]]:
-    for line in PAGE.splitlines():
-        if line.startswith("| ") and not line.startswith(("| row", "| ---")):
-            yield dict(zip(COLUMNS, (cell.strip() for cell in line.strip("|").split("|")), strict=True))
+    lines = PAGE[PAGE.index("| row |") :].partition("\n\n")[0].splitlines()
+    for line in lines[2:]:
+        yield dict(zip(COLUMNS, (cell.strip() for cell in line.strip("|").split("|")), strict=True))
 
 
 ROWS = {row["row"]: row for row in table()}
