@@ -12,7 +12,17 @@ COMMAND = re.compile(rf"(?:python -m src\.|swapaqa )({'|'.join(PROGRAMS)})(?: +(
 OTHER = re.compile(  # as a line of a block, or between back ticks
     r"(?:\w+=\S+ )*(?:(?:make|pip|torchrun|srun|wandb|apt-get|pytest|scontrol) .*|python -[^m].*|python -m (?!src\.).*)"
 )
-OWN = ("my_conf", "my_aqa", "=gdlt", "=jumps", "=within", "=lion", "=frames", "=ellipse", "=grey")  # of docs/extend.md
+OWN = (
+    "my_conf",
+    "my_aqa",
+    "=likert",
+    "=jumps",
+    "=within",
+    "=lion",
+    "=frames",
+    "=ellipse",
+    "=grey",
+)  # docs/extend.md
 NAMED = ("report compare", "report show", "boxes import")  # in a sentence, without their files
 
 

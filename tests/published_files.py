@@ -1,4 +1,4 @@
-"""Files as the programs of CoRe, MUSDL, USDL and DAE save them, made from a model of ours.
+"""Files as the programs of published methods save them, made from a model of ours.
 
 The names are written down a second time here, from ours to theirs, so that a wrong one on either side is found.
 """
@@ -48,7 +48,63 @@ def piergiajs(name: str) -> str:
     return name[0].upper() + name[1:]
 
 
-HEADS = {"core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head}
+def hgcn_head(name: str) -> str:
+    relation = {"learnt": "C", "gain": "alpha", "query.weight": "conv_q.weight", "key.weight": "conv_k.weight"}
+    before = {
+        "head.scene.shots.relate.": "scene_gen.shot_gcn.adp_adj.",
+        "head.scene.assign.relate.": "scene_gen.trans_gcn.adp_adj.",
+        "head.sequence.relate.": "mot_agg.adp_A.",
+    }
+    for ours, theirs in before.items():
+        if name.startswith(ours):
+            return theirs + relation[name.removeprefix(ours)]
+    names = {
+        "head.refine.state": "shot_gen.state_gen.0",
+        "head.refine.mix": "shot_gen.info_trans.0",
+        "head.scene.shots.mix": "scene_gen.shot_gcn.shot_agg.0",
+        "head.scene.assign.mix": "scene_gen.trans_gcn.shot_agg.0",
+        "head.read": "mot_agg.mlp.0",
+        "head.mean": "fc2_mean",
+        "head.log_variance": "fc2_logvar",
+    }
+    if name in ("head.scene.share", "head.scene.gain"):
+        return "scene_gen.trans_gcn." + ("S" if name.endswith("share") else "alpha")
+    layer, _, kind = name.rpartition(".")
+    return f"{names[layer]}.{kind}"
+
+
+def tpt_head(name: str) -> str:
+    if name.startswith("tree."):
+        _, part, rest = name.split(".", 2)
+        return {"pair": "pair_encoder.mlp", "classify": "cls", "regress": "reg"}[part] + f".{rest}"
+    name = name.replace("decoder.names.", "decoder.query_embed.").replace("temperature", "temp")
+    return "action_" + re.sub(r"\.(key|value|query)\.", r".\1_embed.", name)
+
+
+def gdlt_head(name: str) -> str:
+    names = {"project": "in_proj", "transformer": "transformer", "grades": "prototype", "respond": "regressor"}
+    _, part, rest = name.split(".", 2)
+    return f"{names[part]}.{rest}"
+
+
+def cofinal_head(name: str) -> str:
+    if name == "head.prototypes":
+        return "etf_vec1"
+    names = {
+        "head.respond_reverse.": "regressor_revert.",
+        "head.fine.attention.": "regi.0.",
+        "head.fine.layers.0.": "regressori.0.1.",
+        "head.fine.layers.1.": "regressori.0.2.",
+    }
+    found = next((theirs + name.removeprefix(ours) for ours, theirs in names.items() if name.startswith(ours)), None)
+    return found or gdlt_head(name)
+
+
+HEADS = {
+    "core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head, "hgcn": hgcn_head, "gdlt": gdlt_head,
+    "cofinal": cofinal_head, "tpt": tpt_head,
+}  # fmt: skip
+HASSONYS = ("core", "hgcn", "tpt")  # whose I3D has hassony2's layout, in a module that cuts the clips
 
 
 def seeded(shape: torch.Size, name: str, seed: int) -> Tensor:
@@ -74,8 +130,8 @@ def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, A
     """What the program of `system` would save of the weights of `model`, with the classifier that its I3D has."""
     prefix = "module." if parallel else ""
     network = model.encoder.network.state_dict()
-    i3d = {f"backbone.{name}" if system == "core" else piergiajs(name): value for name, value in network.items()}
-    classifier = "backbone.conv3d_0c_1x1.conv3d" if system == "core" else "logits.conv3d"
+    i3d = {f"backbone.{name}" if system in HASSONYS else piergiajs(name): value for name, value in network.items()}
+    classifier = "backbone.conv3d_0c_1x1.conv3d" if system in HASSONYS else "logits.conv3d"
     i3d |= {f"{classifier}.weight": torch.zeros(4, 1024, 1, 1, 1), f"{classifier}.bias": torch.zeros(4)}
     parameters = dict(model.named_parameters())
     head = {HEADS[system](name): value.detach() for name, value in parameters.items() if name[:8] != "encoder."}
@@ -84,10 +140,19 @@ def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, A
     parts = {
         name: {prefix + key: value for key, value in part.items()} for name, part in (("i3d", i3d), ("head", head))
     }
-    if system == "core":
+    if system == "tpt":
+        return {"backbone": parts["i3d"], "model": parts["head"]} | common
+    if system in HASSONYS:
         best = {"epoch_best": 40, "L2_min": np.float64(3.0), "RL2_min": np.float32(0.003)}
         return {"base_model": parts["i3d"], "regressor": parts["head"]} | common | best
     return {"i3d": parts["i3d"], "dae" if system == "dae" else "evaluator": parts["head"]} | common
+
+
+def published_head(model: Scorer, system: str, parallel: bool) -> dict[str, Tensor]:
+    """What the program of a `system` that trains on features would save: the state dict of the head alone."""
+    prefix, state = "module." if parallel else "", model.state_dict()
+    own = {name: value for name, value in state.items() if name.startswith("head.")}
+    return {prefix + HEADS[system](name): value for name, value in own.items()}
 
 
 def rewrite_for_numpy_1(path: Path) -> None:

@@ -44,7 +44,7 @@ def test_every_example_of_the_page_is_a_file_that_compiles() -> None:
     for path, text in found.items():
         if path.endswith(".py"):
             compile(text, path, "exec")
-    body = found["my_aqa/gdlt.py"].partition("class GDLT")[2].partition("def hardest_triplet")[0]
+    body = found["my_aqa/likert.py"].partition("class Likert")[2].partition("def hardest_triplet")[0]
     assert len([line for line in body.splitlines() if line.strip()]) <= 45
 
 
@@ -86,7 +86,7 @@ def test_every_command_of_the_page_runs(
 
 
 def saw_a_method(results: list[dict], out: str) -> None:  # noqa: ARG001
-    assert {result["config"]["model"]["_target_"] for result in results} == {"my_aqa.gdlt.GDLT"}
+    assert {result["config"]["model"]["_target_"] for result in results} == {"my_aqa.likert.Likert"}
     assert {result["seed"] for result in results} == {0, 1}
 
 

@@ -25,7 +25,7 @@ from swapaqa.models.scorer import Scorer
 from swapaqa.models.tiny import TinyBackbone
 from tests.made_videos import encoder, made_labels, made_sample, noise
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core"]
+METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt"]
 FRAMES, SIZE, JUDGES = 18, 16, 7
 NO_KERNEL = {"view", "permute", "select", "slice", "unsqueeze", "expand", "unbind", "detach", "alias", "_unsafe_view"}
 
@@ -73,9 +73,12 @@ def method(config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Calla
     monkeypatch.setattr(VideoEncoder, "_input_dtype", lambda *_: torch.float32)  # meta does not know autocast
 
     def build(name: str, clips_per_pass: int | None = None) -> Scorer:
-        given = {"encoder": encoder(TinyBackbone(2), freeze_bn=False, clips_per_pass=clips_per_pass)}
+        composed = config(f"model={name}")
+        plan = hydra.utils.instantiate(composed.clips)
+        given = {"encoder": encoder(TinyBackbone(2), plan, freeze_bn=False, clips_per_pass=clips_per_pass)}
         small = {"hidden_features": 8, "depth": 3} if "core" in name else {}
-        model = hydra.utils.instantiate(config(f"model={name}").model, _partial_=True)(**given | small)
+        small |= {"groups": 1} if name == "hgcn" else {}
+        model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small)
         zero = torch.zeros(12, dtype=torch.int64)
         model.learn_scale(TrainingLabels(torch.linspace(0.5, 3.5, 12).double(), zero, zero, max_label=4.0))
         return model.to("meta")
@@ -84,7 +87,7 @@ def method(config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def paired(name: str, sample: Sample) -> Sample | Pair:
-    return Pair(sample, sample) if "core" in name else sample
+    return Pair(sample, sample) if "core" in name or name == "tpt" else sample
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -34,12 +34,20 @@ def start(folder: Path, cache: Path, *overrides: str) -> Forked:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "method",
+    [
+        ["model=core", "optim=adamw_warmup", "optim.lr_schedule.warmup_epochs=1"],
+        ["model=gdlt", "model.width=16"],  # dropout, BatchNorm in the head, momentum
+        ["model=tpt", "model.width=32"],  # dropout over pairs
+    ],
+    ids=lambda words: words[0],
+)
 def test_a_run_that_was_stopped_and_killed_ends_bit_for_bit_like_one_that_was_not(
-    tmp_path: Path, demo_cache: Path, train_process: Run, small_demo: list[str]
+    method: list[str], tmp_path: Path, demo_cache: Path, train_process: Run, small_demo: list[str]
 ) -> None:
     """Loader processes, augmentation, exemplars, rates that change, and an interruption within each of two epochs."""
-    small = [*small_demo, "data.settings.train=24", "data.workers=1", "data.batch_size=4", "save_every=1"]
-    small += ["optim=adamw_warmup", "optim.lr_schedule.warmup_epochs=1"]
+    small = [*small_demo, "data.settings.train=24", "data.workers=1", "data.batch_size=4", "save_every=1", *method]
     whole = train_process(tmp_path / "whole", *small)
     assert whole.returncode == 0, whole.stderr
     cut = tmp_path / "cut"

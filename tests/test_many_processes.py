@@ -57,6 +57,14 @@ TRAININGS = {  # by name: steps, precision and overrides
         ["model=dae", "model.loss=squared_error_pair", "model.predict=sample", "model.initial_mean=0.0"],
     ),
     "dae_mt": (SHORT, "64-true", ["model=dae_mt"]),
+    "hgcn": (SHORT, "64-true", ["model=hgcn", "model.groups=2"]),
+    "gdlt": (SHORT, "64-true", ["model=gdlt", "model.width=16", "optim.learning_rate=1e-3"]),
+    "cofinal": (SHORT, "64-true", ["model=cofinal", "model.width=16", "optim.learning_rate=1e-3"]),
+    "cofinal as published": (
+        SHORT, "64-true",
+        ["model=cofinal", "model.width=16", "model.fine_attention=videos", "optim.learning_rate=1e-3"],
+    ),
+    "tpt": (SHORT, "64-true", ["model=tpt", "model.width=32"]),
     COUPLED: (SHORT, "64-true", ["model=core", "model.hidden_features=32", "model._target_=tests.coupled.Coupled"]),
 }  # fmt: skip
 EXACT = [name for name, (_, precision, _) in TRAININGS.items() if precision == "64-true"]

@@ -135,10 +135,10 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
     configs = copy.deepcopy(arms("plug_and_play"))
     assert of_arms(configs, "model._target_", "aug._target_", "aug.ratio", "data._target_") == [
         (method, *swap, "MTLAQA")
-        for method in ("USDL", "MUSDL", "DAE")
+        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN", "TPT")
         for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
     ]
-    assert of_arms(configs, "model.reduction", "model.loss")[::2] == [
+    assert of_arms(configs, "model.reduction", "model.loss")[:6:2] == [
         ("elements", None), ("elements", None), (None, "squared_error_pair")
     ]  # fmt: skip
     for without, swapped in zip(configs[::2], configs[1::2], strict=True):
@@ -152,15 +152,22 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
     keys = ("model._target_", "aug._target_", "aug.variant", "data._target_", "data.batch_size", "clips.last_start")
     swap = ("ScaledBackgroundSwap", "official")
     assert of_arms(arms("aqa7_table"), *keys) == [
+        ("GDLT", "NoAugmentation", None, "AQA7", 32, None),
         ("USDL", "NoAugmentation", None, "AQA7", 4, None),
+        ("CoFInAl", "NoAugmentation", None, "AQA7", 32, None),
+        ("HGCN", "NoAugmentation", None, "AQA7", 4, None),
         ("DAECoRe", "NoAugmentation", None, "AQA7", 2, 86),
+        ("TPT", "NoAugmentation", None, "AQA7", 24, None),
         ("CoRe", "NoAugmentation", None, "AQA7", 2, 86),
         ("CoRe", *swap, "AQA7", 2, 86),
     ]
     assert of_arms(arms("mtl_aqa_table"), *keys) == [
         ("USDL", "NoAugmentation", None, "MTLAQA", 4, None),
         ("MUSDL", "NoAugmentation", None, "MTLAQA", 4, None),
+        ("GDLT", "NoAugmentation", None, "MTLAQA", 32, None),
+        ("CoFInAl", "NoAugmentation", None, "MTLAQA", 32, None),
         ("DAE", "NoAugmentation", None, "MTLAQA", 8, None),
+        ("HGCN", "NoAugmentation", None, "MTLAQA", 4, None),
         ("CoRe", "NoAugmentation", None, "MTLAQA", 1, 86),
         ("CoRe", *swap, "MTLAQA", 1, 86),
     ]

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from swapaqa.configuration.checking import check
 from swapaqa.errors import InputError
-from swapaqa.models.clip_plan import ClipPlan, ClipPlans, clip_starts, resized
+from swapaqa.models.clip_plan import ClipPlan, ClipPlans, CountedClips, clip_starts, resized
 from swapaqa.running.checkpoint import evaluation_config
 from swapaqa.running.needs import refuse_short_windows
 from swapaqa.running.registry import admit
@@ -92,6 +92,42 @@ def test_a_plan_longer_than_the_window_is_refused_before_training(config: Callab
         refuse_short_windows(model, data)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
     refuse_short_windows(hydra.utils.instantiate(config("model=usdl", "clips=whole").model), data)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 20])
+def test_as_many_clips_of_any_window(count: int) -> None:
+    plan_of_many = CountedClips(16, 10, None, None, count)
+    for total in range(count, 200):
+        starts, length = plan_of_many.starts(total), plan_of_many.length(total)
+        assert len(starts) == len(set(starts)) == count
+        assert starts[0] == 0
+        assert starts[-1] + length == total
+        assert length >= max(1, total // count - 1)
+    with pytest.raises(InputError, match=rf"data\.frames={count - 1}: too short for clips\.count={count} clips"):
+        plan_of_many.starts(count - 1)
+
+
+def test_ten_clips_are_the_published_ones_where_they_fit_and_what_is_cut() -> None:
+    ten = CountedClips(16, 10, None, None, 10)
+    assert (ten.starts(103), ten.length(103)) == ([*REGULAR, 87], 16)
+    assert (ten.starts(16), ten.length(16)) == (list(range(10)), 7)
+    video = noise(2, 16, 4)
+    assert torch.equal(ten.cut(video), torch.stack([video[:, :, at : at + 7] for at in range(10)], dim=1))
+    boxes = torch.arange(2 * 16 * 4).float().view(2, 16, 4)
+    assert ten.cut_boxes(boxes, (1, 1)).shape == (2, 10, 7, 4)
+    with pytest.raises(InputError, match=r"clips\.count=0"):
+        CountedClips(16, 10, None, None, 0)
+
+
+def test_another_number_of_clips_than_a_method_takes_is_refused_before_training(
+    config: Callable[..., DictConfig],
+) -> None:
+    data: Any = SimpleNamespace(frames=103)
+    small = ("backbone=tiny", "model=hgcn")
+    refuse_short_windows(hydra.utils.instantiate(config(*small).model), data)
+    model = hydra.utils.instantiate(config(*small, "clips=twenty_of_8").model)
+    with pytest.raises(InputError, match=r"clips: 20 of data\.frames=103, and HGCN takes 10; say the plan"):
+        refuse_short_windows(model, data)
 
 
 @pytest.mark.parametrize(

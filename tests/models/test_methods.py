@@ -24,6 +24,7 @@ from swapaqa.models.batch_norm import batch_norm_settings, restore_batch_norm_se
 from swapaqa.models.dae import DAE, DAEMT
 from swapaqa.models.dae_core import DAECoRe
 from swapaqa.models.gaussian_score import calibrated_std, gaussian_likelihood_loss
+from swapaqa.models.keyed_noise import keyed_noise
 from swapaqa.models.score_distribution import (
     aggregate_judges,
     aggregate_std,
@@ -41,19 +42,20 @@ from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
 Config = Callable[..., DictConfig]
 Build = Callable[..., Any]
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core"]
-PAIRED = ["core", "dae_core"]
+METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt"]
+UNSURE = {"gdlt", "cofinal"}  # they do not say how sure they are
+PAIRED = ["core", "dae_core", "tpt"]
 FRAMES, SIZE = 18, 16
 
 
 class NormalisedBackbone(Backbone):
     """A network with one BatchNorm."""
 
-    feature_size = 4
+    feature_size = 8
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv3d(3, 4, 1, stride=8), nn.BatchNorm3d(4))
+        self.layers = nn.Sequential(nn.Conv3d(3, 8, 1, stride=8), nn.BatchNorm3d(8))
 
 
 @pytest.fixture
@@ -63,8 +65,12 @@ def build(config: Config) -> Build:
     def make(name: str, network: nn.Module | None = None, **changes: Any) -> Any:
         torch.manual_seed(0)
         composed = config(f"experiment={name}" if name.endswith("_as_published") else f"model={name}")
-        given = {"encoder": encoder(network or TinyBackbone(2), freeze_bn=composed.schedule.freeze_bn)}
-        small = {"hidden_features": 8, "depth": 3, "voters": 2} if name in PAIRED else {}
+        plan = hydra.utils.instantiate(composed.clips)
+        given = {"encoder": encoder(network or TinyBackbone(2), plan, freeze_bn=composed.schedule.freeze_bn)}
+        small = {"hidden_features": 8, "depth": 3} if "core" in name else {}
+        small |= {"voters": 2} if name in PAIRED else {}
+        small |= {"width": 16} if name in ("gdlt", "cofinal", "tpt") else {}
+        small |= {"groups": 1} if name == "hgcn" else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
         model.learn_scale(labels())
         model.optimisation = hydra.utils.instantiate(composed.optim, _convert_="all")
@@ -123,7 +129,7 @@ def test_a_methods_schedule_is_that_of_a_training_at_full_size(name: str, config
 def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, build: Build) -> None:
     optim, model = config(f"model={name}").optim, build(name)
     optimizer = model.configure_optimizers()
-    assert type(optimizer) is torch.optim.Adam
+    assert type(optimizer) is (torch.optim.SGD if name in ("gdlt", "cofinal") else torch.optim.Adam)
     groups = {group["name"]: group for group in optimizer.param_groups}
     assert (groups["head"]["lr"], groups["backbone"]["lr"]) == (optim.learning_rate, optim.backbone_learning_rate)
     assert {group["weight_decay"] for group in groups.values()} == {optim.weight_decay}
@@ -133,7 +139,17 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("core", 14_797_646), ("usdl", 12_595_589), ("musdl", 14_373_299), ("dae", 12_582_818), ("dae_mt", 12_582_818)],
+    [
+        ("core", 14_797_646),
+        ("usdl", 12_595_589),
+        ("musdl", 14_373_299),
+        ("dae", 12_582_818),
+        ("dae_mt", 12_582_818),
+        ("gdlt", 12_287_264 + 3_163_396),
+        ("hgcn", 12_287_264 + 406_682),
+        ("cofinal", 12_287_264 + 3_715_692),
+        ("tpt", 12_287_264 + 5_656_354),
+    ],
 )
 def test_parameters_of_whole_models(name: str, count: int, config: Config) -> None:
     with torch.device("meta"):  # sizes only
@@ -173,12 +189,15 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     fit(model)
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
-    assert sum(clips) == 2 * (3 + 4 if name in PAIRED else 3)  # FRAMES make two clips
+    count = len(model.encoder.plans[0].starts(FRAMES))
+    assert count == {"hgcn": 10, "tpt": 3}.get(name, 2)
+    assert sum(clips) == count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]
     assert index.tolist() == [0, 1, 2]
     assert predicted.isfinite().all()
     torch.testing.assert_close(true, some(3).labels.score)
-    assert (predicted_stds(model)["test"] > 0).all()
+    std = predicted_stds(model)["test"]
+    assert (std.isnan() if name in UNSURE else std > 0).all()
 
 
 def test_features_are_dropped_when_weights_change(build: Build) -> None:
@@ -343,12 +362,27 @@ def test_musdl_as_published_adds_up_what_the_judges_give(build: Build) -> None:
     torch.testing.assert_close(model.losses(videos, None)["divergence"], torch.stack(each).sum())
 
 
-def test_dae_draws_the_same_noise_for_a_video_in_any_batch(build: Build) -> None:
-    model: DAE = build("dae", loss="squared_error_pair", predict="sample", initial_mean=0.0)
-    assert torch.equal(model.noise(["a", "b", "c"], torch.empty(0))[1:], model.noise(["b", "c"], torch.empty(0)))
-    drawn = model.noise(range(20_000), torch.empty(0))
+@pytest.mark.parametrize("each", [(), (7,)])
+def test_a_sampled_score_draws_the_same_noise_for_a_video_in_any_batch(each: tuple[int, ...]) -> None:
+    like = torch.empty(0, *each)
+    assert torch.equal(keyed_noise(0, ["a", "b", "c"], like)[1:], keyed_noise(0, ["b", "c"], like))
+    assert not torch.equal(keyed_noise(0, ["a"], like), keyed_noise(1, ["a"], like))
+    drawn = keyed_noise(0, range(20_000), like)
+    assert drawn.shape[1:] == each
     assert drawn.mean().item() == pytest.approx(0, abs=0.03)
     assert drawn.std().item() == pytest.approx(1, abs=0.03)
+
+
+def test_dropout_of_a_head_is_the_same_after_a_resumption_and_another_in_the_next_epoch(build: Build) -> None:
+    term = {"gdlt": "squared_error", "cofinal": "coarse", "tpt": "spread"}
+    for name in term:
+        model, found = build(name), []
+        videos = model.encode(some(4))
+        for epoch, drawn_before in ((0, 3), (0, 0), (1, 0)):
+            torch.rand(drawn_before)
+            model._trainer = SimpleNamespace(current_epoch=epoch, barebones=True)
+            found.append(model.losses(videos, videos)[term[name]].item())
+        assert found[0] == found[1] != found[2]
 
 
 def test_dae_mt_is_a_gaussian_of_the_completeness_whatever_the_labels_are(build: Build) -> None:

@@ -21,11 +21,12 @@ from swapaqa.running.checkpoint import build, evaluation_config, read_checkpoint
 from swapaqa.running.published_checkpoint import with_configuration
 from tests.conftest import REPOSITORY
 from tests.made_videos import made_sample
-from tests.published_files import fill, published_content, rewrite_for_numpy_1
+from tests.published_files import fill, published_content, published_head, rewrite_for_numpy_1
 
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
-SYSTEMS = ("core", "musdl", "usdl", "dae")
-EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3}
+SYSTEMS = ("core", "musdl", "usdl", "dae")  # whose whole programs were recorded
+WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt"), ("gdlt", "cofinal")
+EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3, "hgcn": 1e-5, "tpt": 1e-5}
 
 
 def composed(path: Path, words: list[str]) -> tuple[DictConfig, list[str]]:
@@ -56,6 +57,10 @@ def words_of(aqa7_tree: Callable[..., Path]) -> Callable[[str], list[str]]:
     small = ["data.frames=16", "clips.last_start=0"]
 
     def words(system: str) -> list[str]:
+        if system == "tpt":
+            return ["experiment=tpt_as_published", f"data.root={aqa7_tree()}", "data.frames=16"]
+        if system == "hgcn":
+            return ["model=hgcn", "data=aqa7", "data.frames=103"]
         if system == "core":
             return ["experiment=core_as_published", f"data.root={aqa7_tree()}", *small]
         return [f"model={system}", "data=aqa7", *small]
@@ -64,7 +69,7 @@ def words_of(aqa7_tree: Callable[..., Path]) -> Callable[[str], list[str]]:
 
 
 @pytest.mark.parametrize("parallel", [True, False])
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", WITH_I3D)
 def test_every_weight_arrives_under_its_name(
     system: str, parallel: bool, words_of: Callable[[str], list[str]], tmp_path: Path
 ) -> None:
@@ -81,13 +86,54 @@ def test_every_weight_arrives_under_its_name(
     assert all(torch.equal(before[name], after[name]) for name in same)
     norms = [layer for layer in found.modules() if isinstance(layer, torch.nn.BatchNorm3d)]
     assert {layer.eps for layer in norms} == {EPS[system]}
-    if system == "core":
+    if system in ("core", "tpt"):
         assert found.groups.shape == (1, 16, 2)  # learnt from the training list
         assert found.groups.unique().numel() > 8
         assert (found.edge, found.decimals) == ("official", None)
     network = I3D.from_checkpoint(path)  # backbone.pretrained=
     assert all(torch.equal(value, after[f"encoder.network.{name}"]) for name, value in network.state_dict().items())
     assert network.mixed_5c.branch_0.batch3d.eps == EPS[system]
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+@pytest.mark.parametrize("system", HEADS_ALONE)
+def test_a_head_alone_keeps_the_backbone_that_is_there(system: str, parallel: bool, tmp_path: Path) -> None:
+    words, path = [f"model={system}", "data=aqa7", "backbone=tiny"], tmp_path / "theirs.pkl"
+    cfg, _ = composed(Path("none"), words)
+    ours = instantiate(cfg.model)
+    fill(ours)
+    torch.save(published_head(ours, system, parallel), path)
+    torch.manual_seed(3)
+    found = opened(path, words)
+    before, after = ours.state_dict(), found.state_dict()
+    head = [name for name in before if name.startswith("head.")]
+    assert len(head) > 60
+    assert all(torch.equal(before[name], after[name]) for name in head)
+    torch.manual_seed(3)
+    untouched = instantiate(cfg.model).encoder.state_dict()
+    assert all(torch.equal(value, after[f"encoder.{name}"]) for name, value in untouched.items())
+    assert found.max_label == 100
+
+
+@pytest.mark.parametrize("system", HEADS_ALONE)
+def test_a_head_alone_asks_for_a_backbone_that_has_learnt(system: str, tmp_path: Path) -> None:
+    path = tmp_path / "theirs.pkl"
+    torch.save(published_head(small_model(system), system, False), path)
+    with pytest.raises(InputError, match=r"saved a head without a backbone; .* backbone\.pretrained="):
+        opened(path, [f"model={system}", "data=aqa7"])
+    with pytest.raises(InputError, match=r"without a configuration; say experiment=") as refused:
+        opened(path, [])
+    preset = re.search(r"experiment=(\w+)", str(refused.value))
+    assert preset is not None
+    assert (
+        composed(path, [preset[0]])[0].model._target_
+        == type(small_model(system)).__module__ + "." + type(small_model(system)).__name__
+    )
+    other = next(name for name in HEADS_ALONE if name != system)
+    with pytest.raises(InputError, match=rf"and not of this model; say model={system}, or experiment="):
+        opened(path, [f"model={other}", "data=aqa7", "backbone=tiny"])
+    with pytest.raises(InputError, match="not an I3D"):
+        I3D.from_checkpoint(path)
 
 
 def test_the_epsilon_may_be_said(words_of: Callable[[str], list[str]], tmp_path: Path) -> None:

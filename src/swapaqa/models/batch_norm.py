@@ -2,10 +2,23 @@
 
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 CANNOT_LEARN = "an I3D that starts from random weights under frozen BatchNorm cannot learn: see backbone.pretrained="
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """BatchNorm of (N, C, n) or (N, C), which takes a batch of one value a channel by the running statistics.
+
+    Of a single value there is no variance, and PyTorch refuses it: the last batch of an epoch may be one video.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.training and values.numel() == self.num_features:
+            return F.batch_norm(values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(values)
 
 
 def freeze_batch_norm_statistics(module: nn.Module) -> None:

@@ -80,6 +80,39 @@ class ClipPlan:
         return edges / edges.new_tensor([size[1], size[0], size[1], size[0]])
 
 
+@dataclass(frozen=True)
+class CountedClips(ClipPlan):
+    """As many clips of any window: those of the plan, or, where it gives another number, equal steps over the window.
+
+    Attributes:
+        count: of the clips.
+    """
+
+    count: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count < 1:
+            raise InputError(f"clips.count={self.count}: at least 1 is needed")
+
+    def length(self, total: int) -> int:
+        return self._fitted(total)[0]
+
+    def starts(self, total: int) -> list[int]:
+        length, stride = self._fitted(total)
+        return clip_starts(total, length, stride, self.last_start)
+
+    def _fitted(self, total: int) -> tuple[int, int]:
+        """Frames and stride that give `count` clips of `total` frames."""
+        length = super().length(total)
+        if length <= total and len(clip_starts(total, length, self.stride, self.last_start)) == self.count:
+            return length, self.stride
+        if total < self.count:
+            raise InputError(f"data.frames={total}: too short for clips.count={self.count} clips; take longer windows")
+        stride = max((total - 1) // self.count, 1)
+        return total - (self.count - 1) * stride, stride
+
+
 class ClipPlans:
     """Several plans of one video, by name; its clip features follow each other in their order."""
 

@@ -84,6 +84,10 @@ class CoRe(Scorer):
             borders.append(build_groups_of_videos(label, group, self.depth, labels.max_label, self.decimals))
         self.groups = torch.stack(borders)
 
+    def represent(self, videos: Encoded) -> Tensor:
+        """(N, D) what is compared of N videos: the mean of their clips."""
+        return videos.mean_feature
+
     def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:
         (log_prob, offset), delta, groups = self.compare(videos, exemplars)
         return contrastive_tree_loss(log_prob, offset, delta, groups, self.edge, self.decimals, sum_over_processes)
@@ -95,10 +99,15 @@ class CoRe(Scorer):
             The tree's outputs (2N, K) each, the label differences (2N,), the group borders (2N, K, 2).
         """
         assert exemplars is not None
-        feature, of_exemplar = videos.mean_feature, exemplars.mean_feature  # (N, D)
+        return self.compare_represented(self.represent(videos), self.represent(exemplars), videos, exemplars)
+
+    def compare_represented(
+        self, feature: Tensor, of_exemplar: Tensor, videos: Encoded, exemplars: Encoded
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """As `compare`, of what `represent` gave."""
         inputs = [
-            self._tree_input(of_exemplar, feature, exemplars.labels.label),
-            self._tree_input(feature, of_exemplar, videos.labels.label),
+            self.pair_input(of_exemplar, feature, exemplars.labels.label),
+            self.pair_input(feature, of_exemplar, videos.labels.label),
         ]
         delta = self.difference(videos.labels.label, exemplars.labels.label)
         groups = self.groups[torch.cat([videos.labels.action, exemplars.labels.action])]
@@ -136,7 +145,7 @@ class CoRe(Scorer):
         """
         row, column = voted.nonzero(as_tuple=True)  # P votes: of a video, by its voter
         voter = videos.labels.voters[row, column]
-        feature, of_exemplar = videos.mean_feature, exemplars.mean_feature
+        feature, of_exemplar = self.represent(videos), self.represent(exemplars)
         parts = [
             self._vote(feature[one], of_exemplar[by], exemplars.labels.label[by], videos.labels.action[one])
             for one, by in zip(row.split(VOTES_PER_PASS), voter.split(VOTES_PER_PASS), strict=True)
@@ -150,11 +159,11 @@ class CoRe(Scorer):
         self, feature: Tensor, of_exemplar: Tensor, exemplar_label: Tensor, action: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """(P,) labels by one voter each, and their variances: features (P, D), labels and actions (P,)."""
-        inputs = self._tree_input(of_exemplar, feature, exemplar_label)
+        inputs = self.pair_input(of_exemplar, feature, exemplar_label)
         delta, variance = self.decode(self.tree(inputs), self.groups[action])
         return exemplar_label + delta, variance
 
-    def _tree_input(self, exemplar: Tensor, video: Tensor, exemplar_label: Tensor) -> Tensor:
+    def pair_input(self, exemplar: Tensor, video: Tensor, exemplar_label: Tensor) -> Tensor:
         """(N, 2D + 1): feature of the exemplar, feature of the video, label of the exemplar in [0, 1]."""
         share = (exemplar_label / self.max_label).to(video.dtype)
         return torch.cat([exemplar, video, share[:, None]], dim=1)

@@ -15,10 +15,8 @@ As published: the head's second output is ln(variance); hidden layers 256 and 12
 has a further one of 512); a sample is mean + deviation * noise (the figure multiplies by the variance).
 """
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
 from swapaqa.batch import Encoded, Sample, TrainingLabels
@@ -32,8 +30,8 @@ from swapaqa.models.gaussian_score import (
     scale_by_difficulty,
     squared_error_pair_loss,
 )
+from swapaqa.models.keyed_noise import keyed_noise
 from swapaqa.models.scorer import Predicted, Scorer, Target, from_points, process_count
-from swapaqa.seeds import keyed_generator
 
 Loss = Literal["likelihood", "squared_error_pair"]
 Predict = Literal["mean", "sample"]
@@ -76,7 +74,7 @@ class DAE(Scorer):
         truth = self.truth(videos).to(mean.dtype)
         if self.loss == "likelihood":
             return {"likelihood": gaussian_likelihood_loss(mean, log_variance, truth, self.alpha, self.beta)}
-        sample = sample_score(mean, log_variance, self.noise(videos.video_id, mean))
+        sample = sample_score(mean, log_variance, keyed_noise(self.epoch, videos.video_id, mean))
         loss = squared_error_pair_loss(mean, sample, truth)
         return {"squared_error_pair": process_count() * loss}  # a sum over the rows of all processes, not their mean
 
@@ -84,17 +82,10 @@ class DAE(Scorer):
         """Mean or sample, with the deviation that fits the residuals under the likelihood's weights."""
         mean, log_variance = self.gaussian(videos)
         if self.predict == "sample":
-            mean = sample_score(mean, log_variance, self.noise(videos.labels.position.tolist(), mean))
+            noise = keyed_noise(self.epoch, videos.labels.position.tolist(), mean)
+            mean = sample_score(mean, log_variance, noise)
         weights = (self.alpha, self.beta) if self.loss == "likelihood" else (0.5, 0.5)
         return self.as_label(mean.double(), calibrated_std(log_variance, *weights).double(), videos)
-
-    def noise(self, videos: Sequence[str | int], like: Tensor) -> Tensor:
-        """(B,) standard normal, drawn for the epoch of the weights and each video: a resumed run, any process and an
-        evaluation of a checkpoint draw the same."""
-        seed = torch.initial_seed()  # the run's: it was seeded with it
-        keys = (keyed_generator(seed, "score", self.epoch, video) for video in videos)
-        drawn = torch.stack([torch.randn((), generator=generator) for generator in keys])
-        return drawn.to(like, non_blocking=True)
 
     def gaussian(self, videos: Encoded) -> tuple[Tensor, Tensor]:
         """Mean and ln(variance), (N,) each, of what `truth` gives."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from swapaqa.errors import InputError
 from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models import published
+from swapaqa.models.published import BATCH_COUNT
 
 # From our (hassony2's) key to piergiaj's.
 PIERGIAJ_NAMES = (
@@ -27,7 +28,6 @@ PIERGIAJ_NAMES = (
     (r"\.branch_3\.1\.", ".b3b."),
 )
 LOGITS = re.compile(r"(conv3d_0c_1x1|logits)\.conv3d\.(weight|bias)")  # 400 or 157 classes, dropped
-BATCH_COUNT = "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
 
 
 def is_piergiajs(weights: Mapping[str, Tensor]) -> bool:

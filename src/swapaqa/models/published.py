@@ -1,7 +1,8 @@
-"""Checkpoints as the programs of CoRe, MUSDL, USDL and DAE save them, brought to our names.
+"""Checkpoints as the programs of published methods save them, brought to our names.
 
-Such a file is a dictionary with one state dict for the I3D, one for the head, and what training had beside them. A
-program that ran on several devices (DataParallel) has put `module.` in front of every key.
+Such a file is a dictionary with one state dict for the I3D, one for the head, and what training had beside them; a
+program that trained on features (GDLT, CoFInAl) saves the head's state dict alone. A program that ran on several
+devices (DataParallel) has put `module.` in front of every key.
 """
 
 import re
@@ -16,45 +17,89 @@ from torch import Tensor
 from swapaqa.files.foreign_file import shown
 
 PARALLEL, BACKBONE = "module.", "backbone."  # CoRe's I3D lies in a module that cuts the clips
+BATCH_COUNT = "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
 SCALARS = (np.float64, np.float32, np.int64, np.int32, np.bool_)
 
 
 class System(NamedTuple):
     """What one program saves.
 
-    `name`: of the system; `model`: what our `model=` calls it; `i3d`, `head`: entries of the file; `names`: patterns of
-    the head's keys, and what they are in our model; `lacking`: what its scoring needs of the training labels and the
-    file has not.
+    `name`: of the system; `model`: what our `model=` calls it; `preset`: what `experiment=` calls its settings; `i3d`,
+    `head`: entries of the file, `i3d` None of one that is a head's state dict and nothing else; `names`: patterns of
+    the head's keys, and what they are in our model; `mark`: pattern of a key that no other system has, None for any of
+    `names`; `lacking`: what its scoring needs of the training labels and the file has not.
     """
 
     name: str
     model: str
-    i3d: str
+    preset: str
+    i3d: str | None
     head: str
     names: tuple[tuple[str, str], ...]
+    mark: str | None = None
     lacking: str | None = None
 
 
+ALONE = "head"  # under which `with_entries` puts a head's state dict that is a file of its own
+GRADES = (
+    (r"in_proj\.", "head.project."),
+    (r"transformer\.", "head.transformer."),
+    (r"prototype\.", "head.grades."),
+    (r"regressor\.", "head.respond."),
+)
+RELATION = ((r"C$", "learnt"), (r"alpha$", "gain"), (r"conv_q\.", "query."), (r"conv_k\.", "key."))
 LAYERS = ((1, 0), (2, 2), (3, 4))  # the linear layers of MUSDL and USDL, from 1, and their places in our Sequential
 SYSTEMS = (
-    System("CoRe", "core", "base_model", "regressor", (
+    System("CoRe", "core", "core_as_published", "base_model", "regressor", (
         (r"first_layer\.0\.", "tree.root."),
         (r"feature_layers\.(\d+)\.0\.", r"tree.expand.\1."),
         (r"clf_layers\.(\d+)\.", r"tree.classify.\1."),
         (r"reg_layer\.", "tree.regress."),
-    ), "group borders"),
-    System("MUSDL", "musdl", "i3d", "evaluator", tuple(
+    ), lacking="group borders"),
+    System("MUSDL", "musdl", "musdl_as_published", "i3d", "evaluator", tuple(
         (rf"evaluator\.(\d+)\.layer{number}\.", rf"heads.judges.\1.layers.{place}.") for number, place in LAYERS
     )),
-    System("USDL", "usdl", "i3d", "evaluator", tuple(
+    System("USDL", "usdl", "usdl_as_published", "i3d", "evaluator", tuple(
         (rf"evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LAYERS
     )),
-    System("DAE", "dae", "i3d", "dae", (
+    System("DAE", "dae", "dae_as_published", "i3d", "dae", (
         (r"fc1\.", "head.layers.0."),
         (r"fch\.", "head.layers.2."),
         (r"fc2_mean\.", "head.mean."),
         (r"fc2_logvar\.", "head.log_variance."),
     )),
+    System("HGCN", "hgcn", "hgcn_as_published", "base_model", "regressor", (
+        (r"shot_gen\.state_gen\.0\.", "head.refine.state."),
+        (r"shot_gen\.info_trans\.0\.", "head.refine.mix."),
+        (r"scene_gen\.shot_gcn\.shot_agg\.0\.", "head.scene.shots.mix."),
+        (r"scene_gen\.trans_gcn\.shot_agg\.0\.", "head.scene.assign.mix."),
+        (r"scene_gen\.trans_gcn\.S$", "head.scene.share"),
+        (r"scene_gen\.trans_gcn\.alpha$", "head.scene.gain"),
+        *((rf"scene_gen\.shot_gcn\.adp_adj\.{theirs}", f"head.scene.shots.relate.{our}") for theirs, our in RELATION),
+        *((rf"scene_gen\.trans_gcn\.adp_adj\.{theirs}", f"head.scene.assign.relate.{our}") for theirs, our in RELATION),
+        *((rf"mot_agg\.adp_A\.{theirs}", f"head.sequence.relate.{our}") for theirs, our in RELATION),
+        (r"mot_agg\.(?:mlp|mot_agg)\.0\.", "head.read."),  # plain, graph
+        (r"fc2_mean\.", "head.mean."),
+        (r"fc2_logvar\.", "head.log_variance."),
+    ), mark=r"shot_gen\."),
+    System("TPT", "tpt", "tpt_as_published", "backbone", "model", (
+        (r"action_decoder\.query_embed\.", "decoder.names."),
+        (r"action_decoder\.layers\.(\d)\.temp$", r"decoder.layers.\1.temperature"),
+        (r"action_decoder\.layers\.(\d)\.(key|value|query)_embed\.", r"decoder.layers.\1.\2."),
+        (r"action_decoder\.layers\.(\d)\.", r"decoder.layers.\1."),
+        (r"pair_encoder\.mlp\.", "tree.pair."),
+        (r"cls\.", "tree.classify."),
+        (r"reg\.", "tree.regress."),
+    ), mark=r"action_decoder\.", lacking="group borders"),
+    System("CoFInAl", "cofinal", "cofinal_as_published", None, ALONE, (
+        *GRADES,
+        (r"regressor_revert\.", "head.respond_reverse."),
+        (r"regi\.0\.", "head.fine.attention."),
+        (r"regressori\.0\.1\.", "head.fine.layers.0."),
+        (r"regressori\.0\.2\.", "head.fine.layers.1."),
+        (r"etf_vec1$", "head.prototypes"),
+    ), mark=r"regressor_revert\."),
+    System("GDLT", "gdlt", "gdlt_aqa7", None, ALONE, GRADES, mark=r"in_proj\.\d"),
 )  # fmt: skip
 
 
@@ -73,21 +118,27 @@ def system_of(content: Any) -> System | None:
     if not isinstance(content, dict):
         return None
     for system in SYSTEMS:
-        i3d, head = content.get(system.i3d), content.get(system.head)
-        if isinstance(i3d, dict) and isinstance(head, dict):
-            keys = [_plain(key) for key in head]
-            if any(re.match(pattern, key) for key in keys for pattern, _ in system.names):
+        head = content.get(system.head)
+        if isinstance(head, dict) and (system.i3d is None or isinstance(content.get(system.i3d), dict)):
+            marks = [system.mark] if system.mark else [pattern for pattern, _ in system.names]
+            if any(re.match(mark, _plain(key)) for key in head for mark in marks):
                 return system
     return None
 
 
+def with_entries(content: Any) -> Any:
+    """The content of a file, where it is the state dict of a head alone as the entry of one."""
+    alone = {ALONE: content}
+    return alone if isinstance(content, dict) and system_of(alone) else content
+
+
 def fault_of(content: Mapping[str, Any], system: System) -> str | None:
     """What is wrong with the content of a file that the program of `system` saved; None if nothing is."""
-    for part in (system.i3d, system.head):
+    for part in filter(None, (system.i3d, system.head)):
         wrong = next((key for key, value in content[part].items() if not isinstance(value, Tensor)), None)
         if wrong is not None:
             return f"its {part} holds {shown(wrong)}, which is no tensor"
-    known = re.compile("|".join(pattern for pattern, _ in system.names))
+    known = re.compile("|".join(f"(?:{pattern})" for pattern, _ in system.names))
     strange = next((key for key in content[system.head] if not known.match(_plain(key))), None)
     if strange is not None:
         return f"{shown(strange)} is no weight of its {system.head}"
@@ -97,18 +148,21 @@ def fault_of(content: Mapping[str, Any], system: System) -> str | None:
 
 def i3d_weights(content: Mapping[str, Any], system: System) -> dict[str, Tensor]:
     """The I3D's weights under the names of its published layout: hassony2's for CoRe, piergiaj's for the others."""
-    return {_plain(key).removeprefix(BACKBONE): value for key, value in content[system.i3d].items()}
+    i3d = content[system.i3d] if system.i3d else {}
+    return {_plain(key).removeprefix(BACKBONE): value for key, value in i3d.items()}
 
 
 def head_weights(content: Mapping[str, Any], system: System) -> dict[str, Tensor]:
     """The head's weights under the names of our model, if `fault_of` the content is None."""
-    return {_our_name(_plain(key), system): value for key, value in content[system.head].items()}
+    named = ((_plain(key), value) for key, value in content[system.head].items())
+    return {our_name(key, system): value for key, value in named if not key.endswith(BATCH_COUNT)}
 
 
 def _plain(key: Any) -> str:
     return str(key).removeprefix(PARALLEL)
 
 
-def _our_name(key: str, system: System) -> str:
+def our_name(key: str, system: System) -> str:
+    """What a weight of a published head is called in our model."""
     pattern, ours = next(pair for pair in system.names if re.match(pair[0], key))
     return re.sub(f"^{pattern}", ours, key)

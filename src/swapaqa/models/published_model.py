@@ -10,6 +10,7 @@ from swapaqa.models import published
 from swapaqa.models.batch_norm import batch_norm_settings
 from swapaqa.models.i3d import I3D
 from swapaqa.models.i3d_weights import batch_norm_of, is_piergiajs, renamed
+from swapaqa.models.published import BATCH_COUNT
 from swapaqa.models.scorer import BATCH_NORM_KEY, Scorer
 
 
@@ -17,6 +18,8 @@ def as_ours(
     path: str, content: Mapping[str, Any], model: Scorer, labels: Callable[[], TrainingLabels], keep_eps: bool
 ) -> dict[str, Any]:
     """What an author's program saved, as a checkpoint of `model`, which learns its scale.
+
+    Of a program that saved a head alone the backbone is the model's, with its weights.
 
     Args:
         path: of the file, for errors.
@@ -31,21 +34,27 @@ def as_ours(
     system = published.system_of(content)
     assert system is not None
     head, network = published.head_weights(content, system), model.encoder.network
-    if not isinstance(network, I3D) or head.keys() != head_names(model):
+    if not (system.i3d is None or isinstance(network, I3D)) or head.keys() != head_names(model):
+        backbone = " backbone=i3d" if system.i3d else ""
         raise InputError(
-            f"checkpoint={path}: the weights of {system.name}, and not of this model; say model={system.model} "
-            f"backbone=i3d, or experiment={system.model}_as_published"
+            f"checkpoint={path}: the weights of {system.name}, and not of this model; say "
+            f"model={system.model}{backbone}, or experiment={system.preset}"
         )
     model.learn_scale(labels())
+    others = {name: value for name, value in model.state_dict().items() if name not in head}
+    state, epoch = others | head, content.get("epoch", 0)
+    if system.i3d is None:
+        return {"state_dict": state, BATCH_NORM_KEY: {}, "epoch": epoch}
     weights = published.i3d_weights(content, system)
     piergiaj = is_piergiajs(weights)
-    backbone = renamed(Path(path), weights, network.state_dict(), piergiaj)
-    learnt = dict(model.named_buffers(recurse=False))
-    state = {f"encoder.network.{name}": value for name, value in backbone.items()} | head | learnt
+    backbone_weights = renamed(Path(path), weights, network.state_dict(), piergiaj)
+    state |= {f"encoder.network.{name}": value for name, value in backbone_weights.items()}
     norms = {name: list(batch_norm_of(piergiaj)) for name in batch_norm_settings(model.encoder)}
-    return {"state_dict": state, BATCH_NORM_KEY: {} if keep_eps else norms, "epoch": content.get("epoch", 0)}
+    return {"state_dict": state, BATCH_NORM_KEY: {} if keep_eps else norms, "epoch": epoch}
 
 
 def head_names(model: Scorer) -> set[str]:
-    """The parameters of a model but for its encoder's."""
-    return {name for name, _ in model.named_parameters() if not name.startswith("encoder.")}
+    """What a file has of a model's head: its weights and buffers, without those that the training labels taught."""
+    learnt = {name for name, _ in model.named_buffers(recurse=False)}
+    own = {name for name in model.state_dict() if not name.startswith(("encoder.", "spearman."))}
+    return {name for name in own - learnt if not name.endswith(BATCH_COUNT)}

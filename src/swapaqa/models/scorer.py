@@ -45,6 +45,7 @@ class Scorer(LightningModule):
     Attributes:
         needs_difficulty: whether scoring multiplies by the video's difficulty, whatever the labels are.
         needs: names of what it looks for in `side`; a run on data without them is refused before it starts.
+        clip_count: how many clips it takes; None: any number. A run with another is refused before it starts.
         couples_batch: whether a term of the loss compares the videos of a batch with each other. `losses` then gets
             those of all processes, with the gradient of each.
         config: the resolved configuration of the run, which every checkpoint carries; None until the recipe sets it.
@@ -57,6 +58,7 @@ class Scorer(LightningModule):
 
     needs_difficulty: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    clip_count: ClassVar[int | None] = None
     couples_batch: ClassVar[bool] = False
 
     def __init__(self, encoder: VideoEncoder) -> None:
@@ -110,7 +112,8 @@ class Scorer(LightningModule):
 
     def on_train_start(self) -> None:
         self._epoch_of_weights = None
-        if self.trainer.world_size > 1 and has_live_batch_norm(self.encoder):
+        own = self.encoder if self.couples_batch else self  # which else has a share of the batch in its head too
+        if self.trainer.world_size > 1 and has_live_batch_norm(own):
             log.warning(
                 "BatchNorm statistics are live and every one of the %d processes computes them from its own share of "
                 "the batch, so results depend on their number: use one process, or backbone.freeze_bn=true",

@@ -55,7 +55,7 @@ def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[s
         raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
     try:
         with published.numpy_scalars():
-            content = load_tensors(Path(path))
+            content = published.with_entries(load_tensors(Path(path)))
     except InputError as error:
         raise InputError(f"checkpoint={error}") from error
     except pickle.UnpicklingError as error:

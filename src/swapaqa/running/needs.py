@@ -25,9 +25,15 @@ def refuse_missing_sides(model: Scorer, source: VideoSource) -> None:
 
 
 def refuse_short_windows(model: Scorer, source: VideoSource) -> None:
-    """Raise InputError where a clip plan of `model` does not fit into the window of `source`."""
-    for plan in getattr(model.encoder, "plans", ()):  # an encoder of the user's own may have none
-        plan.starts(source.frames)
+    """Raise InputError where the clip plans of `model` do not fit into the window of `source`, or give a method another
+    number of clips than it takes."""
+    plans = getattr(model.encoder, "plans", ())  # an encoder of the user's own may have none
+    clips = sum(len(plan.starts(source.frames)) for plan in plans)
+    if plans and model.clip_count not in (None, clips):
+        raise InputError(
+            f"clips: {clips} of data.frames={source.frames}, and {type(model).__name__} takes {model.clip_count}; "
+            "say the plan that its conf/model names, or other clips.frames and clips.stride"
+        )
 
 
 def data_sets_with(names: Sequence[str]) -> Iterator[str]:

@@ -38,18 +38,30 @@ def with_configuration(path: str, content: dict[str, Any], cfg: DictConfig, give
         if preset:
             raise InputError(f"experiment: checkpoint={path} carries its own configuration; leave experiment= out")
         return content
-    best = f"experiment={system.model}_as_published"
+    best = f"experiment={system.preset}"
     if not preset and not any(word.startswith("data=") for word in given):
         raise InputError(
             f"checkpoint={path}: saved by {system.name}'s program, without a configuration; say {best}, or "
             f"model={system.model} and data="
         )
-    if not preset:
+    if system.i3d is None:
+        _refuse_random_backbone(path, system, cfg)
+        log.warning("%s's program saved a head alone: it was trained on other features than it scores", system.name)
+    elif not preset:
         log.warning("%s's program saved this file: %s scores it as that program did", system.name, best)
     said = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key in TOP_LEVEL])
     configuration = OmegaConf.to_container(said, resolve=True)
     cfg.aug = NO_AUGMENTATION
     return content | {CONFIG_KEY: configuration, FORMAT_KEY: FORMAT, "epoch": int(content.get("epoch", 0))}
+
+
+def _refuse_random_backbone(path: str, system: published.System, cfg: DictConfig) -> None:
+    """InputError where the backbone has weights of its own to name, and the command line names none."""
+    if cfg.backbone.get("pretrained", "") is None:
+        raise InputError(
+            f"checkpoint={path}: {system.name}'s program saved a head without a backbone; name the backbone's weights, "
+            "backbone.pretrained="
+        )
 
 
 def scale_labels(data: VideoData, system: published.System, file: str) -> TrainingLabels:

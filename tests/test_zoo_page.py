@@ -1,0 +1,75 @@
+"""docs/zoo.md: it has every row of the paper's tables and every method, and what it says of each is so."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import hydra
+import pytest
+import torch
+from omegaconf import DictConfig
+
+from swapaqa.models.published import SYSTEMS
+from swapaqa.report.published import DIFFERENCE, paper_numbers
+from tests.forked import REPOSITORY
+
+Config = Callable[..., DictConfig]
+
+PAGE = (REPOSITORY / "docs" / "zoo.md").read_text()
+COLUMNS = ("row", "tables", "model", "experiment", "parameters", "code", "checkpoint", "needs")
+NO_ROW = {"DAE-MT"}  # a method that is in none of the tables
+
+
+def table() -> Iterator[dict[str, str]]:
+    lines = PAGE[PAGE.index("| row |") :].partition("\n\n")[0].splitlines()
+    for line in lines[2:]:
+        yield dict(zip(COLUMNS, (cell.strip() for cell in line.strip("|").split("|")), strict=True))
+
+
+ROWS = {row["row"]: row for row in table()}
+MADE = {name: row for name, row in ROWS.items() if row["model"].startswith("`")}
+
+
+def words(cell: str) -> list[str]:
+    return re.findall(r"`(\w+)`", cell)
+
+
+def options(group: str) -> set[str]:
+    return {path.stem for path in (REPOSITORY / "conf" / group).glob("*.yaml")}
+
+
+def test_it_has_every_row_of_both_tables() -> None:
+    printed: dict[str, list[str]] = {}
+    for name, number in (("aqa7_spearman", "1"), ("mtl_aqa_spearman", "2")):
+        for row in paper_numbers().tables[name].rows:
+            if row.system != DIFFERENCE:
+                printed.setdefault(row.system, []).append(number)
+    assert {name: row["tables"].split(", ") for name, row in ROWS.items() if name not in NO_ROW} == printed
+
+
+def test_it_has_every_method_and_preset_and_no_other() -> None:
+    assert {name for row in MADE.values() for name in words(row["model"])} == options("model")
+    presets = {name for row in MADE.values() for name in words(row["experiment"])}
+    studies = {name for name in options("experiment") if name.startswith("box_source")} | {"none"}
+    assert presets == options("experiment") - studies
+
+
+@pytest.mark.parametrize("row", MADE)
+def test_presets_are_of_the_method(row: str, config: Config) -> None:
+    (model,) = words(MADE[row]["model"])
+    for preset in words(MADE[row]["experiment"]):
+        assert config(f"experiment={preset}").model._target_ == config(f"model={model}").model._target_
+
+
+@pytest.mark.parametrize("row", MADE)
+def test_parameters_are_those_of_the_code(row: str, config: Config) -> None:
+    (name,) = words(MADE[row]["model"])
+    with torch.device("meta"):  # sizes only
+        model: Any = hydra.utils.instantiate(config(f"model={name}", "data=mtl_aqa").model)
+    own = sum(parameter.numel() for key, parameter in model.named_parameters() if not key.startswith("encoder."))
+    assert MADE[row]["parameters"] == f"{own:,}"
+
+
+def test_checkpoints_are_those_that_are_read() -> None:
+    kinds = {system.model: "I3D and head" if system.i3d else "head alone" for system in SYSTEMS}
+    assert {words(row["model"])[0]: row["checkpoint"] for row in MADE.values() if row["checkpoint"]} == kinds
