@@ -9,12 +9,12 @@ from swapaqa.annotate.suspicion import (
     LIMITS,
     jumps,
     lost_share,
-    motion_inside,
     outside_share,
     size_changes,
     suspicions,
     unmoved,
 )
+from swapaqa.boxes.motion import motion_inside
 
 
 def track(centres: list[float], side: float = 10) -> np.ndarray:

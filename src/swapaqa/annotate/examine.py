@@ -14,13 +14,12 @@ from swapaqa.annotate.suspicion import (
     Suspicion,
     jumps,
     lost_share,
-    motion_inside,
     outside_share,
     size_changes,
     suspicions,
     unmoved,
 )
-from swapaqa.boxes.motion import camera_motion
+from swapaqa.boxes.motion import motion_inside, residual_motion
 from swapaqa.boxes.shots import shot_starts
 from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.boxes.tracks import BoxFiles
@@ -154,14 +153,10 @@ def motion_of(
         frame: cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         for frame, picture in pictures.items()
     }
-    differences = []
-    for first, second in zip(early, late, strict=True):
-        motion = camera_motion(grey[first], grey[second])
-        laid = cv2.warpAffine(grey[second], motion, size, borderMode=cv2.BORDER_REPLICATE)
-        differences.append(cv2.blur(cv2.absdiff(laid, grey[first]), (3, 3)))
+    differences = [residual_motion(grey[first], grey[second]) for first, second in zip(early, late, strict=True)]
     small = {frame: shrink(box, scale) for frame, box in zip(frames, boxes, strict=True)}
     before, after = (np.stack([small[frame] for frame in chosen]) for chosen in (early, late))
-    return motion_inside(np.stack(differences).astype(np.float32), before, after)
+    return motion_inside(np.stack(differences), before, after)
 
 
 def draw_strip(pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> bytes:

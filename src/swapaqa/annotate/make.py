@@ -20,7 +20,7 @@ from swapaqa.annotate.box_file import (
     read_rows,
     write_text,
 )
-from swapaqa.annotate.follow import Followed, Settings, follow_athlete, settings_of
+from swapaqa.annotate.follow import Followed, Settings, follow_athlete, labelled_rows, settings_of
 from swapaqa.annotate.listing import Listed, wanted_frames
 from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.ledger import Ledger, State, content_digest
@@ -112,10 +112,9 @@ def followed_text(job: Job, drawn: Sequence[BoxRow]) -> tuple[str, int, int]:
 def tracker_lines(
     name: str, followed: Followed, keyframes: dict[int, np.ndarray], method: str
 ) -> Iterator[tuple[int, str]]:
-    """A line for every frame in which the athlete was found, but for the keyframes."""
-    for frame, box, found in zip(*followed, strict=True):
-        if found and frame not in keyframes:
-            yield frame, format_row(frame, name, box, method)
+    """A line for each of `labelled_rows`."""
+    for frame, box, label in labelled_rows(followed, method, keyframes):
+        yield frame, format_row(frame, name, box, label)
 
 
 def check_lost(job: Job, followed: Followed) -> None:

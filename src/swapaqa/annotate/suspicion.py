@@ -104,24 +104,3 @@ def outside_share(boxes: np.ndarray, size: tuple[int, int]) -> float:
     high = np.minimum(boxes[:, 2:], [width - 1, height - 1])
     seen = np.clip(high - low + 1, 0, None).prod(axis=1)
     return float((seen < 0.5 * areas(boxes)).mean())
-
-
-def motion_inside(differences: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
-    """Motion inside the boxes over motion beside them, the median over the pairs of frames; NaN without a pair.
-
-    Args:
-        differences: (P, H, W) how much a pixel changes between the two frames of a pair, the camera's motion taken out.
-        before, after: (P, 4) boxes in the two frames of a pair. What left the first and entered the second both count.
-    """
-    height, width = differences.shape[1:]
-    found = []
-    for difference, *pair in zip(differences, before, after, strict=True):
-        mask = np.zeros((height, width), bool)
-        for x1, y1, x2, y2 in pair:
-            mask[max(0, round(y1)) : max(0, round(y2) + 1), max(0, round(x1)) : max(0, round(x2) + 1)] = True
-        if mask.any() and not mask.all():
-            found.append((difference[mask].mean() + 0.1) / (difference[~mask].mean() + 0.1))
-        else:
-            found.append(0.0 if not mask.any() else np.nan)
-    known = [value for value in found if not np.isnan(value)]
-    return float(np.median(known)) if known else float("nan")

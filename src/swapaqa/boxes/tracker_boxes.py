@@ -25,18 +25,18 @@ from swapaqa.boxes.ledger import Ledger, is_changed
 from swapaqa.boxes.mot import looks_like_polygons
 from swapaqa.boxes.motion import find_first_box
 from swapaqa.boxes.objects import boxes_of, interpolate_keyframes
-from swapaqa.boxes.shots import follow_shots, shot_starts
+from swapaqa.boxes.shots import Filmed, begins, follow_shots, shot_starts
 from swapaqa.boxes.source import BoxRequest, BoxRow
 from swapaqa.boxes.text import number, split_cells
 from swapaqa.boxes.tracker import Method, Tracked, make_tracker, track_boxes
-from swapaqa.boxes.tracks import MAKE_BOXES, check_pixels, checked_box, choose_rows, existing
+from swapaqa.boxes.tracks import MAKE_BOXES, OUTSIDE, check_pixels, checked_box, choose_rows, existing
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import names
 from swapaqa.video.cache import cache_root, make_folder
 from swapaqa.video.frames import BY_DEFAULT, Decoding, entries, read_frames
 
 log = logging.getLogger(__name__)
-VERSION = 2  # raised whenever the same settings give other boxes, so that no old file is served
+VERSION = 3  # raised whenever the same settings give other boxes, so that no old file is served
 CHANGED = (
     "%s: is not as the tracker's boxes were written; if nobody corrected it, it is damaged: delete it, and the video "
     "is tracked anew"
@@ -98,9 +98,10 @@ class TrackerBoxes:
         if seen not in _looked_at and is_changed(path):
             log.warning(CHANGED, path)
         _looked_at.add(seen)
-        rows = choose_rows(parse_darklabel(path, KEYFRAMES, None).rows, [], [], path)
+        kept = parse_darklabel(path, KEYFRAMES, None)
+        rows = choose_rows(kept.rows, [], [], path)
         check_request(rows, 0, request, path)
-        return boxes_of(rows, request.frames, "error", 0)
+        return boxes_of(rows, request.frames, "error", 0, kept.gone)
 
     def _drawn(self, request: BoxRequest) -> Drawn:
         """The boxes of the file with first boxes, by frame; none where motion gives them."""
@@ -133,19 +134,22 @@ class TrackerBoxes:
             return track_boxes(frames[shot], first, self.method, self.weights)
 
         try:
-            tracked = follow_shots(frames, self.lost_below, follow, starts)
+            drawn_at = [span.index(frame) for frame in drawn if frame in span]
+            filmed = follow_shots(frames, self.lost_below, follow, starts, drawn_at)
         except InputError as error:
             raise InputError(f"{media}: {error}") from error
-        found = tracked.confidence >= self.lost_below
+        found = filmed.confidence >= self.lost_below
         lost = len(found) - int(found.sum())
         cuts = "".join(f", a cut before frame {span[start]}" for start in starts[1:])
+        if filmed.outside.any():
+            cuts += f", {int(filmed.outside.sum())} frames of shots without the athlete"
         if lost > self.max_lost * len(found):
             raise InputError(
                 f"{media}: {self.method} lost the athlete in {lost} of {len(found)} frames{cuts}, more than boxes."
                 f"max_lost={self.max_lost:g}; write its boxes as DarkLabel keyframes into {path}, try another "
                 "boxes.method, or use boxes=fixed"
             )
-        write_track(path, tracked, found, span, self.method)
+        write_track(path, filmed, found, span, self.method)
         message = describe(media, self.method, lost, len(found), path) + cuts
         log.log(logging.WARNING if lost or cuts else logging.INFO, message)
 
@@ -171,11 +175,15 @@ def describe(media: Path, method: str, lost: int, frames: int, path: Path) -> st
     return f"{media}: {method} followed {frames} frames{losses}; boxes to correct: {path}"
 
 
-def write_track(path: Path, tracked: Tracked, found: np.ndarray, span: range, label: str) -> None:
-    """Write the boxes of the frames in `found` (T,) as DarkLabel lines, in one step; an existing file stays."""
-    sizes = tracked.boxes[:, 2:] - tracked.boxes[:, :2] + 1
-    rows = zip(span, tracked.boxes[:, :2], sizes, found, strict=True)
-    lines = [f"{t},0,{x:.2f},{y:.2f},{w:.2f},{h:.2f},{label}\n" for t, (x, y), (w, h), kept in rows if kept]
+def write_track(path: Path, filmed: Filmed, found: np.ndarray, span: range, label: str) -> None:
+    """Write the boxes of the frames in `found` (T,) as DarkLabel lines, in one step; an existing file stays.
+
+    Where a shot without the athlete begins, a line labelled `outside` is written.
+    """
+    sizes = filmed.boxes[:, 2:] - filmed.boxes[:, :2] + 1
+    labels = np.where(found, label, np.where(begins(filmed.outside), OUTSIDE, ""))
+    rows = zip(span, filmed.boxes[:, :2], sizes, labels, strict=True)
+    lines = [f"{t},0,{x:.2f},{y:.2f},{w:.2f},{h:.2f},{word}\n" for t, (x, y), (w, h), word in rows if word]
     make_folder(path.parent)
     handle, unfinished = mkstemp(prefix="unfinished-", dir=path.parent, text=True)
     try:

@@ -31,7 +31,7 @@ from swapaqa.annotate.importing import FORMATS, Reading, import_video
 from swapaqa.annotate.listing import list_videos
 from swapaqa.annotate.make import is_due, jobs_of, run_jobs
 from swapaqa.annotate.matching import box_files, named_videos
-from swapaqa.annotate.measure import DEMO, follow_demo, summary, suspected, ways
+from swapaqa.annotate.measure import VARIANTS, follow_demo, outside_counts, summary, suspected, ways
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sheets, write_table
@@ -230,13 +230,17 @@ def tracker_settings(method: str) -> Settings:
 
 def measure(given: argparse.Namespace, _: list[str]) -> None:
     """Print a row for each way to boxes: trackers from one box, and three keyframes with and without a tracker."""
-    table = Table(title=f"{given.videos} demo videos, {DEMO.frames} frames of {DEMO.size}x{DEMO.size}, first left out")
-    for column in ("tracker", "from", "IoU mean", "worst", "first", "lost", "corr.", "s a video"):
+    demo = VARIANTS[given.variant]
+    title = (
+        f"{given.videos} videos of '{given.variant}', {demo.frames} frames of {demo.size}x{demo.size}, first left out"
+    )
+    table = Table(title=title)
+    for column in ("tracker", "from", "IoU mean", "worst", "first", "lost", "corr.", "s a video", "outside"):
         table.add_column(column, justify="right")
     everything = []
     for method, start in ways():
-        found = [follow_demo(index, method, start, given.lost_below) for index in range(1, given.videos + 1)]
-        table.add_row(method or "linear", start, *summary(found, given.lost_below))
+        found = [follow_demo(index, method, start, given.lost_below, demo) for index in range(1, given.videos + 1)]
+        table.add_row(method or "linear", start, *summary(found, given.lost_below), outside_counts(found))
         everything += found
     console.print(table)
     console.print("what check says of all these tracks:", *suspected(everything), sep="\n")
@@ -294,8 +298,15 @@ def arguments() -> argparse.ArgumentParser:
     drawn.add_argument("--id", action="append", default=[], help="a video for --html, such as diving/003")
     drawn.set_defaults(run=draw)
 
+    add_measurements(commands)
+    return parser
+
+
+def add_measurements(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands that repeat what docs/boxes.md shows."""
     measured = commands.add_parser("measure", help="overlap and speed of trackers and keyframes on the demo data")
     measured.add_argument("--videos", type=int, default=60)
+    measured.add_argument("--variant", choices=VARIANTS, default="demo", help="what the demo videos show beside a dive")
     measured.add_argument("--lost-below", type=float, default=0.4, help="confidence that counts as lost")
     measured.set_defaults(run=measure)
     strips = commands.add_parser("strip", help="draw what the trackers find in videos")
@@ -304,7 +315,6 @@ def arguments() -> argparse.ArgumentParser:
     strips.add_argument("--frames", type=int, default=103, help="how many frames are followed")
     strips.add_argument("--out", type=Path, default=OUT / "strip.png")
     strips.set_defaults(run=strip)
-    return parser
 
 
 def main() -> None:
