@@ -147,9 +147,7 @@ class TornFilm:
 
 
 def tracked(path: Path) -> None:
-    write_track(
-        path, Filmed(np.array([[1.0, 2, 3, 4]]), np.ones(1), np.zeros(1, bool)), np.array([True]), range(1), "kcf"
-    )
+    write_track(path, [Filmed(np.array([[1.0, 2, 3, 4]]), np.ones(1), np.zeros(1, bool))], 0.4, range(1), "kcf")
 
 
 @pytest.mark.parametrize("write", [lambda path: write_text(path, "new", None), tracked])

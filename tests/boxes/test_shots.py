@@ -111,7 +111,7 @@ def test_the_shot_of_somebody_else_is_outside_and_that_of_another_camera_is_not(
 def test_the_file_of_a_track_says_where_the_athlete_is_not(tmp_path: Path) -> None:
     path = tmp_path / "boxes" / "007.txt"
     boxes, outside = np.tile([1.0, 2, 9, 8], (6, 1)), np.array([False, False, True, True, False, False])
-    write_track(path, Filmed(boxes, np.where(outside, 0, 1.0), outside), ~outside, range(6), "csrt")
+    write_track(path, [Filmed(boxes, np.where(outside, 0, 1.0), outside)], 0.4, range(6), "csrt")
     found = parse_darklabel(path, KEYFRAMES, None)
     assert [row.frame for row in found.rows] == [0, 1, 4, 5]
     assert [(row.frame, row.label) for row in found.gone] == [(2, "outside")]

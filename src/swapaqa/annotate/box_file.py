@@ -13,12 +13,12 @@ from swapaqa.boxes.darklabel import parse_darklabel
 from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.ledger import content_digest
 from swapaqa.boxes.source import BoxRow
-from swapaqa.boxes.tracker import WEIGHTS
+from swapaqa.boxes.tracker import DETECTOR, WEIGHTS
 from swapaqa.boxes.tracks import OUTSIDE
 from swapaqa.files.whole_file import names
 
 HAND = "hand"
-TRACKERS = (*WEIGHTS, OUTSIDE)  # labels of rows that nobody has drawn
+TRACKERS = (*WEIGHTS, DETECTOR, OUTSIDE)  # labels of rows that nobody has drawn
 
 
 class FileChangedError(Exception):

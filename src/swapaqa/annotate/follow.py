@@ -11,9 +11,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from swapaqa.boxes.detected import Detecting, film_detected
 from swapaqa.boxes.motion import find_first_box
 from swapaqa.boxes.shots import Filmed, begins, follow_shots
-from swapaqa.boxes.tracker import Method, Tracked, track_boxes
+from swapaqa.boxes.tracker import DETECTOR, Method, Tracked, track_boxes
 from swapaqa.boxes.tracker_boxes import TrackerBoxes
 from swapaqa.boxes.tracks import OUTSIDE
 from swapaqa.video.frames import BY_DEFAULT, Decoding, decode
@@ -32,11 +33,18 @@ class Settings(NamedTuple):
     weights: Sequence[str]
     lost_below: float
     max_lost: float
+    detecting: Detecting | None = None  # how athletes are found in whom nobody has drawn a box
+
+    @property
+    def label(self) -> str:
+        """Of rows of athletes that were found without a drawn box."""
+        return DETECTOR if self.detecting else self.method
 
 
 def settings_of(source: TrackerBoxes) -> Settings:
     """The part of a tracker source that does not depend on files."""
-    return Settings(source.method, list(source.weights), source.lost_below, source.max_lost)
+    weights = list(source.tracker_weights)
+    return Settings(source.method, weights, source.lost_below, source.max_lost, source.detecting)
 
 
 class Followed(NamedTuple):
@@ -66,6 +74,27 @@ def follow_athlete(
     kept = [position for position, frame in enumerate(frames) if frame in {*wanted, *keyframes}]
     found = tracked.confidence >= settings.lost_below
     return Followed([frames[position] for position in kept], boxes[kept], found[kept], tracked.outside[kept])
+
+
+def follow_detected(
+    media: Path, wanted: Sequence[int], settings: Settings, decoding: Decoding = BY_DEFAULT
+) -> list[Followed]:
+    """The athletes that the detector of `settings` finds in the `wanted` frames of a video.
+
+    Raises:
+        InputError: the video cannot be read, too few athletes are found.
+    """
+    frames = followed_frames(wanted)
+    pictures, scale = read_small(media, frames, decoding)
+    if settings.detecting is None:
+        raise ValueError("these settings have no detector")
+    kept = [position for position, frame in enumerate(frames) if frame in set(wanted)]
+    athletes = []
+    for filmed in film_detected(pictures, settings.detecting, settings.method, settings.lost_below):
+        boxes, found = (filmed.boxes + 0.5) / scale - 0.5, filmed.confidence >= settings.lost_below
+        chosen = [frames[position] for position in kept]
+        athletes.append(Followed(chosen, boxes[kept], found[kept], filmed.outside[kept]))
+    return athletes
 
 
 def labelled_rows(followed: Followed, method: str, keyframes: Keyframes) -> Iterator[tuple[int, np.ndarray, str]]:

@@ -11,6 +11,7 @@ import numpy as np
 from swapaqa.annotate.examine import measures, motion_of, pairs_of
 from swapaqa.annotate.follow import follow_between
 from swapaqa.annotate.suspicion import suspicions
+from swapaqa.boxes.detected import Detecting, film_detected
 from swapaqa.boxes.objects import interpolate_keyframes
 from swapaqa.boxes.shots import Filmed, shot_starts
 from swapaqa.boxes.tracker import Method, overlap
@@ -34,7 +35,7 @@ MOVED_OFF = 20  # pixels to the right and down
 GRADES = (0.0, 0.2, 0.5, 1.01)  # of overlap: wrong, loose, good
 HAND_ERROR = 1.0  # pixels, standard deviation of every side of a box that a quick hand draws
 
-Start = Literal["given", "motion", "keyframes", "by hand"]
+Start = Literal["given", "motion", "keyframes", "by hand", "detector"]
 
 
 class Measured(NamedTuple):
@@ -48,8 +49,10 @@ class Measured(NamedTuple):
     motion: tuple[float, float]  # inside the true boxes over beside them, and the same for boxes moved off the diver
 
 
-def ways() -> Iterator[tuple[Method | None, Start]]:
-    """What is compared: a tracker from one box or between keyframes, and keyframes alone."""
+def ways(detector: bool) -> Iterator[tuple[Method | None, Start]]:
+    """What is compared: a tracker from one box or between keyframes, keyframes alone, and a detector."""
+    if detector:
+        yield "kcf", "detector"
     for method in METHODS:
         yield method, "given"
         yield method, "motion"
@@ -81,7 +84,14 @@ def known_video(index: int, demo: DemoSettings) -> Known:
     return Known(frames, boxes, keyframes_of(~np.isnan(centres[:, 0]), starts, KEYFRAMES))
 
 
-def follow_demo(index: int, method: Method | None, start: Start, lost_below: float, demo: DemoSettings) -> Measured:
+def follow_demo(
+    index: int,
+    method: Method | None,
+    start: Start,
+    lost_below: float,
+    demo: DemoSettings,
+    detecting: Detecting | None = None,
+) -> Measured:
     """The boxes of demo video `index`, from `start` on; without a method they are interpolated."""
     video = known_video(index, demo)
     drawn = drawn_boxes(video, start, np.random.default_rng((demo.seed, index, 1)))
@@ -89,6 +99,8 @@ def follow_demo(index: int, method: Method | None, start: Start, lost_below: flo
     if method is None:
         boxes = interpolate_keyframes(np.array(list(drawn)), np.stack(list(drawn.values())), range(len(video.frames)))
         filmed = Filmed(boxes, np.ones(len(boxes)), ~video.shown)
+    elif start == "detector" and detecting:
+        (filmed,) = film_detected(video.frames, detecting, method, lost_below)
     else:
         filmed = follow_between(video.frames, drawn, method, (), lost_below)
     return judged(video, filmed, time.perf_counter() - begin, lost_below)
@@ -96,7 +108,7 @@ def follow_demo(index: int, method: Method | None, start: Start, lost_below: flo
 
 def drawn_boxes(video: Known, start: Start, rng: np.random.Generator) -> dict[int, np.ndarray]:
     """The boxes from which a video is followed, by frame."""
-    chosen = {"motion": [], "given": video.keys[:1].tolist()}.get(start, video.keys.tolist())
+    chosen = {"motion": [], "detector": [], "given": video.keys[:1].tolist()}.get(start, video.keys.tolist())
     errors = rng.normal(0, HAND_ERROR if start == "by hand" else 0, (len(chosen), 4))
     return {frame: video.boxes[frame] + error for frame, error in zip(chosen, errors, strict=True)}
 

@@ -6,6 +6,7 @@ their median is the background, because the athlete stands elsewhere in most of 
 first frame differs from that background is the athlete.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import cv2
@@ -122,6 +123,14 @@ def motion_followed(frames: np.ndarray, boxes: np.ndarray) -> float:
     differences = np.stack([residual_motion(grey[first], grey[first + 1]) for first in early])
     small = (boxes + 0.5) * scale - 0.5
     return motion_inside(differences, small[early], small[early + 1])
+
+
+def camera_path(frames: np.ndarray) -> list[np.ndarray]:
+    """The `camera_motion` (3, 3) of each of `frames` (T, H, W, 3) but the first to the one before, in their pixels."""
+    scale = min(1.0, WORKING_SIDE / min(frames.shape[1:3]))
+    grow = np.diag([1 / scale, 1 / scale, 1])
+    grey = [_small_grey(frame, scale) for frame in frames]
+    return [grow @ camera_motion(*pair) @ np.linalg.inv(grow) for pair in itertools.pairwise(grey)]
 
 
 def _small_grey(frame: np.ndarray, scale: float) -> np.ndarray:

@@ -19,6 +19,7 @@ from swapaqa.errors import InputError
 
 Method = Literal["csrt", "kcf", "nano", "vit"]
 WEIGHTS = {"csrt": (), "kcf": (), "nano": ("backbone.onnx", "neckhead.onnx"), "vit": ("vitTracker.onnx",)}
+DETECTOR = "detector"  # who made a box that no tracker did
 CLASSES = {"csrt": "TrackerCSRT", "kcf": "TrackerKCF", "nano": "TrackerNano", "vit": "TrackerVit"}
 SMALLEST_SIDE = 32  # pixels: the frames are enlarged until the first box has them, below it the features are too coarse
 KCF_DETECT_THRESHOLD = 0.1  # OpenCV's 0.5 gives a turning diver up within a few frames (docs/boxes.md)

@@ -39,6 +39,7 @@ from swapaqa.annotate.strip import draw_strips
 from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.darklabel import DarkLabelBoxes
 from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.detected import Detecting
 from swapaqa.boxes.ledger import Ledger, is_changed
 from swapaqa.boxes.tracker_boxes import TrackerBoxes
 from swapaqa.command import spelled
@@ -238,8 +239,11 @@ def measure(given: argparse.Namespace, _: list[str]) -> None:
     for column in ("tracker", "from", "IoU mean", "worst", "first", "lost", "corr.", "s a video", "outside"):
         table.add_column(column, justify="right")
     everything = []
-    for method, start in ways():
-        found = [follow_demo(index, method, start, given.lost_below, demo) for index in range(1, given.videos + 1)]
+    detecting = Detecting((given.weights,), 3, (0,), 1) if given.weights else None
+    for method, start in ways(detecting is not None):
+        found = [
+            follow_demo(index, method, start, given.lost_below, demo, detecting) for index in range(1, given.videos + 1)
+        ]
         table.add_row(method or "linear", start, *summary(found, given.lost_below), outside_counts(found))
         everything += found
     console.print(table)
@@ -307,6 +311,7 @@ def add_measurements(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     measured = commands.add_parser("measure", help="overlap and speed of trackers and keyframes on the demo data")
     measured.add_argument("--videos", type=int, default=60)
     measured.add_argument("--variant", choices=VARIANTS, default="demo", help="what the demo videos show beside a dive")
+    measured.add_argument("--weights", help="ONNX file of a detector of the demo's athlete, to measure it too")
     measured.add_argument("--lost-below", type=float, default=0.4, help="confidence that counts as lost")
     measured.set_defaults(run=measure)
     strips = commands.add_parser("strip", help="draw what the trackers find in videos")
