@@ -227,7 +227,7 @@ def test_the_athlete_is_who_moves_for_long_near_the_middle_and_the_second_is_the
     short = Track([8, 9], mover.boxes[8:] + 1)
     assert choose_athletes([standing, short, second, mover], frames, 1) == [mover]
     assert choose_athletes([standing, short, second, mover], frames, 2) == [mover, second]
-    part = Track(times, mover.boxes + [0, 0, -6, -6])  # twice the same person
+    part = Track(times, mover.boxes - np.array([0.0, 0, 6, 6]))  # twice the same person
     assert choose_athletes([mover, part, second], frames, 2) == [mover, second]
     assert choose_athletes([], frames, 1) == []
 

@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from swapaqa.annotate.examine import measures, motion_of, pairs_of
+from swapaqa.annotate.examine import cuts_between, measures, motion_of, pairs_of
 from swapaqa.annotate.follow import follow_between
-from swapaqa.annotate.suspicion import suspicions
+from swapaqa.annotate.suspicion import severity_of, suspicions
 from swapaqa.boxes.detected import Detecting, film_detected
+from swapaqa.boxes.motion import motion_inside
 from swapaqa.boxes.objects import interpolate_keyframes
 from swapaqa.boxes.shots import Filmed, shot_starts
 from swapaqa.boxes.tracker import Method, overlap
@@ -117,11 +118,12 @@ def judged(video: Known, filmed: Filmed, seconds: float, lost_below: float) -> M
     """What `check` says of a track, and what the truth says."""
     pictures, times = dict(enumerate(video.frames)), list(range(len(video.frames)))
     boxed = np.flatnonzero(filmed.confidence >= lost_below).tolist()
-    found = suspicions(measures(pictures, times, filmed.boxes, boxed, shot_starts(video.frames)[1:])[0])
+    cuts = cuts_between(shot_starts(video.frames)[1:], times, set(np.flatnonzero(filmed.outside).tolist()))
+    found = suspicions(measures(pictures, times, filmed.boxes, boxed, cuts)[0])
     true = interpolate_keyframes(np.flatnonzero(video.shown), video.boxes[video.shown], times)
-    motion = [motion_of(pictures, *pairs_of(times), times, boxes) for boxes in (true, true + MOVED_OFF)]
+    motion = [motion_inside(*motion_of(pictures, *pairs_of(times), times, boxes)) for boxes in (true, true + MOVED_OFF)]
     overlaps = np.where(video.shown, overlap(filmed.boxes, true), np.nan)
-    return Measured(overlaps, filmed.confidence, filmed.outside, seconds, found[0].severity, (motion[0], motion[1]))
+    return Measured(overlaps, filmed.confidence, filmed.outside, seconds, severity_of(found), (motion[0], motion[1]))
 
 
 def summary(found: list[Measured], lost_below: float) -> list[str]:

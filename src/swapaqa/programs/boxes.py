@@ -32,6 +32,7 @@ from swapaqa.annotate.listing import list_videos
 from swapaqa.annotate.make import is_due, jobs_of, run_jobs
 from swapaqa.annotate.matching import box_files, named_videos
 from swapaqa.annotate.measure import VARIANTS, follow_demo, outside_counts, summary, suspected, ways
+from swapaqa.annotate.measure_check import check_summary, judge_faults
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sheets, write_table
@@ -232,6 +233,10 @@ def tracker_settings(method: str) -> Settings:
 def measure(given: argparse.Namespace, _: list[str]) -> None:
     """Print a row for each way to boxes: trackers from one box, and three keyframes with and without a tracker."""
     demo = VARIANTS[given.variant]
+    if given.check:
+        judged = [one for index in range(1, given.videos + 1) for one in judge_faults(index, demo)]
+        console.print(*check_summary(judged), sep="\n", soft_wrap=True)
+        return
     title = (
         f"{given.videos} videos of '{given.variant}', {demo.frames} frames of {demo.size}x{demo.size}, first left out"
     )
@@ -311,6 +316,7 @@ def add_measurements(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     measured = commands.add_parser("measure", help="overlap and speed of trackers and keyframes on the demo data")
     measured.add_argument("--videos", type=int, default=60)
     measured.add_argument("--variant", choices=VARIANTS, default="demo", help="what the demo videos show beside a dive")
+    measured.add_argument("--check", action="store_true", help="instead: what check says of boxes with known faults")
     measured.add_argument("--weights", help="ONNX file of a detector of the demo's athlete, to measure it too")
     measured.add_argument("--lost-below", type=float, default=0.4, help="confidence that counts as lost")
     measured.set_defaults(run=measure)
