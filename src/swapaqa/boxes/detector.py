@@ -77,8 +77,8 @@ class OnnxDetector:
 
     def __call__(self, frame: np.ndarray) -> Detections:
         fitted = fit_picture(frame, self.size, stretch=self.layout in STRETCHED, centred=self.layout not in AS_BYTES)
-        picture = fitted.picture.astype(np.float32)
-        picture = picture[..., ::-1] if self.layout in AS_BYTES else picture / 255
+        rgb = fitted.picture.astype(np.float32)
+        picture = rgb[..., ::-1] if self.layout in AS_BYTES else rgb / np.float32(255)
         found = decode_outputs(self._run(picture), self.layout, self.size)
         kept = np.isin(found.classes, self.class_ids) & (found.scores >= LEAST_SCORE)
         edges = (found.boxes[kept] - np.array(fitted.moved * 2)) / np.array(fitted.scale * 2)

@@ -117,5 +117,5 @@ def _off_the_grid(raw: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         y, x = np.mgrid[: size[0] // stride, : size[1] // stride]
         cells.append(np.stack([x.ravel(), y.ravel()], axis=1))
         strides.append(np.full((x.size, 1), stride))
-    stride = np.concatenate(strides)
-    return np.concatenate([(raw[:, :2] + np.concatenate(cells)) * stride, np.exp(raw[:, 2:]) * stride], axis=1)
+    scale = np.concatenate(strides)
+    return np.concatenate([(raw[:, :2] + np.concatenate(cells)) * scale, np.exp(raw[:, 2:]) * scale], axis=1)
