@@ -109,12 +109,12 @@ def make(given: argparse.Namespace, overrides: list[str]) -> None:
     source = opened.source.boxes
     if not isinstance(source, TrackerBoxes):
         raise InputError("make follows athletes with a tracker: leave boxes= out, or say boxes=tracker")
-    ledger = Ledger(opened.source.boxes_folder)
+    ledger, label = Ledger(opened.source.boxes_folder), settings_of(source).label
     listed = list_videos(opened.source)
     due = [video for video in listed if is_due(ledger.state(video.path), video.path, given.fill, given.again)]
-    console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {source.method}; the others have boxes")
+    console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {label}; the others have boxes")
     jobs, failed = jobs_of(opened.source, source, due, ledger)
-    lost = run_jobs(jobs, given.processes, ledger, source.method, failed) if jobs else []
+    lost = run_jobs(jobs, given.processes, ledger, label, failed) if jobs else []
     for video_id, problem in failed[:SHOWN]:
         console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
     console.print(f"{len(due) - len(failed)} made, {len(failed)} failed, {len(lost)} with gaps")
