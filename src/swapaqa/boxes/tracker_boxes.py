@@ -171,8 +171,8 @@ class TrackerBoxes:
                 films = [follow_shots(frames, self.lost_below, follow, starts, drawn_at)]
         except InputError as error:
             raise InputError(f"{media}: {error}") from error
-        found: np.ndarray = np.stack([filmed.confidence >= self.lost_below for filmed in films]).any(axis=0)
-        outside: np.ndarray = np.stack([filmed.outside for filmed in films]).all(axis=0)
+        found: np.ndarray = np.logical_or.reduce([filmed.confidence >= self.lost_below for filmed in films])
+        outside: np.ndarray = np.logical_and.reduce([filmed.outside for filmed in films])
         lost = len(found) - int(found.sum())
         cuts = "".join(f", a cut before frame {span[start]}" for start in starts[1:])
         if outside.any():
