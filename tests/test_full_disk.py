@@ -29,7 +29,7 @@ from swapaqa.annotate.box_file import write_text
 from swapaqa.annotate.sheet import write_table
 from swapaqa.boxes import tracker_boxes
 from swapaqa.boxes.ledger import Ledger
-from swapaqa.boxes.tracker import Tracked
+from swapaqa.boxes.shots import Filmed
 from swapaqa.boxes.tracker_boxes import write_track
 from swapaqa.data.demo_files import DemoSettings, write_boxes, write_list
 from swapaqa.errors import InputError
@@ -147,7 +147,7 @@ class TornFilm:
 
 
 def tracked(path: Path) -> None:
-    write_track(path, Tracked(np.array([[1.0, 2, 3, 4]]), np.ones(1)), np.array([True]), range(1), "kcf")
+    write_track(path, [Filmed(np.array([[1.0, 2, 3, 4]]), np.ones(1), np.zeros(1, bool))], 0.4, range(1), "kcf")
 
 
 @pytest.mark.parametrize("write", [lambda path: write_text(path, "new", None), tracked])

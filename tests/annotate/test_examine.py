@@ -94,12 +94,17 @@ def test_pairs_lie_in_the_window() -> None:
 
 def test_the_worst_come_first_in_table_and_sheet_and_accepted_ones_last(tmp_path: Path) -> None:
     def video(name: str, severity: float, problem: str = "", state: str = "") -> Examined:
-        found = [Suspicion("jump", severity / 2, severity)]
+        found = [Suspicion("expected harm", 0.4 * severity, severity)]
         return Examined(name, "train", "diving/<3m>", problem, [] if problem else found, b"", state)
 
     videos = [video("a", 0.5), video("b", 3, state="accepted"), video("c", 0, "<no> file"), video("d", 2)]
     assert [found.video_id for found in sorted_by_severity(videos)] == ["c", "d", "a", "b"]
-    assert [reason(found) for found in videos] == ["jump 0.25", "jump 1.50", "<no> file", "jump 1.00"]
+    assert [reason(found) for found in videos] == [
+        "expected harm 0.20",
+        "expected harm 1.20",
+        "<no> file",
+        "expected harm 0.80",
+    ]
     write_table(videos, tmp_path / "out" / "check.csv")
     with open(tmp_path / "out" / "check.csv", newline="") as file:
         assert [row["video"] for row in csv.DictReader(file)] == ["c", "d", "a", "b"]
@@ -110,4 +115,4 @@ def test_the_worst_come_first_in_table_and_sheet_and_accepted_ones_last(tmp_path
     assert "2 of 4 videos are suspicious" in page
     assert "<no>" not in page
     assert "<3m>" not in page
-    assert page.index("&lt;no&gt;") < page.index("jump 1.00") < page.index("jump 0.25")
+    assert page.index("&lt;no&gt;") < page.index("expected harm 0.80") < page.index("expected harm 0.20")

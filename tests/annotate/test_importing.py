@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from swapaqa.annotate.box_file import read_rows
 from swapaqa.annotate.importing import Reading, import_file, recognise
 from swapaqa.annotate.matching import box_files, match_video, named_videos
-from swapaqa.data.boxes import read_darklabel
+from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes, read_darklabel
 from swapaqa.errors import InputError
 
 ANY = Reading(None, None, None, None)
@@ -81,15 +82,21 @@ def test_a_zip_of_cvat_is_imported(tmp_path: Path) -> None:
     assert box_files([tmp_path]) == [tmp_path / "007.txt", tmp_path / "v1.zip"]
 
 
-def test_an_object_of_several_that_leaves_and_comes_back_is_told(tmp_path: Path) -> None:
+def test_an_object_of_several_that_leaves_and_comes_back_does_so_in_the_imported_file(tmp_path: Path) -> None:
     boxes = "".join(f'<box frame="{t}" outside="{int(t == 5)}" xtl="2" ytl="2" xbr="9" ybr="9"/>' for t in (0, 5, 9))
     (tmp_path / "a.xml").write_text(f'<annotations><track id="0">{boxes}</track></annotations>')
     arguments = (tmp_path / "a.xml", tmp_path / "007.txt", ANY, STORED, FRAMES)
-    assert "leaves" not in "".join(import_file(*arguments, replace=False).assumed)
+    import_file(*arguments, replace=False)
+    assert [(row.frame, row.label) for row in read_rows(tmp_path / "007.txt")] == [(0, ""), (5, "outside"), (9, "")]
     text = (tmp_path / "a.xml").read_text().replace("</annotations>", "")
-    second = '<track id="1"><box frame="0" outside="0" xtl="50" ytl="2" xbr="90" ybr="9"/></track></annotations>'
+    second = '<track id="1">'
+    second += "".join(f'<box frame="{t}" outside="0" xtl="50" ytl="2" xbr="90" ybr="9"/>' for t in (0, 9))
+    second += "</track></annotations>"
     (tmp_path / "a.xml").write_text(text + second)
-    assert "object 0 leaves and comes back" in import_file(*arguments, replace=True).assumed[-1]
+    import_file(*arguments, replace=True)
+    source = DarkLabelBoxes(2.0, None, several="union")
+    found = source.read(BoxRequest([tmp_path / "007"], STORED, range(FRAMES)))
+    assert found[[4, 6, 9], 0].tolist() == [2, 50, 2]  # between its rows the first object is away
 
 
 def test_cvat_is_scaled_from_its_own_size(tmp_path: Path) -> None:

@@ -7,14 +7,16 @@ import pytest
 
 from swapaqa.annotate.suspicion import (
     LIMITS,
+    expected_harm,
     jumps,
     lost_share,
-    motion_inside,
     outside_share,
+    severity_of,
     size_changes,
     suspicions,
     unmoved,
 )
+from swapaqa.boxes.motion import motion_inside
 
 
 def track(centres: list[float], side: float = 10) -> np.ndarray:
@@ -72,8 +74,30 @@ def test_motion_inside_is_above_one_on_the_athlete_only() -> None:
     assert math.isnan(motion_inside(differences, np.tile([0.0, 0, 59, 39], (3, 1)), on))
 
 
+def test_expected_harm_is_what_moves_outside_of_the_grown_box_and_how_often_nothing_moves_inside() -> None:
+    differences = np.zeros((4, 60, 80), np.float32)
+    differences[:, 20:30, 20:30] = 104
+    on, beside, away = (np.tile(box, (4, 1)) for box in ([22.0, 22, 27, 27], [12.0, 20, 21, 29], [60.0, 40, 69, 49]))
+    assert expected_harm(differences, on, on) == 0  # 6 pixels, grown by 3 a side: all of the 10
+    assert expected_harm(differences, away, away) == 1
+    assert expected_harm(differences, beside, beside) == pytest.approx((1 - 7 / 10) / 2, abs=0.06)  # a part is kept
+    half = np.concatenate([on[:2], away[:2]])
+    assert expected_harm(differences, half, half) == pytest.approx(0.5)
+    assert math.isnan(expected_harm(differences[:0], on[:0], on[:0]))
+
+
+def test_severity_is_the_expected_harm_and_at_least_one_where_another_measure_is_beyond() -> None:
+    def severity(**values: float) -> float:
+        return severity_of(suspicions({name.replace("_", " "): value for name, value in values.items()}))
+
+    assert severity(expected_harm=0.2, jump=0.1) == pytest.approx(0.5)
+    assert severity(expected_harm=0.2, jump=5.0) == 1  # a single frame, however far
+    assert severity(expected_harm=0.8, jump=0.1) == pytest.approx(2)
+    assert severity(jump=0.1) == 0
+
+
 def test_the_worst_comes_first_and_unknown_measures_do_not_count() -> None:
-    found = suspicions({"jump": 0.25, "no motion inside": 0.6, "lost": math.nan, "size change": 1.6})
+    found = suspicions({"jump": 0.25, "no motion inside": 0.6, "lost": math.nan, "size change": 2.0})
     assert [suspicion.measure for suspicion in found] == ["no motion inside", "size change", "jump"]
     assert [suspicion.severity for suspicion in found] == pytest.approx([2, 1, 0.5])
     assert set(LIMITS) >= {suspicion.measure for suspicion in found}

@@ -6,11 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
+from swapaqa.annotate.box_file import read_rows
 from swapaqa.boxes.darklabel import parse_darklabel
 from swapaqa.boxes.darklabel_format import KEYFRAMES
-from swapaqa.boxes.shots import cuts_among, follow_shots, shot_starts
+from swapaqa.boxes.shots import Filmed, begins, cuts_among, follow_shots, shot_starts
 from swapaqa.boxes.tracker import Tracked, overlap
-from swapaqa.data.boxes import BoxRequest, TrackerBoxes
+from swapaqa.boxes.tracker_boxes import write_track
+from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes, TrackerBoxes
 from swapaqa.errors import InputError
 from swapaqa.video.frames import frame_count, read_frames
 
@@ -77,12 +79,48 @@ def test_lost_shots_take_the_nearest_box_and_edges_at_cuts_are_held() -> None:
         boxes = np.arange(part.start, part.stop)[:, None] * np.ones(4)
         return Tracked(boxes, np.array([0.1, *[0.9] * (count - 2), 0.1]))
 
-    tracked = follow_shots(np.zeros((14, 2, 2, 3), np.uint8), 0.4, follow, [0, 4, 8])
+    tracked = follow_shots(np.zeros((14, 2, 2, 3), np.uint8), 0.4, follow, [0, 4, 8], drawn=[0, 8])
     assert tracked.boxes[:, 0].tolist() == [0, 1, 2, 2, 2, 2, 9, 9, 9, 9, 10, 11, 12, 13]
     assert (tracked.confidence[4:8] == 0).all()
     assert tracked.confidence[[0, 3, 8, 13]].tolist() == [0.1, 0.9, 0.9, 0.1]
+    assert tracked.outside.nonzero()[0].tolist() == [4, 5, 6, 7]
     with pytest.raises(InputError, match="nobody"):
         follow_shots(np.zeros((4, 2, 2, 3), np.uint8), 0.4, lambda _: follow(slice(4, 8)), [0])
+
+
+def test_the_shot_of_somebody_else_is_outside_and_that_of_another_camera_is_not() -> None:
+    """A shot of another moving thing between two cameras on the same one; drawn boxes are believed."""
+    first, other, last = shot(0, 8, 100), shot(1, 6, 20, sea=(0, 90, 0)), shot(2, 8, 5, sea=(90, 40, 0))
+    other[0][:] = np.where(np.isin(other[0], (30, 250)), 140, other[0])  # of other colours
+    frames, true = (np.concatenate(parts) for parts in zip(first, other, last, strict=True))
+
+    def follow(part: slice) -> Tracked:
+        return Tracked(true[part], np.ones(part.stop - part.start))
+
+    starts = [0, 8, 14]
+    filmed = follow_shots(frames, 0.4, follow, starts)
+    assert filmed.outside.nonzero()[0].tolist() == list(range(8, 14))
+    assert np.array_equal(filmed.boxes[[10, 11]], true[[7, 14]])  # of the nearest frame of a shot with the athlete
+    assert begins(filmed.outside).nonzero()[0].tolist() == [8]
+    drawn = follow_shots(frames, 0.4, follow, starts, drawn=[9])
+    assert drawn.outside.nonzero()[0].tolist() == [*range(8), *range(14, 22)]  # who was drawn is the athlete
+    still = np.repeat(frames[:1], 22, axis=0)
+    assert follow_shots(still, 0.4, follow, starts).outside.sum() == 14  # nothing moves: the longest shot alone
+
+
+def test_the_file_of_a_track_says_where_the_athlete_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "boxes" / "007.txt"
+    boxes, outside = np.tile([1.0, 2, 9, 8], (6, 1)), np.array([False, False, True, True, False, False])
+    write_track(path, [Filmed(boxes, np.where(outside, 0, 1.0), outside)], 0.4, range(6), "csrt")
+    found = parse_darklabel(path, KEYFRAMES, None)
+    assert [row.frame for row in found.rows] == [0, 1, 4, 5]
+    assert [(row.frame, row.label) for row in found.gone] == [(2, "outside")]
+    assert read_rows(path) == sorted([*found.rows, *found.gone], key=lambda row: row.frame)
+    text = path.read_text() + "2,1,100,2,9,7,hand\n3,1,100,2,9,7,hand\n"
+    path.write_text(text)
+    source = DarkLabelBoxes(2.0, None, several="union")
+    union = source.read(BoxRequest([path.with_suffix("")], (120, 200), range(6)))
+    assert union[[1, 2, 3, 4], 0].tolist() == [1, 100, 100, 1]  # who is outside does not count
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_the_first_box_is_what_moves_against_the_background(pan: float) -> None:
 def test_camera_motion_is_found() -> None:
     frames, _ = scene(4.0)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames[:2]]
-    assert np.allclose(camera_motion(*grey), [[1, 0, 4], [0, 1, 0]], atol=0.2)
+    assert np.allclose(camera_motion(*grey), [[1, 0, 4], [0, 1, 0], [0, 0, 1]], atol=0.2)
 
 
 def test_nothing_moves() -> None:

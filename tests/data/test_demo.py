@@ -16,10 +16,11 @@ from scipy.stats import spearmanr
 
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.batch import Pair
+from swapaqa.boxes.shots import shot_starts
 from swapaqa.configuration.data_sets import make_data, make_source
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.data.demo import check_digests, read_judges
-from swapaqa.data.demo_files import DemoSettings, Judged, demo_root, draw, write_demo
+from swapaqa.data.demo_files import DemoSettings, Judged, demo_root, draw, write_boxes, write_demo
 from swapaqa.errors import InputError
 from swapaqa.video.frames import frame_count, read_frames
 
@@ -209,24 +210,26 @@ def test_impossible_settings_are_refused(changes: dict, word: str) -> None:
         DemoSettings(**settings | changes)
 
 
+Video = tuple[Judged, np.ndarray, np.ndarray, list[int]]
+
+
 def with_settings(**changes: object) -> DemoSettings:
     base = {"train": 30, "test": 2, "shifted": 30, "cue_strength": 1.0, "keyframes": 16, "seed": 0}
     return DemoSettings(**base | changes)  # type: ignore[arg-type]
 
 
-def videos_of(
-    settings: DemoSettings, split: str = "train", count: int = 30
-) -> list[tuple[Judged, np.ndarray, np.ndarray]]:
+def videos_of(settings: DemoSettings, split: str = "train", count: int = 30) -> list[Video]:
     return [draw(np.random.default_rng((0, index)), settings.action, split, settings) for index in range(count)]
 
 
 def told(
-    found: list[tuple[Judged, np.ndarray, np.ndarray]], region: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    found: list[Video],
+    region: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> float:
     """Correlation of the score with red less blue in a region of the first frame, given its centre."""
     cue = [(pixels := region(video[0].astype(float), centres[0]))[..., 0].mean() - pixels[..., 2].mean()
-           for _, video, centres in found]  # fmt: skip
-    return float(spearmanr(cue, [judged.score for judged, _, _ in found]).statistic)
+           for _, video, centres, _ in found]  # fmt: skip
+    return float(spearmanr(cue, [judged.score for judged, *_ in found]).statistic)
 
 
 def board(frame: np.ndarray, centre: np.ndarray) -> np.ndarray:  # noqa: ARG001
@@ -260,25 +263,47 @@ def test_only_the_board_tells_anything_far_from_the_athlete() -> None:
 
 def test_a_setting_changes_one_thing_and_leaves_the_rest_as_it_was() -> None:
     plain = videos_of(with_settings(), count=4)
-    for changes in ({"distractors": 2}, {"pan": 1.0}, {"box_shift": 0.4}, {"cue": "inside"}, {"keyframes": 2}):
+    for changes in ({"distractors": 2}, {"pan": 1.0}, {"box_shift": 0.4}, {"cue": "inside"}, {"keyframes": 2},
+                    {"cuts": 1.0}):  # fmt: skip
         for before, after in zip(plain, videos_of(with_settings(**changes), count=4), strict=True):
             assert after[0] == before[0]  # what was judged
             if "pan" not in changes:
-                np.testing.assert_array_equal(after[2], before[2])  # where the athlete is
+                shown = ~np.isnan(after[2][:, 1])
+                np.testing.assert_array_equal(after[2][shown, 1], before[2][shown, 1])  # where the athlete is
+                if "cuts" not in changes:
+                    np.testing.assert_array_equal(after[2], before[2])
 
 
 def test_a_camera_that_follows_keeps_the_athlete_nearly_in_place() -> None:
     way = {
-        pan: np.mean([np.ptp(centres[:, 0]) for _, _, centres in videos_of(with_settings(pan=pan))])
+        pan: np.mean([np.ptp(centres[:, 0]) for _, _, centres, _ in videos_of(with_settings(pan=pan))])
         for pan in (0, 0.5, 1)
     }
     assert way[1] == pytest.approx(0.2 * way[0], rel=0.01)
     assert way[1] < way[0.5] < way[0]
 
 
+def test_cuts_show_spectators_and_the_other_side_and_boxes_do_not_cross_them(tmp_path: Path) -> None:
+    """Where the athlete is not shown there is no box, and beside every cut between two cameras there are two."""
+    settings = with_settings(cuts=1.0, keyframes=2, frames=32)
+    cameras = set()
+    for index, (_, frames, centres, starts) in enumerate(videos_of(settings, count=8)):
+        path = tmp_path / f"{index}.txt"
+        write_boxes(path, centres, settings, np.random.default_rng(0), starts)
+        assert shot_starts(frames) == starts
+        away = np.isnan(centres[:, 0])
+        assert away.sum() == (starts[1] if away[0] else 0)
+        found = read_darklabel(path, range(32))
+        middles = (found[:, :2] + found[:, 2:]) / 2
+        assert np.abs(middles - centres + 0.5)[~away].max() < 3.0  # a flat arc and lines between two keyframes
+        cameras.add((bool(away[0]), len(starts)))
+    assert cameras == {(True, 2), (False, 2), (True, 3)}
+    assert [starts for *_, starts in videos_of(with_settings(), count=4)] == [[0]] * 4
+
+
 def test_people_in_the_background_move_and_the_athlete_stays_in_front() -> None:
-    (_, plain, centres), *_ = videos_of(with_settings(), count=1)
-    (_, busy, _), *_ = videos_of(with_settings(distractors=3), count=1)
+    (_, plain, centres, _), *_ = videos_of(with_settings(), count=1)
+    (_, busy, *_), *_ = videos_of(with_settings(distractors=3), count=1)
     differs = np.abs(busy.astype(int) - plain).max(axis=-1) > 40  # (T, H, W)
     assert 0.005 < differs.mean() < 0.2
     assert len({frame.tobytes() for frame in differs}) > 10
@@ -318,7 +343,7 @@ def test_the_vault_is_of_aqa7s_second_class_and_its_way_is_no_line(tmp_path: Pat
     assert read_judges(tmp_path / "Split_4" / "judges.csv") == {}  # the rule of diving is not its own
     found = videos_of(with_settings(action="gym_vault"))
     assert told(found, board) > 0.9
-    for _, _, centres in found[:5]:
+    for _, _, centres, _ in found[:5]:
         between = np.interp(np.arange(16), [0, 15], centres[[0, 15], 1])
         assert np.abs(centres[:, 1] - between).max() > 10  # pixels off the line between first and last
 

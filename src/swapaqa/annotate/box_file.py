@@ -13,11 +13,12 @@ from swapaqa.boxes.darklabel import parse_darklabel
 from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.ledger import content_digest
 from swapaqa.boxes.source import BoxRow
-from swapaqa.boxes.tracker import WEIGHTS
+from swapaqa.boxes.tracker import DETECTOR, WEIGHTS
+from swapaqa.boxes.tracks import OUTSIDE
 from swapaqa.files.whole_file import names
 
 HAND = "hand"
-TRACKERS = tuple(WEIGHTS)  # labels of rows that nobody has drawn
+TRACKERS = (*WEIGHTS, DETECTOR, OUTSIDE)  # labels of rows that nobody has drawn
 
 
 class FileChangedError(Exception):
@@ -25,8 +26,15 @@ class FileChangedError(Exception):
 
 
 def read_rows(path: Path) -> list[BoxRow]:
-    """The rows of a file, none where there is no file. InputError for a file in another format."""
-    return parse_darklabel(path, KEYFRAMES, None).rows if path.is_file() else []
+    """The rows of a file, also those labelled `outside`, none where there is no file.
+
+    Raises:
+        InputError: a file in another format.
+    """
+    if not path.is_file():
+        return []
+    found = parse_darklabel(path, KEYFRAMES, None)
+    return sorted([*found.rows, *found.gone], key=lambda row: row.frame) if found.gone else found.rows
 
 
 def format_row(frame: int, object_id: str, box: Iterable[float], label: str) -> str:

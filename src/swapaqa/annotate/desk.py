@@ -22,7 +22,7 @@ from swapaqa.annotate.box_file import (
     read_rows,
     write_text,
 )
-from swapaqa.annotate.follow import Settings, follow_athlete
+from swapaqa.annotate.follow import Settings, follow_athlete, labelled_rows
 from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
 from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
 from swapaqa.boxes.source import BoxRow
@@ -160,10 +160,8 @@ class Desk:
             drawn = {frame: np.array(box) for frame, box in keyframes.items()}
             followed = follow_athlete(want.media, want.indices, drawn, self.settings, self.source.decoding)
             lost += int((~followed.found).sum())
-            for frame, box, found in zip(*followed, strict=True):
-                if found and frame not in drawn:
-                    label = self.settings.method
-                    rows.append(row_for_page(BoxRow(frame, name, label, tuple(box.round(2).tolist()), "")))
+            for frame, box, label in labelled_rows(followed, self.settings.method, drawn):
+                rows.append(row_for_page(BoxRow(frame, name, label, tuple(box.round(2).tolist()), "")))
         return {"rows": rows, "lost": lost, "frames": len(want.indices) * len(athletes)}
 
     def open(self, video_id: str) -> Opened:

@@ -1,5 +1,6 @@
 """One video's boxes looked at: read as the training would, measured, and drawn into a few frames."""
 
+import bisect
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,16 +12,18 @@ import numpy as np
 from swapaqa.annotate.follow import shrink
 from swapaqa.annotate.listing import Listed, wanted_frames
 from swapaqa.annotate.suspicion import (
+    HARM,
     Suspicion,
+    expected_harm,
     jumps,
     lost_share,
-    motion_inside,
     outside_share,
+    severity_of,
     size_changes,
     suspicions,
     unmoved,
 )
-from swapaqa.boxes.motion import camera_motion
+from swapaqa.boxes.motion import motion_inside, residual_motion
 from swapaqa.boxes.shots import shot_starts
 from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.boxes.tracks import BoxFiles
@@ -29,7 +32,7 @@ from swapaqa.errors import InputError
 from swapaqa.video.frames import Decoding, decode, frame_count
 
 SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
-TILE = 96  # pixels, height of a frame in a strip
+TILE = 180  # pixels, height of a frame in a strip: enough to see whom a box holds
 WORKING_SIDE = 120  # pixels: the short side of the frames in which motion is looked for
 YELLOW = (255, 210, 0)
 
@@ -60,8 +63,8 @@ class Examined(NamedTuple):
 
     @property
     def severity(self) -> float:
-        """Of the worst suspicion; infinite where there are no boxes."""
-        return float("inf") if self.problem else max((found.severity for found in self.found), default=0.0)
+        """`severity_of` what was found; infinite where there are no boxes."""
+        return float("inf") if self.problem else severity_of(self.found)
 
     @property
     def suspicious(self) -> bool:
@@ -79,7 +82,8 @@ def examine(question: Question) -> Examined:
         request = BoxRequest(question.files, size, frames, question.media, frames, total, question.decoding)
         boxes = question.source.read(request)
         boxed = boxed_frames(question.source, request) or frames
-        values, places = measures(pictures, frames, boxes, boxed, cuts)
+        away = outside_frames(question.source, request)
+        values, places = measures(pictures, frames, boxes, boxed, cuts_between(cuts, frames, away))
         found = suspicions(values, places)
     except InputError as error:
         return Examined(question.video_id, question.split, question.action, str(error), [], b"")
@@ -115,7 +119,7 @@ def measures(
     Args:
         pictures: (H, W, 3) uint8 RGB by frame, at least those of `pairs_of(frames)`.
         boxed: the frames that have a box of their own.
-        cuts: positions in `frames` before which a cut lies.
+        cuts: positions in `frames` before which a cut lies between two shots with the athlete.
     """
     early, late = pairs_of(frames)
     height, width = pictures[early[0]].shape[:2]
@@ -124,8 +128,9 @@ def measures(
     values = {name: float(found.max()) for name, found in by_frame.items()} | {
         "lost": lost_share(frames, boxed),
         "outside": outside_share(boxes, (height, width)),
-        "no motion inside": motion_of(pictures, early, late, frames, boxes),
     }
+    moved = motion_of(pictures, early, late, frames, boxes)
+    values |= {"no motion inside": motion_inside(*moved), HARM: expected_harm(*moved)}
     return values, {name: frames[int(found.argmax())] for name, found in by_frame.items()}
 
 
@@ -143,10 +148,26 @@ def boxed_frames(source: BoxSource, request: BoxRequest) -> list[int]:
     return [row.frame - source.frame_start for row in found.rows]
 
 
+def outside_frames(source: BoxSource, request: BoxRequest) -> set[int]:
+    """The frames of the window in which the file of one athlete says that he is not there."""
+    if not isinstance(source, BoxFiles):
+        return set()
+    _, found = source.chosen(request)
+    said = sorted([*((row.frame, True) for row in found.rows), *((row.frame, False) for row in found.gone)])
+    times = [frame for frame, _ in said]
+    latest = {frame: bisect.bisect_right(times, frame + source.frame_start) - 1 for frame in request.frames}
+    return {frame for frame, position in latest.items() if position >= 0 and not said[position][1]}
+
+
+def cuts_between(cuts: Sequence[int], frames: Sequence[int], outside: set[int]) -> list[int]:
+    """Those of `cuts`, positions in `frames`, on both sides of which the athlete is shown."""
+    return [cut for cut in cuts if not outside & {frames[cut - 1], frames[cut]}]
+
+
 def motion_of(
     pictures: dict[int, np.ndarray], early: list[int], late: list[int], frames: list[int], boxes: np.ndarray
-) -> float:
-    """`motion_inside` of pairs of frames, made small and grey, the camera's motion taken out."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `motion_inside` and `expected_harm` take, of pairs of frames made small and grey."""
     height, width = pictures[early[0]].shape[:2]
     scale = min(1.0, WORKING_SIDE / min(height, width))
     size = (round(width * scale), round(height * scale))
@@ -154,14 +175,10 @@ def motion_of(
         frame: cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         for frame, picture in pictures.items()
     }
-    differences = []
-    for first, second in zip(early, late, strict=True):
-        motion = camera_motion(grey[first], grey[second])
-        laid = cv2.warpAffine(grey[second], motion, size, borderMode=cv2.BORDER_REPLICATE)
-        differences.append(cv2.blur(cv2.absdiff(laid, grey[first]), (3, 3)))
+    differences = [residual_motion(grey[first], grey[second]) for first, second in zip(early, late, strict=True)]
     small = {frame: shrink(box, scale) for frame, box in zip(frames, boxes, strict=True)}
     before, after = (np.stack([small[frame] for frame in chosen]) for chosen in (early, late))
-    return motion_inside(np.stack(differences).astype(np.float32), before, after)
+    return np.stack(differences), before, after
 
 
 def draw_strip(pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> bytes:

@@ -4,17 +4,19 @@ Without any box the first one comes from motion (`swapaqa.boxes.motion`), as wit
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from swapaqa.boxes.detected import Detecting, film_detected
 from swapaqa.boxes.motion import find_first_box
-from swapaqa.boxes.shots import follow_shots
-from swapaqa.boxes.tracker import Method, Tracked, track_boxes
+from swapaqa.boxes.shots import Filmed, begins, follow_shots
+from swapaqa.boxes.tracker import DETECTOR, Method, Tracked, track_boxes
 from swapaqa.boxes.tracker_boxes import TrackerBoxes
+from swapaqa.boxes.tracks import OUTSIDE
 from swapaqa.video.frames import BY_DEFAULT, Decoding, decode
 
 LONGEST = 600  # frames that are followed: of a longer window, as many spread over it
@@ -31,11 +33,18 @@ class Settings(NamedTuple):
     weights: Sequence[str]
     lost_below: float
     max_lost: float
+    detecting: Detecting | None = None  # how athletes are found in whom nobody has drawn a box
+
+    @property
+    def label(self) -> str:
+        """Of rows of athletes that were found without a drawn box."""
+        return DETECTOR if self.detecting else self.method
 
 
 def settings_of(source: TrackerBoxes) -> Settings:
     """The part of a tracker source that does not depend on files."""
-    return Settings(source.method, list(source.weights), source.lost_below, source.max_lost)
+    weights = list(source.tracker_weights)
+    return Settings(source.method, weights, source.lost_below, source.max_lost, source.detecting)
 
 
 class Followed(NamedTuple):
@@ -44,6 +53,7 @@ class Followed(NamedTuple):
     frames: list[int]  # ascending
     boxes: np.ndarray  # (T, 4) float64, inclusive pixels of the stored frames
     found: np.ndarray  # (T,) bool: False where the athlete counts as lost
+    outside: np.ndarray  # (T,) bool: True in shots that do not show the athlete
 
 
 def follow_athlete(
@@ -63,7 +73,39 @@ def follow_athlete(
         boxes[frames.index(frame)] = box
     kept = [position for position, frame in enumerate(frames) if frame in {*wanted, *keyframes}]
     found = tracked.confidence >= settings.lost_below
-    return Followed([frames[position] for position in kept], boxes[kept], found[kept])
+    return Followed([frames[position] for position in kept], boxes[kept], found[kept], tracked.outside[kept])
+
+
+def follow_detected(
+    media: Path, wanted: Sequence[int], settings: Settings, decoding: Decoding = BY_DEFAULT
+) -> list[Followed]:
+    """The athletes that the detector of `settings` finds in the `wanted` frames of a video.
+
+    Raises:
+        InputError: the video cannot be read, too few athletes are found.
+    """
+    frames = followed_frames(wanted)
+    pictures, scale = read_small(media, frames, decoding)
+    if settings.detecting is None:
+        raise ValueError("these settings have no detector")
+    kept = [position for position, frame in enumerate(frames) if frame in set(wanted)]
+    athletes = []
+    for filmed in film_detected(pictures, settings.detecting, settings.method, settings.lost_below):
+        boxes, found = (filmed.boxes + 0.5) / scale - 0.5, filmed.confidence >= settings.lost_below
+        chosen = [frames[position] for position in kept]
+        athletes.append(Followed(chosen, boxes[kept], found[kept], filmed.outside[kept]))
+    return athletes
+
+
+def labelled_rows(followed: Followed, method: str, keyframes: Keyframes) -> Iterator[tuple[int, np.ndarray, str]]:
+    """Frame, box (4,) and label of what goes into a box file beside the keyframes.
+
+    A row for every frame in which the athlete was found, and one labelled `outside` where a shot without him begins.
+    """
+    labels = np.where(followed.found, method, np.where(begins(followed.outside), OUTSIDE, ""))
+    for frame, box, label in zip(followed.frames, followed.boxes, labels.tolist(), strict=True):
+        if label and frame not in keyframes:
+            yield frame, box, label
 
 
 def followed_frames(asked: Sequence[int]) -> list[int]:
@@ -96,18 +138,18 @@ def shrink(box: np.ndarray, scale: float) -> np.ndarray:
 
 def follow_between(
     frames: np.ndarray, keyframes: Keyframes, method: Method, weights: Sequence[str], lost_below: float
-) -> Tracked:
+) -> Filmed:
     """Follow through `frames` (T, H, W, 3) from `keyframes` (positions in `frames`), in which the boxes stay exactly.
 
     Nobody is followed across a cut: every shot by itself, from the keyframes in it or, without any, from what moves;
-    where nothing moves it is lost.
+    where nothing moves it does not show the athlete.
     """
 
     def follow(shot: slice) -> Tracked:
         own = {position - shot.start: box for position, box in keyframes.items() if shot.start <= position < shot.stop}
         return _follow_shot(frames[shot], own, method, weights, lost_below)
 
-    return follow_shots(frames, lost_below, follow)
+    return follow_shots(frames, lost_below, follow, drawn=keyframes)
 
 
 def _follow_shot(

@@ -19,11 +19,11 @@ from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.frames import check_in_video
 from swapaqa.boxes.ledger import Ledger, content_digest
 from swapaqa.boxes.mot import looks_like_polygons, read_mot
-from swapaqa.boxes.objects import stays_of
+from swapaqa.boxes.objects import object_name
 from swapaqa.boxes.source import BoxRow
 from swapaqa.boxes.text import is_number, split_cells
 from swapaqa.boxes.tracker_boxes import result_rows
-from swapaqa.boxes.tracks import BoxFile, check_pixels, scale_to_stored
+from swapaqa.boxes.tracks import OUTSIDE, BoxFile, check_pixels, scale_to_stored
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_bytes
@@ -133,10 +133,14 @@ def import_file(
     rows = renumber(found.rows, start, video_frames, source)
     annotated = found.size or reading.size
     drawn_on = annotated or stored
-    assumed += [why, f"drawn on {drawn_on[1]}x{drawn_on[0]}{'' if annotated else ' as stored'}", *_left(found)]
+    assumed += [why, f"drawn on {drawn_on[1]}x{drawn_on[0]}{'' if annotated else ' as stored'}"]
     rows = rescale(rows, drawn_on, stored)
     check_inside(rows, stored, source)
-    lines = [format_row(row.frame, row.object_id or row.label or "0", row.box, row.label) for row in rows]
+    outside = rescale(_outside(found, start, video_frames), drawn_on, stored)
+    lines = [
+        format_row(row.frame, row.object_id or row.label or "0", row.box, row.label)
+        for row in sorted([*rows, *outside], key=lambda row: row.frame)
+    ]
     digest = write_text(path, "".join(lines), read)
     frames = [row.frame for row in rows]
     objects = len({row.object_id or row.label for row in rows})
@@ -148,13 +152,11 @@ def _recognised(source: Path) -> tuple[Format, list[str]]:
     return form, [why]
 
 
-def _left(found: BoxFile) -> list[str]:
-    """What DarkLabel's rows cannot say: that one of several objects leaves and comes back."""
-    objects = stays_of(found.rows, "union", min(row.frame for row in found.rows), found.gone)
-    back = [name for name, stays in objects.items() if len(stays) > 1]
-    if len(objects) == 1 or not back:
-        return []
-    return [f"object {', '.join(back)} leaves and comes back, and is interpolated between"]
+def _outside(found: BoxFile, start: int, video_frames: int) -> list[BoxRow]:
+    """The rows that say that an object of the file is not there, in frames of the video, labelled so."""
+    known = {object_name(row) for row in found.rows}
+    gone = [row for row in found.gone if object_name(row) in known and start <= row.frame < start + video_frames]
+    return [row._replace(frame=row.frame - start, object_id=object_name(row), label=OUTSIDE) for row in gone]
 
 
 def _start(form: Format, reading: Reading, found: BoxFile) -> tuple[int, str]:
@@ -174,7 +176,7 @@ def renumber(rows: Sequence[BoxRow], start: int, video_frames: int, source: Path
 
 def rescale(rows: Sequence[BoxRow], annotated: tuple[int, int], stored: tuple[int, int]) -> list[BoxRow]:
     """Rows on frames of size `stored` (H, W) instead of `annotated`."""
-    if annotated == stored:
+    if annotated == stored or not rows:
         return list(rows)
     boxes = scale_to_stored(np.array([row.box for row in rows]), annotated, stored)
     return [row._replace(box=tuple(box)) for row, box in zip(rows, boxes.tolist(), strict=True)]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from rich.progress import track
@@ -20,18 +20,23 @@ from swapaqa.annotate.box_file import (
     read_rows,
     write_text,
 )
-from swapaqa.annotate.follow import Followed, Settings, follow_athlete, settings_of
+from swapaqa.annotate.follow import (
+    Followed,
+    Settings,
+    follow_athlete,
+    follow_detected,
+    labelled_rows,
+    settings_of,
+)
 from swapaqa.annotate.listing import Listed, wanted_frames
 from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.ledger import Ledger, State, content_digest
 from swapaqa.boxes.source import BoxRow
-from swapaqa.boxes.tracker_boxes import TrackerBoxes
+from swapaqa.boxes.tracker_boxes import FirstBox, TrackerBoxes
 from swapaqa.console import open_console
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.video.frames import Decoding
-
-FirstBox = Literal["given", "motion", "either"]
 
 
 class Job(NamedTuple):
@@ -99,23 +104,32 @@ def followed_text(job: Job, drawn: Sequence[BoxRow]) -> tuple[str, int, int]:
         athletes.setdefault(row.object_id or "0", []).append(row)
     lines: list[tuple[int, str]] = []
     lost = count = 0
-    for name, rows in (athletes or {"0": []}).items():
-        keyframes = {row.frame: np.array(row.box) for row in rows}
-        followed = follow_athlete(job.media, job.frames, keyframes, job.settings, job.decoding)
+    for name, rows, followed in found_athletes(job, athletes):
         check_lost(job, followed)
         lost, count = lost + int((~followed.found).sum()), count + len(followed.frames)
         lines += [(row.frame, format_row(row.frame, name, row.box, row.label)) for row in rows]
-        lines += tracker_lines(name, followed, keyframes, job.settings.method)
+        keyframes = {row.frame: np.array(row.box) for row in rows}
+        lines += tracker_lines(name, followed, keyframes, job.settings.method if rows else job.settings.label)
     return "".join(line for _, line in sorted(lines, key=lambda pair: pair[0])), lost, count
+
+
+def found_athletes(job: Job, athletes: dict[str, list[BoxRow]]) -> Iterator[tuple[str, Sequence[BoxRow], Followed]]:
+    """Name, drawn rows and boxes of each athlete: of those that were drawn or, if nobody was, of those detected."""
+    if not athletes and job.settings.detecting:
+        for number, followed in enumerate(follow_detected(job.media, job.frames, job.settings, job.decoding)):
+            yield str(number), [], followed
+        return
+    for name, rows in (athletes or {"0": []}).items():
+        keyframes = {row.frame: np.array(row.box) for row in rows}
+        yield name, rows, follow_athlete(job.media, job.frames, keyframes, job.settings, job.decoding)
 
 
 def tracker_lines(
     name: str, followed: Followed, keyframes: dict[int, np.ndarray], method: str
 ) -> Iterator[tuple[int, str]]:
-    """A line for every frame in which the athlete was found, but for the keyframes."""
-    for frame, box, found in zip(*followed, strict=True):
-        if found and frame not in keyframes:
-            yield frame, format_row(frame, name, box, method)
+    """A line for each of `labelled_rows`."""
+    for frame, box, label in labelled_rows(followed, method, keyframes):
+        yield frame, format_row(frame, name, box, label)
 
 
 def check_lost(job: Job, followed: Followed) -> None:
@@ -123,7 +137,7 @@ def check_lost(job: Job, followed: Followed) -> None:
     lost, count = int((~followed.found).sum()), len(followed.frames)
     if lost > job.settings.max_lost * count:
         raise InputError(
-            f"{job.media}: {job.settings.method} lost the athlete in {lost} of {count} frames, more than "
+            f"{job.media}: {job.settings.label} lost the athlete in {lost} of {count} frames, more than "
             f"boxes.max_lost={job.settings.max_lost:g}; draw a few keyframes"
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.table import Table
 
 from swapaqa.annotate.examine import Examined
-from swapaqa.annotate.suspicion import LIMITS, LOWER_IS_WORSE, Suspicion
+from swapaqa.annotate.suspicion import HARM, LIMITS, LOWER_IS_WORSE, Suspicion
 from swapaqa.command import spelled
 from swapaqa.files.foreign_file import read_csv
 from swapaqa.files.spreadsheet import guarded, unguarded
@@ -20,11 +20,19 @@ TABLE = "check.csv"
 SHOWN = 10  # videos of `worst_table`; all are in the files
 COLUMNS = ("video", "split", "action", "severity", *LIMITS, "file", "problem")
 STYLE = """
-body { font: 14px system-ui, sans-serif; margin: 1.5em; color: #1c2430; background: #fff; max-width: 1100px }
-li { display: grid; grid-template-columns: 15em 1fr; gap: 1em; padding: .4em 0; border-top: 1px solid #d5dae2 }
-ol { padding: 0; list-style: none } img { max-width: 100%; height: auto; display: block }
+body { font: 14px system-ui, sans-serif; margin: 1.5em; color: #1c2430; background: #fff; max-width: 1500px }
+li { padding: .6em 0; border-top: 1px solid #d5dae2 }
+ol { padding: 0; list-style: none } ul li { border: 0; padding: 0 }
+img { max-width: 100%; height: auto; display: block }
 .bad { color: #b00020 } .name { font-weight: 600 } .small { color: #556 }
 """
+
+
+LEGEND = f"""<li>The yellow box is what the swap keeps at ratio 1; six frames are shown, spread over the video.</li>
+<li>{HARM}: how much of the swap would be wrong, by what moves outside of the box at ratio 2 and by how often nothing
+moves inside of it. The list is in its order.</li>
+<li>jump, size change, unmoved at a cut: of a single frame, which is named.</li>
+<li>lost, outside: shares of the frames; no motion inside: motion in the box over motion beside it.</li>"""
 
 
 def sorted_by_severity(found: Sequence[Examined]) -> list[Examined]:
@@ -96,7 +104,7 @@ def sheet(action: str, videos: Sequence[Examined]) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Boxes: {name}</title><style>{STYLE}</style>'
         f"<h1>{name}</h1><p>{suspicious} of {len(videos)} videos are suspicious, the most suspicious first. "
         f'Suspicious is: {limits}. <span class="small">Correct them with <code>{spelled("boxes draw")}</code>, where '
-        f"<kbd>g</kbd> accepts a video as it is.</span></p><ol>{items}</ol></html>\n"
+        f"<kbd>g</kbd> accepts a video as it is.</span></p><ul>{LEGEND}</ul><ol>{items}</ol></html>\n"
     )
 
 

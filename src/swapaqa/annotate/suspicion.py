@@ -9,16 +9,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from swapaqa.boxes.motion import motion_inside
 from swapaqa.boxes.tracker import overlap
 
+HARM = "expected harm"
 LIMITS = {
+    HARM: 0.4,  # share of the swap that is expected to be wrong
     "jump": 0.5,  # of the box's size, how far its centre leaves its neighbours' line
-    "size change": 1.6,  # of the area, from frame to frame
+    "size change": 2.0,  # of the area, from frame to frame
     "lost": 0.25,  # of the frames: without a box of the tracker, or before the first or after the last box
     "unmoved at a cut": 0.3,  # IoU of the boxes before and after a cut: two shots show nobody in one place
     "outside": 0.25,  # of the frames: less than half of the box lies in the frame
     "no motion inside": 1.2,  # motion in the box over motion beside it, at least
 }
+RATIO = 2.0  # at which boxes are swapped
+STILL = 4.0  # grey levels of motion above the median that are noise
 LOWER_IS_WORSE = ("no motion inside",)
 DENSE = 0.5  # of the frames: a file with more boxes is a tracker's or an export, and its gaps mean something
 
@@ -41,6 +46,47 @@ def suspicions(values: dict[str, float], frames: dict[str, int] | None = None) -
             severity = limit / max(value, 1e-3) if measure in LOWER_IS_WORSE else value / limit
             found.append(Suspicion(measure, value, severity, (frames or {}).get(measure)))
     return sorted(found, key=lambda suspicion: -suspicion.severity)
+
+
+def severity_of(found: Sequence[Suspicion]) -> float:
+    """Of a video: its expected harm over the limit, and at least 1 where another measure is beyond its own.
+
+    So the list is in the order of what the swap would lose, and 1 and more is suspicious.
+    """
+    harm = max((suspicion.severity for suspicion in found if suspicion.measure == HARM), default=0.0)
+    beyond = any(suspicion.severity >= 1 for suspicion in found)
+    return max(harm, 1.0) if beyond else harm
+
+
+def expected_harm(differences: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+    """Share of the swap that is expected to be wrong, from 0 to 1, by pairs of frames; NaN without a pair.
+
+    The mean of two shares: of the motion that lies outside of the boxes at ratio 2, where it would be replaced, and of
+    the pairs in whose boxes nothing moves more than beside them. Motion is what remains after the camera's, see
+    `swapaqa.boxes.motion.residual_motion`; who else moves counts as missed.
+
+    Args:
+        differences, before, after: as of `motion_inside`.
+    """
+    missed, still = [], []
+    for difference, *pair in zip(differences, before, after, strict=True):
+        moving = np.clip(difference - np.median(difference) - STILL, 0, None)
+        kept = np.zeros(difference.shape, bool)
+        for x1, y1, x2, y2 in map(grown, pair):
+            kept[max(0, int(y1)) : max(0, int(y2) + 1), max(0, int(x1)) : max(0, int(x2) + 1)] = True
+        if moving.any():
+            missed.append(1 - moving[kept].sum() / moving.sum())
+        inside = motion_inside(difference[None], pair[0][None], pair[1][None])
+        if not np.isnan(inside):
+            still.append(inside < LIMITS["no motion inside"])
+    shares = [float(np.mean(shares)) for shares in (missed, still) if shares]
+    return float(np.mean(shares)) if shares else float("nan")
+
+
+def grown(box: np.ndarray) -> np.ndarray:
+    """A box (4,) about its centre at RATIO, in whole pixels."""
+    grow = (box[2:] - box[:2] + 1) * (RATIO - 1) / 2
+    return np.concatenate([np.floor(box[:2] - grow), np.ceil(box[2:] + grow)])
 
 
 def jumps(boxes: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
@@ -104,24 +150,3 @@ def outside_share(boxes: np.ndarray, size: tuple[int, int]) -> float:
     high = np.minimum(boxes[:, 2:], [width - 1, height - 1])
     seen = np.clip(high - low + 1, 0, None).prod(axis=1)
     return float((seen < 0.5 * areas(boxes)).mean())
-
-
-def motion_inside(differences: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
-    """Motion inside the boxes over motion beside them, the median over the pairs of frames; NaN without a pair.
-
-    Args:
-        differences: (P, H, W) how much a pixel changes between the two frames of a pair, the camera's motion taken out.
-        before, after: (P, 4) boxes in the two frames of a pair. What left the first and entered the second both count.
-    """
-    height, width = differences.shape[1:]
-    found = []
-    for difference, *pair in zip(differences, before, after, strict=True):
-        mask = np.zeros((height, width), bool)
-        for x1, y1, x2, y2 in pair:
-            mask[max(0, round(y1)) : max(0, round(y2) + 1), max(0, round(x1)) : max(0, round(x2) + 1)] = True
-        if mask.any() and not mask.all():
-            found.append((difference[mask].mean() + 0.1) / (difference[~mask].mean() + 0.1))
-        else:
-            found.append(0.0 if not mask.any() else np.nan)
-    known = [value for value in found if not np.isnan(value)]
-    return float(np.median(known)) if known else float("nan")

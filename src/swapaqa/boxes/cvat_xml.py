@@ -48,6 +48,44 @@ def read_cvat(path: Path, choice: Choice = ALL) -> BoxFile:
         InputError: naming the file, track and frame: not that format, a number that is none, a box without extent, a
             frame that is not in the task; or a file of several videos of which none is told.
     """
+    task, tracks = _tracks(path, choice)
+    found = list(_rows(tracks, task, choice, path))
+    rows, gone = [row for row, there in found if there], [row for row, there in found if not there]
+    _check_steps(rows, task)
+    return BoxFile(rows, task.size, gone)
+
+
+class Shape(NamedTuple):
+    """One shape of a track."""
+
+    frame: int  # of the video
+    element: Element
+    there: bool  # False where it says that its object has left
+    place: str  # for messages
+
+
+def read_shapes(path: Path, choice: Choice) -> tuple[tuple[int, int] | None, list[tuple[Element, list[Shape]]]]:
+    """Size (H, W) of the frames, where the file says it, and the shapes of each track that counts, by frame.
+
+    Raises:
+        InputError: as `read_cvat`.
+    """
+    task, tracks = _tracks(path, choice)
+    found = []
+    for track in filter(choice.counts, tracks):
+        shapes = []
+        for element in track:
+            if element.tag in (*READ, *NOT_READ):
+                place = f"{path}, track {shown(track, 'id')}, frame {shown(element, 'frame')}"
+                number, there = whole_at(element.get("frame"), place), not _is_outside(element, place)
+                frame = task.frame(number, place) if there else number - task.offset
+                shapes.append(Shape(frame, element, there, place))
+        found.append((track, sorted(shapes, key=lambda shape: shape.frame)))
+    return task.size, found
+
+
+def _tracks(path: Path, choice: Choice) -> tuple[Task, list[Element]]:
+    """The task of the video that is asked for, and its tracks."""
     root = _read(path)
     tracks = root.findall("track")
     if not tracks:
@@ -57,10 +95,7 @@ def read_cvat(path: Path, choice: Choice = ALL) -> BoxFile:
     task = tasks[0] if len(tasks) == 1 else _task(tracks, tasks, choice, path)
     if len(tasks) > 1:
         tracks = [track for track in tracks if track.get("task_id") == task.number]
-    found = list(_rows(tracks, task, choice, path))
-    rows, gone = [row for row, there in found if there], [row for row, there in found if not there]
-    _check_steps(rows, task)
-    return BoxFile(rows, task.size, gone)
+    return task, tracks
 
 
 def videos_in(path: Path) -> list[str]:

@@ -52,12 +52,14 @@ def read_darklabel(path: Path, frames: Sequence[int], form: DarkLabelFormat = KE
     Raises:
         InputError: naming the file and line: not that format, a number that is none, a box without extent.
     """
-    rows = choose_rows(parse_darklabel(path, form, None).rows, [], [], path)
-    return boxes_of(rows, frames, "error", 0)
+    found = parse_darklabel(path, form, None)
+    return boxes_of(choose_rows(found.rows, [], [], path), frames, "error", 0, found.gone)
 
 
 def parse_darklabel(path: Path, form: DarkLabelFormat, size: tuple[int, int] | None) -> BoxFile:
     """All boxes of a video in a DarkLabel file, or in the files of a folder.
+
+    Rows labelled `outside` say that their object is not there from their frame on, until its next row.
 
     `size` (H, W) of the annotated frames; None if `form` has no normalised coordinates.
     """
@@ -73,7 +75,7 @@ def parse_darklabel(path: Path, form: DarkLabelFormat, size: tuple[int, int] | N
             rows, own_size = rows + found.rows, own_size or found.size
         else:
             rows += _parse_text_file(file, form, size)
-    return BoxFile(rows, own_size)
+    return BoxFile(rows, own_size).parted()
 
 
 def _image_files(folder: Path, form: DarkLabelFormat) -> list[Path]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from swapaqa.boxes.tracker import WEIGHTS
+from swapaqa.boxes.tracker import DETECTOR, WEIGHTS
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_bytes
@@ -111,4 +111,4 @@ class Ledger:
         if digest is None:
             return "none"
         by = self.entries.get(os.path.relpath(path, self.folder), {}).get(digest)
-        return "accepted" if by == ACCEPTED else "tracker" if by in WEIGHTS else "hand"
+        return "accepted" if by == ACCEPTED else "tracker" if by in (*WEIGHTS, DETECTOR) else "hand"

@@ -1,6 +1,8 @@
-"""Masks as pictures, one a frame, in the layout of DAVIS, which SAM 2's own script writes:
+"""Masks as pictures, one a frame, in the layout of DAVIS, which SAM 2's own script writes, or in a file a video:
 
     <root>/<video>/00000.png 00001.png ...         root: boxes.root, else <data.root>/boxes
+    <root>/<video>.json                            COCO or YouTube-VIS, see `mask_json`
+    <root>/<video>.xml or .zip                     CVAT for video 1.1, see `cvat_masks`
 
 The number in a name is that of the frame, from `frame_start` on. Where a mask is zero there is background; what is not
 zero is an object, and of pictures with a palette (DAVIS, SAM 2) or in grey its number is the object's.
@@ -14,13 +16,17 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from swapaqa.boxes.cvat_masks import read_cvat_masks
+from swapaqa.boxes.mask_json import read_mask_json
 from swapaqa.boxes.objects import interpolate_keyframes, names
 from swapaqa.boxes.source import BoxRequest
+from swapaqa.boxes.tracks import existing
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import check_regular, reason
 from swapaqa.video.image_folder import ImageFolder, open_folder
 
 SUFFIX = ".png"
+JSON, CVAT = (".json",), (".xml", ".zip")
 WITH_NUMBERS, IN_COLOURS = ("1", "L", "P", "I", "I;16", "I;16B"), "RGB"  # Pillow's modes
 
 
@@ -47,12 +53,13 @@ class MaskImages:
             raise InputError(f"boxes.ids={list(self.ids)}: 0 is the background; name the numbers of objects")
 
     def find(self, files: Sequence[Path]) -> Path:
-        """The first of `files` that is a folder."""
-        found = next((file for file in files if file.is_dir()), None)
+        """The first of `files` that is a folder, else the first that is a file of masks."""
+        named = [file.parent / f"{file.name}{suffix}" for file in files for suffix in (*JSON, *CVAT)]
+        found = next((file for file in files if file.is_dir()), None) or existing(named)
         if found is None:
             raise InputError(
-                f"{files[0]}: no such folder of masks, one {SUFFIX} a frame; name the folder of these folders with "
-                "boxes.root=, or take another source of boxes (docs/boxes.md)"
+                f"{files[0]}: no such folder of masks, one {SUFFIX} a frame, nor {', '.join((*JSON, *CVAT))}; name the "
+                "folder of these with boxes.root=, or take another source of boxes (docs/boxes.md)"
             )
         return found
 
@@ -66,20 +73,44 @@ class MaskImages:
         Raises:
             InputError: naming the picture that is missing, damaged, of another size or no mask; no object of `ids`.
         """
-        images = open_folder(self.find(request.files))
-        self._check_frames(images, request)
+        path = self.find(request.files)
         there, others = False, set[int]()
-        for frame in request.frames:
-            objects = self._read(images, frame, request.size)
-            mask = np.isin(objects, list(self.ids)) if self.ids else objects != 0
+        for mask, numbers in self._of_folder(path, request) if path.is_dir() else self._of_file(path, request):
             there = there or bool(mask.any())
-            others |= set() if there else set(np.unique(objects).tolist()) - {0}
+            others |= set() if there else numbers
             yield mask
         if others and not there:
             raise InputError(
-                f"{images.folder}: no object of boxes.ids={list(self.ids)} in the masks of frames "
+                f"{path}: no object of boxes.ids={list(self.ids)} in the masks of frames "
                 f"{min(request.frames)} to {max(request.frames)}; they show {names(others)}"
             )
+
+    def _of_folder(self, path: Path, request: BoxRequest) -> Iterator[tuple[np.ndarray, set[int]]]:
+        """Mask of each frame, and which objects its picture shows."""
+        images = open_folder(path)
+        self._check_frames(images, request)
+        for frame in request.frames:
+            objects = self._read(images, frame, request.size)
+            mask = np.isin(objects, list(self.ids)) if self.ids else objects != 0
+            yield mask, set(np.unique(objects).tolist()) - {0}
+
+    def _of_file(self, path: Path, request: BoxRequest) -> Iterator[tuple[np.ndarray, set[int]]]:
+        """As `_of_folder`, from a file of run lengths or polygons."""
+        if path.suffix in JSON:
+            found = read_mask_json(path, request.size)
+        else:
+            found = read_cvat_masks(path, request.size, max(request.frames) + self.frame_start)
+        for frame in request.frames:
+            if frame + self.frame_start not in found.frames:
+                raise InputError(
+                    f"{path}: says nothing of frame {frame + self.frame_start}; every frame of the window has an "
+                    "image, without annotations where the athlete is not there, and the first of the video is number "
+                    f"boxes.frame_start={self.frame_start}"
+                )
+            objects = found.objects.get(frame + self.frame_start, [])
+            chosen = [mask for number, mask in objects if not self.ids or number in self.ids]
+            mask = np.logical_or.reduce(chosen) if chosen else np.zeros(request.size, bool)
+            yield mask, {number for number, _ in objects}
 
     def _check_frames(self, images: ImageFolder, request: BoxRequest) -> None:
         """InputError where the masks are of more frames than the video has: they count from another number."""

@@ -1,10 +1,13 @@
 """The first box of a video from its motion, when nobody has drawn one: what moves once the camera's motion is out.
 
-The camera's motion between neighbouring frames is a similarity transform, fitted with RANSAC to corners that
-Lucas-Kanade follows. Frames spread over the video are laid on the first one by it; their median is the background,
-because the athlete stands elsewhere in most of them. The largest region in which the first frame differs from that
-background is the athlete.
+The camera's motion between neighbouring frames is a homography, or a similarity transform where few corners are seen,
+fitted with RANSAC to corners that Lucas-Kanade follows. Frames spread over the video are laid on the first one by it;
+their median is the background, because the athlete stands elsewhere in most of them. The largest region in which the
+first frame differs from that background is the athlete.
 """
+
+import itertools
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -13,7 +16,9 @@ from swapaqa.errors import InputError
 
 SAMPLES = 15  # frames that make the background
 WORKING_SIDE = 160  # pixels of the short side: enough to find a region
-CLOSER = 0.85  # of the difference that is left without a transform
+CLOSER = 0.85  # of the difference that a simpler transform, or none, leaves
+FEWEST_CORNERS = 8
+PAIRS = 6  # neighbouring frames in which motion is measured
 SMALLEST = 0.002  # of the frame's area: below, it is noise
 
 
@@ -33,31 +38,104 @@ def find_first_box(frames: np.ndarray) -> np.ndarray:
 
 
 def camera_motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The similarity transform (2, 3) that takes a point of grey picture `after` (H, W) to where it is in `before`.
+    """The homography (3, 3) that takes a point of grey picture `after` (H, W) to where it is in `before`.
 
-    The identity where too few corners can be followed, and where the transform does not bring the pictures as wholes
-    closer: the corners were the athlete's then, and their motion would add up over the frames.
+    Of a similarity transform and a homography the one that brings the pictures as wholes closer: eight numbers follow
+    a camera that turns, and are too many for a few corners. The identity where too few corners can be followed, and
+    where neither brings the pictures closer: the corners were the athlete's then, and their motion would add up over
+    the frames.
     """
-    still = np.eye(2, 3)
+    best, least = np.eye(3), CLOSER * _apart(before, after, np.eye(3))
+    for fitted in _fitted(before, after):
+        apart = _apart(before, after, fitted)
+        if apart < least:
+            best, least = fitted, CLOSER * apart
+    return best
+
+
+def _fitted(before: np.ndarray, after: np.ndarray) -> Iterator[np.ndarray]:
+    """Transforms (3, 3) that most of the corners agree with, that of the fewest parameters first."""
     corners = cv2.goodFeaturesToTrack(after, maxCorners=200, qualityLevel=0.01, minDistance=6)
     if corners is None:
-        return still
+        return
     moved, found, _ = cv2.calcOpticalFlowPyrLK(after, before, corners, None)  # type: ignore[call-overload]  # the stub forbids None
     kept = found.ravel() == 1
-    if kept.sum() < 8:
-        return still
-    fitted: np.ndarray | None
-    fitted, _ = cv2.estimateAffinePartial2D(corners[kept], moved[kept], method=cv2.RANSAC, ransacReprojThreshold=1.5)
-    if fitted is None or _apart(before, after, fitted) > CLOSER * _apart(before, after, still):
-        return still
-    return fitted
+    if kept.sum() < FEWEST_CORNERS:
+        return
+    similarity: np.ndarray | None
+    similarity, _ = cv2.estimateAffinePartial2D(
+        corners[kept], moved[kept], method=cv2.RANSAC, ransacReprojThreshold=1.5
+    )
+    if similarity is not None:
+        yield np.vstack([similarity, [0, 0, 1]])
+    homography: np.ndarray | None
+    homography, _ = cv2.findHomography(corners[kept], moved[kept], cv2.RANSAC, 1.5)
+    if homography is not None:
+        yield homography
+
+
+def laid_on(picture: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """`picture` (H, W) under `motion` (3, 3), on its own grid; what comes into view repeats the edge."""
+    size = (picture.shape[1], picture.shape[0])
+    return cv2.warpPerspective(picture, motion, size, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _apart(before: np.ndarray, after: np.ndarray, motion: np.ndarray) -> float:
     """Mean difference of two grey pictures under `motion`, noise smoothed, a fast athlete limited."""
-    size = (before.shape[1], before.shape[0])
-    laid = cv2.warpAffine(cv2.blur(after, (5, 5)), motion, size, borderMode=cv2.BORDER_REPLICATE)
+    laid = laid_on(cv2.blur(after, (5, 5)), motion)
     return float(np.minimum(cv2.absdiff(laid, cv2.blur(before, (5, 5))), 40).mean())
+
+
+def residual_motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """How much grey pictures (H, W) differ once the camera's motion is out: (H, W) float32, smoothed."""
+    difference = cv2.absdiff(laid_on(after, camera_motion(before, after)), before)
+    return cv2.blur(difference, (3, 3)).astype(np.float32)
+
+
+def motion_inside(differences: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
+    """Motion inside the boxes over motion beside them, the median over the pairs of frames; NaN without a pair.
+
+    Args:
+        differences: (P, H, W) the `residual_motion` of each pair.
+        before, after: (P, 4) boxes in the two frames of a pair. What left the first and entered the second both count.
+    """
+    height, width = differences.shape[1:]
+    found = []
+    for difference, *pair in zip(differences, before, after, strict=True):
+        mask = np.zeros((height, width), bool)
+        for x1, y1, x2, y2 in pair:
+            mask[max(0, round(y1)) : max(0, round(y2) + 1), max(0, round(x1)) : max(0, round(x2) + 1)] = True
+        if mask.any() and not mask.all():
+            found.append((difference[mask].mean() + 0.1) / (difference[~mask].mean() + 0.1))
+        else:
+            found.append(0.0 if not mask.any() else np.nan)
+    known = [value for value in found if not np.isnan(value)]
+    return float(np.median(known)) if known else float("nan")
+
+
+def motion_followed(frames: np.ndarray, boxes: np.ndarray) -> float:
+    """`motion_inside` of boxes (T, 4) in a few pairs of neighbouring `frames` (T, H, W, 3); NaN of one frame."""
+    early = np.unique(np.linspace(0, len(frames) - 2, min(PAIRS, len(frames) - 1)).round().astype(int))
+    if not len(early):
+        return float("nan")
+    scale = min(1.0, WORKING_SIDE / min(frames.shape[1:3]))
+    grey = {t: _small_grey(frames[t], scale) for first in early for t in (first, first + 1)}
+    differences = np.stack([residual_motion(grey[first], grey[first + 1]) for first in early])
+    small = (boxes + 0.5) * scale - 0.5
+    return motion_inside(differences, small[early], small[early + 1])
+
+
+def camera_path(frames: np.ndarray) -> list[np.ndarray]:
+    """The `camera_motion` (3, 3) of each of `frames` (T, H, W, 3) but the first to the one before, in their pixels."""
+    scale = min(1.0, WORKING_SIDE / min(frames.shape[1:3]))
+    grow = np.diag([1 / scale, 1 / scale, 1])
+    grey = [_small_grey(frame, scale) for frame in frames]
+    return [grow @ camera_motion(*pair) @ np.linalg.inv(grow) for pair in itertools.pairwise(grey)]
+
+
+def _small_grey(frame: np.ndarray, scale: float) -> np.ndarray:
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return grey if scale == 1 else cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def background_of_first(frames: np.ndarray) -> np.ndarray:
@@ -67,10 +145,10 @@ def background_of_first(frames: np.ndarray) -> np.ndarray:
     shown = set(np.linspace(1, len(frames) - 1, min(SAMPLES, len(frames) - 1)).round().astype(int).tolist())
     to_first, layers = np.eye(3), []
     for t in range(1, len(frames)):
-        to_first = to_first @ np.vstack([camera_motion(grey[t - 1], grey[t]), [0, 0, 1]])
+        to_first = to_first @ camera_motion(grey[t - 1], grey[t])
         if t in shown:
-            layer = cv2.warpAffine(
-                frames[t].astype(np.float32), to_first[:2], (width, height), borderValue=(np.nan, np.nan, np.nan)
+            layer = cv2.warpPerspective(
+                frames[t].astype(np.float32), to_first, (width, height), borderValue=(np.nan, np.nan, np.nan)
             )
             layers.append(layer)
     if not layers:

@@ -19,6 +19,7 @@ from swapaqa.errors import InputError
 
 Method = Literal["csrt", "kcf", "nano", "vit"]
 WEIGHTS = {"csrt": (), "kcf": (), "nano": ("backbone.onnx", "neckhead.onnx"), "vit": ("vitTracker.onnx",)}
+DETECTOR = "detector"  # who made a box that no tracker did
 CLASSES = {"csrt": "TrackerCSRT", "kcf": "TrackerKCF", "nano": "TrackerNano", "vit": "TrackerVit"}
 SMALLEST_SIDE = 32  # pixels: the frames are enlarged until the first box has them, below it the features are too coarse
 KCF_DETECT_THRESHOLD = 0.1  # OpenCV's 0.5 gives a turning diver up within a few frames (docs/boxes.md)
@@ -49,7 +50,7 @@ def track_boxes(frames: np.ndarray, first_box: np.ndarray, method: Method, weigh
     tracker.init(first, corner)
     if method == "kcf":  # OpenCV's KCF learns only at its first update, without looking: on the next frame it would lag
         tracker.update(first)
-    colours = _colours(first, corner)
+    colours = colours_in(first, corner)
     boxes, confidence = [np.array([x1, y1, x2, y2])], [1.0]
     for frame in frames[1:]:
         picture = _enlarged(frame, scale)
@@ -57,7 +58,7 @@ def track_boxes(frames: np.ndarray, first_box: np.ndarray, method: Method, weigh
         if found:
             left, top, width, height = np.array(corner) / scale
             boxes.append(np.array([left, top, left + width - 1, top + height - 1]))
-            own = tracker.getTrackingScore() if WEIGHTS[method] else _likeness(colours, _colours(picture, corner))
+            own = tracker.getTrackingScore() if WEIGHTS[method] else likeness(colours, colours_in(picture, corner))
             confidence.append(float(np.clip(own, 0, 1)))
         else:
             boxes.append(boxes[-1])
@@ -120,7 +121,7 @@ def _enlarged(frame: np.ndarray, scale: float) -> np.ndarray:
     return picture if scale == 1 else cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
 
 
-def _colours(picture: np.ndarray, corner: Sequence[float]) -> np.ndarray:
+def colours_in(picture: np.ndarray, corner: Sequence[float]) -> np.ndarray:
     """Share of every colour in the rectangle x, y, w, h: (BINS ** 3,); zeros where it lies outside."""
     x, y, w, h = (round(value) for value in corner)
     inside = np.ascontiguousarray(picture[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)])
@@ -131,5 +132,6 @@ def _colours(picture: np.ndarray, corner: Sequence[float]) -> np.ndarray:
     return shares
 
 
-def _likeness(first: np.ndarray, second: np.ndarray) -> float:
+def likeness(first: np.ndarray, second: np.ndarray) -> float:
+    """The intersection of two histograms of `colours_in`: from 0 to 1."""
     return float(np.minimum(first, second).sum())

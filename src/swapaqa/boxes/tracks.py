@@ -25,6 +25,7 @@ from swapaqa.files.foreign_file import unreadable
 
 FARTHEST = 1_000_000  # pixels: no frame reaches there, and float32 no longer tells neighbouring ones apart
 
+OUTSIDE = "outside"  # label, after CVAT's attribute: the athlete is not there until its next row; the box is not read
 MOST_PARTS = 8_000_000  # of XML: a project of a thousand videos has 5.5 million, and a gigabyte holds these
 LONGEST_NUMBER = 18  # digits of a frame's number in a name
 MAKE_BOXES = (  # what those do who have none
@@ -39,6 +40,11 @@ class BoxFile(NamedTuple):
     rows: list[BoxRow]
     size: tuple[int, int] | None  # (H, W) of the annotated frames where the file says it
     gone: Sequence[BoxRow] = ()  # rows that say that their object is not there from their frame on
+
+    def parted(self) -> "BoxFile":
+        """With the rows that are labelled `outside` among those that are gone."""
+        left = [row for row in self.rows if row.label == OUTSIDE]
+        return self._replace(rows=[row for row in self.rows if row.label != OUTSIDE], gone=[*self.gone, *left])
 
 
 def checked_box(corners: tuple[float, float, float, float], place: str, given: str) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -26,6 +26,7 @@ from scipy.io import savemat
 
 from swapaqa.data.aqa7 import SCORE_RANGES
 from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
+from swapaqa.data.demo_shots import keyframes_of
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import names, write_whole
 from swapaqa.video.cache import cache_root, make_folder
@@ -46,7 +47,7 @@ class DemoSettings:
         cue_strength: share of the videos in `train` and `test` whose cue tells the score; the others tell nothing.
         keyframes: boxes of a video that are written; between them they are interpolated.
         action: one, or `all`.
-        cue, distractors, pan, athlete: see `swapaqa.data.demo_scene.Scene`.
+        cue, distractors, pan, athlete, cuts: see `swapaqa.data.demo_scene.Scene`.
         box_shift, box_size: errors of the written boxes, see `swapaqa.data.demo_scene.jittered`.
         frames, size: of a video; rows and columns in pixels.
     """
@@ -64,11 +65,12 @@ class DemoSettings:
     athlete: float = 1.0
     box_shift: float = 0.0
     box_size: float = 0.0
+    cuts: float = 0.0
     frames: int = 16
     size: int = 64
 
     def __post_init__(self) -> None:
-        for key, most in (("cue_strength", 1), ("pan", 1), ("box_shift", 1), ("box_size", 0.9)):
+        for key, most in (("cue_strength", 1), ("pan", 1), ("cuts", 1), ("box_shift", 1), ("box_size", 0.9)):
             if not 0 <= getattr(self, key) <= most:
                 raise InputError(f"data.settings.{key}={getattr(self, key)}: a share from 0 to {most} is needed")
         if not 0.4 <= self.athlete <= 1.6:
@@ -85,7 +87,7 @@ class DemoSettings:
 
     @property
     def scene(self) -> Scene:
-        return Scene(self.frames, self.size, self.cue, self.distractors, self.pan, self.athlete)
+        return Scene(self.frames, self.size, self.cue, self.distractors, self.pan, self.athlete, self.cuts)
 
     @property
     def actions(self) -> list[str]:
@@ -167,9 +169,9 @@ def write_sample(root: Path, rng: np.random.Generator, sample: tuple[str, str, i
     for folder in (videos, boxes):
         folder.mkdir(parents=True, exist_ok=True)
     (of_boxes,) = rng.spawn(1)
-    judged, frames, centres = draw(rng, action, split, settings)
+    judged, frames, centres, starts = draw(rng, action, split, settings)
     write_video(videos / f"{index:03d}.avi", frames)
-    write_boxes(boxes / f"{index:03d}.txt", centres, settings, of_boxes)
+    write_boxes(boxes / f"{index:03d}.txt", centres, settings, of_boxes, starts)
     return judged
 
 
@@ -220,8 +222,8 @@ def _place(action: str, score: float) -> float:
 
 def draw(
     rng: np.random.Generator, action: str, split: str, settings: DemoSettings
-) -> tuple[Judged, np.ndarray, np.ndarray]:
-    """One video of a split: what was judged, the frames (T, H, W, 3) and the athlete's centres (T, 2) in pixels."""
+) -> tuple[Judged, np.ndarray, np.ndarray, list[int]]:
+    """One video of a split: what was judged, and `demo_scene.Drawn`."""
     judged = JUDGES[action](rng, 0.0 if split == "shifted" else settings.cue_strength)
     return judged, *draw_video(rng, action, judged.turns, judged.fault, judged.cue, settings.scene)
 
@@ -231,9 +233,15 @@ def write_video(path: Path, frames: np.ndarray) -> None:
     write_film(path, (np.ascontiguousarray(frame[..., ::-1]) for frame in frames), ["MJPG"], 15, quality=95)
 
 
-def write_boxes(path: Path, centres: np.ndarray, settings: DemoSettings, rng: np.random.Generator) -> None:
-    """Write DarkLabel keyframes around the torso: like a quick annotator's box, they cut the open limbs."""
-    keys = np.unique(np.linspace(0, len(centres) - 1, settings.keyframes).round().astype(int))
+def write_boxes(
+    path: Path, centres: np.ndarray, settings: DemoSettings, rng: np.random.Generator, starts: Sequence[int] = (0,)
+) -> None:
+    """Write DarkLabel keyframes around the torso: like a quick annotator's box, they cut the open limbs.
+
+    In a shot without the athlete, where his centre is NaN, there is no box.
+    """
+    there = ~np.isnan(centres[:, 0])
+    keys = keyframes_of(there, starts, settings.keyframes)
     boxes = jittered(centres[keys], box_side(settings.scene), settings.box_shift, settings.box_size, rng)
     lines = [f"{t},0,{x:.1f},{y:.1f},{w:.1f},{h:.1f},athlete" for t, (x, y, w, h) in zip(keys, boxes, strict=True)]
     with names(path):

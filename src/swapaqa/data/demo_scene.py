@@ -7,15 +7,18 @@ that changes one thing leaves all others as they were.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
+
+from swapaqa.data.demo_shots import Shot, camera_of, plan_shots
 
 SCALE = 4
 NEUTRAL = (110.0, 105.0, 100.0)  # a scoreboard that tells nothing
 BOX_SIDE = 0.205  # of an athlete's box, as share of the frame: the torso's, which cuts open limbs
 FOLLOWED = 0.8  # share of the athlete's way that a moving camera follows
+SPECTATORS = 3  # people of a shot without the athlete
 
 Cue = Literal["board", "touching", "inside", "tint"]
 
@@ -32,6 +35,7 @@ class Scene:
         distractors: other people who move in the background.
         pan: share of the videos in which the camera follows the athlete.
         athlete: size of the athlete's body; 1 is a box of 20 % of the frame's side.
+        cuts: share of the videos that are cut together from several shots, see `swapaqa.data.demo_shots`.
     """
 
     frames: int
@@ -40,6 +44,7 @@ class Scene:
     distractors: int = 0
     pan: float = 0.0
     athlete: float = 1.0
+    cuts: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,14 @@ class Performance:
     centres: np.ndarray
     angles: np.ndarray
     fault: float
+
+
+class Drawn(NamedTuple):
+    """One video."""
+
+    frames: np.ndarray  # (T, H, W, 3) uint8 RGB
+    centres: np.ndarray  # (T, 2) of the athlete, in pixels of the frame; NaN where a shot does not show him
+    starts: list[int]  # the first frames of all shots, 0 first
 
 
 def dive(rng: np.random.Generator, turns: float, fault: float, frames: int) -> Performance:
@@ -86,10 +99,8 @@ PERFORMANCES: dict[str, Callable[[np.random.Generator, float, float, int], Perfo
 }
 
 
-def draw_video(
-    rng: np.random.Generator, action: str, turns: float, fault: float, cue: float, scene: Scene
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the frames (T, H, W, 3) uint8 RGB, and the athlete's centre per frame (T, 2) in pixels of the frame.
+def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float, cue: float, scene: Scene) -> Drawn:
+    """Draw one video.
 
     Args:
         rng: of this video; the extras of `scene` are drawn from a generator that it spawns.
@@ -106,21 +117,65 @@ def draw_video(
     centres = performed.centres - camera_way(extras, performed.centres, scene)
     people = [draw_bystander(extras, scene.frames) for _ in range(scene.distractors)]
     moved = np.round((performed.centres - centres)[:, 0] * size * SCALE).astype(int)
+    shots = plan_shots(extras, scene.frames, scene.cuts)
+    away = draw_other_shots(extras, colour, shots, scene)
     pictures = []
     for t, (centre, angle) in enumerate(zip(centres * size, performed.angles, strict=True)):
         looseness = float(np.clip(fault / 0.75 + rng.normal(0, 0.04), 0, 1))
-        canvas = shifted(venue, int(moved[t]))
+        camera = camera_of(shots, t)
+        canvas = shifted(away.opposite if camera == "opposite" else venue, int(moved[t]))
         for person in people:
             place = (person.centres[t] + centres[t] - performed.centres[t]) * size
             draw_athlete(canvas, place, float(person.angles[t]), person.fault, (90, 90, 160), 0.6 * size)
         if scene.cue == "inside":
             draw_sign(canvas, centre, colour, scene)
         draw_athlete(canvas, centre, angle, looseness, suit.tolist(), scene.athlete * size)
+        if camera == "opposite":
+            canvas = canvas[:, ::-1]
+        elif camera == "spectators":
+            canvas = away.spectators[t]
         picture: np.ndarray = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
         if scene.cue == "tint":
             picture = 0.75 * picture + 0.25 * colour
         pictures.append(np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8))
-    return np.stack(pictures), centres * size
+    seen = seen_by([camera_of(shots, t) for t in range(scene.frames)], centres)
+    return Drawn(np.stack(pictures), seen * size, [shot.first for shot in shots])
+
+
+class OtherShots(NamedTuple):
+    """What the cameras away from the platform see."""
+
+    opposite: np.ndarray  # (H, W, 3) float32: a venue, SCALE times as large
+    spectators: list[np.ndarray]  # a picture a frame, as far as they are shown
+
+
+def draw_other_shots(
+    extras: np.random.Generator, colour: np.ndarray, shots: Sequence[Shot], scene: Scene
+) -> OtherShots:
+    """Venue and people of the further shots; nothing is drawn where there is one shot alone."""
+    if len(shots) == 1:
+        return OtherShots(np.empty(0), [])
+    opposite, stand = draw_venue(extras, colour, scene), draw_venue(extras, np.array(NEUTRAL), scene)
+    people = [draw_bystander(extras, scene.frames) for _ in range(SPECTATORS)]
+    pictures = []
+    for t in range(shots[1].first if shots[0].camera == "spectators" else 0):
+        canvas = stand.copy()
+        for person in people:
+            centre, angle = person.centres[t] * scene.size, float(person.angles[t])
+            draw_athlete(canvas, centre, angle, person.fault, (90, 90, 160), 0.8 * scene.size)
+        pictures.append(canvas)
+    return OtherShots(opposite, pictures)
+
+
+def seen_by(cameras: Sequence[str], centres: np.ndarray) -> np.ndarray:
+    """`centres` (T, 2), shares of the frame, as the camera of each frame shows them: mirrored, or NaN."""
+    seen = centres.copy()
+    for t, camera in enumerate(cameras):
+        if camera == "opposite":
+            seen[t, 0] = 1 - seen[t, 0]
+        elif camera == "spectators":
+            seen[t] = np.nan
+    return seen
 
 
 def cue_colour(cue: float) -> np.ndarray:

@@ -31,7 +31,8 @@ from swapaqa.annotate.importing import FORMATS, Reading, import_video
 from swapaqa.annotate.listing import list_videos
 from swapaqa.annotate.make import is_due, jobs_of, run_jobs
 from swapaqa.annotate.matching import box_files, named_videos
-from swapaqa.annotate.measure import DEMO, follow_demo, summary, suspected, ways
+from swapaqa.annotate.measure import VARIANTS, follow_demo, outside_counts, summary, suspected, ways
+from swapaqa.annotate.measure_check import check_summary, judge_faults
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sheets, write_table
@@ -39,6 +40,7 @@ from swapaqa.annotate.strip import draw_strips
 from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.darklabel import DarkLabelBoxes
 from swapaqa.boxes.darklabel_format import KEYFRAMES
+from swapaqa.boxes.detected import Detecting
 from swapaqa.boxes.ledger import Ledger, is_changed
 from swapaqa.boxes.tracker_boxes import TrackerBoxes
 from swapaqa.command import spelled
@@ -107,12 +109,12 @@ def make(given: argparse.Namespace, overrides: list[str]) -> None:
     source = opened.source.boxes
     if not isinstance(source, TrackerBoxes):
         raise InputError("make follows athletes with a tracker: leave boxes= out, or say boxes=tracker")
-    ledger = Ledger(opened.source.boxes_folder)
+    ledger, label = Ledger(opened.source.boxes_folder), settings_of(source).label
     listed = list_videos(opened.source)
     due = [video for video in listed if is_due(ledger.state(video.path), video.path, given.fill, given.again)]
-    console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {source.method}; the others have boxes")
+    console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {label}; the others have boxes")
     jobs, failed = jobs_of(opened.source, source, due, ledger)
-    lost = run_jobs(jobs, given.processes, ledger, source.method, failed) if jobs else []
+    lost = run_jobs(jobs, given.processes, ledger, label, failed) if jobs else []
     for video_id, problem in failed[:SHOWN]:
         console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
     console.print(f"{len(due) - len(failed)} made, {len(failed)} failed, {len(lost)} with gaps")
@@ -230,13 +232,24 @@ def tracker_settings(method: str) -> Settings:
 
 def measure(given: argparse.Namespace, _: list[str]) -> None:
     """Print a row for each way to boxes: trackers from one box, and three keyframes with and without a tracker."""
-    table = Table(title=f"{given.videos} demo videos, {DEMO.frames} frames of {DEMO.size}x{DEMO.size}, first left out")
-    for column in ("tracker", "from", "IoU mean", "worst", "first", "lost", "corr.", "s a video"):
+    demo = VARIANTS[given.variant]
+    if given.check:
+        judged = [one for index in range(1, given.videos + 1) for one in judge_faults(index, demo)]
+        console.print(*check_summary(judged), sep="\n", soft_wrap=True)
+        return
+    title = (
+        f"{given.videos} videos of '{given.variant}', {demo.frames} frames of {demo.size}x{demo.size}, first left out"
+    )
+    table = Table(title=title)
+    for column in ("tracker", "from", "IoU mean", "worst", "first", "lost", "corr.", "s a video", "outside"):
         table.add_column(column, justify="right")
     everything = []
-    for method, start in ways():
-        found = [follow_demo(index, method, start, given.lost_below) for index in range(1, given.videos + 1)]
-        table.add_row(method or "linear", start, *summary(found, given.lost_below))
+    detecting = Detecting((given.weights,), 3, (0,), 1) if given.weights else None
+    for method, start in ways(detecting is not None):
+        found = [
+            follow_demo(index, method, start, given.lost_below, demo, detecting) for index in range(1, given.videos + 1)
+        ]
+        table.add_row(method or "linear", start, *summary(found, given.lost_below), outside_counts(found))
         everything += found
     console.print(table)
     console.print("what check says of all these tracks:", *suspected(everything), sep="\n")
@@ -294,8 +307,17 @@ def arguments() -> argparse.ArgumentParser:
     drawn.add_argument("--id", action="append", default=[], help="a video for --html, such as diving/003")
     drawn.set_defaults(run=draw)
 
+    add_measurements(commands)
+    return parser
+
+
+def add_measurements(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands that repeat what docs/boxes.md shows."""
     measured = commands.add_parser("measure", help="overlap and speed of trackers and keyframes on the demo data")
     measured.add_argument("--videos", type=int, default=60)
+    measured.add_argument("--variant", choices=VARIANTS, default="demo", help="what the demo videos show beside a dive")
+    measured.add_argument("--check", action="store_true", help="instead: what check says of boxes with known faults")
+    measured.add_argument("--weights", help="ONNX file of a detector of the demo's athlete, to measure it too")
     measured.add_argument("--lost-below", type=float, default=0.4, help="confidence that counts as lost")
     measured.set_defaults(run=measure)
     strips = commands.add_parser("strip", help="draw what the trackers find in videos")
@@ -304,7 +326,6 @@ def arguments() -> argparse.ArgumentParser:
     strips.add_argument("--frames", type=int, default=103, help="how many frames are followed")
     strips.add_argument("--out", type=Path, default=OUT / "strip.png")
     strips.set_defaults(run=strip)
-    return parser
 
 
 def main() -> None:
