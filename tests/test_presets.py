@@ -44,7 +44,7 @@ def test_frames_are_decoded_and_resized_anew_as_pillow_does(name: str, config: C
     frame = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
     resized = np.asarray(Image.fromarray(frame).resize((geometry.width, geometry.height), Image.Resampling.BILINEAR))
     top, left, _ = geometry.centre()
-    placed = geometry.place_frames(frame[None], geometry.centre())
+    placed = geometry.crop_frames(frame[None], geometry.centre())
     assert np.array_equal(placed[0], resized[top : top + geometry.crop, left : left + geometry.crop])
     assert composed.data.cache == "none"
 

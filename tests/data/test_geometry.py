@@ -158,7 +158,7 @@ def test_the_antialiased_resize_is_pillows_to_the_bit(source: tuple[int, int], t
 def test_a_geometry_resizes_as_it_is_told(resize: Resize) -> None:
     frame = np.random.default_rng(3).integers(0, 256, (90, 130, 3), dtype=np.uint8)
     geometry = Geometry(40, 60, crop=40, random_crop=False, flip=0.0, resize=resize)
-    placed = geometry.place_frames(frame[None], Crop(0, 20, False))[0]
+    placed = geometry.crop_frames(frame[None], Crop(0, 20, False))[0]
     assert np.array_equal(placed, resize_frame(frame, (40, 60), resize)[:, 20:])
     other = resize_frame(frame, (40, 60), "linear" if resize == "antialias" else "antialias")
     assert not np.array_equal(placed, other[:, 20:])
@@ -174,8 +174,8 @@ def test_a_frame_of_the_size_is_itself(shape: tuple[int, ...], resize: Resize) -
 def test_float32_boxes_are_placed_in_float64() -> None:
     geometry = Geometry(17, 31, crop=10, random_crop=True, flip=0.5)
     boxes = np.array([[0.1, 3.7, 11.3, 13.9]], np.float32)
-    placed = geometry.place_boxes(boxes, (13, 19), Crop(2, 3, False))
-    assert np.array_equal(placed, geometry.place_boxes(boxes.astype(np.float64), (13, 19), Crop(2, 3, False)))
+    placed = geometry.crop_boxes(boxes, (13, 19), Crop(2, 3, False))
+    assert np.array_equal(placed, geometry.crop_boxes(boxes.astype(np.float64), (13, 19), Crop(2, 3, False)))
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -186,7 +186,7 @@ def test_a_mask_is_placed_as_a_picture_of_itself(flip: bool) -> None:
     mask[4:6, 4] = True  # half of one
     mask[6, 4] = True  # a quarter of one
     geometry = Geometry(4, 6, crop=4, random_crop=True, flip=0.5, resize="linear")
-    placed = geometry.place_mask(mask, Crop(0, 1, flip))
+    placed = geometry.crop_mask(mask, Crop(0, 1, flip))
     assert placed.dtype == bool
     column = 2 if flip else 1
     expected = np.zeros((4, 4), bool)
