@@ -348,7 +348,7 @@ def test_usdl_as_published_divides_the_divergence_by_all_elements(build: Build) 
     """`nn.KLDivLoss()` of the published codes, whose "mean" PyTorch will give another meaning."""
     model: USDL = build("usdl_as_published")
     videos = model.encode(some(3))
-    label = score_distribution(videos.labels.label, model.num_bins, model.max_label, model.std)
+    label = score_distribution(videos.labels.label, model.num_bins, model.max_label, model.std).float()
     expected = kl_div(model.head(videos.mean_feature), label, reduction="none").mean()
     torch.testing.assert_close(model.losses(videos, None)["divergence"], expected)
 
@@ -356,7 +356,7 @@ def test_usdl_as_published_divides_the_divergence_by_all_elements(build: Build) 
 def test_musdl_as_published_adds_up_what_the_judges_give(build: Build) -> None:
     model: MUSDL = build("musdl_as_published")
     videos = model.encode(some(3))
-    label = score_distribution(videos.labels.judges, model.num_bins, model.max_judge_score, model.std)
+    label = score_distribution(videos.labels.judges, model.num_bins, model.max_judge_score, model.std).float()
     found = model.heads(videos.mean_feature)
     each = [kl_div(found[:, judge], label[:, judge], reduction="none").mean() for judge in range(7)]
     torch.testing.assert_close(model.losses(videos, None)["divergence"], torch.stack(each).sum())
