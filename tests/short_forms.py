@@ -22,7 +22,7 @@ from tests.published_files import fill, published_content
 from tests.trees import write_aqa7, write_dive, write_mtl_aqa
 
 FRAMES = 112  # of a video: the window of 103, shifted
-VIDEO = (240, 320)  # height and width of what stands for the videos in ../shared
+VIDEO = (360, 640)  # height and width of what stands for the videos in ../shared
 
 TRAINING = ["trainer.max_epochs=1", "+trainer.max_steps=1", "trainer.check_val_every_n_epoch=1", "logger=csv"]
 LOADING = ["data.workers=0", "data.batch_size=2"]

@@ -17,7 +17,7 @@ from tests.conftest import isolated
 from tests.documented import commands, other_commands
 from tests.forked import REPOSITORY
 from tests.program_server import ProgramServer
-from tests.short_forms import MAKERS, PUBLISHED, shortened, write_home, write_published
+from tests.short_forms import MAKERS, PUBLISHED, VIDEO, shortened, write_home, write_published
 
 Done = tuple[int, str]
 
@@ -37,6 +37,8 @@ NOT_OURS = {  # commands of other programs, by how they begin, with the reason o
     "make test": "is these tests",
     "make slow": "is these tests",
     "make docs": "is run by CI, .ci/run",
+    "make launchers": "is run by CI, .ci/run",
+    "make mutation": "takes an hour",
     "make attack": "tests/attack/test_attack.py runs a short form",
     "python -m tests.attack": "tests/attack/test_attack.py runs a short form",
     "pip install": "fetches packages; test_installed.py installs the project",
@@ -136,4 +138,4 @@ def test_the_program_about_intervals_runs(environment: dict[str, str]) -> None:
 def test_the_boxes_of_the_page_fit_the_made_videos(home: Path) -> None:
     """Else the command would not run for a reason of its own."""
     boxes = read_darklabel(home / "docs/figures/boxes/diving_sample.txt", range(100))
-    assert (boxes[:, 2:] < (320, 240)).all()
+    assert (boxes[:, 2:] < VIDEO[::-1]).all()

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from swapaqa.data.geometry import Window
+from swapaqa.errors import InputError
+from swapaqa.running.video_score import given_window
 from tests.numbered import write
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -93,7 +94,7 @@ def demo_folder(cache: Path, videos: int) -> Path:
     return next(path for path in cache.glob("demo-*") if len(list((path / "diving-out").glob("*.avi"))) == videos)
 
 
-def test_the_window_is_that_of_the_training_unless_another_is_named(own_videos: Path, evaluate_module: Any) -> None:
+def test_the_window_is_that_of_the_training_unless_another_is_named(own_videos: Path) -> None:
     media = own_videos / "v0.mp4"  # 50 frames
     data = SimpleNamespace(accept_incomplete=False)
     for first_frame, spread, own, expected in (
@@ -105,15 +106,8 @@ def test_the_window_is_that_of_the_training_unless_another_is_named(own_videos: 
         (None, True, Window(0), Window(0, 50)),
     ):
         cfg = SimpleNamespace(first_frame=first_frame, spread=spread)
-        assert evaluate_module.given_window(cfg, data, media, own) == expected
+        assert given_window(cfg, data, media, own) == expected
     for first_frame, spread in ((0, "trained"), ("x", True), (None, "wide")):
         cfg = SimpleNamespace(first_frame=first_frame, spread=spread)
-        with pytest.raises(evaluate_module.InputError, match=r"first_frame=|spread="):
-            evaluate_module.given_window(cfg, data, media, Window(0))
-
-
-@pytest.fixture
-def evaluate_module() -> Any:
-    from swapaqa.programs import evaluate
-
-    return evaluate
+        with pytest.raises(InputError, match=r"first_frame=|spread="):
+            given_window(cfg, data, media, Window(0))

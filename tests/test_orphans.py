@@ -24,7 +24,7 @@ time.sleep(60)
 PARENT = """
 import os, subprocess, sys
 from swapaqa.running import orphans
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=os.environ | orphans.environment())
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=os.environ | orphans.parent_environment())
 print(child.pid, flush=True)
 {end}
 child.wait()

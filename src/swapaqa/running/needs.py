@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import yaml
 
 from swapaqa.configuration.data_sets import source_class
+from swapaqa.configuration.moved import TARGET
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import Scorer
@@ -40,5 +41,5 @@ def data_sets_with(names: Sequence[str]) -> Iterator[str]:
     """The options of `data=` in conf/ whose data sets have all of these sides."""
     for path in sorted((CONFIG / "data").glob("*.yaml")):
         node = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]
-        if set(names) <= set(source_class(node).sides):
+        if TARGET in node and set(names) <= set(source_class(node).sides):  # not a variant of another
             yield path.stem
