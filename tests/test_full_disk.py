@@ -223,6 +223,7 @@ def test_a_full_disk_under_hydras_own_files_is_one_line(recipe: str, recipe_insi
     assert done.stderr.startswith(f"error: {config}: no space left on the disk; ")
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_the_standard_output_is_one_line(tmp_path: Path) -> None:
     inputs.write_sweep(tmp_path)
     words = ["show", f"{tmp_path}/sweep", "--out", f"{tmp_path}/report"]

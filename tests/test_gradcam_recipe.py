@@ -81,6 +81,7 @@ def predictions(checkpoint: Path, split: str) -> dict[str, list[float]]:
     return {name: [row[0], row[last]] for name, row in result["predictions"][split].items()}
 
 
+@pytest.mark.slow
 def test_every_test_video_is_looked_at_under_both_checkpoints(compared: Path, core: Path) -> None:
     result = found(compared)
     assert [one["title"] for one in result["checkpoints"]] == ["without the swap", "with the swap, ratio 1.5"]
@@ -105,6 +106,7 @@ def test_every_test_video_is_looked_at_under_both_checkpoints(compared: Path, co
         assert measured["difference"]["box"]["share"] == mean
 
 
+@pytest.mark.slow
 def test_strips_and_films_can_be_seen(compared: Path) -> None:
     pictures = found(compared)["pictures"]
     assert [picture["split"] for picture in pictures] == ["test", "shifted"]
@@ -125,6 +127,7 @@ def test_strips_and_films_can_be_seen(compared: Path) -> None:
         assert np.abs(one.astype(float) - other).mean() > 1
 
 
+@pytest.mark.slow
 def test_the_report_shows_them(compared: Path, core: Path, tmp_path: Path) -> None:
     old = shutil.copytree(compared, tmp_path / "of_the_first_version")
     (old / "gradcam.json").rename(old / "attention.json")

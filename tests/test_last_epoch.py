@@ -61,6 +61,7 @@ def test_last_and_best_are_files_of_their_own(
         assert column(found, protocol) == pytest.approx(column(trained, protocol), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_sampled_scores_are_those_of_the_epoch_in_the_file(
     tmp_path: Path, train_inside: Run, recipe_inside: Run, small_demo: list[str]
 ) -> None:

@@ -399,6 +399,7 @@ def test_the_figures_of_a_report_are_a_run_of_the_sweeps_group(offline: Path) ->
 # the entry point
 
 
+@pytest.mark.slow
 def test_a_training_logs_what_the_documentation_names(
     tmp_path: Path, train_process: Callable[..., Any], small_demo: list[str]
 ) -> None:

@@ -141,6 +141,7 @@ def test_same_seed_repeats_losses_and_predictions_and_another_seed_does_not(
     assert result(other)["data_fingerprint"] == result(demo_run)["data_fingerprint"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", ["none", "fame", "cutmix", "mixup"])
 def test_every_augmentation_trains(augmentation: str, tmp_path: Path, train_inside: Run, small_demo: list[str]) -> None:
     done = train_inside(tmp_path, *small_demo, f"aug={augmentation}", "trainer.max_epochs=1")
@@ -151,6 +152,7 @@ def test_every_augmentation_trains(augmentation: str, tmp_path: Path, train_insi
     assert (tmp_path / "run" / "swap.png").is_file()
 
 
+@pytest.mark.slow
 def test_val_adds_a_protocol_and_a_checkpoint(tmp_path: Path, train_inside: Run, small_demo: list[str]) -> None:
     done = train_inside(tmp_path, *small_demo, "data.val_fraction=0.25")
     assert done.returncode == 0, done.stderr

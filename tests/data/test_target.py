@@ -30,6 +30,7 @@ def test_a_split_by_competition_is_refused_with_the_reason(open_data: Open, tmp_
         open_data(tmp_path, split="by_event")
 
 
+@pytest.mark.slow
 def test_the_demo_knows_the_completeness(
     tmp_path: Path, train_inside: Callable[..., Any], small_demo: list[str]
 ) -> None:

@@ -121,6 +121,7 @@ def test_the_root_of_a_stranger_is_not_written_to(tmp_path: Path) -> None:
     assert list(root.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_damaged_results_are_shown_and_the_others_reported(two_ratios: Path) -> None:
     """Every kind of damage to a result, and every value another: the run is damaged or as it was."""
     path = two_ratios / "0" / "result.json"
