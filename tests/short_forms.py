@@ -68,6 +68,7 @@ PLACEHOLDERS = [
     (r" data\.root=(?:\.\.\.|FOLDER)", ""),  # the environment names the made trees
     (r" data=\.\.\.", " data=aqa7"),
     (r"^train \.\.\.$", "train"),
+    (r"data\.action=gym_vault", "data.action=diving"),
     (r"FILES_OR_FOLDERS", "drawn"),
     (r"hydra\.sweeper\.settings=\[\.\.\.\]", "hydra.sweeper.settings=['aug=none']"),
     (r"(?<=[ =])TIME\.pack\.ckpt", "outputs/NAME/TIME.pack.ckpt"),
@@ -224,12 +225,14 @@ def write_own_videos(home: Path) -> None:
 
 
 def write_shared_videos(folder: Path) -> None:
-    """Videos under the names of those in ../shared, of moving noise."""
+    """Videos under the names of those in ../shared: a camera passes a wall of noise, before which a square falls."""
     folder.mkdir(parents=True)
     height, width = VIDEO
     noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8 + FRAMES, 3), dtype=np.uint8)
     large = cv2.resize(noise, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
     frames = np.stack([large[:, 2 * t : 2 * t + width] for t in range(FRAMES)])
+    for t, frame in enumerate(frames):
+        frame[2 * t : 2 * t + 80, width // 2 : width // 2 + 60] = (230, 60, 20)
     for name in ("arm_wrestling.mp4", "action.avi", "flipping_a_pancake.mkv"):
         write_video(folder / name, frames)
     first, *rest = (Image.fromarray(frame) for frame in frames)
