@@ -73,6 +73,34 @@ def write_masks(folder: Path) -> None:
         cv2.imwrite(str(folder / f"{number:05d}.png"), np.where(picture[..., 0] > 200, np.uint8(1), np.uint8(0)))
 
 
+def square_runs(number: int) -> list[int]:
+    """The square of picture `number` as COCO's run lengths, by columns: 16 of them, with the wall between."""
+    between = [HEIGHT - 16, 16] * 15
+    return [3 * number * HEIGHT + 16, 16, *between, HEIGHT * (WIDTH - 3 * number - 15) - 32]
+
+
+def coco() -> dict[str, Any]:
+    """The masks of the square in COCO's format, an image a frame; every third one packed as COCO's own code does."""
+    images = [{"id": 20 + number, "file_name": f"{number:05d}.jpg"} for number in range(FRAMES)]
+    runs = [{"size": [HEIGHT, WIDTH], "counts": square_runs(number)} for number in range(FRAMES)]
+    runs[6]["counts"] = PACKED
+    left = 27.0
+    masks = [*runs[:9], [[left, 16.0, left + 16, 16.0, left + 16, 32.0, left, 32.0]], *runs[10:]]
+    annotations = [
+        {"id": number, "image_id": 20 + number, "category_id": 1, "segmentation": mask}
+        for number, mask in enumerate(masks)
+    ]
+    return {"images": images, "annotations": annotations}
+
+
+def youtube_vis() -> dict[str, Any]:
+    """The same in YouTube-VIS' format."""
+    masks = [{"size": [HEIGHT, WIDTH], "counts": square_runs(number)} for number in range(FRAMES)]
+    names = [f"001/{number:05d}.jpg" for number in range(FRAMES)]
+    annotations = [{"id": 1, "video_id": 1, "category_id": 1, "segmentations": masks}]
+    return {"videos": [{"id": 1, "file_names": names}], "annotations": annotations}
+
+
 def aqa7_rows(scale: float, split: str) -> list[list[float]]:
     first = 0 if split == "train" else 100
     rows = [(1, 1, 54.0), (1, 2, 60.5), (1, 3, 81.6), (2, 1, 14.5), (6, 7, 77.4)]
@@ -149,6 +177,19 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?>
   </track>
 </annotations>
 """
+CVAT_MASKS = """<?xml version="1.0" encoding="utf-8"?>
+<annotations>
+  <version>1.1</version>
+  <meta><task><original_size><width>64</width><height>48</height></original_size></task></meta>
+  <track id="0" label="diver">
+    <mask frame="0" outside="0" rle="2,4,2,8,2,4,2" left="2" top="10" width="8" height="3"></mask>
+    <polygon frame="6" outside="0" points="9.0,11.5;29.0,11.5;29.0,41.5"></polygon>
+    <mask frame="9" outside="1" rle="2,4,2,8,2,4,2" left="2" top="10" width="8" height="3"></mask>
+    <mask frame="11" outside="0" rle="0,24" left="15" top="12" width="8" height="3"></mask>
+  </track>
+</annotations>
+"""
+PACKED = r"`k0`0P100000000000000000000000000000`\1"  # square_runs(6) as COCO's own code packs it
 DARKLABEL_YML = """%YAML:1.0
 classes_set: diving_classes
 diving_classes: ["diver", "judge"]

@@ -1,5 +1,6 @@
 """The table of readers: every kind of file, the real function that reads it, and when a changed value is right."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,12 @@ def simple(name: str, file: str, text: str, read: Callable[[Path], Any], **more:
 
 def of_boxes(name: str, file: str, text: str, *words: str, **more: Any) -> Reader:
     return simple(name, file, text, calls.boxes(*words), sound=boxed_rightly, **more)
+
+
+def of_masks(name: str, file: str, content: Callable[[], Any]) -> Reader:
+    """A reader of the masks of a video in a JSON file."""
+    text = json.dumps(content())
+    return of_boxes(f"masks of {name}", file, text, "boxes=masks", edit=inputs.json_edit, named=("001",))
 
 
 def of_import(name: str, file: str, text: str) -> Reader:
@@ -111,6 +118,9 @@ BOXES = (
     of_boxes("tracker's polygons", "001.txt", inputs.POLYGONS, "boxes=results"),
     Reader("mask png", "001/00004.png", lambda folder: inputs.write_masks(folder / "001"), calls.boxes("boxes=masks"),
            PICTURES, boxed_rightly, named=("001",)),
+    of_masks("COCO", "001.json", inputs.coco),
+    of_masks("YouTube-VIS", "001.json", inputs.youtube_vis),
+    of_boxes("masks of CVAT", "001.xml", inputs.CVAT_MASKS, "boxes=masks", named=("001",)),
     Reader("tracks in the cache", "cache/boxes/track.txt", calls.write_tracked, calls.read_tracked, EDITED,
            boxed_rightly, named=("001", "cache/boxes"), ours=True),
     of_zip("CVAT zip", archives.cvat_video, "boxes=cvat"),

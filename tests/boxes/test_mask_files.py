@@ -108,7 +108,7 @@ def test_cvats_masks_and_polygons_hold_until_the_next_shape(tmp_path: Path) -> N
     assert np.array_equal(found[1], MASK)
     assert np.argwhere(found[2]).tolist() == [[y, x] for y in (1, 2) for x in (3, 4)]
     left = CVAT_MASK.replace('frame="0" outside="0"', 'frame="1" outside="1"')
-    (tmp_path / "007.xml").write_text(cvat(CVAT_MASK + left))
+    (tmp_path / "007.xml").write_text(cvat(CVAT_MASK + left + '</track><track id="1" label="nobody">'))
     assert [mask.any() for mask in masks(tmp_path)] == [True, False, False]
 
 
@@ -122,6 +122,15 @@ def test_cvats_masks_and_polygons_hold_until_the_next_shape(tmp_path: Path) -> N
         ("007.json", json.dumps(coco([(0, [[1.0, 2.0]])])), "polygon without three corners"),
         ("007.json", json.dumps(coco([(5, RLE)])), r"is of image 15, which the file does not list"),
         ("007.json", json.dumps(coco([(0, RLE)], category_id=None)), "has none of track_id, instance_id, category_id"),
+        ("007.json", json.dumps(coco([(0, RLE)], track_id="diver")), r"annotations\.0\.track_id: .*valid integer"),
+        ("007.json", json.dumps(coco([(0, RLE | {"size": ["four", 6]})])), r"segmentation\.RunLengths\.size\.0: "),
+        ("007.json", json.dumps(coco([(0, RLE | {"counts": [5.5, 18.5]})])), r"RunLengths\.counts"),
+        ("007.json", json.dumps(coco([])).replace("00002", "00001"), "two images of number 12 or of frame 1"),
+        (
+            "007.json",
+            json.dumps({"videos": [{}], "annotations": [{"segmentations": [None]}, {"segmentations": []}]}),
+            "has masks of 0 frames of 1",
+        ),
         ("007.json", "[1, 2]", "is neither COCO's nor YouTube-VIS'"),
         ("007.json", json.dumps({"images": [], "annotations": []}), "says nothing of frame 0"),
         ("007.xml", cvat(CVAT_MASK.replace("0,1,1,1,1,2", "0,1,1")), "frame 0: damaged run lengths"),

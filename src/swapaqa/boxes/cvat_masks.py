@@ -31,7 +31,7 @@ def read_cvat_masks(path: Path, size: tuple[int, int], last: int) -> MaskFile:
     found = MaskFile(set(range(last + 1)), {})
     for track, shapes in tracks:
         number = whole_at(track.get("id"), f"{path}, track")
-        ends = [shape.frame for shape in shapes[1:]] + [last + 1]
+        ends = [*(shape.frame for shape in shapes), last + 1][1:]
         for shape, end in zip(shapes, ends, strict=True):
             if shape.there:
                 mask = cvat_mask(shape.element, size, shape.place)

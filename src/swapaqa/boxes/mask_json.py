@@ -6,19 +6,75 @@ A mask is run lengths (packed or not) or polygons. Objects are numbered by an an
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, NotRequired
 
 import cv2
 import numpy as np
+from typing_extensions import TypedDict  # pydantic's, before Python 3.12
 
 from swapaqa.boxes.run_lengths import filled, unpacked
 from swapaqa.boxes.tracks import frame_number
 from swapaqa.errors import InputError
+from swapaqa.files.file_form import Number, Whole, first_fault
 from swapaqa.files.foreign_file import read_json
 
 REMEDY = "export it again, as COCO or YouTube-VIS"
 FINER = 5  # odd, so that a pixel has a middle
-NUMBERS = ("track_id", "instance_id", "category_id")
+
+
+class RunLengths(TypedDict):
+    """COCO's: the size is (H, W)."""
+
+    size: tuple[Whole, Whole]
+    counts: list[Whole] | str
+
+
+Segmentation = RunLengths | list[list[Number]]
+
+
+class Numbered(TypedDict):
+    """What says which object an annotation is of."""
+
+    id: NotRequired[Whole | None]
+    track_id: NotRequired[Whole | None]
+    instance_id: NotRequired[Whole | None]
+    category_id: NotRequired[Whole | None]
+
+
+class ImageAnnotation(Numbered):
+    """A mask of COCO's."""
+
+    image_id: Whole
+    segmentation: Segmentation
+
+
+class Image(TypedDict):
+    id: Whole
+    file_name: str
+
+
+class Images(TypedDict):
+    """A file of COCO's."""
+
+    images: list[Image]
+    annotations: list[ImageAnnotation]
+
+
+class ObjectAnnotation(Numbered):
+    """YouTube-VIS': the masks of an object, one a frame."""
+
+    segmentations: list[Segmentation | None]
+
+
+class Video(TypedDict):
+    file_names: NotRequired[list[str] | None]
+
+
+class Videos(TypedDict):
+    """A file of YouTube-VIS'."""
+
+    videos: list[Video]
+    annotations: list[ObjectAnnotation]
 
 
 class MaskFile(NamedTuple):
@@ -32,21 +88,27 @@ def read_mask_json(path: Path, size: tuple[int, int]) -> MaskFile:
     """The masks of a video of `size` (H, W).
 
     Raises:
-        InputError: naming the file and annotation: not that format, masks of another size, damaged run lengths.
+        InputError: naming the file and annotation: not that format, masks of another size, damaged run lengths, two
+            images of one frame.
     """
     content = read_json(path, REMEDY)
-    try:
-        videos = content.get("videos")
-        return _of_video(content, size, path) if videos is not None else _of_images(content, size, path)
-    except (AttributeError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path}: is neither COCO's nor YouTube-VIS' ({error!r}); {REMEDY}") from error
+    of_videos = isinstance(content, dict) and content.get("videos") is not None
+    fault = first_fault(Videos if of_videos else Images, content)
+    if fault:
+        raise InputError(f"{path}: is neither COCO's nor YouTube-VIS' ({fault}); {REMEDY}")
+    return _of_video(content, size, path) if of_videos else _of_images(content, size, path)
 
 
-def _of_images(content: dict[str, Any], size: tuple[int, int], path: Path) -> MaskFile:
-    frames = {
-        image["id"]: frame_number(image["file_name"], f"{path}, image {image['id']}") for image in content["images"]
-    }
-    found = MaskFile(set(frames.values()), {})
+def _of_images(content: Images, size: tuple[int, int], path: Path) -> MaskFile:
+    frames: dict[int, int] = {}
+    taken: set[int] = set()
+    for image in content["images"]:
+        frame = frame_number(image["file_name"], f"{path}, image {image['id']}")
+        if image["id"] in frames or frame in taken:
+            raise InputError(f"{path}: has two images of number {image['id']} or of frame {frame}; one video is read")
+        frames[image["id"]] = frame
+        taken.add(frame)
+    found = MaskFile(taken, {})
     for annotation in content["annotations"]:
         place = f"{path}, annotation {annotation.get('id')}"
         mask = mask_of(annotation["segmentation"], size, place)
@@ -56,38 +118,41 @@ def _of_images(content: dict[str, Any], size: tuple[int, int], path: Path) -> Ma
     return found
 
 
-def _of_video(content: dict[str, Any], size: tuple[int, int], path: Path) -> MaskFile:
+def _of_video(content: Videos, size: tuple[int, int], path: Path) -> MaskFile:
     if len(content["videos"]) != 1:
         raise InputError(f"{path}: holds {len(content['videos'])} videos; one file a video is read")
+    lengths = [len(annotation["segmentations"]) for annotation in content["annotations"]]
     names = content["videos"][0].get("file_names")
-    objects: dict[int, list[tuple[int, np.ndarray]]] = {}
-    longest = 0
+    numbers = [frame_number(name, str(path)) for name in names] if names else list(range(max(lengths, default=0)))
+    found = MaskFile(set(numbers), {})
     for annotation in content["annotations"]:
         place = f"{path}, annotation {annotation.get('id')}"
-        for t, segmentation in enumerate(annotation["segmentations"]):
-            frame = frame_number(names[t], place) if names else t
+        if len(annotation["segmentations"]) != len(numbers):
+            raise InputError(
+                f"{place}: has masks of {len(annotation['segmentations'])} frames of {len(numbers)}; {REMEDY}"
+            )
+        for frame, segmentation in zip(numbers, annotation["segmentations"], strict=True):
             if segmentation is not None:
-                objects.setdefault(frame, []).append((_number(annotation, place), mask_of(segmentation, size, place)))
-        longest = max(longest, len(annotation["segmentations"]))
-    frames = {frame_number(name, str(path)) for name in names} if names else set(range(longest))
-    return MaskFile(frames, objects)
+                mask = mask_of(segmentation, size, place)
+                found.objects.setdefault(frame, []).append((_number(annotation, place), mask))
+    return found
 
 
-def _number(annotation: dict[str, Any], place: str) -> int:
-    for key in NUMBERS:
-        if annotation.get(key) is not None:
-            return int(annotation[key])
-    raise InputError(f"{place}: has none of {', '.join(NUMBERS)}; {REMEDY}")
+def _number(annotation: Numbered, place: str) -> int:
+    for number in (annotation.get("track_id"), annotation.get("instance_id"), annotation.get("category_id")):
+        if number is not None:
+            return number
+    raise InputError(f"{place}: has none of track_id, instance_id, category_id; {REMEDY}")
 
 
-def mask_of(segmentation: Any, size: tuple[int, int], place: str) -> np.ndarray:
+def mask_of(segmentation: Segmentation, size: tuple[int, int], place: str) -> np.ndarray:
     """(H, W) bool of `size`, from COCO's run lengths or polygons. InputError at `place`."""
     if isinstance(segmentation, list):
         return fill_polygons(segmentation, size, place)
-    own = tuple(int(side) for side in segmentation["size"])
-    if own != size:
+    height, width = segmentation["size"]
+    if (height, width) != size:
         raise InputError(
-            f"{place}: a mask of {own[-1]}x{own[0]} pixels, and the video has {size[1]}x{size[0]}; masks lie on the "
+            f"{place}: a mask of {width}x{height} pixels, and the video has {size[1]}x{size[0]}; masks lie on the "
             "video's own pixels: make them from these frames"
         )
     try:
