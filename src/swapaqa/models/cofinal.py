@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swapaqa.batch import Encoded, TrainingLabels
+from swapaqa.batch import Encoded
 from swapaqa.errors import InputError
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.gdlt import GradeTrunk, grade_mean, hardest_triplet_loss, own_response
+from swapaqa.models.label_scale import ScaledScorer
 from swapaqa.models.sample_dropout import dropout_by_video
-from swapaqa.models.scorer import Predicted, Scorer
+from swapaqa.models.scorer import Predicted
 from swapaqa.models.transformer import Attention
 
 FineAttention = Literal["grades", "videos"]
@@ -115,7 +116,7 @@ class CoarseFineHead(GradeTrunk):
         return (fine @ self.prototypes.to(fine.dtype)).argmax(dim=1)
 
 
-class CoFInAl(Scorer):
+class CoFInAl(ScaledScorer):
     """CoFInAl as a method to train.
 
     Args:
@@ -129,7 +130,6 @@ class CoFInAl(Scorer):
     """
 
     couples_batch: ClassVar[bool] = True  # the triplet term compares the videos of a batch
-    max_label: Tensor
 
     def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
         self,
@@ -154,11 +154,6 @@ class CoFInAl(Scorer):
         self.head = CoarseFineHead(
             encoder.feature_size, width, heads, encoder_layers, decoder_layers, len(values), dropout, fine_attention
         )
-        self.register_buffer("max_label", torch.ones((), dtype=torch.float64))
-
-    def learn_scale(self, labels: TrainingLabels) -> None:
-        """The upper end of the label's scale is 1."""
-        self.max_label = torch.tensor(labels.max_label, dtype=torch.float64)
 
     def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:  # noqa: ARG002  needs none
         with dropout_by_video(videos.labels.position, self.epoch):

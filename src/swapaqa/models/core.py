@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from swapaqa.batch import Encoded, TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.label_scale import ScaledScorer
 from swapaqa.models.regression_tree import GroupAwareRegressionTree
 from swapaqa.models.score_groups import Edge, build_groups_of_videos, decode_relative_score
-from swapaqa.models.scorer import Predicted, Scorer, sum_over_processes
+from swapaqa.models.scorer import Predicted, sum_over_processes
 from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, as_plain
 from swapaqa.models.tree_loss import contrastive_tree_loss
 from swapaqa.models.votes import mean_of_some, vote_variance
@@ -36,7 +37,7 @@ VOTES_PER_PASS = 8192  # pairs of a video and a voter that pass the tree at a ti
 Arithmetic = Literal["float64", "float32"]
 
 
-class CoRe(Scorer):
+class CoRe(ScaledScorer):
     """CoRe as a method to train: pairs of a video and an exemplar, both directions, votes at evaluation.
 
     Args:
@@ -49,7 +50,6 @@ class CoRe(Scorer):
     """
 
     groups: Tensor
-    max_label: Tensor
 
     def __init__(
         self,
@@ -69,14 +69,13 @@ class CoRe(Scorer):
         self.voters, self.store_exemplars = voters, store_exemplars
         self.tree = self.build_tree(2 * encoder.feature_size + 1, hidden_features, depth)
         self.register_buffer("groups", torch.empty(0, dtype=torch.float64))  # (A, K, 2), as learned or loaded
-        self.register_buffer("max_label", torch.ones((), dtype=torch.float64))
 
     def build_tree(self, in_features: int, hidden_features: int, depth: int) -> nn.Module:
         return GroupAwareRegressionTree(in_features, hidden_features, depth)
 
     def learn_scale(self, labels: TrainingLabels) -> None:
         """Group borders (A, K, 2), one set per action, from the differences within exemplar groups."""
-        self.max_label = torch.tensor(labels.max_label, dtype=torch.float64)
+        super().learn_scale(labels)
         borders = []
         for action in range(int(labels.action.max()) + 1):
             chosen = labels.action == action

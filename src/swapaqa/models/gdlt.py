@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swapaqa.batch import Encoded, TrainingLabels
+from swapaqa.batch import Encoded
 from swapaqa.errors import InputError
 from swapaqa.models.batch_norm import BatchNorm
 from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.label_scale import ScaledScorer
 from swapaqa.models.sample_dropout import dropout_by_video
-from swapaqa.models.scorer import Predicted, Scorer
+from swapaqa.models.scorer import Predicted
 from swapaqa.models.transformer import Transformer
 
 
@@ -120,7 +121,7 @@ def own_response(readout: Tensor) -> Tensor:
     return readout.diagonal(dim1=1, dim2=2)
 
 
-class GDLT(Scorer):
+class GDLT(ScaledScorer):
     """GDLT as a method to train, on labels of the unit scale, for which its two terms are balanced.
 
     Args:
@@ -131,7 +132,6 @@ class GDLT(Scorer):
     """
 
     couples_batch: ClassVar[bool] = True  # the triplet term compares the videos of a batch
-    max_label: Tensor
 
     def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
         self,
@@ -148,11 +148,6 @@ class GDLT(Scorer):
         super().__init__(encoder)
         self.margin, self.triplet_weight = margin, triplet_weight
         self.head = GradeHead(encoder.feature_size, width, heads, encoder_layers, decoder_layers, grades, dropout)
-        self.register_buffer("max_label", torch.ones((), dtype=torch.float64))
-
-    def learn_scale(self, labels: TrainingLabels) -> None:
-        """The upper end of the label's scale is 1."""
-        self.max_label = torch.tensor(labels.max_label, dtype=torch.float64)
 
     def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:  # noqa: ARG002  needs none
         with dropout_by_video(videos.labels.position, self.epoch):

@@ -16,9 +16,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from swapaqa.batch import Encoded, Sample, TrainingLabels
+from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
 from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.label_scale import ScaledScorer
 from swapaqa.models.score_distribution import (
     JudgeDistributionHeads,
     Reduction,
@@ -35,7 +36,7 @@ from swapaqa.models.score_distribution import (
 from swapaqa.models.scorer import Predicted, Scorer, Target, from_points
 
 
-class USDL(Scorer):
+class USDL(ScaledScorer):
     """USDL as a method to train: one distribution over the label's scale.
 
     Args:
@@ -43,8 +44,6 @@ class USDL(Scorer):
         target: what the label should be where the data set knows the difficulty; the data set reads it.
         num_bins, std, reduction: see `score_distribution` and `distribution_loss`.
     """
-
-    max_label: Tensor
 
     def __init__(
         self,
@@ -58,11 +57,6 @@ class USDL(Scorer):
         self.target = target
         self.num_bins, self.std, self.reduction = num_bins, std, reduction
         self.head = ScoreDistributionHead(encoder.feature_size, num_bins)
-        self.register_buffer("max_label", torch.ones((), dtype=torch.float64))
-
-    def learn_scale(self, labels: TrainingLabels) -> None:
-        """The last bin is the upper end of the label's scale."""
-        self.max_label = torch.tensor(labels.max_label, dtype=torch.float64)
 
     def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:  # noqa: ARG002  needs none
         label = score_distribution(videos.labels.label, self.num_bins, self.max_label, self.std)  # (N, K)
