@@ -9,7 +9,9 @@ from subprocess import CompletedProcess
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
+from swapaqa.data.demo_files import DemoSettings, demo_root
 from swapaqa.data.geometry import Window
 from swapaqa.errors import InputError
 from swapaqa.running.video_score import given_window
@@ -74,7 +76,7 @@ def test_both_ways_to_score_a_video_agree(
     run = tmp_path / "run"
     expected = predicted(run)
     assert len({round(value, 2) for value in expected.values()}) > 2
-    folder = own_videos if data == "videos" else demo_folder(demo_cache, 25)
+    folder = own_videos if data == "videos" else demo_folder(run, demo_cache)
     checkpoint = f"checkpoint={run / 'checkpoints' / 'last.ckpt'}"
     for video_id, value in list(expected.items())[:3]:
         media = folder / f"{video_id}.mp4" if data == "videos" else folder / "diving-out" / f"{video_id[-3:]}.avi"
@@ -89,9 +91,12 @@ def test_both_ways_to_score_a_video_agree(
         assert abs(score(first) - score(done)) > 0.005
 
 
-def demo_folder(cache: Path, videos: int) -> Path:
-    """The demo data of so many videos, as no other test has, in a cache that they share."""
-    return next(path for path in cache.glob("demo-*") if len(list((path / "diving-out").glob("*.avi"))) == videos)
+def demo_folder(run: Path, cache: Path) -> Path:
+    """The folder of the demo data that the run was trained on."""
+    settings = OmegaConf.to_container(OmegaConf.load(run / "config.yaml").data.settings)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SWAPAQA_CACHE", str(cache))
+        return demo_root(DemoSettings(**{name: value for name, value in settings.items() if name != "_target_"}))
 
 
 def test_the_window_is_that_of_the_training_unless_another_is_named(own_videos: Path) -> None:
