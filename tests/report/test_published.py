@@ -125,3 +125,11 @@ def test_the_shipped_rows_of_others_are_read_with_their_source() -> None:
     assert rows.citations["CoRe [46]"] == rows.citations["CoRe"] == "yu2021group"
     assert rows.citations["Ours"] == "zhang2025scaled"
     assert len(rows.of_data("aqa7")) == 3
+
+
+@pytest.mark.parametrize("name", ["rg", "fisv"])
+def test_averages_of_the_shipped_rows_are_fisher_means(name: str) -> None:
+    (table,) = published([name]).of_data(name)
+    assert {"GDLT", "CoFInAl", "ACTION-NET"} <= {row.system for row in table.systems}
+    for row in table.systems:
+        assert float(fisher_mean(torch.tensor(row.values[:-1]))) == pytest.approx(row.values[-1], abs=5e-4), row.system
