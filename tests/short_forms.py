@@ -19,7 +19,7 @@ from PIL import Image
 from swapaqa.data.demo_files import write_video
 from tests.forked import REPOSITORY
 from tests.published_files import fill, published_content
-from tests.trees import write_aqa7, write_dive, write_mtl_aqa
+from tests.trees import write_aqa7, write_dive, write_finediving, write_mtl_aqa
 
 FRAMES = 112  # of a video: the window of 103, shifted
 VIDEO = (360, 640)  # height and width of what stands for the videos in ../shared
@@ -181,6 +181,7 @@ def write_home(parent: Path) -> Path:
     home.mkdir()
     write_aqa7(parent / "aqa7", train=4, test=3, frames=FRAMES)
     write_mtl_aqa(parent / "mtl_aqa", "cut", FRAMES, more={(2, 1): (20, 3.0, "107B"), (3, 1): (24, 3.0, "207B")})
+    write_finediving(parent / "finediving")
     write_own_videos(home)
     write_shared_videos(parent / "shared" / "data" / "video")
     shutil.copytree(REPOSITORY / "docs" / "figures" / "boxes", home / "docs" / "figures" / "boxes")

@@ -77,7 +77,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(home: Path, demo_cache: Path) -> dict[str, str]:
     path = os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "src")))
-    trees = {"AQA7_ROOT": str(home.parent / "aqa7"), "MTL_AQA_ROOT": str(home.parent / "mtl_aqa")}
+    trees = {f"{name.upper()}_ROOT": str(home.parent / name) for name in ("aqa7", "mtl_aqa", "finediving")}
     return isolated(home.parent, demo_cache) | trees | {"PYTHONPATH": path, "COLUMNS": "200"}
 
 

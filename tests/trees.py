@@ -1,4 +1,4 @@
-"""Small data sets in the true layouts of AQA-7 and MTL-AQA."""
+"""Small data sets in the true layouts of AQA-7, MTL-AQA and FineDiving."""
 
 import pickle
 from collections.abc import Mapping
@@ -23,6 +23,19 @@ DIVES = {  # competition, dive: end frame, difficulty, dive number
 }
 NO_DIVES: Dives = MappingProxyType({})
 TRAIN, TEST = [(1, 1), (1, 2), (1, 3), (1, 4)], [(26, 5), (26, 16)]
+
+FINAL = "FINADivingWorldCup2021_Men10m_final_r"
+FINE_DIVES = {  # session, dive: score, difficulty, dive number, first and last frame in the session
+    **{
+        (f"{FINAL}{dive % 2 + 1}", dive): (40.0 + 7 * dive, 3.0, "107b", 100 + 20 * dive, 111 + 20 * dive)
+        for dive in range(4)
+    },
+    ("01", 1): (51.0, 3.0, "207c", 20, 29),
+    ("01", 2): (66.0, 3.0, "107b", 40, 52),
+    ("FINAWorldChampionships2019_Women3m_final_r1", 0): (60.0, 3.2, "5253b", 5, 19),
+    ("Budapest2021Diving10mPlatformWomenFinal_1", 3): (30.0, 3.2, "5253b", 5, 19),
+}
+FINE_TEST = [("01", 2), ("Budapest2021Diving10mPlatformWomenFinal_1", 3)]
 
 
 def write_aqa7(root: Path, train: int = 6, test: int = 4, frames: int = 16, size: tuple[int, int] = (40, 64)) -> Path:
@@ -104,9 +117,35 @@ def write_frame(path: Path, number: int) -> None:
     cv2.imwrite(str(path), np.full((40, 64, 3), STEP * number % 256, np.uint8))
 
 
-def write_competition(path: Path) -> None:
+def write_competition(path: Path, frames: int = 39) -> None:
     path.parent.mkdir(exist_ok=True)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25, (64, 40))
-    for number in range(1, 40):
-        writer.write(np.full((40, 64, 3), STEP * number, np.uint8))
+    for number in range(1, frames + 1):
+        writer.write(np.full((40, 64, 3), STEP * (number % 50), np.uint8))
     writer.release()
+
+
+def write_finediving(root: Path, layout: str = "cut") -> Path:
+    """FINE_DIVES in the layout `cut`, `whole` (sessions as images from number 3) or `files`; returns `root`."""
+    notes, videos = root / "Annotations", root / "FineDiving"
+    notes.mkdir(parents=True)
+    fine, coarse = {}, {}
+    for key, (score, difficulty, number, first, last) in FINE_DIVES.items():
+        labels = np.array([2, 2, 2, 25, 25, 25, *[36] * (last - first - 5)])
+        fine[key] = [number, score, difficulty, np.array([2, 5]), labels]
+        coarse[key] = {"start_frame": first, "end_frame": last, "dive_score": score, "difficulty": difficulty}
+    lists = {"train_split.pkl": [key for key in FINE_DIVES if key not in FINE_TEST], "test_split.pkl": FINE_TEST}
+    contents = {"fine-grained_annotation_aqa.pkl": fine, "FineDiving_coarse_annotation.pkl": coarse, **lists}
+    for name, content in contents.items():
+        (notes / name).write_bytes(pickle.dumps(content))
+    for (session, dive), (*_, first, last) in FINE_DIVES.items():
+        if layout == "cut":
+            for number in range(first, last + 1):
+                write_frame(videos / session / str(dive) / f"{number:05d}.jpg", number % 50)
+        elif layout == "whole":
+            for number in range(3, last + 3):
+                write_frame(videos / session / f"{number:05d}.jpg", number % 50)
+        else:
+            videos.mkdir(exist_ok=True)
+            write_competition(videos / f"{session}.mp4", last + 1)
+    return root

@@ -154,10 +154,10 @@ def test_a_method_that_needs_more_names_the_data_sets_that_have_it(
     make = hydra.utils.instantiate(config("model=core").model, _partial_=True, **small)
     dives, weather = (kind(**make.keywords) for kind in (NeedsDives, NeedsWeather))
     plain, stepped = open_data(None).source, open_stepped().source
-    of_stepped = "beside the videos, and Stepped gives steps and height"
+    of_stepped, others = "beside the videos, and Stepped gives steps and height", "take data=finediving or data=mtl_aqa"
     for model, asked, line in (
-        (dives, plain, "NeedsDives needs dive beside the videos, and AQA7 gives nothing; take data=mtl_aqa"),
-        (dives, stepped, f"NeedsDives needs dive {of_stepped}; take data=mtl_aqa"),
+        (dives, plain, f"NeedsDives needs dive beside the videos, and AQA7 gives nothing; {others}"),
+        (dives, stepped, f"NeedsDives needs dive {of_stepped}; {others}"),
         (weather, stepped, f"NeedsWeather needs weather {of_stepped}; none of conf/data has it: take one of your own"),
         (weather, plain, "NeedsWeather needs steps and weather beside the videos, and AQA7 gives nothing; none of"),
     ):
@@ -169,7 +169,7 @@ def test_a_method_that_needs_more_names_the_data_sets_that_have_it(
 
 
 def test_the_data_sets_of_conf_that_have_something() -> None:
-    assert list(data_sets_with(["dive"])) == ["mtl_aqa"]
+    assert list(data_sets_with(["dive"])) == ["finediving", "mtl_aqa"]
     assert list(data_sets_with(["dive", "weather"])) == []
     assert len(list(data_sets_with([]))) >= 4
 
@@ -186,7 +186,7 @@ def test_a_training_is_refused_before_a_video_is_read(
         "model=core", "data=aqa7", "backbone=tiny", f"data.root={aqa7_tree()}", "name=x",
         "logger.save_dir=x", "model._target_=tests.stepped.NeedsDives", "data.frames=16",
     )  # fmt: skip
-    with pytest.raises(InputError, match=r"needs dive .* take data=mtl_aqa"):
+    with pytest.raises(InputError, match=r"needs dive .* take data=finediving or data=mtl_aqa"):
         training.build(cfg)
     assert read == []
 

@@ -37,6 +37,7 @@ class Window(NamedTuple):
 
     start: int
     stop: int | None = None  # None: consecutive frames from `start` on; else spread evenly over start ... stop - 1
+    down: bool = False  # places between two frames are rounded down, as FineDiving's authors do; else to the nearer one
 
     def indices(self, frames: int, shift: int) -> Sequence[int]:
         """The `frames` indices of the window, moved by `shift`, in ascending order.
@@ -45,7 +46,8 @@ class Window(NamedTuple):
         """
         if self.stop is None:
             return range(self.start + shift, self.start + shift + frames)
-        spread = np.linspace(self.start, self.stop - 1, frames).round().astype(int) + shift
+        places = np.linspace(self.start, self.stop - 1, frames)
+        spread = (np.floor(places) if self.down else places.round()).astype(int) + shift
         indices: list[int] = spread.tolist()
         return indices
 

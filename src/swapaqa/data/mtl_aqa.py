@@ -37,7 +37,7 @@ import math
 import operator
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,7 @@ import torch
 from torch import Tensor
 
 from swapaqa.command import spelled
+from swapaqa.data.annotation_files import find_annotation
 from swapaqa.data.dive_numbers import dive_attributes, dive_number
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record
@@ -65,6 +66,7 @@ ANNOTATIONS = (  # best first
     "augmented_final_annotations_dict.pkl",
     "final_annotations_dict.pkl",
 )
+FOLDERS = ("info", "")  # of annotations
 MEDIA_FOLDERS = ("new/new_total_frames_256s", "new/new_total_frames", "whole_videos_frames", "frames", "videos", "")
 LAST_FRAME = 99_999_999  # of a competition's video; the longest has 290,000
 LAST_NUMBER = 999_999  # of a competition or a dive; there are 26 and 192
@@ -104,9 +106,9 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
         InputError: a file is missing or no such pickle, a dive of the split is not annotated or is there twice, a score
             out of range, a dive that ends before it begins.
     """
-    path = _find(Path(root), ANNOTATIONS)
+    path = find_annotation(Path(root), FOLDERS, ANNOTATIONS, LAYOUT)
     annotations = load_pickle(path)
-    keys_path = _find(Path(root), (f"{split}_split_0.pkl",))
+    keys_path = find_annotation(Path(root), FOLDERS, (f"{split}_split_0.pkl",), LAYOUT)
     keys = load_pickle(keys_path)
     if not isinstance(annotations, dict) or not annotations:
         raise InputError(f"{path}: holds no dictionary of dives; it is not an annotation file of MTL-AQA")
@@ -117,15 +119,6 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
     if twice:
         raise InputError(f"{keys_path}: names dive {twice[0]} more than once; once is right")
     return dives
-
-
-def _find(root: Path, names: Sequence[str]) -> Path:
-    for name in names:
-        for folder in (root / "info", root):
-            for path in (folder / name, folder / name.removesuffix(".pkl")):
-                if path.is_file():
-                    return path
-    raise InputError(f"{root / 'info' / names[0]}: no such file. {LAYOUT}")
 
 
 def _record(path: Path, annotations: dict[Any, Any], keys_path: Path, key: Any, split: str) -> Dive:

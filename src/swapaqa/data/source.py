@@ -114,6 +114,10 @@ class VideoSource(ABC):
         """What a record shows: two records that show the same are one video under two names, and refused."""
         return record.video_id
 
+    def overlap(self, records: Sequence[Record]) -> str | None:  # noqa: ARG002  others know of one
+        """What `records` share with another data set, as a sentence; None where nothing is known."""
+        return None
+
     def box_files(self, record: Record) -> list[Path]:
         """Where its boxes would be, best first, without a suffix: `<root>/boxes/<video_id>`."""
         return [self.boxes_folder / record.video_id]

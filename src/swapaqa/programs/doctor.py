@@ -52,7 +52,7 @@ class Problem:
 
 KINDS = (
     "list", "missing video", "unreadable", "incomplete", "too short", "boxes missing", "boxes unreadable",
-    "boxes outside", "boxes changed", "score scale", "duplicate",
+    "boxes outside", "boxes changed", "score scale", "duplicate", "overlap",
 )  # fmt: skip
 
 
@@ -186,6 +186,8 @@ def examine(source: VideoSource, workers: int) -> tuple[dict[str, int], list[Pro
         counts[split] = len(chosen)
         records += chosen
     problems += [Problem("list", "", "", fault) for fault in faults(records, source.shown)]
+    if (overlap := source.overlap(records)) is not None:
+        problems.append(Problem("overlap", "", "", overlap, blocks=False))
     loader = DataLoader(Examination(source, records), batch_size=None, num_workers=workers)
     with explained("lower data.workers or data.frames"):
         findings = list(track(loader, description="reading every video", total=len(records)))
@@ -245,7 +247,7 @@ def can_train(problems: Sequence[Problem], skip_unreadable: bool) -> bool:
 def show(counts: dict[str, int], problems: Sequence[Problem], verdict: bool, path: Path) -> None:
     """Print the numbers by split and kind, the first problems and the verdict."""
     table = Table(title="doctor")
-    for column in ("split", "videos", *(kind for kind in KINDS if any(p.kind == kind for p in problems))):
+    for column in ("split", "videos", *(kind for kind in KINDS if any(p.kind == kind and p.split for p in problems))):
         table.add_column(column)
     for split, count in counts.items():
         kinds = Counter(problem.kind for problem in problems if problem.split == split)

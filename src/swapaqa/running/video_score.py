@@ -71,7 +71,7 @@ def given_window(cfg: DictConfig, source: VideoSource, path: Path, own: Window) 
         raise InputError(f"first_frame={cfg.first_frame}: a whole number from 1 on")
     start = own.start if cfg.first_frame is None else cfg.first_frame - 1
     spread = own.stop is not None if cfg.spread == "trained" else cfg.spread
-    return Window(start, (own.stop or frame_count(path, source.accept_incomplete)) if spread else None)
+    return own._replace(start=start, stop=(own.stop or frame_count(path, source.accept_incomplete)) if spread else None)
 
 
 def new_record(cfg: DictConfig, source: VideoSource, path: Path) -> Record:
