@@ -216,8 +216,11 @@ def test_a_training_without_a_length_is_refused_where_the_schedule_needs_one(con
 
 @pytest.mark.parametrize(
     "words",
-    [pytest.param(("optim=core",), id="core", marks=pytest.mark.slow), ("optim=sgd_cosine",), WARM],
-    ids=[None, "cosine", "warm"],
+    [
+        pytest.param(("optim=core",), id="core", marks=pytest.mark.slow),
+        pytest.param(("optim=sgd_cosine",), id="cosine", marks=pytest.mark.slow),
+        pytest.param(WARM, id="warm"),
+    ],
 )
 def test_a_resumed_training_ends_bit_for_bit(words: tuple[str, ...], config: Config, tmp_path: Path) -> None:
     whole = tiny(config, *words)
