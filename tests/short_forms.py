@@ -19,7 +19,7 @@ from PIL import Image
 from swapaqa.data.demo_files import write_video
 from tests.forked import REPOSITORY
 from tests.published_files import fill, published_content
-from tests.trees import write_aqa7, write_dive, write_finediving, write_mtl_aqa
+from tests.trees import FINE_DIVES, FINE_TEST, write_aqa7, write_dive, write_finediving, write_mtl_aqa
 
 FRAMES = 112  # of a video: the window of 103, shifted
 VIDEO = (360, 640)  # height and width of what stands for the videos in ../shared
@@ -183,6 +183,7 @@ def write_home(parent: Path) -> Path:
     write_mtl_aqa(parent / "mtl_aqa", "cut", FRAMES, more={(2, 1): (20, 3.0, "107B"), (3, 1): (24, 3.0, "207B")})
     write_finediving(parent / "finediving")
     write_own_videos(home)
+    write_published_material(home)
     write_shared_videos(parent / "shared" / "data" / "video")
     shutil.copytree(REPOSITORY / "docs" / "figures" / "boxes", home / "docs" / "figures" / "boxes")
     (home / "drawn" / "diving").mkdir(parents=True)
@@ -207,6 +208,19 @@ def write_other_formats(boxes: Path, home: Path) -> None:
             x, y, w, h = map(int, box)
             shares = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
             (images / f"{int(fn):05d}.txt").write_text(" ".join(map(str, (0, *shares))) + "\n")
+
+
+def write_published_material(home: Path) -> None:
+    """A log by epoch, predictions of the test dives of FineDiving's tree, and tables of Fis-V and RG."""
+    (home / "LOG.csv").write_text("run,epoch,spearman,relative_l2_x100\na,0,0.5,3\na,1,0.75,2\na,2,0.7,2.5\n")
+    np.save(home / "PRED.npy", np.array([60.0, 20.0]))
+    np.save(home / "TRUE.npy", np.array([FINE_DIVES[key][0] for key in FINE_TEST]))
+    (home / "fisv").mkdir()
+    rows = [
+        f"{number},{20 + 3 * number},{'test' if number > 4 else 'train'},skater_{number % 3}" for number in range(1, 8)
+    ]
+    (home / "fisv" / "pcs.csv").write_text("\n".join(["video,score,split,group", *rows]) + "\n")
+    (home / "hoop.csv").write_text("pred,true\n90,16.7\n91,11.7\n88,14\n")
 
 
 def write_own_videos(home: Path) -> None:

@@ -4,8 +4,9 @@
 
 `show` prints what the runs answer and the tables, also those of bias probes (`src.evaluate probe=background`) in the
 folders, and writes them, figures and one page with everything into `<first path>/report`. `runs` writes the runs
-themselves as one tidy table; `pack` makes one file of a run for a colleague. `wandb` builds the dashboards of a wandb
-project; `sync` uploads what runs logged offline.
+themselves as one tidy table; `pack` makes one file of a run for a colleague. `published` says what logs and predictions
+of anybody's program carry: what choosing the epoch adds, intervals, floors without a pixel. `wandb` builds the
+dashboards of a wandb project; `sync` uploads what runs logged offline.
 """
 
 import argparse
@@ -34,12 +35,14 @@ from swapaqa.report.cases import Shown
 from swapaqa.report.contents import Wanted, read_report, write_report
 from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import FORMATS, print_table
+from swapaqa.report.table import Table
 from swapaqa.running.program import run_program
 from swapaqa.running.registry import admit
 from swapaqa.runs.compare import Protocol, compare
 from swapaqa.runs.run_folders import read_sweeps
 from swapaqa.runs.runs_table import runs_table
 from swapaqa.runs.settings import PROTOCOLS
+from swapaqa.scrutiny.findings import findings
 
 TERMINAL = "terminal"
 
@@ -56,11 +59,7 @@ def show(given: argparse.Namespace) -> None:
             console.print(Text("\n".join([answer.question, *(f"  {line}" for line in answer.lines), ""])))
         for line in (report.single.name, *report.single.lines, *report.single.warnings) if report.single else ():
             console.print(Text(line))
-    for table in (*report.tables, *probe_tables(report.probes)):
-        if given.format == TERMINAL:
-            print_table(table, console)
-        else:
-            console.out(FORMATS[given.format][1](table), highlight=False)
+    print_tables((*report.tables, *probe_tables(report.probes)), given.format)
     print_note(f"{len(written)} files written to {folder}")
     if given.wandb:
         from swapaqa.recording import tracking  # wandb takes seconds to import
@@ -82,6 +81,24 @@ def runs(given: argparse.Namespace) -> None:
 def guarded_cell(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula stays text."""
     return guarded(value) if isinstance(value, str) else value
+
+
+def published(given: argparse.Namespace) -> None:
+    """Print what logs and predictions of others tell."""
+    from swapaqa.running.program import compose_quietly
+
+    source = make_source(compose_quietly(given.videos, "published").data) if given.videos else None
+    print_tables(findings(given.files, given.true, source), given.format)
+
+
+def print_tables(tables: Sequence[Table], form: str) -> None:
+    """In a form, or for the terminal."""
+    console = open_console()
+    for table in tables:
+        if form == TERMINAL:
+            print_table(table, console)
+        else:
+            console.out(FORMATS[form][1](table), highlight=False)
 
 
 def print_note(line: str) -> None:
@@ -138,7 +155,9 @@ def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_many(parser, "--rows", "WORDS", "rows of tables whose labels hold these; default: all")
     add_many(parser, "--protocol", "NAME", f"of the rows: {', '.join(PROTOCOLS)}; default: all that there are")
     add_many(parser, "--table", "KEY", "the name of a table's file; default: all")
-    add_many(parser, "--beside", "FILE", "published rows to stand beside ours: a file of yours, or finediving")
+    add_many(
+        parser, "--beside", "FILE", "published rows to stand beside ours: a file of yours, or finediving, rg, fisv"
+    )
     parser.add_argument("--wandb", metavar="PROJECT", help="log the figures in this wandb project too")
     add_trust(parser)
     parser.set_defaults(run=show)
@@ -187,6 +206,18 @@ def unpack_run(given: argparse.Namespace) -> None:
     print_lines([str(path) for path in unpack(given.path, given.out, given.trust)])
 
 
+def add_published(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommand."""
+    parser = commands.add_parser("published", help="what logs by epoch and predictions of anybody's program carry")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a log or predictions (CSV), or .npy")
+    parser.add_argument("--true", type=Path, metavar="FILE.npy", help="the true scores, where FILE has none")
+    parser.add_argument(
+        "--videos", nargs="+", default=[], metavar="KEY=VALUE", help="their data set: data=... data.root=..."
+    )
+    parser.add_argument("--format", choices=(TERMINAL, *FORMATS), default=TERMINAL, help="of what is printed")
+    parser.set_defaults(run=published)
+
+
 def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, purpose: str) -> None:
     parser.add_argument(name, metavar=metavar, action="append", default=[], help=f"{purpose} (may be repeated)")
 
@@ -231,6 +262,7 @@ def main() -> None:
     add_show(commands)
     add_runs(commands)
     add_pack(commands)
+    add_published(commands)
     add_compare(commands)
     add_wandb(commands)
     given = parser.parse_args()
