@@ -148,6 +148,31 @@ def write_mtl_aqa(folder: Path, arrays: bool = False) -> None:
         (folder / "info" / f"{split}_split_0.pkl").write_bytes(pickle.dumps(dives))
 
 
+def write_finediving(folder: Path) -> None:
+    """All annotations and the split."""
+    (folder / "Annotations").mkdir()
+    keys = [("01", 1), ("01", 2), ("FINADivingWorldCup2021_Men10m_final_r1", 0), ("Budapest2021_Women_1", 5)]
+    labels = np.array([2] * 20 + [25] * 30 + [36] * 40)
+    contents = {
+        "fine-grained_annotation_aqa": {key: ["107b", 72.0, 3.0, np.array([19, 49]), labels] for key in keys},
+        "FineDiving_coarse_annotation": {key: {"start_frame": 100, "end_frame": 189} for key in keys},
+        "train_split": keys[:3],
+        "test_split": keys[3:],
+    }
+    for name, content in contents.items():
+        (folder / "Annotations" / f"{name}.pkl").write_bytes(pickle.dumps(content))
+
+
+def write_log(folder: Path) -> None:
+    """A log by epoch."""
+    (folder / "log.csv").write_text("run,epoch,spearman,relative_l2_x100\na,0,0.5,3.5\na,1,0.75,2\nb,0,0.7,2.5\n")
+
+
+def write_predictions(folder: Path) -> None:
+    """Predictions of three videos as an array."""
+    np.save(folder / "pred.npy", np.array([60.0, 20.5, 33.25]))
+
+
 TABLE = """video,score,split,group,action,difficulty,judges,first_frame,last_frame,boxes
 one.avi,54.5,train,anna,diving,3.0,8.0 8.5 7.5,1,12,
 two.mp4,61.0,train,bea,diving,2.8,7.0 7.5 7.5,,,two.txt

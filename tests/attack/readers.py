@@ -14,6 +14,7 @@ from swapaqa.models.i3d_weights import read_weights
 from swapaqa.recording.tracking import stored_id
 from swapaqa.running.jobs import stored_identity
 from swapaqa.running.jobs_file import refuse_another_list
+from swapaqa.scrutiny.given_files import read_array, read_given
 from tests.attack import archives, calls, checkpoints, inputs
 from tests.attack.calls import boxed_rightly, framed_rightly, imported_rightly, listed_rightly, scored_rightly
 from tests.attack.damage import Edit
@@ -76,6 +77,10 @@ def of_zip(name: str, content: Callable[[], bytes], *words: str) -> Reader:
 
 of_aqa7 = partial(Reader, file=MAT, read=calls.records("data=aqa7", "data.action=all"), sound=scored_rightly)
 of_mtl_aqa = partial(Reader, read=calls.records("data=mtl_aqa"), unknowable=NO_DIGEST, sound=listed_rightly)
+of_finediving = partial(
+    Reader, write=inputs.write_finediving, read=calls.records("data=finediving"), unknowable=NO_DIGEST,
+    sound=listed_rightly, edit=inputs.pickle_edit,
+)  # fmt: skip
 LISTS = (
     of_aqa7("AQA-7 list, points", write=partial(inputs.write_aqa7, scale=1.0), unknowable=NO_DIGEST,
             edit=inputs.aqa7_list("train")),
@@ -86,6 +91,12 @@ LISTS = (
     of_mtl_aqa("MTL-AQA annotations, arrays", PKL, partial(inputs.write_mtl_aqa, arrays=True),
                named=("train_split_0.pkl",)),
     of_mtl_aqa("MTL-AQA split", "info/train_split_0.pkl", inputs.write_mtl_aqa, edit=inputs.pickle_edit),
+    of_finediving("FineDiving annotations", "Annotations/fine-grained_annotation_aqa.pkl", named=("train_split.pkl",)),
+    of_finediving("FineDiving sessions", "Annotations/FineDiving_coarse_annotation.pkl", may_miss=True),
+    of_finediving("FineDiving split", "Annotations/train_split.pkl"),
+    Reader("a log by epoch", "log.csv", inputs.write_log, lambda folder: read_given(folder / "log.csv", None), TYPED),
+    Reader("predictions as an array", "pred.npy", inputs.write_predictions,
+           lambda folder: read_array(folder / "pred.npy"), NO_DIGEST),
     of_aqa7("AQA-7 list, whole numbers", write=partial(inputs.write_aqa7, scale=100.0, kind="i4"),
             unknowable=NO_DIGEST),
     of_aqa7("AQA-7 list, big-endian", write=archives.write_big_endian_lists, unknowable=NO_DIGEST),

@@ -200,6 +200,7 @@ def announced(shape: str) -> bytes:
         (announced("(10**9, 10**9)"), "not a readable NumPy array"),
         (array(np.zeros(9))[:-1], "announces an array of shape"),
         (array(np.zeros(9))[:20], "not a readable NumPy array"),
+        (announced("((((9"), "not a readable NumPy array"),
         (b"1 2 3", "not a readable NumPy array"),
         (b"", "not a readable NumPy array"),
     ],

@@ -2,6 +2,7 @@
 
 import io
 import math
+import tokenize
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -75,7 +76,7 @@ def read_array(path: Path) -> np.ndarray:
         if math.prod(shape) * kind.itemsize != len(rest):
             raise ValueError(f"announces an array of shape {shape} and has {len(rest)} bytes")
         found = np.frombuffer(rest, kind).astype(np.float64)
-    except (ValueError, TypeError, OverflowError, SyntaxError, EOFError) as error:
+    except (ValueError, TypeError, ArithmeticError, SyntaxError, RecursionError, tokenize.TokenError) as error:
         raise InputError(f"{path}: not a readable NumPy array ({reason(error)}); save it with numpy.save") from error
     if not np.isfinite(found).all():
         raise InputError(f"{path}: number {int(np.flatnonzero(~np.isfinite(found))[0]) + 1} is not finite")
