@@ -85,6 +85,7 @@ def test_what_lives_at_once() -> None:
     assert live.now == 0
 
 
+@pytest.mark.slow
 def test_recomputed_groups_live_one_at_a_time() -> None:
     """Counted: a step of four clips at once, and of one at a time; what recomputation saves is most of the clips."""
     words = ("data.batch_size=1", *step.size_overrides(36, 32))
@@ -111,6 +112,7 @@ def test_counts_of_an_encoding_are_those_of_its_convolutions() -> None:
     assert loop.model.encoder.network.layers[0][0].weight.device == CPU  # the copy alone has no memory
 
 
+@pytest.mark.slow
 def test_a_step_needs_its_weights_four_times() -> None:
     """And keeps the same whether it is counted without memory or on real tensors."""
     loop = open_loop()

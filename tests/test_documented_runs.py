@@ -138,6 +138,7 @@ def test_the_program_about_intervals_runs(environment: dict[str, str]) -> None:
     assert len(printed.splitlines()) == 16
 
 
+@pytest.mark.slow
 def test_the_boxes_of_the_page_fit_the_made_videos(home: Path) -> None:
     """Else the command would not run for a reason of its own."""
     boxes = read_darklabel(home / "docs/figures/boxes/diving_sample.txt", range(100))

@@ -129,6 +129,7 @@ def test_checkpoint_scores_without_the_training_videos(
     assert_same_predictions(tmp_path / "out", core_run)
 
 
+@pytest.mark.slow
 def test_all_training_videos_may_vote(core_run: Path, evaluate: Run, tmp_path: Path) -> None:
     found = {}
     for voters in ("all", "12", "1"):  # there are 12
@@ -309,6 +310,7 @@ def test_where_the_boxes_of_a_probe_come_from(
     assert cfg.boxes.get("root") == ("here" if "boxes.root=here" in given else None)
 
 
+@pytest.mark.slow
 def test_a_probe_of_another_data_set(core_run: Path, evaluate: Run, tmp_path: Path, aqa7_tree: Any) -> None:
     checkpoint = core_run / "checkpoints" / "last.ckpt"
     other = ["data=aqa7", f"data.root={aqa7_tree(frames=16)}", "data.workers=0", "data.batch_size=4"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
@@ -75,13 +76,16 @@ def test_sampled_scores_are_those_of_the_epoch_in_the_file(
     assert column(found, "last") == pytest.approx(column(trained, "last"), rel=1e-5)
 
 
+slow = partial(pytest.param, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("words", "epoch", "steps"),
     [
-        (["trainer.max_epochs=2", "trainer.check_val_every_n_epoch=5"], 2, 6),
+        slow(["trainer.max_epochs=2", "trainer.check_val_every_n_epoch=5"], 2, 6),
         (["trainer.max_epochs=9", "trainer.max_steps=4", "trainer.check_val_every_n_epoch=5"], 2, 4),
-        (["trainer.max_epochs=1", "+trainer.val_check_interval=2"], 1, 3),
-        (
+        slow(["trainer.max_epochs=1", "+trainer.val_check_interval=2"], 1, 3),
+        slow(
             ["trainer.max_epochs=500", "+trainer.max_time='00:00:00:01'", "trainer.check_val_every_n_epoch=499"],
             None,
             None,

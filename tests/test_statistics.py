@@ -71,7 +71,9 @@ def test_the_interval_of_an_average_is_scipys() -> None:
     assert found == pytest.approx((expected.low, expected.high))
 
 
-@pytest.mark.parametrize(("metric", "videos"), [(SPEARMAN, 28), (SPEARMAN, 100), (RELATIVE_L2, 60)])
+@pytest.mark.parametrize(
+    ("metric", "videos"), [(SPEARMAN, 28), pytest.param(SPEARMAN, 100, marks=pytest.mark.slow), (RELATIVE_L2, 60)]
+)
 def test_the_interval_covers_the_truth_as_often_as_it_says(
     metric: Measure, videos: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

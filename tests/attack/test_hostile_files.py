@@ -128,7 +128,7 @@ def test_hydras_way_to_run_a_pickled_job_again_is_refused(
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("recipe", ["evaluate", "gradcam"])
+@pytest.mark.parametrize("recipe", ["evaluate", pytest.param("gradcam", marks=pytest.mark.slow)])
 def test_what_a_files_configuration_points_to_is_only_read(
     recipe: str, landed: dict[str, Any], recipe_inside: Run, aqa7_tree: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -328,6 +328,7 @@ def test_a_parent_vouches_for_what_it_wrote_and_nothing_else(tmp_path: Path, mon
         jobs.trusted_config(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_folder_of_a_stranger_is_not_continued(canary: Path, recipe_inside: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

@@ -376,6 +376,7 @@ def test_predictions_are_in_points_and_by_position(build: Build, tmp_path: Path)
     assert set(predictions(model)) == {"test"}  # train is encoded for its exemplars and not measured
 
 
+@pytest.mark.slow
 def test_averaged_gradients_under_a_part_of_epsilon_step_as_summed_ones(
     build: Build, config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:

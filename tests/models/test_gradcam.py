@@ -116,6 +116,7 @@ def test_the_origin_of_the_tiny_backbone_is_where_its_first_cell_looks() -> None
     assert found == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_origin_of_i3d_is_where_its_first_cell_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """With averages for maxima, and of the convolutions around a place only the place itself, so that edges are far."""
     monkeypatch.setattr(i3d.F, "max_pool3d", F.avg_pool3d)

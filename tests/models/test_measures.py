@@ -137,6 +137,7 @@ def test_bfloat16_is_near() -> None:
     assert 0 < apart < 0.02**2 * length
 
 
+@pytest.mark.slow
 def test_compact_pools_change_nothing() -> None:
     (loss, found), (expected, gradients) = first_step(encoder(compact_pools=True)), plain_first_step()
     assert torch.equal(loss, expected)
