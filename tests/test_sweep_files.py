@@ -135,7 +135,7 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
     configs = copy.deepcopy(arms("plug_and_play"))
     assert of_arms(configs, "model._target_", "aug._target_", "aug.ratio", "data._target_") == [
         (method, *swap, "MTLAQA")
-        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN", "TPT")
+        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN", "TPT", "T2CR")
         for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
     ]
     assert of_arms(configs, "model.reduction", "model.loss")[:6:2] == [

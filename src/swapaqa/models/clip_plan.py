@@ -84,6 +84,8 @@ class ClipPlan:
 class CountedClips(ClipPlan):
     """As many clips of any window: those of the plan, or, where it gives another number, equal steps over the window.
 
+    In equal steps the last clip ends with the window, whatever `last_start`.
+
     Attributes:
         count: of the clips.
     """
@@ -99,18 +101,19 @@ class CountedClips(ClipPlan):
         return self._fitted(total)[0]
 
     def starts(self, total: int) -> list[int]:
-        length, stride = self._fitted(total)
-        return clip_starts(total, length, stride, self.last_start)
+        return self._fitted(total)[1]
 
-    def _fitted(self, total: int) -> tuple[int, int]:
-        """Frames and stride that give `count` clips of `total` frames."""
+    def _fitted(self, total: int) -> tuple[int, list[int]]:
+        """Frames and starts of `count` clips of `total` frames."""
         length = super().length(total)
-        if length <= total and len(clip_starts(total, length, self.stride, self.last_start)) == self.count:
-            return length, self.stride
+        if length + (self.last_start or 0) <= total:
+            starts = clip_starts(total, length, self.stride, self.last_start)
+            if len(starts) == self.count:
+                return length, starts
         if total < self.count:
             raise InputError(f"data.frames={total}: too short for clips.count={self.count} clips; take longer windows")
         stride = max((total - 1) // self.count, 1)
-        return total - (self.count - 1) * stride, stride
+        return total - (self.count - 1) * stride, [stride * number for number in range(self.count)]
 
 
 class ClipPlans:
