@@ -91,10 +91,12 @@ def t2cr_head(name: str) -> str:
         "attention.places.conv": "taa.cbam.sa.conv", "attention.layers.0": "taa.fc1", "attention.layers.2": "taa.fc2",
         "attention.score": "taa.fc_score", "attention.dive": "taa.fc_class", "attention.unused.0": "taa.mlp.fc1",
         "attention.unused.1": "taa.mlp.fc2", "attention.unused.2.narrow": "taa.ca.se.0",
-        "attention.unused.2.widen": "taa.ca.se.2", "decoder.mix_full": "decoder.conv1", "decoder.mix_thin": "decoder.conv2",
+        "attention.unused.2.widen": "taa.ca.se.2",
+        "decoder.mix_full": "decoder.conv1", "decoder.mix_thin": "decoder.conv2",
         "decoder.attention.weigh": "decoder.sa.fc_i", "decoder.attention.key": "decoder.sa.fc_k",
         "decoder.attention.value": "decoder.sa.fc_v", "decoder.attention.out": "decoder.sa.fc_o",
-        "regress.layers.0": "regressor.layer1", "regress.layers.2": "regressor.layer2", "regress.last": "regressor.layer3",
+        "regress.layers.0": "regressor.layer1", "regress.layers.2": "regressor.layer2",
+        "regress.last": "regressor.layer3",
         "regress.features.narrow": "regressor.selayer.fc.0", "regress.features.widen": "regressor.selayer.fc.2",
     }  # fmt: skip
     of_layer = {
@@ -107,6 +109,14 @@ def t2cr_head(name: str) -> str:
         for our, theirs in of_layer.items()
     }
     return f"{names[whole.removeprefix('head.')]}.{kind}"
+
+
+def tsa_net_head(name: str) -> str:
+    """Its entry comes first: `evaluator.` or `TSA_module.`."""
+    if name.startswith("head."):
+        return f"evaluator.{usdl_head(name)}"
+    ours, _, kind = name.removeprefix("encoder.tube.").rpartition(".")
+    return f"TSA_module.NL_1D.{ {'value': 'g', 'out': 'W.0', 'norm': 'W.1'}[ours] }.{kind}"
 
 
 def gdlt_head(name: str) -> str:
@@ -131,7 +141,12 @@ def cofinal_head(name: str) -> str:
 HEADS = {
     "core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head, "hgcn": hgcn_head, "gdlt": gdlt_head,
     "cofinal": cofinal_head, "tpt": tpt_head, "t2cr": t2cr_head,
+    "tsa_net": tsa_net_head,
 }  # fmt: skip
+ENTRIES = {  # of a file that has the head in several, after that of the I3D
+    "t2cr": ("base_model", "taa", "decoder", "regressor"),
+    "tsa_net": ("i3d", "evaluator", "TSA_module"),
+}
 HASSONYS = ("core", "hgcn", "tpt", "t2cr")  # whose I3D has hassony2's layout, in a module that cuts the clips
 
 
@@ -185,9 +200,9 @@ def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, A
 
 def weights_of_head(model: Scorer) -> dict[str, Tensor]:
     """By our names: parameters, and statistics of BatchNorm."""
-    own = {name: value for name, value in model.named_parameters() if not name.startswith("encoder.")}
-    statistics = {name: value for name, value in model.named_buffers() if "running_" in name and name[:8] != "encoder."}
-    return {name: value.detach() for name, value in (own | statistics).items()}
+    statistics = {name: value for name, value in model.named_buffers() if "running_" in name}
+    whole = dict(model.named_parameters()) | statistics
+    return {name: value.detach() for name, value in whole.items() if not name.startswith("encoder.network.")}
 
 
 def published_head(model: Scorer, system: str, parallel: bool) -> dict[str, Tensor]:

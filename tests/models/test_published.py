@@ -25,8 +25,8 @@ from tests.published_files import fill, published_content, published_head, rewri
 
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
 SYSTEMS = ("core", "musdl", "usdl", "dae")  # whose whole programs were recorded
-WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr"), ("gdlt", "cofinal")
-EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3, "hgcn": 1e-5, "tpt": 1e-5, "t2cr": 1e-5}
+WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net"), ("gdlt", "cofinal")
+EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3, "hgcn": 1e-5, "tpt": 1e-5, "t2cr": 1e-5, "tsa_net": 1e-3}
 
 
 def composed(path: Path, words: list[str]) -> tuple[DictConfig, list[str]]:

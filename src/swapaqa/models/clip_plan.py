@@ -60,9 +60,13 @@ class ClipPlan:
             clips = frames.contiguous().unsqueeze(1)
         else:
             clips = torch.stack([frames[:, start : start + length] for start in starts], dim=1)
-        if self.size is not None and clips.shape[3:5] != (self.size, self.size):
+        if self.size is not None and self.resizes(clips.shape[3], clips.shape[4]):
             clips = resized(clips, self.size)
         return clips.movedim(-1, 2)  # from (B, n, frames, h, w, C)
+
+    def resizes(self, rows: int, columns: int) -> bool:
+        """Whether clips of this size become those of the plan."""
+        return (rows, columns) != (self.size, self.size)
 
     def cut_boxes(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
         """Boxes of the clips' frames, as shares of the frame: whatever size the clips have.
@@ -84,7 +88,7 @@ class ClipPlan:
 class CountedClips(ClipPlan):
     """As many clips of any window: those of the plan, or, where it gives another number, equal steps over the window.
 
-    In equal steps the last clip ends with the window, whatever `last_start`.
+    In equal steps the last clip ends with the window, whatever `last_start`. Frames smaller than `size` stay as they are.
 
     Attributes:
         count: of the clips.
@@ -96,6 +100,9 @@ class CountedClips(ClipPlan):
         super().__post_init__()
         if self.count < 1:
             raise InputError(f"clips.count={self.count}: at least 1 is needed")
+
+    def resizes(self, rows: int, columns: int) -> bool:
+        return self.size is not None and max(rows, columns) > self.size
 
     def length(self, total: int) -> int:
         return self._fitted(total)[0]

@@ -69,6 +69,12 @@ SYSTEMS = (
         (r"clf_layers\.(\d+)\.", r"tree.classify.\1."),
         (r"reg_layer\.", "tree.regress."),
     ), lacking="group borders"),
+    System("TSA-Net", "tsa_net", "tsa_net_mtl_aqa", "i3d", "evaluator", (
+        *((rf"evaluator\.evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LAYERS),
+        (r"TSA_module\.NL_1D\.g\.", "encoder.tube.value."),
+        (r"TSA_module\.NL_1D\.W\.0\.", "encoder.tube.out."),
+        (r"TSA_module\.NL_1D\.W\.1\.", "encoder.tube.norm."),
+    ), mark=r"TSA_module\.", beside=("TSA_module",)),
     System("MUSDL", "musdl", "musdl_as_published", "i3d", "evaluator", tuple(
         (rf"evaluator\.(\d+)\.layer{number}\.", rf"heads.judges.\1.layers.{place}.") for number, place in LAYERS
     )),

@@ -1,4 +1,4 @@
-"""T2CR (Ke et al., Information Sciences 2024): two samplings of a video's clips, which agree, are compared with others'.
+"""T2CR (Ke et al., Information Sciences 2024): two samplings of a video's clips, which agree, are compared with others.
 
 A vote is half the exemplar's label plus the difference to it, and half the video's own label. Voters and exemplars are
 those of CoRe.
@@ -138,7 +138,11 @@ class T2CR(VotingScorer):
         }
 
     def vote(
-        self, feature: Tensor, of_exemplar: Tensor, exemplar_label: Tensor, action: Tensor
+        self,
+        feature: Tensor,
+        of_exemplar: Tensor,
+        exemplar_label: Tensor,
+        action: Tensor,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor | None]:
         delta, own = self.head.difference(feature, of_exemplar), self.head.regress(feature[:, :FULL])
         return (exemplar_label + self.of_label((delta + own).double())) / 2, None

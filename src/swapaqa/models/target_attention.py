@@ -114,7 +114,7 @@ class TargetAttention(nn.Module):
 
 
 class SeparableAttention(nn.Module):
-    """MobileViTv2's self-attention (Mehta and Rastegari, 2022): all tokens are weighted by one weighted mean of them."""
+    """MobileViTv2's self-attention (Mehta and Rastegari, 2022): every token is weighted by one weighted mean of all."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class TokenRegressor(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, L, WIDTH) -> (N,) means over the tokens, float32 up."""
-        number = self.last(self.features(self.layers(tokens))).mean(dim=(1, 2))
+        number: Tensor = self.last(self.features(self.layers(tokens))).mean(dim=(1, 2))
         return number.to(torch.promote_types(number.dtype, torch.float32))
 
 
