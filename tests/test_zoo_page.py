@@ -66,9 +66,8 @@ def test_parameters_are_those_of_the_code(row: str, config: Config) -> None:
     (name,) = words(MADE[row]["model"])
     with torch.device("meta"):  # sizes only
         model: Any = hydra.utils.instantiate(config(f"model={name}", "data=mtl_aqa").model)
-    own = sum(
-        parameter.numel() for key, parameter in model.named_parameters() if not key.startswith("encoder.network.")
-    )
+    parameters = model.named_parameters()
+    own = sum(parameter.numel() for key, parameter in parameters if not key.startswith("encoder.network."))
     assert MADE[row]["parameters"] == f"{own:,}"
 
 

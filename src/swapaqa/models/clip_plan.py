@@ -88,7 +88,7 @@ class ClipPlan:
 class CountedClips(ClipPlan):
     """As many clips of any window: those of the plan, or, where it gives another number, equal steps over the window.
 
-    In equal steps the last clip ends with the window, whatever `last_start`. Frames smaller than `size` stay as they are.
+    In equal steps the last clip ends with the window, whatever `last_start`. Frames smaller than `size` stay so.
 
     Attributes:
         count: of the clips.

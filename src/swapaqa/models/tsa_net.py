@@ -1,17 +1,17 @@
 """TSA-Net (Wang et al., ACM MM 2021): between two halves of the backbone the athlete's tube attends to itself.
 
-The boxes are those of the swap, whatever their source: they follow crop and flip, and a swapped video keeps those of its
-foreground. A cell of the maps belongs to the tube where a box covers more than `coverage` of it in one of its frames; a
-source of masks says it more finely.
+The boxes are those of the swap, whatever their source: they follow crop and flip, and a swapped video keeps those of
+its foreground. A cell of the maps belongs to the tube where a box covers more than `coverage` of it in one of its
+frames; a source of masks says it more finely.
 
-Public code is there for another task (falls in figure skating), and for AQA the paper's words. As in the paper: the block
-after Mixed_4e, ten clips, a squared error on MTL-AQA, and for AQA-7, where it is compared with USDL, USDL's distribution
-(`readout=distribution`). As its public code has it: `stage=pool_4a`, `coverage=0.0` (every touched cell).
+Public code is there for another task (falls in figure skating), and for AQA the paper's words. As in the paper: the
+block after Mixed_4e, ten clips, a squared error on MTL-AQA, and for AQA-7, where it is compared with USDL, USDL's
+distribution (`readout=distribution`). As its public code has it: `stage=pool_4a`, `coverage=0.0` (every touched cell).
 Deviations from that code, in which these are faults: the second half gets the clips in their order, and not maps of
 several clips mixed; boxes go through the frames' own crop; a tube of one cell or none is no error.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -85,16 +85,16 @@ class TubeEncoder(VideoEncoder):
 
     def cells(self, videos: Sample, plan: ClipPlan, size: tuple[int, int, int]) -> Tensor:
         """(B, n t, h, w) bool, the tube of each video on maps of t slots, h rows and w columns a clip."""
-        slots, *grid = size
+        slots, grid = size[0], (size[1], size[2])
         if videos.mask.shape[1]:
             length, total = plan.length(videos.mask.shape[1]), videos.mask.shape[1]
             cut = torch.stack([videos.mask[:, at : at + length] for at in plan.starts(total)], dim=1)
             shares = F.adaptive_avg_pool2d(cut.flatten(0, 1).float(), grid)  # (B n, frames, h, w)
         else:
             rows, columns = videos.video.shape[3:]
-            shares = covered_shares(plan.cut_boxes(videos.boxes, (rows, columns)).flatten(0, 1), (grid[0], grid[1]))
-        tubes = tube_of(shares > self.coverage, slots)
-        return tubes.unflatten(0, (len(videos.video), -1)).flatten(1, 2)
+            shares = covered_shares(plan.cut_boxes(videos.boxes, (rows, columns)).flatten(0, 1), grid)
+        by_clip: Tensor = tube_of(shares > self.coverage, slots).unflatten(0, (len(videos.video), -1))
+        return by_clip.flatten(1, 2)
 
     def _maps(self, given: Tensor, after: str | None = None, until: str | None = None) -> Tensor:
         maps: Tensor = self.network(given, after=after, until=until)
@@ -129,7 +129,7 @@ class TSANet(ScaledScorer):
     reads_boxes: ClassVar[bool] = True
     encoder: TubeEncoder
 
-    def __init__(  # noqa: PLR0913  one parameter for each key of the yaml
+    def __init__(
         self,
         encoder: VideoEncoder,
         target: Target,
@@ -159,7 +159,7 @@ class TSANet(ScaledScorer):
 
     def share(self, videos: Encoded) -> Tensor:
         """(N,) predicted labels as shares of their scale, float32 at least."""
-        logit = self.head.layers(videos.mean_feature)[:, 0]
+        logit: Tensor = self.head.layers(videos.mean_feature)[:, 0]
         return logit.to(torch.promote_types(logit.dtype, torch.float32)).sigmoid()
 
     def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:  # noqa: ARG002  needs none

@@ -3,8 +3,6 @@
 Pure functions and plain modules; the encoder and the method are in `tsa_net.py`.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -109,7 +107,7 @@ class TubeAttention(nn.Module):
         found = self.norm([self.mixed(one) for one in tokens])
         moved = torch.cat([one + more for one, more in zip(tokens, found, strict=True)])
         enhanced = places.masked_scatter(cells[..., None], moved.to(places.dtype))
-        return cast(Tensor, enhanced.movedim(-1, 1))
+        return enhanced.movedim(-1, 1)
 
     def mixed(self, tokens: Tensor) -> Tensor:
         """(M, C), what each token of one video gets of all, before the normalisation."""

@@ -169,7 +169,7 @@ def _with_own_weights(encoder: Mapping[str, Any], clips: Any) -> dict[str, Any]:
 
 
 def data_layer(recipe: Mapping[str, Any], trained: Mapping[str, Any], given: Sequence[str]) -> dict[str, Any]:
-    """The data of a checkpoint, or those given, as its network sees them; nothing is augmented, so there are no boxes."""
+    """The data of a checkpoint, or those given, as its network sees them; nothing is augmented: no boxes."""
     data = dict(trained["data"])
     if any(override.startswith("data=") for override in given):
         same = recipe["data"]["_target_"] == trained["data"]["_target_"]
