@@ -184,14 +184,13 @@ def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, A
     }
     if system == "tpt":
         return {"backbone": parts["i3d"], "model": parts["head"]} | common
-    if system == "t2cr":
+    if system in ENTRIES:
+        of_i3d, *of_head = ENTRIES[system]
         entries = {
-            entry: {
-                prefix + key.removeprefix(f"{entry}."): value for key, value in head.items() if key.startswith(entry)
-            }
-            for entry in ("taa", "decoder", "regressor")
+            entry: {prefix + key.removeprefix(f"{entry}."): head[key] for key in head if key.startswith(f"{entry}.")}
+            for entry in of_head
         }
-        return {"base_model": parts["i3d"]} | entries | common
+        return {of_i3d: parts["i3d"]} | entries | common
     if system in HASSONYS:
         best = {"epoch_best": 40, "L2_min": np.float64(3.0), "RL2_min": np.float32(0.003)}
         return {"base_model": parts["i3d"], "regressor": parts["head"]} | common | best

@@ -41,6 +41,7 @@ def as_ours(
             f"model={system.model}{backbone}, or experiment={system.preset}"
         )
     model.learn_scale(labels())
+    model.adopt_published()
     others = {name: value for name, value in model.state_dict().items() if name not in head}
     state, epoch = others | head, content.get("epoch", 0)
     if system.i3d is None:

@@ -101,6 +101,10 @@ class Scorer(LightningModule):
     def learn_scale(self, labels: TrainingLabels) -> None:
         """Derive constants from the training labels, before training. They belong into buffers."""
 
+    def adopt_published(self) -> None:
+        """Predict labels as they are, where the method learns them on a scale of its own: its weights come from a file
+        of the published program."""
+
     def check_sample(self, sample: Sample) -> None:
         """Refuse data whose labels lack what the method needs, before training: `sample` has a few training videos.
 

@@ -4,8 +4,8 @@ A vote is half the exemplar's label plus the difference to it, and half the vide
 those of CoRe.
 
 Deviations from the published code, each with the way back to it:
-- labels are brought to 0 to 30, the completeness of MTL-AQA, for which the terms are balanced (`label_range=null`: as
-  they are);
+- labels are brought to a range of 30, that of MTL-AQA's completeness, for which the terms are balanced, and their mean
+  to 0, as one regressor has to give them and differences (`label_range=null`, `centred=false`: as they are);
 - soft-DTW, a kernel of the code, has a gradient for its first argument only; here for both
   (`alignment_gradient=first`);
 - of tokens that are all 0 the code's cosine is 0 / 0, and here 0.
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from swapaqa.batch import Encoded
+from swapaqa.batch import Encoded, TrainingLabels
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.soft_dtw import soft_dtw
 from swapaqa.models.target_attention import FULL, THIN, Paths, TwoPathHead
@@ -94,11 +94,14 @@ class T2CR(VotingScorer):
     Args:
         encoder: see `Scorer`; its plans have ten clips and eight.
         dives: see `TargetAttention`.
-        label_range: the upper end of the scale that labels are brought to; None: they stay as they are.
+        label_range: length of the scale that labels are brought to; None: its length stays as it is.
+        centred: bring the mean of the training labels to 0.
         alignment_gradient: see `two_path_losses`.
         voters, store_exemplars: see `VotingScorer`.
     """
 
+    centre: Tensor
+    factor: Tensor
     clip_count: ClassVar[int | None] = FULL + THIN
     couples_batch: ClassVar[bool] = True  # the contrast compares the videos of a batch
     votes_per_pass: ClassVar[int] = 2048  # 42 MB of the decoder's widest layer
@@ -108,13 +111,26 @@ class T2CR(VotingScorer):
         encoder: VideoEncoder,
         dives: int,
         label_range: float | None,
+        centred: bool,
         alignment_gradient: Literal["both", "first"],
         voters: int | Literal["all"],
         store_exemplars: bool,
     ) -> None:
         super().__init__(encoder, voters, store_exemplars)
-        self.label_range, self.alignment_gradient = label_range, alignment_gradient
+        self.label_range, self.centred, self.alignment_gradient = label_range, centred, alignment_gradient
         self.head = TwoPathHead(encoder.feature_size, dives)
+        self.register_buffer("centre", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("factor", torch.ones((), dtype=torch.float64))
+
+    def learn_scale(self, labels: TrainingLabels) -> None:
+        super().learn_scale(labels)
+        if self.centred:
+            self.centre = labels.label.mean()
+        if self.label_range is not None:
+            self.factor = self.label_range / self.max_label
+
+    def adopt_published(self) -> None:
+        self.centre, self.factor = torch.zeros_like(self.centre), torch.ones_like(self.factor)
 
     def represent(self, videos: Encoded) -> Tensor:
         """(N, 2 FULL, WIDTH) tokens of both samplings."""
@@ -145,15 +161,11 @@ class T2CR(VotingScorer):
         action: Tensor,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor | None]:
         delta, own = self.head.difference(feature, of_exemplar), self.head.regress(feature[:, :FULL])
-        return (exemplar_label + self.of_label((delta + own).double())) / 2, None
+        return (exemplar_label + (delta + own).double() / self.factor + self.centre) / 2, None
 
     def brought(self, label: Tensor) -> Tensor:
         """Labels (N,) on the scale on which they are learnt."""
-        return label if self.label_range is None else label / self.max_label * self.label_range
-
-    def of_label(self, learnt: Tensor) -> Tensor:
-        """The inverse of `brought`."""
-        return learnt if self.label_range is None else learnt / self.label_range * self.max_label
+        return (label - self.centre) * self.factor
 
     @staticmethod
     def _dive(videos: Encoded) -> Tensor:
