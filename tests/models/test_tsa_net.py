@@ -1,5 +1,6 @@
 """TSA-Net against what its published code computes, and its tube, clips and statistics by hand."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from swapaqa.augment.swap import swap_background
 from swapaqa.batch import Sample, TrainingLabels, map_columns
+from swapaqa.boxes.fixed import FixedBoxes, NoBoxes
 from swapaqa.errors import InputError
 from swapaqa.models.clip_plan import ClipPlan
 from swapaqa.models.i3d import I3D
@@ -17,6 +20,7 @@ from swapaqa.models.score_distribution import ScoreDistributionHead
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.tsa_net import TSANet, TubeEncoder, channels_after
 from swapaqa.models.tube_attention import TubeAttention, covered_shares, tube_of
+from swapaqa.running.needs import refuse_missing_boxes
 from tests.golden import Arrays, doubles, equal, equal_gradients, golden, load, state_of
 from tests.made_videos import encoder, made_encoded, made_sample, noise
 
@@ -239,8 +243,6 @@ def test_a_mask_says_where_the_athlete_is_more_finely() -> None:
 
 
 def test_a_swapped_video_keeps_the_tube_of_its_foreground() -> None:
-    from swapaqa.augment.swap import swap_background
-
     sample = boxed(2)
     model = model_of(TinyBackbone(2))
     before = model.encoder.cells(sample, model.encoder.plans[0], (2, 4, 4))
@@ -277,6 +279,13 @@ class Vectors(torch.nn.Module):
 
     def forward(self, clips: Tensor, after: str | None = None, until: str | None = None) -> Tensor:  # noqa: ARG002
         return clips.mean(dim=(2, 3, 4))
+
+
+def test_a_run_without_boxes_is_refused() -> None:
+    none, fixed = (SimpleNamespace(boxes=boxes) for boxes in (NoBoxes(1.0), FixedBoxes(1.0, 0.8, "input")))
+    refuse_missing_boxes(model_of(TinyBackbone(2)), fixed)
+    with pytest.raises(InputError, match=r"boxes: TSANet looks at where the athlete is.* say boxes=darklabel"):
+        refuse_missing_boxes(model_of(TinyBackbone(2)), none)
 
 
 def test_what_it_cannot_look_into_is_refused() -> None:
