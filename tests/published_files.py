@@ -81,6 +81,44 @@ def tpt_head(name: str) -> str:
     return "action_" + re.sub(r"\.(key|value|query)\.", r".\1_embed.", name)
 
 
+def t2cr_head(name: str) -> str:
+    """Its entry comes first: `taa.`, `decoder.` or `regressor.`."""
+    whole, _, kind = name.rpartition(".")
+    names = {
+        **{f"attention.stretch.{place}": f"taa.inconv.conv.{place}" for place in (0, 1, 3, 4)},
+        "attention.features.narrow": "taa.selayer.fc.0", "attention.features.widen": "taa.selayer.fc.2",
+        "attention.clips.narrow": "taa.cbam.ca.se.0", "attention.clips.widen": "taa.cbam.ca.se.2",
+        "attention.places.conv": "taa.cbam.sa.conv", "attention.layers.0": "taa.fc1", "attention.layers.2": "taa.fc2",
+        "attention.score": "taa.fc_score", "attention.dive": "taa.fc_class", "attention.unused.0": "taa.mlp.fc1",
+        "attention.unused.1": "taa.mlp.fc2", "attention.unused.2.narrow": "taa.ca.se.0",
+        "attention.unused.2.widen": "taa.ca.se.2",
+        "decoder.mix_full": "decoder.conv1", "decoder.mix_thin": "decoder.conv2",
+        "decoder.attention.weigh": "decoder.sa.fc_i", "decoder.attention.key": "decoder.sa.fc_k",
+        "decoder.attention.value": "decoder.sa.fc_v", "decoder.attention.out": "decoder.sa.fc_o",
+        "regress.layers.0": "regressor.layer1", "regress.layers.2": "regressor.layer2",
+        "regress.last": "regressor.layer3",
+        "regress.features.narrow": "regressor.selayer.fc.0", "regress.features.widen": "regressor.selayer.fc.2",
+    }  # fmt: skip
+    of_layer = {
+        "norm_query": "norm_q", "norm_memory": "norm_v", "norm": "norm2", "query": "attn.q_map", "key": "attn.k_map",
+        "value": "attn.v_map", "out": "attn.proj", "forward_part.0": "mlp.fc1", "forward_part.2": "mlp.fc2",
+    }  # fmt: skip
+    names |= {
+        f"decoder.layers.{number}.{our}": f"decoder.model.{number}.{theirs}"
+        for number in range(3)
+        for our, theirs in of_layer.items()
+    }
+    return f"{names[whole.removeprefix('head.')]}.{kind}"
+
+
+def tsa_net_head(name: str) -> str:
+    """Its entry comes first: `evaluator.` or `TSA_module.`."""
+    if name.startswith("head."):
+        return f"evaluator.{usdl_head(name)}"
+    ours, _, kind = name.removeprefix("encoder.tube.").rpartition(".")
+    return f"TSA_module.NL_1D.{ {'value': 'g', 'out': 'W.0', 'norm': 'W.1'}[ours] }.{kind}"
+
+
 def gdlt_head(name: str) -> str:
     names = {"project": "in_proj", "transformer": "transformer", "grades": "prototype", "respond": "regressor"}
     _, part, rest = name.split(".", 2)
@@ -102,9 +140,14 @@ def cofinal_head(name: str) -> str:
 
 HEADS = {
     "core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head, "hgcn": hgcn_head, "gdlt": gdlt_head,
-    "cofinal": cofinal_head, "tpt": tpt_head,
+    "cofinal": cofinal_head, "tpt": tpt_head, "t2cr": t2cr_head,
+    "tsa_net": tsa_net_head,
 }  # fmt: skip
-HASSONYS = ("core", "hgcn", "tpt")  # whose I3D has hassony2's layout, in a module that cuts the clips
+ENTRIES = {  # of a file that has the head in several, after that of the I3D
+    "t2cr": ("base_model", "taa", "decoder", "regressor"),
+    "tsa_net": ("i3d", "evaluator", "TSA_module"),
+}
+HASSONYS = ("core", "hgcn", "tpt", "t2cr")  # whose I3D has hassony2's layout, in a module that cuts the clips
 
 
 def seeded(shape: torch.Size, name: str, seed: int) -> Tensor:
@@ -133,8 +176,7 @@ def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, A
     i3d = {f"backbone.{name}" if system in HASSONYS else piergiajs(name): value for name, value in network.items()}
     classifier = "backbone.conv3d_0c_1x1.conv3d" if system in HASSONYS else "logits.conv3d"
     i3d |= {f"{classifier}.weight": torch.zeros(4, 1024, 1, 1, 1), f"{classifier}.bias": torch.zeros(4)}
-    parameters = dict(model.named_parameters())
-    head = {HEADS[system](name): value.detach() for name, value in parameters.items() if name[:8] != "encoder."}
+    head = {HEADS[system](name): value for name, value in weights_of_head(model).items()}
     optimizer = torch.optim.Adam(model.parameters()).state_dict()
     common = {"epoch": 41, "optimizer": optimizer, "rho_best": np.float64(0.9)}
     parts = {
@@ -142,10 +184,24 @@ def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, A
     }
     if system == "tpt":
         return {"backbone": parts["i3d"], "model": parts["head"]} | common
+    if system in ENTRIES:
+        of_i3d, *of_head = ENTRIES[system]
+        entries = {
+            entry: {prefix + key.removeprefix(f"{entry}."): head[key] for key in head if key.startswith(f"{entry}.")}
+            for entry in of_head
+        }
+        return {of_i3d: parts["i3d"]} | entries | common
     if system in HASSONYS:
         best = {"epoch_best": 40, "L2_min": np.float64(3.0), "RL2_min": np.float32(0.003)}
         return {"base_model": parts["i3d"], "regressor": parts["head"]} | common | best
     return {"i3d": parts["i3d"], "dae" if system == "dae" else "evaluator": parts["head"]} | common
+
+
+def weights_of_head(model: Scorer) -> dict[str, Tensor]:
+    """By our names: parameters, and statistics of BatchNorm."""
+    statistics = {name: value for name, value in model.named_buffers() if "running_" in name}
+    whole = dict(model.named_parameters()) | statistics
+    return {name: value.detach() for name, value in whole.items() if not name.startswith("encoder.network.")}
 
 
 def published_head(model: Scorer, system: str, parallel: bool) -> dict[str, Tensor]:

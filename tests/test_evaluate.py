@@ -321,6 +321,23 @@ def test_a_probe_of_another_data_set(core_run: Path, evaluate: Run, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        ("core", [], "NoBoxes"),  # nothing is swapped
+        ("tsa_net", [], "TrackerBoxes"),  # which looks at them
+        ("tsa_net", ["boxes=fixed"], "FixedBoxes"),
+        ("tsa_net", ["data=mtl_aqa"], "NoBoxes"),  # none of training, and the command line names none: refused later
+    ],
+)
+def test_a_method_that_looks_at_boxes_gets_those_of_training(
+    model: str, given: list[str], expected: str, config: Any
+) -> None:
+    cfg = config(*given, *([] if "boxes=fixed" in given else ["boxes=none"]), "aug=none", "name=evaluate")
+    trained = config(f"model={model}", "boxes=tracker", "name=trained")
+    assert evaluation_config(cfg, trained, given).data.boxes._target_.rpartition(".")[2] == expected
+
+
+@pytest.mark.parametrize(
     ("data", "given", "expected"),
     [
         ("mtl_aqa", ["data=mtl_aqa"], ("by_event", 2)),  # as trained: the published split tests training videos

@@ -25,7 +25,7 @@ from swapaqa.models.scorer import Scorer
 from swapaqa.models.tiny import TinyBackbone
 from tests.made_videos import encoder, made_labels, made_sample, noise
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt"]
+METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt", "t2cr"]
 FRAMES, SIZE, JUDGES = 18, 16, 7
 NO_KERNEL = {"view", "permute", "select", "slice", "unsqueeze", "expand", "unbind", "detach", "alias", "_unsafe_view"}
 
@@ -87,7 +87,7 @@ def method(config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def paired(name: str, sample: Sample) -> Sample | Pair:
-    return Pair(sample, sample) if "core" in name or name == "tpt" else sample
+    return Pair(sample, sample) if "core" in name or name in ("tpt", "t2cr") else sample
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -40,6 +40,8 @@ def start(folder: Path, cache: Path, *overrides: str) -> Forked:
         ["model=core", "optim=adamw_warmup", "optim.lr_schedule.warmup_epochs=1"],
         ["model=gdlt", "model.width=16"],  # dropout, BatchNorm in the head, momentum
         ["model=tpt", "model.width=32"],  # dropout over pairs
+        ["model=t2cr", "clips.full.size=32", "clips.thin.size=32"],  # BatchNorm in the head, over pairs
+        ["model=tsa_net"],  # statistics of tubes
     ],
     ids=lambda words: words[0],
 )

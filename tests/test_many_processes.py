@@ -65,6 +65,8 @@ TRAININGS = {  # by name: steps, precision and overrides
         ["model=cofinal", "model.width=16", "model.fine_attention=videos", "optim.learning_rate=1e-3"],
     ),
     "tpt": (SHORT, "64-true", ["model=tpt", "model.width=32"]),
+    "t2cr": (SHORT, "64-true", ["model=t2cr", "clips.full.size=32", "clips.thin.size=32"]),
+    "tsa_net": (SHORT, "64-true", ["model=tsa_net", "optim.learning_rate=1e-3"]),
     COUPLED: (SHORT, "64-true", ["model=core", "model.hidden_features=32", "model._target_=tests.coupled.Coupled"]),
 }  # fmt: skip
 EXACT = [name for name, (_, precision, _) in TRAININGS.items() if precision == "64-true"]

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
 from swapaqa.data.demo_files import DemoSettings, demo_root
 from swapaqa.data.geometry import Window
+from swapaqa.data.records import Record
 from swapaqa.errors import InputError
-from swapaqa.running.video_score import given_window
+from swapaqa.running.video_score import box_files, given_window
 from tests.numbered import write
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -56,6 +58,7 @@ def predicted(run: Path) -> dict[str, float]:
         ["core", "model.voters=2"],
         ["core", "model.voters=2", "model.store_exemplars=true"],
         ["dae", "optim.learning_rate=0.02"],
+        ["tsa_net", "boxes=fixed"],  # which evaluation reads too
     ],
 )
 @pytest.mark.parametrize("data", ["videos", "demo"])
@@ -97,6 +100,13 @@ def demo_folder(run: Path, cache: Path) -> Path:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SWAPAQA_CACHE", str(cache))
         return demo_root(DemoSettings(**{name: value for name, value in settings.items() if name != "_target_"}))
+
+
+def test_box_files_are_the_data_sets_or_lie_beside_the_video() -> None:
+    source: Any = SimpleNamespace(box_files=lambda record: [Path("boxes") / record.video_id])
+    listed = Record("v1", "any", score=0.0, split="test")
+    assert box_files(source, listed, Path("videos/v1.mp4")) == [Path("boxes/v1")]
+    assert box_files(source, None, Path("mine/dive.mp4")) == [Path("mine/dive")]
 
 
 def test_the_window_is_that_of_the_training_unless_another_is_named(own_videos: Path) -> None:

@@ -135,7 +135,7 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
     configs = copy.deepcopy(arms("plug_and_play"))
     assert of_arms(configs, "model._target_", "aug._target_", "aug.ratio", "data._target_") == [
         (method, *swap, "MTLAQA")
-        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN", "TPT")
+        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN", "TPT", "T2CR", "TSANet")
         for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
     ]
     assert of_arms(configs, "model.reduction", "model.loss")[:6:2] == [
@@ -156,6 +156,7 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
         ("USDL", "NoAugmentation", None, "AQA7", 4, None),
         ("CoFInAl", "NoAugmentation", None, "AQA7", 32, None),
         ("HGCN", "NoAugmentation", None, "AQA7", 4, None),
+        ("TSANet", "NoAugmentation", None, "AQA7", 4, None),
         ("DAECoRe", "NoAugmentation", None, "AQA7", 2, 86),
         ("TPT", "NoAugmentation", None, "AQA7", 24, None),
         ("CoRe", "NoAugmentation", None, "AQA7", 2, 86),

@@ -18,7 +18,7 @@ from swapaqa.augment.none import NoAugmentation
 from swapaqa.configuration.data_sets import LOADING
 from swapaqa.data.boxes import FixedBoxes
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.dive_numbers import dive_attributes, dive_number
+from swapaqa.data.dive_numbers import NUMBERS, dive_attributes, dive_class, dive_number
 from swapaqa.data.exemplar_groups import RULES, by_action, by_difficulty
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Geometry
@@ -188,6 +188,14 @@ def test_dive_numbers_are_derived_exactly(real_data: Path) -> None:
     assert all(dive_number(found) == found["dive_number"] for found in annotations.values())
 
 
+def test_the_classes_of_dives_are_the_real_numbers_in_order(real_data: Path) -> None:
+    with open(real_data / "mtl_aqa" / COPIES[0], "rb") as file:
+        annotations = pickle.load(file, encoding="latin1")
+    assert sorted({found["dive_number"] for found in annotations.values()}) == list(NUMBERS)
+    assert len(NUMBERS) == 58
+    assert [dive_class(number) for number in ("100B", "636C", "5257B")] == [0, 57, -1]  # the last is in no list
+
+
 DIRECTION = {1: 1, 0: 2, 3: 3, 2: 4}  # forward, back, reverse, inward, as MTL-AQA numbers them
 
 
@@ -227,8 +235,9 @@ def test_the_parts_of_a_dive_number(number: str, parts: tuple[int, ...]) -> None
 def test_a_sample_carries_the_parts_of_its_dive(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
     batch = next(iter(open_mtl(mtl_tree("cut"))._evaluation_loader("test")))
     assert list(batch.video_id) == ["26_005", "26_016"]
-    assert batch.side.keys() == {"dive"} == set(MTLAQA.sides)
-    assert batch.side["dive"].dtype == torch.int64
+    assert batch.side.keys() == {"dive", "dive_class"} == set(MTLAQA.sides)
+    assert batch.side["dive"].dtype == batch.side["dive_class"].dtype == torch.int64
+    assert [NUMBERS[one] for one in batch.side["dive_class"]] == ["305B", "107B"]
     assert batch.side["dive"].tolist() == [[0, 3, 5, 0, 1], [0, 1, 7, 0, 1]]  # 305B, 107B
 
 

@@ -124,13 +124,13 @@ def variance_of_votes(votes: Tensor, own: Tensor | None) -> Tensor:
     return votes.var() if len(votes) > 1 else votes.new_tensor(torch.nan)
 
 
-@pytest.mark.parametrize("votes_per_pass", [core.VOTES_PER_PASS, 2, 1])
+@pytest.mark.parametrize("votes_per_pass", [CoRe.votes_per_pass, 2, 1])
 @pytest.mark.parametrize("name", ["core", "dae_core"])
 def test_a_batch_of_votes_is_what_a_loop_over_videos_and_voters_gives(
     name: str, votes_per_pass: int, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With fewer voters than places, one, none; of several clips, in two actions; and the same gradient."""
-    monkeypatch.setattr(core, "VOTES_PER_PASS", votes_per_pass)
+    monkeypatch.setattr(CoRe, "votes_per_pass", votes_per_pass)
     model = build(name=name).double()
     model.learn_scale(labels(actions=2))
     voters = [[0, 1, 2], [3, 1, -1], [-1, 2, -1], [-1, -1, -1], [4, 0, 3], [2, -1, 4]]

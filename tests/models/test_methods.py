@@ -37,14 +37,15 @@ from swapaqa.models.scorer import Predicted, Scorer, from_points, in_points, pre
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.usdl import MUSDL, USDL
 from swapaqa.models.votes import mean_of_some, vote_variance
+from swapaqa.models.voting import VotingScorer
 from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
 
 Config = Callable[..., DictConfig]
 Build = Callable[..., Any]
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt"]
-UNSURE = {"gdlt", "cofinal"}  # they do not say how sure they are
-PAIRED = ["core", "dae_core", "tpt"]
+METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt", "t2cr", "tsa_net"]
+UNSURE = {"gdlt", "cofinal", "tsa_net"}  # they do not say how sure they are
+PAIRED = ["core", "dae_core", "tpt", "t2cr"]
 FRAMES, SIZE = 18, 16
 
 
@@ -52,6 +53,7 @@ class NormalisedBackbone(Backbone):
     """A network with one BatchNorm."""
 
     feature_size = 8
+    middle_stage = "layers"
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +101,7 @@ def some(count: int, split: str = "train", judges: int = 7) -> Sample:
 
 
 def fit(model: Scorer, epochs: int = 1, **more: Any) -> Trainer:
-    paired = hasattr(model, "tree")
+    paired = isinstance(model, VotingScorer)
     test = [DataLoader(Videos(some(3, "test")), batch_size=2)]
     if paired:
         test.append(DataLoader(Videos(some(4)), batch_size=2))
@@ -133,7 +135,7 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
     groups = {group["name"]: group for group in optimizer.param_groups}
     assert (groups["head"]["lr"], groups["backbone"]["lr"]) == (optim.learning_rate, optim.backbone_learning_rate)
     assert {group["weight_decay"] for group in groups.values()} == {optim.weight_decay}
-    assert {id(p) for p in groups["backbone"]["params"]} == {id(p) for p in model.encoder.parameters()}
+    assert {id(p) for p in groups["backbone"]["params"]} == {id(p) for p in model.encoder.network.parameters()}
     assert sum(len(group["params"]) for group in groups.values()) == len(list(model.parameters()))
 
 
@@ -149,6 +151,8 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
         ("hgcn", 12_287_264 + 406_682),
         ("cofinal", 12_287_264 + 3_715_692),
         ("tpt", 12_287_264 + 5_656_354),
+        ("t2cr", 12_287_264 + 618_784),
+        ("tsa_net", 12_287_264 + 559_680 + 295_425),
     ],
 )
 def test_parameters_of_whole_models(name: str, count: int, config: Config) -> None:
@@ -189,9 +193,10 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     fit(model)
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
-    count = len(model.encoder.plans[0].starts(FRAMES))
-    assert count == {"hgcn": 10, "tpt": 3}.get(name, 2)
-    assert sum(clips) == count * (3 + 4 if name in PAIRED else 3)
+    count = sum(len(plan.starts(FRAMES)) for plan in model.encoder.plans)
+    assert count == {"hgcn": 10, "tpt": 3, "t2cr": 18}.get(name, 2)
+    halves = 2 if name == "tsa_net" else 1  # of the network, each of which is called once
+    assert sum(clips) == halves * count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]
     assert index.tolist() == [0, 1, 2]
     assert predicted.isfinite().all()

@@ -3,6 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+# of MTL-AQA's 1412 dives, in order
+NUMBERS = (
+    *("100B", "102B", "103B", "105B", "107B", "107C", "109C", "200B", "200D", "201B", "205B", "205C", "207B", "207C"),
+    *("300B", "300D", "305B", "305C", "307C", "403B", "405B", "405C", "407B", "407C", "409C"),
+    *("5132D", "5152B", "5154B", "5156B", "5231D", "5233D", "5235D", "5237D", "5251B", "5251D", "5253B", "5255B"),
+    *("5255D", "5331D", "5335D", "5337D", "5353B", "5355B"),
+    *("612B", "612D", "6142D", "614B", "614D", "6241B", "6241C", "6241D", "6243D", "6245D", "626B", "626C", "626D"),
+    *("627C", "636C"),
+)
+CLASS_OF = {number: place for place, number in enumerate(NUMBERS)}
+
 
 def dive_number(annotation: Mapping[str, Any]) -> str:
     """The dive number from the annotated parts of the dive, for the copies without it; exact for all 1412 dives.
@@ -27,3 +38,8 @@ def dive_attributes(number: str) -> tuple[int, int, int, int, int]:
     group, direction = int(number[0]), int(number[1])  # the second digit is 0 where the group is the direction
     half_twists = int(number[3:-1] or 0)
     return int(group == 6), direction or group, int(number[2]), half_twists, "DBCA".index(number[-1])
+
+
+def dive_class(number: str) -> int:
+    """The place of a dive number among those of MTL-AQA, in order; -1 of one that it has not."""
+    return CLASS_OF.get(number, -1)

@@ -48,7 +48,7 @@ from torch import Tensor
 
 from swapaqa.command import spelled
 from swapaqa.data.annotation_files import find_annotation
-from swapaqa.data.dive_numbers import dive_attributes, dive_number
+from swapaqa.data.dive_numbers import dive_attributes, dive_class, dive_number
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
@@ -190,12 +190,13 @@ class MTLAQA(VideoSource):
     shift: list[int]
 
     layout: ClassVar[str] = LAYOUT
-    sides: ClassVar[tuple[str, ...]] = ("dive",)
+    sides: ClassVar[tuple[str, ...]] = ("dive", "dive_class")
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
-        """`dive`: (5,) int64, see `dive_attributes`."""
-        return {"dive": torch.tensor(dive_attributes(cast(Dive, record).dive_number))}
+        """`dive`: (5,) int64, see `dive_attributes`; `dive_class`: () int64, see `dive_class`."""
+        number = cast(Dive, record).dive_number
+        return {"dive": torch.tensor(dive_attributes(number)), "dive_class": torch.tensor(dive_class(number))}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,6 +16,7 @@ class Backbone(nn.Module):
         normalisation: of the bytes, as values; see `swapaqa.models.normalisation`.
         clip_frames, clip_size: the only length and the only rows and columns of a clip that it takes; None: any.
         mixes_clips: whether a clip's feature depends on the other clips of a pass, by something else than BatchNorm.
+        middle_stage: name of the stage after which a method looks into it that names none itself (TSA-Net).
         gradcam_layer: name of its last block with rows and columns, for `src.gradcam`; see
             `swapaqa.models.gradcam`.
         gradcam_origin: frame, row and column that this block's first cell is centred on; None: the middle of the
@@ -27,6 +28,7 @@ class Backbone(nn.Module):
     clip_frames: ClassVar[int | None] = None
     clip_size: ClassVar[int | None] = None
     mixes_clips: ClassVar[bool] = False
+    middle_stage: ClassVar[str | None] = None
     gradcam_layer: ClassVar[str | None] = None
     gradcam_origin: ClassVar[tuple[float, float, float] | None] = None
 

@@ -60,9 +60,13 @@ class ClipPlan:
             clips = frames.contiguous().unsqueeze(1)
         else:
             clips = torch.stack([frames[:, start : start + length] for start in starts], dim=1)
-        if self.size is not None and clips.shape[3:5] != (self.size, self.size):
+        if self.size is not None and self.resizes(clips.shape[3], clips.shape[4]):
             clips = resized(clips, self.size)
         return clips.movedim(-1, 2)  # from (B, n, frames, h, w, C)
+
+    def resizes(self, rows: int, columns: int) -> bool:
+        """Whether clips of this size become those of the plan."""
+        return (rows, columns) != (self.size, self.size)
 
     def cut_boxes(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
         """Boxes of the clips' frames, as shares of the frame: whatever size the clips have.
@@ -84,6 +88,8 @@ class ClipPlan:
 class CountedClips(ClipPlan):
     """As many clips of any window: those of the plan, or, where it gives another number, equal steps over the window.
 
+    In equal steps the last clip ends with the window, whatever `last_start`. Frames smaller than `size` stay so.
+
     Attributes:
         count: of the clips.
     """
@@ -95,22 +101,26 @@ class CountedClips(ClipPlan):
         if self.count < 1:
             raise InputError(f"clips.count={self.count}: at least 1 is needed")
 
+    def resizes(self, rows: int, columns: int) -> bool:
+        return self.size is not None and max(rows, columns) > self.size
+
     def length(self, total: int) -> int:
         return self._fitted(total)[0]
 
     def starts(self, total: int) -> list[int]:
-        length, stride = self._fitted(total)
-        return clip_starts(total, length, stride, self.last_start)
+        return self._fitted(total)[1]
 
-    def _fitted(self, total: int) -> tuple[int, int]:
-        """Frames and stride that give `count` clips of `total` frames."""
+    def _fitted(self, total: int) -> tuple[int, list[int]]:
+        """Frames and starts of `count` clips of `total` frames."""
         length = super().length(total)
-        if length <= total and len(clip_starts(total, length, self.stride, self.last_start)) == self.count:
-            return length, self.stride
+        if length + (self.last_start or 0) <= total:
+            starts = clip_starts(total, length, self.stride, self.last_start)
+            if len(starts) == self.count:
+                return length, starts
         if total < self.count:
             raise InputError(f"data.frames={total}: too short for clips.count={self.count} clips; take longer windows")
         stride = max((total - 1) // self.count, 1)
-        return total - (self.count - 1) * stride, stride
+        return total - (self.count - 1) * stride, [stride * number for number in range(self.count)]
 
 
 class ClipPlans:

@@ -17,27 +17,23 @@ decodes to l + offset; learning rates 1e-4 (backbone) and 1e-3 (regressor), whic
 Background Swap lists the other way round.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from swapaqa.batch import Encoded, TrainingLabels
-from swapaqa.errors import InputError
 from swapaqa.models.encoder import VideoEncoder
-from swapaqa.models.label_scale import ScaledScorer
 from swapaqa.models.regression_tree import GroupAwareRegressionTree
 from swapaqa.models.score_groups import Edge, build_groups_of_videos, decode_relative_score
-from swapaqa.models.scorer import Predicted, sum_over_processes
-from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, as_plain
+from swapaqa.models.scorer import sum_over_processes
 from swapaqa.models.tree_loss import contrastive_tree_loss
-from swapaqa.models.votes import mean_of_some, vote_variance
+from swapaqa.models.voting import VotingScorer
 
-VOTES_PER_PASS = 8192  # pairs of a video and a voter that pass the tree at a time: 70 MB of features
 Arithmetic = Literal["float64", "float32"]
 
 
-class CoRe(ScaledScorer):
+class CoRe(VotingScorer):
     """CoRe as a method to train: pairs of a video and an exemplar, both directions, votes at evaluation.
 
     Args:
@@ -45,8 +41,7 @@ class CoRe(ScaledScorer):
         hidden_features, depth: of the tree.
         edge, decimals: see `assign_groups`.
         arithmetic: in which labels are subtracted; `float32` with decimals=None as published.
-        voters: exemplars that vote on a video at evaluation, `all` for every one of its group; the loader draws them.
-        store_exemplars: put the training videos' features into checkpoints, which then score without these videos.
+        voters, store_exemplars: see `VotingScorer`.
     """
 
     groups: Tensor
@@ -62,11 +57,8 @@ class CoRe(ScaledScorer):
         store_exemplars: bool,
         arithmetic: Arithmetic = "float64",
     ) -> None:
-        super().__init__(encoder)
-        if voters != "all" and voters < 1:
-            raise InputError(f"model.voters={voters}: CoRe scores a video by at least one exemplar, or by all")
+        super().__init__(encoder, voters, store_exemplars)
         self.depth, self.edge, self.decimals, self.arithmetic = depth, edge, decimals, arithmetic
-        self.voters, self.store_exemplars = voters, store_exemplars
         self.tree = self.build_tree(2 * encoder.feature_size + 1, hidden_features, depth)
         self.register_buffer("groups", torch.empty(0, dtype=torch.float64))  # (A, K, 2), as learned or loaded
 
@@ -84,7 +76,7 @@ class CoRe(ScaledScorer):
         self.groups = torch.stack(borders)
 
     def represent(self, videos: Encoded) -> Tensor:
-        """(N, D) what is compared of N videos: the mean of their clips."""
+        """(N, D): the mean of their clips."""
         return videos.mean_feature
 
     def losses(self, videos: Encoded, exemplars: Encoded | None) -> dict[str, Tensor]:
@@ -117,47 +109,13 @@ class CoRe(ScaledScorer):
         dtype = torch.float32 if self.arithmetic == "float32" else torch.float64
         return label.to(dtype) - exemplar_label.to(dtype)
 
-    def score(self, videos: Encoded, exemplars: Encoded | None) -> Predicted:
-        """The mean over a video's voters of exemplar label + decoded difference, on stored features.
-
-        The deviation is that of the votes: see `vote_variance`.
-        """
-        if exemplars is None:
-            raise InputError("CoRe scores a video by its difference to training videos, and none was encoded")
-        voted = videos.labels.voters >= 0  # (N, V), padded where a group is small
-        votes, own = self._votes(videos, exemplars, voted)
-        return Predicted(mean_of_some(votes, voted), vote_variance(votes, voted, own).sqrt())
-
     def decode(self, outputs: tuple[Tensor, ...], groups: Tensor) -> tuple[Tensor, Tensor | None]:
         """The tree's outputs (V, K) each -> decoded differences (V,), and their variances (V,) where it has some."""
         return decode_relative_score(outputs[0], outputs[1], groups), None
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        if self.store_exemplars and self.exemplars is not None:
-            checkpoint[EXEMPLARS_KEY] = as_plain(self.exemplars)
-
-    def _votes(self, videos: Encoded, exemplars: Encoded, voted: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(N, V) labels as the voters predict them, and the variances (N, V) of these predictions where it has some.
-
-        0 where nobody `voted` (N, V).
-        """
-        row, column = voted.nonzero(as_tuple=True)  # P votes: of a video, by its voter
-        voter = videos.labels.voters[row, column]
-        feature, of_exemplar = self.represent(videos), self.represent(exemplars)
-        parts = [
-            self._vote(feature[one], of_exemplar[by], exemplars.labels.label[by], videos.labels.action[one])
-            for one, by in zip(row.split(VOTES_PER_PASS), voter.split(VOTES_PER_PASS), strict=True)
-        ]
-        padded = torch.zeros_like(voted, dtype=torch.float64)
-        votes, own = zip(*parts, strict=True)
-        variance = None if own[0] is None else padded.index_put((row, column), torch.cat(own))
-        return padded.index_put((row, column), torch.cat(votes)), variance
-
-    def _vote(
+    def vote(
         self, feature: Tensor, of_exemplar: Tensor, exemplar_label: Tensor, action: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """(P,) labels by one voter each, and their variances: features (P, D), labels and actions (P,)."""
         inputs = self.pair_input(of_exemplar, feature, exemplar_label)
         delta, variance = self.decode(self.tree(inputs), self.groups[action])
         return exemplar_label + delta, variance

@@ -1,7 +1,6 @@
 """The encoder: videos of bytes to the features of their clips; nothing else calls a backbone."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Self, cast
 
 import torch
@@ -13,6 +12,8 @@ from swapaqa.models.batch_norm import batch_norm_settings, freeze_batch_norm_sta
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans
 from swapaqa.models.normalisation import normalise
 from swapaqa.models.recompute import recomputed_in_groups, refuse_to_recompute
+
+Place = tuple[int, int]  # of a clip in a batch: which video, and which of its clips
 
 
 class VideoEncoder(nn.Module):
@@ -88,31 +89,46 @@ class VideoEncoder(nn.Module):
 
     def encode(self, videos: Sample, plan: ClipPlan) -> Tensor:
         """The clips of one plan: (B, n, feature_size). What TSA-Net's kind overrides."""
-        video = videos.video
-        starts = plan.starts(video.shape[2])
+        video, starts = videos.video, plan.starts(videos.video.shape[2])
+
+        def features(places: Sequence[Place]) -> Tensor:
+            return self.features(self.clips_at(video, plan, starts, places))
+
+        return self.by_clip(features, len(video), len(starts))
+
+    def by_clip(self, function: Callable[[Sequence[Place]], Tensor], videos: int, clips: int) -> Tensor:
+        """`function` of every clip of every video, in passes that share statistics, or memory.
+
+        Args:
+            function: k places -> (k, ...), each row of its own place.
+            videos, clips: B, and n of each video.
+
+        Returns:
+            (B, n, ...).
+        """
         if has_live_batch_norm(self.network) or getattr(self.network, "mixes_clips", False):
             # One clip position at a time, as MUSDL (CVPR 2020): what shares a pass shares statistics.
-            positions = [self.features(self.clips_of(video, plan, [start])) for start in starts]  # n times (B, D)
-            return torch.stack(positions, dim=1)
-        features: Tensor = self._features(video, plan, starts).unflatten(0, (len(video), len(starts)))
-        return features
+            return torch.stack([function([(row, clip) for row in range(videos)]) for clip in range(clips)], dim=1)
+        places = [(row, clip) for row in range(videos) for clip in range(clips)]
+        whole: Tensor = self._in_groups(function, places).unflatten(0, (videos, clips))
+        return whole
 
-    def _features(self, video: Tensor, plan: ClipPlan, starts: list[int]) -> Tensor:
-        """(B, 3, T, H, W) -> (B * n, D): of the n clips of the first video, then of the second, ..."""
-        count = len(video) * len(starts)
-        if self.clips_per_pass is None or self.clips_per_pass >= count:
-            return self.features(self.clips_of(video, plan, starts))
-        places = [(video[row : row + 1], start) for row in range(len(video)) for start in starts]
-        function = partial(self._features_at, plan)
+    def _in_groups(self, function: Callable[[Sequence[Place]], Tensor], places: list[Place]) -> Tensor:
+        """All places at once, or `clips_per_pass` at a time."""
+        if self.clips_per_pass is None or self.clips_per_pass >= len(places):
+            return function(places)
         if any(parameter.requires_grad for parameter in self.network.parameters()):
             return recomputed_in_groups(function, places, self.clips_per_pass)
-        groups = (places[first : first + self.clips_per_pass] for first in range(0, count, self.clips_per_pass))
+        groups = (places[first : first + self.clips_per_pass] for first in range(0, len(places), self.clips_per_pass))
         return torch.cat([function(group) for group in groups])  # nothing is computed again: hooks may look in
 
-    def _features_at(self, plan: ClipPlan, places: Sequence[tuple[Tensor, int]]) -> Tensor:
-        """Clips of several videos, each (1, 3, T, H, W) with a start -> (n, D)."""
-        clips = torch.cat([plan.at(video, [start]) for video, start in places]).flatten(0, 1)
-        return self.features(self.floats(clips))
+    def clips_at(self, video: Tensor, plan: ClipPlan, starts: list[int], places: Sequence[Place]) -> Tensor:
+        """Some clips of videos (B, 3, T, H, W) -> (k, 3, frames, h, w) as the network takes them."""
+        wanted = sorted({clip for _, clip in places})
+        if len(places) == len(video) * len(wanted):  # of every video the same
+            return self.clips_of(video, plan, [starts[clip] for clip in wanted])
+        clips = [plan.at(video[row : row + 1], [starts[clip]]) for row, clip in places]
+        return self.floats(torch.cat(clips).flatten(0, 1))
 
     def clips_of(self, video: Tensor, plan: ClipPlan, starts: list[int] | None = None) -> Tensor:
         """(B, 3, T, H, W) bytes -> (B * n, 3, frames, h, w) as the network takes them; by default all of the plan."""

@@ -59,6 +59,7 @@ class I3D(Backbone):
     """
 
     feature_size = 1024
+    middle_stage = "mixed_4e"
     gradcam_layer = "mixed_5c"
     gradcam_origin = (5.0, 23.0, 23.0)  # frame, row, column that its first cell is centred on; SAME pads the back
 

@@ -27,7 +27,8 @@ class System(NamedTuple):
     `name`: of the system; `model`: what our `model=` calls it; `preset`: what `experiment=` calls its settings; `i3d`,
     `head`: entries of the file, `i3d` None of one that is a head's state dict and nothing else; `names`: patterns of
     the head's keys, and what they are in our model; `mark`: pattern of a key that no other system has, None for any of
-    `names`; `lacking`: what its scoring needs of the training labels and the file has not.
+    `names`; `lacking`: what its scoring needs of the training labels and the file has not; `beside`: further entries
+    that belong to the head. Keys of such a head begin with their entry, as `taa.fc1.weight`.
     """
 
     name: str
@@ -38,6 +39,12 @@ class System(NamedTuple):
     names: tuple[tuple[str, str], ...]
     mark: str | None = None
     lacking: str | None = None
+    beside: tuple[str, ...] = ()
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Of the file, all that have weights."""
+        return (*((self.i3d,) if self.i3d else ()), self.head, *self.beside)
 
 
 ALONE = "head"  # under which `with_entries` puts a head's state dict that is a file of its own
@@ -48,6 +55,12 @@ GRADES = (
     (r"regressor\.", "head.respond."),
 )
 RELATION = ((r"C$", "learnt"), (r"alpha$", "gain"), (r"conv_q\.", "query."), (r"conv_k\.", "key."))
+SEPARABLE = (("i", "weigh"), ("k", "key"), ("v", "value"), ("o", "out"))
+CROSS = (
+    ("norm_q", "norm_query"), ("norm_v", "norm_memory"), ("norm2", "norm"),
+    (r"attn\.q_map", "query"), (r"attn\.k_map", "key"), (r"attn\.v_map", "value"), (r"attn\.proj", "out"),
+    (r"mlp\.fc1", "forward_part.0"), (r"mlp\.fc2", "forward_part.2"),
+)  # fmt: skip
 LAYERS = ((1, 0), (2, 2), (3, 4))  # the linear layers of MUSDL and USDL, from 1, and their places in our Sequential
 SYSTEMS = (
     System("CoRe", "core", "core_as_published", "base_model", "regressor", (
@@ -56,6 +69,12 @@ SYSTEMS = (
         (r"clf_layers\.(\d+)\.", r"tree.classify.\1."),
         (r"reg_layer\.", "tree.regress."),
     ), lacking="group borders"),
+    System("TSA-Net", "tsa_net", "tsa_net_mtl_aqa", "i3d", "evaluator", (
+        *((rf"evaluator\.evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LAYERS),
+        (r"TSA_module\.NL_1D\.g\.", "encoder.tube.value."),
+        (r"TSA_module\.NL_1D\.W\.0\.", "encoder.tube.out."),
+        (r"TSA_module\.NL_1D\.W\.1\.", "encoder.tube.norm."),
+    ), mark=r"TSA_module\.", beside=("TSA_module",)),
     System("MUSDL", "musdl", "musdl_as_published", "i3d", "evaluator", tuple(
         (rf"evaluator\.(\d+)\.layer{number}\.", rf"heads.judges.\1.layers.{place}.") for number, place in LAYERS
     )),
@@ -91,6 +110,31 @@ SYSTEMS = (
         (r"cls\.", "tree.classify."),
         (r"reg\.", "tree.regress."),
     ), mark=r"action_decoder\.", lacking="group borders"),
+    System("T2CR", "t2cr", "t2cr_as_published", "base_model", "taa", (
+        (r"taa\.inconv\.conv\.", "head.attention.stretch."),
+        (r"taa\.selayer\.fc\.0\.", "head.attention.features.narrow."),
+        (r"taa\.selayer\.fc\.2\.", "head.attention.features.widen."),
+        (r"taa\.cbam\.ca\.se\.0\.", "head.attention.clips.narrow."),
+        (r"taa\.cbam\.ca\.se\.2\.", "head.attention.clips.widen."),
+        (r"taa\.cbam\.sa\.", "head.attention.places."),
+        (r"taa\.fc1\.", "head.attention.layers.0."),
+        (r"taa\.fc2\.", "head.attention.layers.2."),
+        (r"taa\.fc_score\.", "head.attention.score."),
+        (r"taa\.fc_class\.", "head.attention.dive."),
+        (r"taa\.mlp\.fc1\.", "head.attention.unused.0."),
+        (r"taa\.mlp\.fc2\.", "head.attention.unused.1."),
+        (r"taa\.ca\.se\.0\.", "head.attention.unused.2.narrow."),
+        (r"taa\.ca\.se\.2\.", "head.attention.unused.2.widen."),
+        (r"decoder\.conv1\.", "head.decoder.mix_full."),
+        (r"decoder\.conv2\.", "head.decoder.mix_thin."),
+        *((rf"decoder\.sa\.fc_{theirs}\.", f"head.decoder.attention.{our}.") for theirs, our in SEPARABLE),
+        *((rf"decoder\.model\.(\d)\.{theirs}\.", rf"head.decoder.layers.\1.{our}.") for theirs, our in CROSS),
+        (r"regressor\.layer1\.", "head.regress.layers.0."),
+        (r"regressor\.layer2\.", "head.regress.layers.2."),
+        (r"regressor\.layer3\.", "head.regress.last."),
+        (r"regressor\.selayer\.fc\.0\.", "head.regress.features.narrow."),
+        (r"regressor\.selayer\.fc\.2\.", "head.regress.features.widen."),
+    ), beside=("decoder", "regressor")),
     System("CoFInAl", "cofinal", "cofinal_as_published", None, ALONE, (
         *GRADES,
         (r"regressor_revert\.", "head.respond_reverse."),
@@ -118,10 +162,9 @@ def system_of(content: Any) -> System | None:
     if not isinstance(content, dict):
         return None
     for system in SYSTEMS:
-        head = content.get(system.head)
-        if isinstance(head, dict) and (system.i3d is None or isinstance(content.get(system.i3d), dict)):
+        if all(isinstance(content.get(entry), dict) for entry in system.entries):
             marks = [system.mark] if system.mark else [pattern for pattern, _ in system.names]
-            if any(re.match(mark, _plain(key)) for key in head for mark in marks):
+            if any(re.match(mark, key) for key, _ in _head(content, system) for mark in marks):
                 return system
     return None
 
@@ -134,12 +177,12 @@ def with_entries(content: Any) -> Any:
 
 def fault_of(content: Mapping[str, Any], system: System) -> str | None:
     """What is wrong with the content of a file that the program of `system` saved; None if nothing is."""
-    for part in filter(None, (system.i3d, system.head)):
+    for part in system.entries:
         wrong = next((key for key, value in content[part].items() if not isinstance(value, Tensor)), None)
         if wrong is not None:
             return f"its {part} holds {shown(wrong)}, which is no tensor"
     known = re.compile("|".join(f"(?:{pattern})" for pattern, _ in system.names))
-    strange = next((key for key in content[system.head] if not known.match(_plain(key))), None)
+    strange = next((key for key, _ in _head(content, system) if not known.match(key)), None)
     if strange is not None:
         return f"{shown(strange)} is no weight of its {system.head}"
     epoch = content.get("epoch", 0)
@@ -154,8 +197,15 @@ def i3d_weights(content: Mapping[str, Any], system: System) -> dict[str, Tensor]
 
 def head_weights(content: Mapping[str, Any], system: System) -> dict[str, Tensor]:
     """The head's weights under the names of our model, if `fault_of` the content is None."""
-    named = ((_plain(key), value) for key, value in content[system.head].items())
+    named = _head(content, system)
     return {our_name(key, system): value for key, value in named if not key.endswith(BATCH_COUNT)}
+
+
+def _head(content: Mapping[str, Any], system: System) -> Iterator[tuple[str, Any]]:
+    """The weights of the head, as `System.names` has them."""
+    for entry in (system.head, *system.beside):
+        first = f"{entry}." if system.beside else ""
+        yield from ((first + _plain(key), value) for key, value in content[entry].items())
 
 
 def _plain(key: Any) -> str:

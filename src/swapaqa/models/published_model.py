@@ -41,6 +41,7 @@ def as_ours(
             f"model={system.model}{backbone}, or experiment={system.preset}"
         )
     model.learn_scale(labels())
+    model.adopt_published()
     others = {name: value for name, value in model.state_dict().items() if name not in head}
     state, epoch = others | head, content.get("epoch", 0)
     if system.i3d is None:
@@ -56,5 +57,5 @@ def as_ours(
 def head_names(model: Scorer) -> set[str]:
     """What a file has of a model's head: its weights and buffers, without those that the training labels taught."""
     learnt = {name for name, _ in model.named_buffers(recurse=False)}
-    own = {name for name in model.state_dict() if not name.startswith(("encoder.", "spearman."))}
+    own = {name for name in model.state_dict() if not name.startswith(("encoder.network.", "spearman."))}
     return {name for name in own - learnt if not name.endswith(BATCH_COUNT)}

@@ -45,6 +45,8 @@ class Scorer(LightningModule):
     Attributes:
         needs_difficulty: whether scoring multiplies by the video's difficulty, whatever the labels are.
         needs: names of what it looks for in `side`; a run on data without them is refused before it starts.
+        reads_boxes: whether its encoder looks at the boxes: a run without any is refused before it starts, and an
+            evaluation reads those of training.
         clip_count: how many clips it takes; None: any number. A run with another is refused before it starts.
         couples_batch: whether a term of the loss compares the videos of a batch with each other. `losses` then gets
             those of all processes, with the gradient of each.
@@ -58,6 +60,7 @@ class Scorer(LightningModule):
 
     needs_difficulty: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    reads_boxes: ClassVar[bool] = False
     clip_count: ClassVar[int | None] = None
     couples_batch: ClassVar[bool] = False
 
@@ -97,6 +100,10 @@ class Scorer(LightningModule):
 
     def learn_scale(self, labels: TrainingLabels) -> None:
         """Derive constants from the training labels, before training. They belong into buffers."""
+
+    def adopt_published(self) -> None:
+        """Predict labels as they are, where the method learns them on a scale of its own: its weights come from a file
+        of the published program."""
 
     def check_sample(self, sample: Sample) -> None:
         """Refuse data whose labels lack what the method needs, before training: `sample` has a few training videos.

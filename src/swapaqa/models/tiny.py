@@ -16,6 +16,7 @@ class TinyBackbone(Backbone):
         normalisation: of the bytes.
     """
 
+    middle_stage = "layers.2"
     gradcam_layer = "layers.3"
     gradcam_origin = (0.0, 0.0, 0.0)
 

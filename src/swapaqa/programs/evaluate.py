@@ -56,7 +56,7 @@ from swapaqa.running.checkpoint import (
 )
 from swapaqa.running.ending import refuse_partial_evaluation
 from swapaqa.running.measures import configured_measures
-from swapaqa.running.needs import refuse_missing_sides
+from swapaqa.running.needs import refuse_missing_boxes, refuse_missing_sides
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.running.published_checkpoint import with_configuration
@@ -89,6 +89,7 @@ def main(cfg: DictConfig) -> None:
     model = build(cfg, checkpoint)
     data: VideoData = make(cfg.data, cfg.checkpoint, make_data)
     refuse_missing_sides(model, data.source)
+    refuse_missing_boxes(model, data.source)
     if cfg.video is not None:
         refuse_sides_of_a_file(model)
         show_score(cfg.video, score_video(cfg, model, data))

@@ -59,7 +59,7 @@ from swapaqa.running.checkpoint import (
     protocol_of,
     read_checkpoint,
 )
-from swapaqa.running.needs import refuse_missing_sides
+from swapaqa.running.needs import refuse_missing_boxes, refuse_missing_sides
 from swapaqa.running.out_of_memory import explained
 from swapaqa.running.program import one_line_errors, run_program
 from swapaqa.running.published_checkpoint import with_configuration
@@ -167,6 +167,7 @@ def open_checkpoint(
     model = build(own, content).requires_grad_(False)  # no graph is kept of the layers before the one looked at
     data: VideoData = make(own.data, path, make_data)
     refuse_missing_sides(model, data.source)
+    refuse_missing_boxes(model, data.source)
     prepare(data, model.exemplars)
     return OpenCheckpoint(title, path, content["epoch"], own.seed, model, data)
 

@@ -131,6 +131,8 @@ def evaluation_config(cfg: DictConfig, trained: dict[str, Any], given: list[str]
     recipe: dict[str, Any] = OmegaConf.to_container(cfg, resolve=False)  # type: ignore[assignment]
     recipe.pop("optim", None)  # nothing is trained
     layers = recipe | network_layer(trained) | data_layer(recipe, trained, given)
+    if getattr(hydra.utils.get_class(trained["model"]["_target_"]), "reads_boxes", False):
+        layers["data"]["boxes"] = OmegaConf.to_container(boxes_of(cfg, [trained], given), resolve=True)
     layers["trainer"] = recipe["trainer"] | {PRECISION: trained["trainer"][PRECISION]}
     values = [word for word in given if word.startswith(GIVEN)]
     merged = OmegaConf.merge(OmegaConf.create(layers), OmegaConf.from_dotlist(values))
@@ -167,7 +169,7 @@ def _with_own_weights(encoder: Mapping[str, Any], clips: Any) -> dict[str, Any]:
 
 
 def data_layer(recipe: Mapping[str, Any], trained: Mapping[str, Any], given: Sequence[str]) -> dict[str, Any]:
-    """The data of a checkpoint, or those given, as its network sees them; nothing is augmented and no box is needed."""
+    """The data of a checkpoint, or those given, as its network sees them; nothing is augmented: no boxes."""
     data = dict(trained["data"])
     if any(override.startswith("data=") for override in given):
         same = recipe["data"]["_target_"] == trained["data"]["_target_"]

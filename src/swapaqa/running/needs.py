@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import yaml
 
+from swapaqa.boxes.fixed import NoBoxes
 from swapaqa.configuration.data_sets import source_class
 from swapaqa.configuration.moved import TARGET
 from swapaqa.data.source import VideoSource
@@ -23,6 +24,15 @@ def refuse_missing_sides(model: Scorer, source: VideoSource) -> None:
         f"{type(model).__name__} needs {' and '.join(missing)} beside the videos, and {type(source).__name__} gives "
         f"{' and '.join(source.sides) or 'nothing'}; {remedy}"
     )
+
+
+def refuse_missing_boxes(model: Scorer, source: VideoSource) -> None:
+    """Raise InputError where `model` looks at the athlete's boxes and `source` has none."""
+    if model.reads_boxes and isinstance(source.boxes, NoBoxes):
+        raise InputError(
+            f"boxes: {type(model).__name__} looks at where the athlete is, and the whole frame is no answer; say "
+            "boxes=darklabel, boxes=tracker, boxes=fixed or another of conf/boxes"
+        )
 
 
 def refuse_short_windows(model: Scorer, source: VideoSource) -> None:

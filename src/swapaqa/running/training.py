@@ -35,7 +35,7 @@ from swapaqa.running.failures import failure_recorded
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, left_on_sigterm
 from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, locked
 from swapaqa.running.measures import configured_measures
-from swapaqa.running.needs import refuse_missing_sides, refuse_short_windows
+from swapaqa.running.needs import refuse_missing_boxes, refuse_missing_sides, refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.resuming import check_resumable
 
@@ -125,6 +125,7 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     data = make_data(cfg.data)
     model = make_model(cfg)
     refuse_missing_sides(model, data.source)
+    refuse_missing_boxes(model, data.source)
     refuse_short_windows(model, data.source)
     data.setup()
     model.learn_scale(data.training_labels())

@@ -55,7 +55,13 @@ def new_item(cfg: DictConfig, model: Scorer, source: VideoSource) -> Item:
     if record.difficulty is None and (model.needs_difficulty or source.target == "completeness"):
         raise InputError("difficulty: the score is a multiple of it in this checkpoint's method; say difficulty=3.2")
     window = given_window(cfg, source, path, own)
-    return Item(record, path, window, [], source.label(record), source.actions.index(record.action))
+    files = box_files(source, listed, path) if model.reads_boxes else []
+    return Item(record, path, window, files, source.label(record), source.actions.index(record.action))
+
+
+def box_files(source: VideoSource, listed: Record | None, path: Path) -> list[Path]:
+    """Without a suffix: the data set's of a video that it lists, of any other the file beside the video."""
+    return source.box_files(listed) if listed else [path.with_suffix("")]
 
 
 def given_facts(cfg: DictConfig) -> dict[str, Any]:
