@@ -100,9 +100,13 @@ def cofinal_head(name: str) -> str:
     return found or gdlt_head(name)
 
 
+def c3d_lstm_head(name: str) -> str:
+    return name.removeprefix("head.").replace("score.", "fc_final_score.")
+
+
 HEADS = {
     "core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head, "hgcn": hgcn_head, "gdlt": gdlt_head,
-    "cofinal": cofinal_head, "tpt": tpt_head,
+    "cofinal": cofinal_head, "tpt": tpt_head, "c3d_lstm": c3d_lstm_head,
 }  # fmt: skip
 HASSONYS = ("core", "hgcn", "tpt")  # whose I3D has hassony2's layout, in a module that cuts the clips
 

@@ -25,7 +25,20 @@ from swapaqa.models.scorer import Scorer
 from swapaqa.models.tiny import TinyBackbone
 from tests.made_videos import encoder, made_labels, made_sample, noise
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt"]
+METHODS = [
+    "core",
+    "usdl",
+    "musdl",
+    "dae",
+    "dae_mt",
+    "dae_core",
+    "gdlt",
+    "hgcn",
+    "cofinal",
+    "tpt",
+    "c3d_lstm",
+    "i3d_lstm",
+]
 FRAMES, SIZE, JUDGES = 18, 16, 7
 NO_KERNEL = {"view", "permute", "select", "slice", "unsqueeze", "expand", "unbind", "detach", "alias", "_unsafe_view"}
 

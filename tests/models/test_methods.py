@@ -42,8 +42,21 @@ from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
 Config = Callable[..., DictConfig]
 Build = Callable[..., Any]
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt"]
-UNSURE = {"gdlt", "cofinal"}  # they do not say how sure they are
+METHODS = [
+    "core",
+    "usdl",
+    "musdl",
+    "dae",
+    "dae_mt",
+    "dae_core",
+    "gdlt",
+    "hgcn",
+    "cofinal",
+    "tpt",
+    "c3d_lstm",
+    "i3d_lstm",
+]
+UNSURE = {"gdlt", "cofinal", "c3d_lstm", "i3d_lstm"}  # they do not say how sure they are
 PAIRED = ["core", "dae_core", "tpt"]
 FRAMES, SIZE = 18, 16
 
@@ -149,6 +162,7 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
         ("hgcn", 12_287_264 + 406_682),
         ("cofinal", 12_287_264 + 3_715_692),
         ("tpt", 12_287_264 + 5_656_354),
+        ("i3d_lstm", 12_287_264 + 1_313_025),
     ],
 )
 def test_parameters_of_whole_models(name: str, count: int, config: Config) -> None:
@@ -190,7 +204,7 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
     count = len(model.encoder.plans[0].starts(FRAMES))
-    assert count == {"hgcn": 10, "tpt": 3}.get(name, 2)
+    assert count == {"hgcn": 10, "tpt": 3, "c3d_lstm": 1}.get(name, 2)
     assert sum(clips) == count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]
     assert index.tolist() == [0, 1, 2]

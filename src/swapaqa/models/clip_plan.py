@@ -113,6 +113,16 @@ class CountedClips(ClipPlan):
         return total - (self.count - 1) * stride, stride
 
 
+@dataclass(frozen=True)
+class ClipsInARow(ClipPlan):
+    """As many whole clips as fit, from the first frame on: what remains of the window is not seen."""
+
+    def starts(self, total: int) -> list[int]:
+        length = self.length(total)
+        last = (total - length) // self.stride * self.stride if self.last_start is None else self.last_start
+        return clip_starts(total, length, self.stride, max(last, 0))
+
+
 class ClipPlans:
     """Several plans of one video, by name; its clip features follow each other in their order."""
 

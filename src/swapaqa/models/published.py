@@ -1,7 +1,7 @@
 """Checkpoints as the programs of published methods save them, brought to our names.
 
 Such a file is a dictionary with one state dict for the I3D, one for the head, and what training had beside them; a
-program that trained on features (GDLT, CoFInAl) saves the head's state dict alone. A program that ran on several
+program that trained on features, or under a frozen network (GDLT, CoFInAl, C3D-LSTM), saves the head's state dict alone. A program that ran on several
 devices (DataParallel) has put `module.` in front of every key.
 """
 
@@ -99,6 +99,10 @@ SYSTEMS = (
         (r"regressori\.0\.2\.", "head.fine.layers.1."),
         (r"etf_vec1$", "head.prototypes"),
     ), mark=r"regressor_revert\."),
+    System("C3D-LSTM", "c3d_lstm", "c3d_lstm_as_published", None, ALONE, (
+        (r"rnn\.", "head.rnn."),
+        (r"fc_final_score\.", "head.score."),
+    ), mark=r"rnn\.weight", lacking="deviation of the scores"),
     System("GDLT", "gdlt", "gdlt_aqa7", None, ALONE, GRADES, mark=r"in_proj\.\d"),
 )  # fmt: skip
 
