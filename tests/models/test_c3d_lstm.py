@@ -121,7 +121,7 @@ def test_the_order_of_clips_counts_and_the_batch_does_not() -> None:
 def test_i3d_has_a_name_of_its_own(config: Callable[..., DictConfig]) -> None:
     with torch.device("meta"):
         network = I3D()
-        with pytest.raises(InputError, match="backbone=i3d: model=c3d_lstm stands on C3D; say .* model=i3d_lstm"):
+        with pytest.raises(InputError, match=r"backbone=i3d: model=c3d_lstm stands on C3D; say .* model=i3d_lstm"):
             C3DLSTM(encoder(network), "score", 4, None)
         reduced = hydra.utils.instantiate(config("model=i3d_lstm", "data=aqa7").model)
     assert type(reduced) is ClipLSTM

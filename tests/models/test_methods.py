@@ -37,7 +37,7 @@ from swapaqa.models.scorer import Predicted, Scorer, from_points, in_points, pre
 from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.usdl import MUSDL, USDL
 from swapaqa.models.votes import mean_of_some, vote_variance
-from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
+from tests.made_videos import Videos, encoder, made_labels, made_sample, made_side, noise
 
 Config = Callable[..., DictConfig]
 Build = Callable[..., Any]
@@ -55,8 +55,13 @@ METHODS = [
     "tpt",
     "c3d_lstm",
     "i3d_lstm",
+    "c3d_avg_mtl",
+    "i3d_avg_mtl",
+    "mscadc",
+    "i3d_mscadc",
 ]
-UNSURE = {"gdlt", "cofinal", "c3d_lstm", "i3d_lstm"}  # they do not say how sure they are
+MULTI_TASK = {"c3d_avg_mtl", "i3d_avg_mtl", "mscadc", "i3d_mscadc"}
+UNSURE = {"gdlt", "cofinal", "c3d_lstm", "i3d_lstm"} | MULTI_TASK  # they do not say how sure they are
 PAIRED = ["core", "dae_core", "tpt"]
 FRAMES, SIZE = 18, 16
 
@@ -84,6 +89,7 @@ def build(config: Config) -> Build:
         small |= {"voters": 2} if name in PAIRED else {}
         small |= {"width": 16} if name in ("gdlt", "cofinal", "tpt") else {}
         small |= {"groups": 1} if name == "hgcn" else {}
+        small |= {"words": 30} if name in MULTI_TASK else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
         model.learn_scale(labels())
         model.optimisation = hydra.utils.instantiate(composed.optim, _convert_="all")
@@ -108,7 +114,7 @@ def some(count: int, split: str = "train", judges: int = 7) -> Sample:
         judges=marks, voters=torch.tensor([[0, 2]]).repeat(count, 1),
     )  # fmt: skip
     video = torch.cat([noise(1, FRAMES, SIZE, seed=position) for position in range(count)])
-    return made_sample(video, known, split)
+    return made_sample(video, known, split, made_side(count))
 
 
 def fit(model: Scorer, epochs: int = 1, **more: Any) -> Trainer:
@@ -163,6 +169,7 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
         ("cofinal", 12_287_264 + 3_715_692),
         ("tpt", 12_287_264 + 5_656_354),
         ("i3d_lstm", 12_287_264 + 1_313_025),
+        ("i3d_avg_mtl", 12_287_264 + 18_113_199),
     ],
 )
 def test_parameters_of_whole_models(name: str, count: int, config: Config) -> None:
@@ -204,7 +211,7 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
     count = len(model.encoder.plans[0].starts(FRAMES))
-    assert count == {"hgcn": 10, "tpt": 3, "c3d_lstm": 1}.get(name, 2)
+    assert count == {"hgcn": 10, "tpt": 3, "c3d_lstm": 1, "c3d_avg_mtl": 1, "mscadc": 1}.get(name, 2)
     assert sum(clips) == count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]
     assert index.tolist() == [0, 1, 2]

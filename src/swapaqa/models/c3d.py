@@ -1,7 +1,8 @@
 """C3D: eight 3x3x3 convolutions (Tran et al., ICCV 2015), in the form that AQA methods have it from Sports-1M.
 
-Modules are named as in the file that these start from (`c3d.pickle`), which is read as it is. Deviation from their code:
-convolutions begin at He's variance, as nothing is normalised and PyTorch's own would leave no signal; a file replaces it.
+Modules are named as in the file that these start from (`c3d.pickle`), which is read as it is. Deviation from their
+code: convolutions begin at He's variance, as nothing is normalised and PyTorch's own would leave no signal; a file
+replaces it.
 """
 
 import logging
@@ -94,7 +95,7 @@ class C3D(Backbone):
             self.feature_size = FC6
 
 
-def c3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
+def c3d_encoder(
     pretrained: str | None,
     feature: Feature,
     size: int,
@@ -114,24 +115,25 @@ def c3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
     network = C3D(feature, size, normalisation)
     if pretrained is None:
         log.warning(
-            "C3D starts from random weights%s: all published results start from Sports-1M weights. Name their file with "
-            "backbone.pretrained=: c3d.pickle, that the authors of C3D-LSTM and MTL-AQA link to",
+            "C3D starts from random weights%s: all published results start from Sports-1M weights. Name their file "
+            "with backbone.pretrained=: c3d.pickle, that the authors of C3D-LSTM and MTL-AQA link to",
             " and is frozen, so that it cannot learn" if frozen else "",
         )
     else:
-        network.load_state_dict(read_c3d(Path(pretrained), network.state_dict()))
+        network.load_state_dict(read_c3d(Path(pretrained), network))
     network.requires_grad_(not frozen)
     return VideoEncoder(network, clips, freeze_bn=True, learning_rate=learning_rate, clips_per_pass=clips_per_pass)
 
 
-def refuse_i3d(encoder: VideoEncoder, model: str, reduced: str) -> None:
+def refuse_i3d(encoder: VideoEncoder, model: str, reduced: str, own: str = "c3d") -> None:
     """InputError where a method that stands on C3D is given I3D: that is another system, with a name of its own.
 
     Args:
         encoder: of the method.
         model, reduced: what `model=` calls the method, and its form on any backbone.
+        own: what `backbone=` calls the network of the method.
     """
     if isinstance(encoder.network, I3D):
         raise InputError(
-            f"backbone=i3d: model={model} stands on C3D; say backbone=c3d, or model={reduced}, its form on I3D"
+            f"backbone=i3d: model={model} stands on C3D; say backbone={own}, or model={reduced}, its form on I3D"
         )

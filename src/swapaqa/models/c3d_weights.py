@@ -5,34 +5,39 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from swapaqa.errors import InputError
 from swapaqa.files.tensor_file import load_tensors
+from swapaqa.models.published import BATCH_COUNT
 
-BEYOND = re.compile(r"fc[678]\.(weight|bias)")  # layers after pool5: 487 sports; dropped where they are not asked for
+IGNORED = re.compile(rf"fc[678]\.(weight|bias)|.*{BATCH_COUNT}")  # layers after pool5, of 487 sports, and batch counts
 PARALLEL = "module."
 
 
-def read_c3d(path: Path, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights under the keys of `state`, our network's.
+def read_c3d(path: Path, network: nn.Module) -> dict[str, Tensor]:
+    """The weights of a file under the names of `network`.
 
     Raises:
         InputError: the file cannot be read, or its weights are not those: missing, strange, of another shape.
     """
-    weights = _read(path)
+    return own_weights(path, _read(path), network)
+
+
+def own_weights(path: Path, weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Those of `weights`, of the file `path`, that `network` has; InputError as `read_c3d`."""
+    state = {key: value for key, value in network.state_dict().items() if not key.endswith(BATCH_COUNT)}
     missing = [key for key in state if key not in weights]
-    strange = [key for key in weights if key not in state and not BEYOND.fullmatch(key)]
+    strange = [key for key in weights if key not in state and not IGNORED.fullmatch(key)]
     wrong = [key for key, value in state.items() if key in weights and weights[key].shape != value.shape]
     if wrong and not missing:
         found, needed = (tuple(of[wrong[0]].shape) for of in (weights, state))
-        raise InputError(
-            f"{path}: {wrong[0]} is {found} instead of {needed}; name a C3D of 16 frames, with backbone.size=112"
-        )
+        raise InputError(f"{path}: {wrong[0]} is {found} instead of {needed}; its network had another backbone.size")
     if missing or strange:
         some = f"no {missing[0]}" if missing else f"a {strange[0]}"
         raise InputError(
-            f"{path}: not a C3D, it has {some}; name c3d.pickle, or a file model_CNN that a program of MTL-AQA saved"
+            f"{path}: not a {type(network).__name__}, it has {some}; name c3d.pickle for C3D, or a file model_CNN "
+            "that a program of MTL-AQA saved"
         )
     return {key: weights[key] for key in state}
 

@@ -45,6 +45,7 @@ class Scorer(LightningModule):
     Attributes:
         needs_difficulty: whether scoring multiplies by the video's difficulty, whatever the labels are.
         needs: names of what it looks for in `side`; a run on data without them is refused before it starts.
+        learns_from: names of what it looks for there in training only.
         clip_count: how many clips it takes; None: any number. A run with another is refused before it starts.
         couples_batch: whether a term of the loss compares the videos of a batch with each other. `losses` then gets
             those of all processes, with the gradient of each.
@@ -58,6 +59,7 @@ class Scorer(LightningModule):
 
     needs_difficulty: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    learns_from: tuple[str, ...] = ()
     clip_count: ClassVar[int | None] = None
     couples_batch: ClassVar[bool] = False
 

@@ -124,7 +124,7 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     seed_everything(cfg.seed, verbose=False)
     data = make_data(cfg.data)
     model = make_model(cfg)
-    refuse_missing_sides(model, data.source)
+    refuse_missing_sides(model, data.source, training=True)
     refuse_short_windows(model, data.source)
     data.setup()
     model.learn_scale(data.training_labels())
