@@ -150,14 +150,19 @@ def test_losses_and_scores_see_it_and_a_checkpoint_keeps_that_of_its_exemplars(
 def test_a_method_that_needs_more_names_the_data_sets_that_have_it(
     open_stepped: Open, open_data: Callable[..., Any], config: Config
 ) -> None:
+    remedy = "take data=demo or data=mtl_aqa"
     small = {"encoder": encoder(TinyBackbone(2), plan(8)), "hidden_features": 8, "depth": 3, "voters": 3}
     make = hydra.utils.instantiate(config("model=core").model, _partial_=True, **small)
     dives, weather = (kind(**make.keywords) for kind in (NeedsDives, NeedsWeather))
     plain, stepped = open_data(None).source, open_stepped().source
     of_stepped = "beside the videos, and Stepped gives steps and height"
     for model, asked, line in (
-        (dives, plain, "NeedsDives needs dive beside the videos, and AQA7 gives nothing; take data=mtl_aqa"),
-        (dives, stepped, f"NeedsDives needs dive {of_stepped}; take data=mtl_aqa"),
+        (
+            dives,
+            plain,
+            f"NeedsDives needs dive beside the videos, and AQA7 gives nothing; {remedy}",
+        ),
+        (dives, stepped, f"NeedsDives needs dive {of_stepped}; {remedy}"),
         (weather, stepped, f"NeedsWeather needs weather {of_stepped}; none of conf/data has it: take one of your own"),
         (weather, plain, "NeedsWeather needs steps and weather beside the videos, and AQA7 gives nothing; none of"),
     ):
@@ -169,7 +174,7 @@ def test_a_method_that_needs_more_names_the_data_sets_that_have_it(
 
 
 def test_the_data_sets_of_conf_that_have_something() -> None:
-    assert list(data_sets_with(["dive"])) == ["mtl_aqa"]
+    assert list(data_sets_with(["dive"])) == ["demo", "mtl_aqa"]
     assert list(data_sets_with(["dive", "weather"])) == []
     assert len(list(data_sets_with([]))) >= 4
 
@@ -186,7 +191,7 @@ def test_a_training_is_refused_before_a_video_is_read(
         "model=core", "data=aqa7", "backbone=tiny", f"data.root={aqa7_tree()}", "name=x",
         "logger.save_dir=x", "model._target_=tests.stepped.NeedsDives", "data.frames=16",
     )  # fmt: skip
-    with pytest.raises(InputError, match=r"needs dive .* take data=mtl_aqa"):
+    with pytest.raises(InputError, match=r"needs dive .* take data=demo or data=mtl_aqa"):
         training.build(cfg)
     assert read == []
 

@@ -116,7 +116,7 @@ def c3d_encoder(
     if pretrained is None:
         log.warning(
             "C3D starts from random weights%s: all published results start from Sports-1M weights. Name their file "
-            "with backbone.pretrained=: c3d.pickle, that the authors of C3D-LSTM and MTL-AQA link to",
+            "with backbone.pretrained=: c3d.pickle, which the authors of C3D-LSTM link to",
             " and is frozen, so that it cannot learn" if frozen else "",
         )
     else:

@@ -37,7 +37,7 @@ def own_weights(path: Path, weights: Mapping[str, Tensor], network: nn.Module) -
         some = f"no {missing[0]}" if missing else f"a {strange[0]}"
         raise InputError(
             f"{path}: not a {type(network).__name__}, it has {some}; name c3d.pickle for C3D, or a file model_CNN "
-            "that a program of MTL-AQA saved"
+            "that one of the authors' programs saved"
         )
     return {key: weights[key] for key in state}
 

@@ -30,7 +30,7 @@ def load_checkpoint(path: Path) -> Any:
     found = {part: load_tensors(file) for part, file in files.items() if file == path or file.is_file()}
     wrong = next((part for part, content in found.items() if not isinstance(content, dict)), None)
     if wrong is not None:
-        raise InputError(f"{files[wrong]}: holds no state dict; it is not of a program of MTL-AQA")
+        raise InputError(f"{files[wrong]}: holds no state dict; it is not of such a program")
     if "CNN" not in found or len(found) == 1:
         raise InputError(
             f"{path}: one part of a model; put all files of its epoch beside it, {NETWORK}_{epoch}{suffix} among them"

@@ -21,6 +21,7 @@ from swapaqa.data.records import Record
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.files.foreign_file import reason
 from swapaqa.models import published
+from swapaqa.models.auxiliary import without_auxiliary
 from swapaqa.models.published_model import as_ours
 from swapaqa.models.published_parts import load_checkpoint
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Scorer
@@ -221,7 +222,7 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
         labels = partial(scale_labels, make_data(cfg.data), system, f"checkpoint={cfg.checkpoint}")
         checkpoint = as_ours(cfg.checkpoint, checkpoint, model, labels, keep_eps=cfg.backbone.get("bn_eps") is not None)
     try:
-        model.load_state_dict(checkpoint["state_dict"])
+        model.load_state_dict(without_auxiliary(checkpoint["state_dict"]))
         model.on_load_checkpoint(checkpoint)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         problem = one_line(str(error), LINE)

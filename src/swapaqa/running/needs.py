@@ -17,7 +17,8 @@ def refuse_missing_sides(model: Scorer, source: VideoSource, training: bool = Fa
 
     `training`: with what it learns from.
     """
-    wanted = (*model.needs, *(model.learns_from if training else ()))
+    learnt = (*model.learns_from, *(model.auxiliary.learns_from if model.auxiliary else ()))
+    wanted = dict.fromkeys((*model.needs, *(learnt if training else ())))
     missing = [name for name in wanted if name not in source.sides]
     if not missing:
         return

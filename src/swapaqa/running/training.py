@@ -141,6 +141,8 @@ def build_model(cfg: DictConfig, labels: TrainingLabels) -> Scorer:
 def make_model(cfg: DictConfig) -> Scorer:
     """The model before it knows a label, and what trains it."""
     model: Scorer = hydra.utils.instantiate(cfg.model)
+    if cfg.get("auxiliary"):
+        model.auxiliary = hydra.utils.instantiate(cfg.auxiliary)(in_features=model.encoder.feature_size)
     model.optimisation = hydra.utils.instantiate(cfg.optim, _convert_="all")  # lists of numbers travel in checkpoints
     model.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
     return model
