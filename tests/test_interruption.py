@@ -40,6 +40,7 @@ def start(folder: Path, cache: Path, *overrides: str) -> Forked:
         ["model=core", "optim=adamw_warmup", "optim.lr_schedule.warmup_epochs=1"],
         ["model=gdlt", "model.width=16"],  # dropout, BatchNorm in the head, momentum
         ["model=tpt", "model.width=32"],  # dropout over pairs
+        ["model=i3d_mscadc", "model.width=2", "model.words=30"],  # dropout of maps, side information, recurrent layers
     ],
     ids=lambda words: words[0],
 )
