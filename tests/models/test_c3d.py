@@ -54,6 +54,7 @@ def test_maps_of_a_small_clip_are_those_of_the_published_code(recorded: Arrays) 
         equal(mean, recorded[f"out/small_{name}_channel_mean"])
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_features_of_a_clip_are_those_of_the_published_code(recorded: Arrays) -> None:
     drawn = np.random.RandomState(int(recorded["in/clip112_recipe"][0])).uniform(-1, 1, (1, 3, 16, 112, 112))

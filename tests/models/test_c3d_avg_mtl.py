@@ -63,6 +63,7 @@ def log_prob_of_targets(head: CaptionHead, clips: Tensor, caption: Tensor) -> Te
     return head(clips, caption).gather(2, caption[:, 1:, None]).squeeze(2)
 
 
+@pytest.mark.slow
 def test_outputs_losses_and_gradients_are_those_of_the_published_code() -> None:
     found = golden("c3d_avg_mtl_published.npz")
     head = AverageHead(8192, True, True, 5779)
