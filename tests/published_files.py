@@ -138,10 +138,13 @@ def cofinal_head(name: str) -> str:
     return found or gdlt_head(name)
 
 
+def c3d_lstm_head(name: str) -> str:
+    return name.removeprefix("head.").replace("score.", "fc_final_score.")
+
+
 HEADS = {
     "core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head, "hgcn": hgcn_head, "gdlt": gdlt_head,
-    "cofinal": cofinal_head, "tpt": tpt_head, "t2cr": t2cr_head,
-    "tsa_net": tsa_net_head,
+    "cofinal": cofinal_head, "tpt": tpt_head, "t2cr": t2cr_head, "tsa_net": tsa_net_head, "c3d_lstm": c3d_lstm_head,
 }  # fmt: skip
 ENTRIES = {  # of a file that has the head in several, after that of the I3D
     "t2cr": ("base_model", "taa", "decoder", "regressor"),

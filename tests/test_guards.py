@@ -23,9 +23,27 @@ from swapaqa.data.pooling import augmented
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.scorer import Scorer
 from swapaqa.models.tiny import TinyBackbone
-from tests.made_videos import encoder, made_labels, made_sample, noise
+from tests.made_videos import encoder, made_labels, made_sample, made_side, noise
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt", "t2cr"]
+METHODS = [
+    "core",
+    "usdl",
+    "musdl",
+    "dae",
+    "dae_mt",
+    "dae_core",
+    "gdlt",
+    "hgcn",
+    "cofinal",
+    "tpt",
+    "t2cr",
+    "c3d_lstm",
+    "i3d_lstm",
+    "c3d_avg_mtl",
+    "i3d_avg_mtl",
+    "mscadc",
+    "i3d_mscadc",
+]
 FRAMES, SIZE, JUDGES = 18, 16, 7
 NO_KERNEL = {"view", "permute", "select", "slice", "unsqueeze", "expand", "unbind", "detach", "alias", "_unsafe_view"}
 
@@ -59,7 +77,7 @@ def batch(count: int = 4) -> Sample:
     judges = torch.full((count, JUDGES), 7.0, dtype=torch.float64)
     known = made_labels(count, score=score, label=score / 25, factor=25 * one, difficulty=3 * one, judges=judges)
     boxes = torch.tensor([5.0, 5.0, 10.0, 10.0]).expand(count, FRAMES, 4).contiguous()
-    return made_sample(noise(count, FRAMES, SIZE), known)._replace(boxes=boxes)
+    return made_sample(noise(count, FRAMES, SIZE), known, side=made_side(count))._replace(boxes=boxes)
 
 
 def on_device(sample: Sample) -> Sample:

@@ -64,6 +64,12 @@ TRAININGS = {  # by name: steps, precision and overrides
         SHORT, "64-true",
         ["model=cofinal", "model.width=16", "model.fine_attention=videos", "optim.learning_rate=1e-3"],
     ),
+    "c3d_avg_mtl": (SHORT, "64-true", ["model=c3d_avg_mtl", "model.words=30"]),
+    "i3d_mscadc": (  # by SGD: Adam divides the gradients of biases in front of BatchNorm, which are rounding alone
+        SHORT, "64-true",
+        ["model=i3d_mscadc", "model.words=30", "model.width=2", "optim=sgd_cosine", "optim.learning_rate=1e-4"],
+    ),
+    "c3d_lstm": (SHORT, "64-true", ["model=c3d_lstm", "model.hidden=16", "clips.frames=4", "clips.stride=4"]),
     "tpt": (SHORT, "64-true", ["model=tpt", "model.width=32"]),
     "t2cr": (SHORT, "64-true", ["model=t2cr", "clips.full.size=32", "clips.thin.size=32"]),
     "tsa_net": (SHORT, "64-true", ["model=tsa_net", "optim.learning_rate=1e-3"]),

@@ -135,7 +135,20 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
     configs = copy.deepcopy(arms("plug_and_play"))
     assert of_arms(configs, "model._target_", "aug._target_", "aug.ratio", "data._target_") == [
         (method, *swap, "MTLAQA")
-        for method in ("USDL", "MUSDL", "DAE", "GDLT", "CoFInAl", "HGCN", "TPT", "T2CR", "TSANet")
+        for method in (
+            "USDL",
+            "MUSDL",
+            "DAE",
+            "GDLT",
+            "CoFInAl",
+            "HGCN",
+            "TPT",
+            "T2CR",
+            "TSANet",
+            "C3DLSTM",
+            "C3DAVGMTL",
+            "MSCADC",
+        )
         for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
     ]
     assert of_arms(configs, "model.reduction", "model.loss")[:6:2] == [
@@ -152,6 +165,7 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
     keys = ("model._target_", "aug._target_", "aug.variant", "data._target_", "data.batch_size", "clips.last_start")
     swap = ("ScaledBackgroundSwap", "official")
     assert of_arms(arms("aqa7_table"), *keys) == [
+        ("C3DLSTM", "NoAugmentation", None, "AQA7", 6, None),
         ("GDLT", "NoAugmentation", None, "AQA7", 32, None),
         ("USDL", "NoAugmentation", None, "AQA7", 4, None),
         ("CoFInAl", "NoAugmentation", None, "AQA7", 32, None),
@@ -163,6 +177,9 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
         ("CoRe", *swap, "AQA7", 2, 86),
     ]
     assert of_arms(arms("mtl_aqa_table"), *keys) == [
+        ("C3DLSTM", "NoAugmentation", None, "MTLAQA", 6, None),
+        ("MSCADC", "NoAugmentation", None, "MTLAQA", 3, None),
+        ("C3DAVGMTL", "NoAugmentation", None, "MTLAQA", 3, None),
         ("USDL", "NoAugmentation", None, "MTLAQA", 4, None),
         ("MUSDL", "NoAugmentation", None, "MTLAQA", 4, None),
         ("GDLT", "NoAugmentation", None, "MTLAQA", 32, None),

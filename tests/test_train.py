@@ -248,7 +248,9 @@ def test_two_processes_evaluate_every_video_once_and_as_one_process_does(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["core", "dae", "usdl", "gdlt", "hgcn", "cofinal", "tpt", "t2cr", "tsa_net"])
+@pytest.mark.parametrize(
+    "model", ["core", "dae", "usdl", "gdlt", "hgcn", "cofinal", "tpt", "t2cr", "tsa_net", "c3d_lstm"]
+)
 def test_all_actions_of_the_demo_train_in_one_model(
     model: str, tmp_path: Path, train_inside: Run, small_demo: list[str]
 ) -> None:

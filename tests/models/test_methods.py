@@ -38,13 +38,33 @@ from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.usdl import MUSDL, USDL
 from swapaqa.models.votes import mean_of_some, vote_variance
 from swapaqa.models.voting import VotingScorer
-from tests.made_videos import Videos, encoder, made_labels, made_sample, noise
+from tests.made_videos import Videos, encoder, made_labels, made_sample, made_side, noise
 
 Config = Callable[..., DictConfig]
 Build = Callable[..., Any]
 
-METHODS = ["core", "usdl", "musdl", "dae", "dae_mt", "dae_core", "gdlt", "hgcn", "cofinal", "tpt", "t2cr", "tsa_net"]
-UNSURE = {"gdlt", "cofinal", "tsa_net"}  # they do not say how sure they are
+METHODS = [
+    "core",
+    "usdl",
+    "musdl",
+    "dae",
+    "dae_mt",
+    "dae_core",
+    "gdlt",
+    "hgcn",
+    "cofinal",
+    "tpt",
+    "t2cr",
+    "tsa_net",
+    "c3d_lstm",
+    "i3d_lstm",
+    "c3d_avg_mtl",
+    "i3d_avg_mtl",
+    "mscadc",
+    "i3d_mscadc",
+]
+MULTI_TASK = {"c3d_avg_mtl", "i3d_avg_mtl", "mscadc", "i3d_mscadc"}
+UNSURE = {"gdlt", "cofinal", "tsa_net", "c3d_lstm", "i3d_lstm"} | MULTI_TASK  # they do not say how sure they are
 PAIRED = ["core", "dae_core", "tpt", "t2cr"]
 FRAMES, SIZE = 18, 16
 
@@ -73,6 +93,7 @@ def build(config: Config) -> Build:
         small |= {"voters": 2} if name in PAIRED else {}
         small |= {"width": 16} if name in ("gdlt", "cofinal", "tpt") else {}
         small |= {"groups": 1} if name == "hgcn" else {}
+        small |= {"words": 30} if name in MULTI_TASK else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
         model.learn_scale(labels())
         model.optimisation = hydra.utils.instantiate(composed.optim, _convert_="all")
@@ -97,7 +118,7 @@ def some(count: int, split: str = "train", judges: int = 7) -> Sample:
         judges=marks, voters=torch.tensor([[0, 2]]).repeat(count, 1),
     )  # fmt: skip
     video = torch.cat([noise(1, FRAMES, SIZE, seed=position) for position in range(count)])
-    return made_sample(video, known, split)
+    return made_sample(video, known, split, made_side(count))
 
 
 def fit(model: Scorer, epochs: int = 1, **more: Any) -> Trainer:
@@ -153,6 +174,8 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
         ("tpt", 12_287_264 + 5_656_354),
         ("t2cr", 12_287_264 + 618_784),
         ("tsa_net", 12_287_264 + 559_680 + 295_425),
+        ("i3d_lstm", 12_287_264 + 1_313_025),
+        ("i3d_avg_mtl", 12_287_264 + 18_113_199),
     ],
 )
 def test_parameters_of_whole_models(name: str, count: int, config: Config) -> None:
@@ -172,7 +195,8 @@ def test_statistics_are_frozen_or_live_and_stay_so_after_validation(name: str, b
     fit(model, epochs=2)  # the second one follows a validation
     frozen = config(f"model={name}").schedule.freeze_bn
     assert torch.equal(norm.running_mean, before) == frozen
-    assert int(norm.num_batches_tracked) == (0 if frozen else 2 * 2 * 2)  # epochs, batches, clip positions
+    positions = len(model.encoder.plans[0].starts(FRAMES))
+    assert int(norm.num_batches_tracked) == (0 if frozen else 2 * 2 * positions)  # epochs, batches, clip positions
     assert not torch.equal(norm.weight, weight)  # scale and shift train in any case
 
 
@@ -194,7 +218,7 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
     count = sum(len(plan.starts(FRAMES)) for plan in model.encoder.plans)
-    assert count == {"hgcn": 10, "tpt": 3, "t2cr": 18}.get(name, 2)
+    assert count == {"hgcn": 10, "tpt": 3, "t2cr": 18, "c3d_lstm": 1, "c3d_avg_mtl": 1, "mscadc": 1}.get(name, 2)
     halves = 2 if name == "tsa_net" else 1  # of the network, each of which is called once
     assert sum(clips) == halves * count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]

@@ -23,10 +23,10 @@ from swapaqa.configuration import data_sets
 from swapaqa.errors import InputError
 
 TOP_LEVEL = (
-    "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "schedule", "data", "measures", "name",
-    "seed", "sweep", "save_every", "resume", "plan",
+    "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "auxiliary", "schedule", "data",
+    "measures", "name", "seed", "sweep", "save_every", "resume", "plan",
 )  # fmt: skip
-SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "rate_scale")
+SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "c3d_feature", "frozen", "rate_scale")
 STRICT_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # a user's own classes may annotate a tuple and get a list
 LOOSE_LIBRARIES = ("torch.", "hydra_plugins.")  # whose annotations are not always what they accept
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols

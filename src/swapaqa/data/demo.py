@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
+
 from swapaqa.data.aqa7 import AQA7
 from swapaqa.data.demo_files import (  # configurations name the settings here
     DIGESTS,
@@ -20,6 +23,7 @@ from swapaqa.data.demo_files import (  # configurations name the settings here
     DemoSettings,
     demo_root,
 )
+from swapaqa.data.demo_words import caption, shown_dive
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_bytes, read_csv, read_json
@@ -37,6 +41,20 @@ class Demo(AQA7):
     settings: DemoSettings
 
     test_splits: ClassVar[tuple[str, ...]] = ("test", "shifted")
+    sides: ClassVar[tuple[str, ...]] = ("dive", "caption")  # of dives, which are judged as such
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.action != "diving":
+            self.sides = ()  # type: ignore[misc]  # of this data set
+
+    @classmethod
+    def read_side(cls, record: Record) -> dict[str, Tensor]:
+        """`dive`: (5,) int64, see `dive_attributes`; `caption`: (L,) int64, see `swapaqa.data.demo_words`."""
+        if record.difficulty is None:
+            return {}
+        dive = shown_dive(record.difficulty, record.judge_scores)
+        return {"dive": torch.tensor(dive), "caption": torch.tensor(caption(dive, record.judge_scores))}
 
     @property
     def folder(self) -> Path:

@@ -5,6 +5,8 @@ Layout, as in circulation:
     <root>/info/final_annotations_dict_with_dive_number.pkl    as CoRe ships it; or
     <root>/info/augmented_final_annotations_dict.pkl           as MUSDL ships it
     <root>/info/train_split_0.pkl, test_split_0.pkl            (competition, dive) of 1059 and 353 dives
+    <root>/info/final_captions_dict.pkl, vocab.json            words of 1416 captions and their numbers; only read for
+                                                               methods that learn from them (`data.captions`)
     <root>/new/new_total_frames_256s/18/00000001.jpg ...       frames of the whole competition, from number 1; or
     <root>/videos/18.mp4                                       the whole competition as one file; or
     <root>/frames/18_67/*.jpg                                  one folder a dive, in any width of the numbers
@@ -37,8 +39,8 @@ import math
 import operator
 import re
 from collections import Counter
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -48,6 +50,7 @@ from torch import Tensor
 
 from swapaqa.command import spelled
 from swapaqa.data.annotation_files import find_annotation
+from swapaqa.data.captions import CAPTIONS, NO_CAPTIONS, VOCABULARY, read_captions
 from swapaqa.data.dive_numbers import dive_attributes, dive_class, dive_number
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record
@@ -92,6 +95,7 @@ class Dive(Record):
 
     competition: int
     dive_number: str
+    caption: tuple[int, ...] = ()  # numbers of the words; none where captions are not read
 
 
 def read_records(root: str | Path, split: str) -> list[Dive]:
@@ -119,6 +123,20 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
     if twice:
         raise InputError(f"{keys_path}: names dive {twice[0]} more than once; once is right")
     return dives
+
+
+def with_captions(dives: Sequence[Dive], root: Path) -> list[Dive]:
+    """The dives with their captions. InputError where a file or a dive's caption is missing."""
+    captions = read_captions(
+        find_annotation(root, FOLDERS, (CAPTIONS,), LAYOUT), find_annotation(root, FOLDERS, (VOCABULARY,), LAYOUT)
+    )
+    keys = [(dive.competition, int(dive.video_id.partition("_")[2])) for dive in dives]
+    missing = next((dive.video_id for dive, key in zip(dives, keys, strict=True) if key not in captions), None)
+    if missing is not None:
+        raise InputError(
+            f"{root}: {CAPTIONS} has no caption of dive {missing}; take it from the authors' release, or {NO_CAPTIONS}"
+        )
+    return [replace(dive, caption=captions[key]) for dive, key in zip(dives, keys, strict=True)]
 
 
 def _record(path: Path, annotations: dict[Any, Any], keys_path: Path, key: Any, split: str) -> Dive:
@@ -184,22 +202,35 @@ class MTLAQA(VideoSource):
     """MTL-AQA.
 
     Attributes beside those of `VideoSource`: `shift`, lowest and highest shift of the window in training, [low, high],
-    both drawn; evaluation has none. See the head of this file for `split`, `fold`, `exemplars` and `exemplars_from`.
+    both drawn; evaluation has none; `captions`, whether they are read. See the head of this file for `split`, `fold`,
+    `exemplars` and `exemplars_from`.
     """
 
     shift: list[int]
+    captions: bool = False
 
     layout: ClassVar[str] = LAYOUT
-    sides: ClassVar[tuple[str, ...]] = ("dive", "dive_class")
+    sides: ClassVar[tuple[str, ...]] = ("dive", "dive_class", "caption")
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
-        """`dive`: (5,) int64, see `dive_attributes`; `dive_class`: () int64, see `dive_class`."""
-        number = cast(Dive, record).dive_number
-        return {"dive": torch.tensor(dive_attributes(number)), "dive_class": torch.tensor(dive_class(number))}
+        """What the annotations say of a dive.
+
+        `dive`: (5,) int64, see `dive_attributes`. `dive_class`: () int64, see `dive_class`. `caption`: (100,) int64,
+        see `read_captions`.
+        """
+        dive = cast(Dive, record)
+        captions = {"caption": torch.tensor(dive.caption)} if dive.caption else {}
+        number = dive.dive_number
+        return {
+            "dive": torch.tensor(dive_attributes(number)),
+            "dive_class": torch.tensor(dive_class(number)),
+        } | captions
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.captions:
+            self.sides = ("dive",)  # type: ignore[misc]  # of this data set
         if len(self.shift) != 2 or self.shift[0] > self.shift[1]:
             raise InputError(f"data.shift={list(self.shift)}: the lowest and the highest shift are needed, [-3, 3]")
 
@@ -216,7 +247,8 @@ class MTLAQA(VideoSource):
         return self.shift[0], self.shift[1]
 
     def read_list(self, split: str) -> list[Record]:
-        return list(read_records(self.folder, split))
+        dives = read_records(self.folder, split)
+        return list(with_captions(dives, self.folder) if self.captions else dives)
 
     def event(self, record: Record) -> str | None:
         return f"{record.competition:02d}" if isinstance(record, Dive) else None

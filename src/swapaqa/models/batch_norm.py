@@ -9,8 +9,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 CANNOT_LEARN = "an I3D that starts from random weights under frozen BatchNorm cannot learn: see backbone.pretrained="
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """BatchNorm of (N, C, n) or (N, C), which takes a batch of one value a channel by the running statistics.
+class _OneValueToo(_BatchNorm):
+    """BatchNorm that takes a batch of one value a channel by the running statistics.
 
     Of a single value there is no variance, and PyTorch refuses it: the last batch of an epoch may be one video.
     """
@@ -19,6 +19,14 @@ class BatchNorm(nn.BatchNorm1d):
         if self.training and values.numel() == self.num_features:
             return F.batch_norm(values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return super().forward(values)
+
+
+class BatchNorm(_OneValueToo, nn.BatchNorm1d):
+    """Of (N, C, n) or (N, C)."""
+
+
+class BatchNorm3d(_OneValueToo, nn.BatchNorm3d):
+    """Of (N, C, t, h, w)."""
 
 
 def freeze_batch_norm_statistics(module: nn.Module) -> None:

@@ -123,6 +123,44 @@ class CountedClips(ClipPlan):
         return total - (self.count - 1) * stride, [stride * number for number in range(self.count)]
 
 
+@dataclass(frozen=True)
+class ClipsInARow(ClipPlan):
+    """As many whole clips as fit, from the first frame on: what remains of the window is not seen."""
+
+    def starts(self, total: int) -> list[int]:
+        length = self.length(total)
+        last = (total - length) // self.stride * self.stride if self.last_start is None else self.last_start
+        return clip_starts(total, length, self.stride, max(last, 0))
+
+
+@dataclass(frozen=True)
+class SpreadClip(ClipPlan):
+    """One clip over the whole window: `frames` of T frames at floor(k (T + 1) / frames); `stride` is not used.
+
+    Of 103 frames sixteen at 0, 6, 13, ..., 97, every six and a half.
+    """
+
+    def length(self, total: int) -> int:
+        return total
+
+    def seen(self, total: int) -> list[int]:
+        """The frames of the window that the network sees.
+
+        Raises:
+            InputError: there are fewer than it takes.
+        """
+        frames = total if self.frames is None else self.frames
+        if total < frames:
+            raise InputError(f"data.frames={total}: fewer than clips.frames={frames}; take longer windows")
+        return [place * (total + 1) // frames for place in range(frames)]
+
+    def at(self, video: Tensor, starts: list[int]) -> Tensor:
+        return super().at(video[:, :, self.seen(video.shape[2])], starts)
+
+    def cut_boxes(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+        return super().cut_boxes(boxes[:, self.seen(boxes.shape[1])], size)
+
+
 class ClipPlans:
     """Several plans of one video, by name; its clip features follow each other in their order."""
 

@@ -1,7 +1,8 @@
 """Checkpoints as the programs of published methods save them, brought to our names.
 
 Such a file is a dictionary with one state dict for the I3D, one for the head, and what training had beside them; a
-program that trained on features (GDLT, CoFInAl) saves the head's state dict alone. A program that ran on several
+program that trained on features, or under a frozen network (GDLT, CoFInAl, C3D-LSTM), saves the head's state dict
+alone, and those of MTL-AQA one file for each part (`swapaqa.models.published_parts`). A program that ran on several
 devices (DataParallel) has put `module.` in front of every key.
 """
 
@@ -25,10 +26,10 @@ class System(NamedTuple):
     """What one program saves.
 
     `name`: of the system; `model`: what our `model=` calls it; `preset`: what `experiment=` calls its settings; `i3d`,
-    `head`: entries of the file, `i3d` None of one that is a head's state dict and nothing else; `names`: patterns of
-    the head's keys, and what they are in our model; `mark`: pattern of a key that no other system has, None for any of
-    `names`; `lacking`: what its scoring needs of the training labels and the file has not; `beside`: further entries
-    that belong to the head. Keys of such a head begin with their entry, as `taa.fc1.weight`.
+    `head`: entries of the file, `i3d` (its backbone) None of one that is a head's state dict and nothing else;
+    `names`: patterns of the head's keys, and what they are in our model; `mark`: pattern of a key that no other system
+    has, None for any of `names`; `lacking`: what its scoring needs of the training labels and the file has not;
+    `beside`: further entries that belong to the head. Keys of such a head begin with their entry, as `taa.fc1.weight`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class System(NamedTuple):
     names: tuple[tuple[str, str], ...]
     mark: str | None = None
     lacking: str | None = None
+    backbone: str = "i3d"  # what `backbone=` calls its network
     beside: tuple[str, ...] = ()
 
     @property
@@ -61,6 +63,29 @@ CROSS = (
     (r"attn\.q_map", "query"), (r"attn\.k_map", "key"), (r"attn\.v_map", "value"), (r"attn\.proj", "out"),
     (r"mlp\.fc1", "forward_part.0"), (r"mlp\.fc2", "forward_part.2"),
 )  # fmt: skip
+ATTRIBUTES = (
+    ("position", "position"),
+    ("armstand", "armstand"),
+    ("rot_type", "rotation"),
+    ("ss_no", "half_somersaults"),
+    ("tw_no", "half_twists"),
+)
+TELLING = (
+    *((rf"{theirs}\.(.*)_l(\d)$", rf"{our}.layers.\2.\1_l0") for theirs, our in (("rnn1", "watch"), ("rnn2", "tell"))),
+    (r"embedding\.", "embedding."),
+    (r"out\.", "out."),
+)
+CONTEXT = (
+    (r"head_conv1\.", "context.narrow."),
+    *((rf"cntxt_conv{number}\.", f"context.convolutions.{number - 1}.") for number in range(1, 6)),
+    *((rf"cntxt_bn{number}\.", f"context.norms.{number - 1}.") for number in range(1, 6)),
+    (r"cntxt_conv6\.", "context.join."),
+    (r"head_bn1\.", "context.join_norm."),
+    (r"head_conv2\.", "context.refine."),
+    (r"head_bn2\.", "context.refine_norm."),
+    *((rf"head_conv3_{theirs}\.", f"read.{our}.") for theirs, our in ATTRIBUTES),
+    (r"head_conv3\.", "read."),
+)
 LAYERS = ((1, 0), (2, 2), (3, 4))  # the linear layers of MUSDL and USDL, from 1, and their places in our Sequential
 SYSTEMS = (
     System("CoRe", "core", "core_as_published", "base_model", "regressor", (
@@ -143,6 +168,26 @@ SYSTEMS = (
         (r"regressori\.0\.2\.", "head.fine.layers.1."),
         (r"etf_vec1$", "head.prototypes"),
     ), mark=r"regressor_revert\."),
+    System("C3D-LSTM", "c3d_lstm", "c3d_lstm_as_published", None, ALONE, (
+        (r"rnn\.", "head.rnn."),
+        (r"fc_final_score\.", "head.score."),
+    ), mark=r"rnn\.weight", lacking="deviation of the scores"),
+    System("C3D-AVG-MTL", "c3d_avg_mtl", "c3d_avg_mtl_as_published", "model_CNN", "parts", (
+        (r"my_fc6\.fc\.", "head.fc6."),
+        (r"score_regressor\.fc_final_score\.", "head.score."),
+        *((rf"dive_classifier\.fc_{theirs}\.", f"head.attributes.read.{our}.") for theirs, our in ATTRIBUTES),
+        *((rf"caption\.{theirs}", f"head.caption.{our}") for theirs, our in TELLING),
+    ), mark=r"my_fc6\.", backbone="c3d"),
+    System("MSCADC-MTL", "mscadc", "mscadc_as_published", "model_CNN", "parts", (
+        *((rf"caption\.{theirs}", f"head.captions.caption.{our}") for theirs, our in TELLING),
+        *(
+            (rf"{part}\.{theirs}", f"head.{our_part}.{our}")
+            for part, our_part in (
+                ("score_regressor", "score"), ("position_classifier", "attributes"), ("caption", "captions"),
+            )
+            for theirs, our in CONTEXT
+        ),
+    ), mark=r"\w+\.cntxt_conv", backbone="dilated_c3d"),
     System("GDLT", "gdlt", "gdlt_aqa7", None, ALONE, GRADES, mark=r"in_proj\.\d"),
 )  # fmt: skip
 

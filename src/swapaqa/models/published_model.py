@@ -8,10 +8,15 @@ from swapaqa.batch import TrainingLabels
 from swapaqa.errors import InputError
 from swapaqa.models import published
 from swapaqa.models.batch_norm import batch_norm_settings
+from swapaqa.models.c3d import C3D
+from swapaqa.models.c3d_weights import own_weights
+from swapaqa.models.dilated_c3d import DilatedC3D
 from swapaqa.models.i3d import I3D
 from swapaqa.models.i3d_weights import batch_norm_of, is_piergiajs, renamed
 from swapaqa.models.published import BATCH_COUNT
 from swapaqa.models.scorer import BATCH_NORM_KEY, Scorer
+
+NETWORKS = {"i3d": I3D, "c3d": C3D, "dilated_c3d": DilatedC3D}  # by what `backbone=` calls them
 
 
 def as_ours(
@@ -34,8 +39,8 @@ def as_ours(
     system = published.system_of(content)
     assert system is not None
     head, network = published.head_weights(content, system), model.encoder.network
-    if not (system.i3d is None or isinstance(network, I3D)) or head.keys() != head_names(model):
-        backbone = " backbone=i3d" if system.i3d else ""
+    if not (system.i3d is None or isinstance(network, NETWORKS[system.backbone])) or head.keys() != head_names(model):
+        backbone = f" backbone={system.backbone}" if system.i3d else ""
         raise InputError(
             f"checkpoint={path}: the weights of {system.name}, and not of this model; say "
             f"model={system.model}{backbone}, or experiment={system.preset}"
@@ -47,6 +52,9 @@ def as_ours(
     if system.i3d is None:
         return {"state_dict": state, BATCH_NORM_KEY: {}, "epoch": epoch}
     weights = published.i3d_weights(content, system)
+    if not isinstance(network, I3D):
+        state |= {f"encoder.network.{name}": value for name, value in own_weights(Path(path), weights, network).items()}
+        return {"state_dict": state, BATCH_NORM_KEY: {}, "epoch": epoch}
     piergiaj = is_piergiajs(weights)
     backbone_weights = renamed(Path(path), weights, network.state_dict(), piergiaj)
     state |= {f"encoder.network.{name}": value for name, value in backbone_weights.items()}

@@ -19,9 +19,11 @@ from torch.nn import Module, ModuleDict, Parameter
 from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, concatenate, map_columns, pooled, take_rows
 from swapaqa.errors import InputError
 from swapaqa.metrics import SpearmanById, relative_l2_x100
+from swapaqa.models.auxiliary import AuxiliaryTasks
 from swapaqa.models.batch_norm import batch_norm_settings, has_live_batch_norm, restore_batch_norm_settings
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.models.optimisation import BACKBONE, Optimisation
+from swapaqa.models.sample_dropout import dropout_by_video
 from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, from_plain
 
 log = logging.getLogger(__name__)
@@ -47,11 +49,13 @@ class Scorer(LightningModule):
         needs: names of what it looks for in `side`; a run on data without them is refused before it starts.
         reads_boxes: whether its encoder looks at the boxes: a run without any is refused before it starts, and an
             evaluation reads those of training.
+        learns_from: names of what it looks for there in training only.
         clip_count: how many clips it takes; None: any number. A run with another is refused before it starts.
         couples_batch: whether a term of the loss compares the videos of a batch with each other. `losses` then gets
             those of all processes, with the gradient of each.
         config: the resolved configuration of the run, which every checkpoint carries; None until the recipe sets it.
         optimisation: what trains it; None until the recipe sets it.
+        auxiliary: what is learnt beside the score, whatever the method; None unless the recipe sets it.
         exemplars: the training videos encoded under the present weights, by position; None where there are none.
 
     Args:
@@ -61,6 +65,7 @@ class Scorer(LightningModule):
     needs_difficulty: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     reads_boxes: ClassVar[bool] = False
+    learns_from: tuple[str, ...] = ()
     clip_count: ClassVar[int | None] = None
     couples_batch: ClassVar[bool] = False
 
@@ -70,6 +75,7 @@ class Scorer(LightningModule):
         self.spearman = ModuleDict()
         self.config: dict[str, Any] | None = None
         self.optimisation: Optimisation | None = None
+        self.auxiliary: AuxiliaryTasks | None = None
         self.exemplars: Encoded | None = None
         self._epoch_of_weights: int | None = None
         self._parts: dict[str, list[Encoded]] = defaultdict(list)
@@ -146,7 +152,11 @@ class Scorer(LightningModule):
         """What `optim=` describes, over `parameter_groups`."""
         if self.optimisation is None:
             raise InputError("nothing says how to train: set the model's `optimisation`, as swapaqa.running.training")
-        return self.optimisation.configure(self.parameter_groups(), self.encoder.learning_rate, self._trainer)
+        groups = self.parameter_groups()
+        if self.auxiliary is not None:
+            known = {id(parameter) for own in groups.values() for parameter in own}
+            groups["head"] += [parameter for parameter in self.auxiliary.parameters() if id(parameter) not in known]
+        return self.optimisation.configure(groups, self.encoder.learning_rate, self._trainer)
 
     def parameter_groups(self) -> dict[str, list[Parameter]]:
         """All parameters, by the name of the group whose rate they have: `backbone`, and `head` for the rest.
@@ -159,7 +169,11 @@ class Scorer(LightningModule):
         return {"head": head, BACKBONE: backbone}
 
     def training_step(self, batch: Sample | Pair) -> Tensor:
-        terms = self.losses(*self.encode_batch(batch))
+        videos, exemplars = self.encode_batch(batch)
+        terms = self.losses(videos, exemplars)
+        if self.auxiliary is not None:
+            with dropout_by_video(videos.labels.position, self.epoch):
+                terms |= self.auxiliary(videos)
         loss = torch.stack(list(terms.values())).sum()
         query = batch.query if isinstance(batch, Pair) else batch
         values = {f"train/{name}": term for name, term in terms.items()}

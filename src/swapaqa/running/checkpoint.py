@@ -20,9 +20,10 @@ from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.records import Record
 from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.files.foreign_file import reason
-from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models import published
+from swapaqa.models.auxiliary import without_auxiliary
 from swapaqa.models.published_model import as_ours
+from swapaqa.models.published_parts import load_checkpoint
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT_KEY, Scorer
 from swapaqa.running.precision import precision_here
 from swapaqa.running.published_checkpoint import scale_labels
@@ -55,7 +56,7 @@ def read_checkpoint(path: str | None, trust: str | Sequence[str] = ()) -> dict[s
         raise InputError("checkpoint: name one, like checkpoint=outputs/<name>/<time>/checkpoints/last.ckpt")
     try:
         with published.numpy_scalars():
-            content = published.with_entries(load_tensors(Path(path)))
+            content = published.with_entries(load_checkpoint(Path(path)))
     except InputError as error:
         raise InputError(f"checkpoint={error}") from error
     except pickle.UnpicklingError as error:
@@ -175,7 +176,8 @@ def data_layer(recipe: Mapping[str, Any], trained: Mapping[str, Any], given: Seq
         same = recipe["data"]["_target_"] == trained["data"]["_target_"]
         kept = SEEN_BY_THE_NETWORK + (TRAINED_ON if same else ())
         data = recipe["data"] | {key: trained["data"][key] for key in kept if key in trained["data"]}
-    return {"data": data | {"augment": recipe["aug"], "boxes": NO_BOXES}}
+    unread = {"captions": False} if "captions" in data else {}  # nothing is learnt from them
+    return {"data": data | unread | {"augment": recipe["aug"], "boxes": NO_BOXES}}
 
 
 def check_evaluation_config(cfg: DictConfig) -> None:
@@ -222,7 +224,7 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
         labels = partial(scale_labels, make_data(cfg.data), system, f"checkpoint={cfg.checkpoint}")
         checkpoint = as_ours(cfg.checkpoint, checkpoint, model, labels, keep_eps=cfg.backbone.get("bn_eps") is not None)
     try:
-        model.load_state_dict(checkpoint["state_dict"])
+        model.load_state_dict(without_auxiliary(checkpoint["state_dict"]))
         model.on_load_checkpoint(checkpoint)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         problem = one_line(str(error), LINE)

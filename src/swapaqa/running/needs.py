@@ -13,9 +13,14 @@ from swapaqa.models.scorer import Scorer
 from swapaqa.running.registry import CONFIG
 
 
-def refuse_missing_sides(model: Scorer, source: VideoSource) -> None:
-    """Raise InputError where `source` lacks what `model` needs beside the videos, naming the data sets that have it."""
-    missing = [name for name in model.needs if name not in source.sides]
+def refuse_missing_sides(model: Scorer, source: VideoSource, training: bool = False) -> None:
+    """Raise InputError where `source` lacks what `model` needs beside the videos, naming the data sets that have it.
+
+    `training`: with what it learns from.
+    """
+    learnt = (*model.learns_from, *(model.auxiliary.learns_from if model.auxiliary else ()))
+    wanted = dict.fromkeys((*model.needs, *(learnt if training else ())))
+    missing = [name for name in wanted if name not in source.sides]
     if not missing:
         return
     known = [f"data={option}" for option in data_sets_with(missing)]

@@ -37,6 +37,7 @@ NOT_BUILT = (
     "logger",
     "trainer",
     "optim",
+    "auxiliary",
     "hydra",
     MEASURES,
 )  # whoever builds from a file has its own

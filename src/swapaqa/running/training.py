@@ -124,7 +124,7 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     seed_everything(cfg.seed, verbose=False)
     data = make_data(cfg.data)
     model = make_model(cfg)
-    refuse_missing_sides(model, data.source)
+    refuse_missing_sides(model, data.source, training=True)
     refuse_missing_boxes(model, data.source)
     refuse_short_windows(model, data.source)
     data.setup()
@@ -142,6 +142,8 @@ def build_model(cfg: DictConfig, labels: TrainingLabels) -> Scorer:
 def make_model(cfg: DictConfig) -> Scorer:
     """The model before it knows a label, and what trains it."""
     model: Scorer = hydra.utils.instantiate(cfg.model)
+    if cfg.get("auxiliary"):
+        model.auxiliary = hydra.utils.instantiate(cfg.auxiliary)(in_features=model.encoder.feature_size)
     model.optimisation = hydra.utils.instantiate(cfg.optim, _convert_="all")  # lists of numbers travel in checkpoints
     model.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
     return model
