@@ -188,6 +188,21 @@ def test_frames_are_pictures_one_at_a_time(server: PageServer) -> None:
     assert list(server.desk.opened) == ["diving/002"]
 
 
+def test_contact_sheets_are_served_with_links_and_no_other_file_is(
+    desk_of: Open, aqa7_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "diving.html").write_text('<a data-at="diving/001@3">x</a>')
+    (tmp_path / "other.html").write_text("secret")
+    desk = desk_of(aqa7_tree())
+    assert desk.sheets == {}
+    found = Desk(desk.source, desk.settings, {}, (), tmp_path)
+    assert found.overview()["sheets"] == ["diving"]
+    assert found.sheet("diving") == b'<a href="./#diving/001@3">x</a>'
+    for action in ("other", "../diving", "gym_vault"):
+        with pytest.raises(ForbiddenError):
+            found.sheet(action)
+
+
 def test_the_tracker_proposes_around_keyframes(server: PageServer) -> None:
     keyframes = {"0": [2, 13, 11, 22], "15": [52, 13, 61, 22]}
     body = {"id": "diving/002", "athletes": {"0": keyframes}}

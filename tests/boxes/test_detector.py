@@ -11,8 +11,8 @@ from torch import nn
 
 from swapaqa.annotate.box_file import read_rows
 from swapaqa.annotate.follow import Settings
+from swapaqa.annotate.known import VARIANTS, Known, known_video
 from swapaqa.annotate.make import Job, make_boxes
-from swapaqa.annotate.measure import VARIANTS, Known, known_video
 from swapaqa.boxes.detected import Detecting, film_detected
 from swapaqa.boxes.detector import Detections, HogDetector, OnnxDetector, fit_picture, input_size, suppressed
 from swapaqa.boxes.detector_outputs import MASK_VALUES, STRIDES, decode_outputs, recognise_layout

@@ -24,6 +24,7 @@ from swapaqa.annotate.box_file import (
 )
 from swapaqa.annotate.follow import Settings, follow_athlete, labelled_rows
 from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
+from swapaqa.annotate.sheet import sheet_path, with_links
 from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
 from swapaqa.boxes.source import BoxRow
 from swapaqa.data.frame_store import WantedFrames
@@ -56,10 +57,16 @@ class Desk:
         settings: of the tracker that proposes boxes.
         severities: by video id, from an examination; the list starts with the worst.
         allowed: further folders, for data sets whose videos are links to somewhere else.
+        sheets: folder of the contact sheets of that examination.
     """
 
     def __init__(
-        self, source: VideoSource, settings: Settings, severities: dict[str, float], allowed: Sequence[Path] = ()
+        self,
+        source: VideoSource,
+        settings: Settings,
+        severities: dict[str, float],
+        allowed: Sequence[Path] = (),
+        sheets: Path | None = None,
     ) -> None:
         self.source = source
         self.settings = settings
@@ -68,6 +75,9 @@ class Desk:
         self.folder = source.boxes_folder
         self.roots = [folder.resolve() for folder in (source.folder, self.folder, *allowed)]
         self.ledger = Ledger(self.folder)
+        actions = dict.fromkeys(video.record.action for video in self.listed.values())
+        paths = {action: sheet_path(sheets, action) for action in actions} if sheets else {}
+        self.sheets = {action: path for action, path in paths.items() if path.is_file()}
         self.opened: OrderedDict[str, Opened] = OrderedDict()
         self.opening, self.writing = threading.Lock(), threading.Lock()
 
@@ -95,7 +105,14 @@ class Desk:
             "trackers": TRACKERS,
             "hand": HAND,
             "method": self.settings.method,
+            "sheets": list(self.sheets),
         }
+
+    def sheet(self, action: str) -> bytes:
+        """The contact sheet of an action, whose videos lead into the page."""
+        if action not in self.sheets:
+            raise ForbiddenError(f"{action}: no contact sheet")
+        return with_links(self.sheets[action].read_bytes())
 
     def video(self, video_id: str) -> dict[str, Any]:
         """One video: its frames' numbers and size, and the rows of its box file."""

@@ -7,7 +7,7 @@ random token of the page's address, and, where a browser says whose page asks, t
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -35,6 +35,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+}
+FOR_SHEETS = HEADERS | {  # they have their style in them, and no script
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
 }
 
 
@@ -68,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout: ClassVar[float] = 30
 
     def do_GET(self) -> None:
-        self._answer({"list": self._list, "video": self._video, "frame": self._frame})
+        self._answer({"list": self._list, "video": self._video, "frame": self._frame, "sheet": self._sheet})
 
     def do_POST(self) -> None:
         self._answer({"save": self._save, "accept": self._accept, "track": self._track})
@@ -139,6 +142,9 @@ class Handler(BaseHTTPRequestHandler):
         query = self._query()
         self._send(200, self.server.desk.frame(query["id"], int(query["n"])), "image/jpeg")
 
+    def _sheet(self) -> None:
+        self._send(200, self.server.desk.sheet(self._query()["action"]), "text/html; charset=utf-8", FOR_SHEETS)
+
     def _save(self) -> None:
         body = self._body()
         text, digest = body["text"], body["digest"]
@@ -161,11 +167,11 @@ class Handler(BaseHTTPRequestHandler):
     def _send_json(self, status: int, content: dict[str, Any]) -> None:
         self._send(status, json.dumps(content, allow_nan=False).encode(), "application/json")
 
-    def _send(self, status: int, content: bytes, kind: str) -> None:
+    def _send(self, status: int, content: bytes, kind: str, headers: Mapping[str, str] = HEADERS) -> None:
         if status == 403:
             self.close_connection = True  # what is left of its body is not read
         self.send_response(status)
-        for name, value in HEADERS.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))

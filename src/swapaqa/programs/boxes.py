@@ -15,10 +15,13 @@ import argparse
 import os
 import sys
 import webbrowser
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import cv2
+import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
@@ -28,11 +31,12 @@ from swapaqa.annotate.desk import Desk
 from swapaqa.annotate.examine import examine, questions_about
 from swapaqa.annotate.follow import Settings, settings_of
 from swapaqa.annotate.importing import FORMATS, Reading, import_video
+from swapaqa.annotate.known import VARIANTS, Known, known_clips, known_video
 from swapaqa.annotate.listing import list_videos
 from swapaqa.annotate.make import is_due, jobs_of, run_jobs
 from swapaqa.annotate.matching import box_files, named_videos
-from swapaqa.annotate.measure import VARIANTS, follow_demo, outside_counts, summary, suspected, ways
-from swapaqa.annotate.measure_check import check_summary, judge_faults
+from swapaqa.annotate.measure import clip_table, follow_all, outside_counts, summary, suspected, ways
+from swapaqa.annotate.measure_check import check_table, fault_table, judge_faults
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sheets, write_table
@@ -202,17 +206,18 @@ def draw(given: argparse.Namespace, overrides: list[str]) -> None:
             "draw reads and writes boxes=darklabel in its default format, frames from 0, in pixels of the stored "
             f"frames; bring other files into it with `{spelled('boxes import')}`"
         )
-    severities = read_severities(given.check or opened.out / TABLE)
-    desk = Desk(opened.source, tracker_settings(given.method), severities, given.allow)
+    table = given.check or opened.out / TABLE
+    desk = Desk(opened.source, tracker_settings(given.method), read_severities(table), given.allow, table.parent)
     if given.html:
         write_page(desk, given.id or list(desk.listed)[:3], given.html)
         console.print(f"written: {given.html} ({given.html.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
         return
     server = PageServer(desk, given.port)
     console.print(f"boxes are saved in {desk.folder}; Ctrl-C ends the program", soft_wrap=True)
-    console.print(f"open {server.url}", soft_wrap=True)
+    at = server.url + "".join(f"#{quote(video_id)}" for video_id in given.id[:1])
+    console.print(f"open {at}", soft_wrap=True)
     if not given.no_browser:
-        webbrowser.open(server.url)
+        webbrowser.open(at)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -232,27 +237,56 @@ def tracker_settings(method: str) -> Settings:
 
 def measure(given: argparse.Namespace, _: list[str]) -> None:
     """Print a row for each way to boxes: trackers from one box, and three keyframes with and without a tracker."""
-    demo = VARIANTS[given.variant]
+    if bool(given.clips) != bool(given.drawn):
+        raise InputError("--clips and --drawn: name the folder of the clips and that of their boxes")
+    sets = known_sets(given)
     if given.check:
-        judged = [one for index in range(1, given.videos + 1) for one in judge_faults(index, demo)]
-        console.print(*check_summary(judged), sep="\n", soft_wrap=True)
+        judged = {
+            name: [one for rng, video in numbered(videos) for one in judge_faults(video, given.lost_below, rng)]
+            for name, videos in sets.items()
+        }
+        console.print(check_table(judged), fault_table(judged), sep="\n")
         return
-    title = (
-        f"{given.videos} videos of '{given.variant}', {demo.frames} frames of {demo.size}x{demo.size}, first left out"
-    )
-    table = Table(title=title)
-    for column in ("tracker", "from", "IoU mean", "worst", "first", "lost", "corr.", "s a video", "outside"):
-        table.add_column(column, justify="right")
-    everything = []
-    detecting = Detecting((given.weights,), 3, (0,), 1) if given.weights else None
-    for method, start in ways(detecting is not None):
-        found = [
-            follow_demo(index, method, start, given.lost_below, demo, detecting) for index in range(1, given.videos + 1)
-        ]
-        table.add_row(method or "linear", start, *summary(found, given.lost_below), outside_counts(found))
-        everything += found
-    console.print(table)
-    console.print("what check says of all these tracks:", *suspected(everything), sep="\n")
+    detecting = Detecting((given.weights,) if given.weights else (), 3, (0,), 1)
+    for name, videos in sets.items():
+        rows = {way: follow_all(numbered(videos), *way, given.lost_below, detecting) for way in ways()}
+        if name == str(given.clips):
+            console.print(clip_table(rows, [video.name for video in videos]))
+            continue
+        table = Table(title=f"{len(videos)} videos of '{name}', the first frame left out")
+        for column in (
+            "tracker",
+            "from",
+            "IoU mean",
+            "worst",
+            "harm",
+            "first",
+            "lost",
+            "corr.",
+            "s a video",
+            "outside",
+        ):
+            table.add_column(column, justify="right")
+        for (method, start), found in rows.items():
+            table.add_row(method or "linear", start, *summary(found, given.lost_below), outside_counts(found))
+        console.print(table)
+        everything = [video for found in rows.values() for video in found]
+        console.print("what check says of all these tracks:", *suspected(everything), sep="\n")
+
+
+def known_sets(given: argparse.Namespace) -> dict[str, list[Known]]:
+    """The videos to be measured, by the name of their set: variants of the demo, and clips with drawn boxes."""
+    variants = [given.variant] if given.variant else [] if given.clips and not given.check else ["demo"]
+    variants += ["broadcast"] if given.check and not given.variant else []
+    sets = {name: [known_video(i, VARIANTS[name]) for i in range(1, given.videos + 1)] for name in variants}
+    if given.clips:
+        sets[str(given.clips)] = list(known_clips(given.clips, given.drawn))
+    return sets
+
+
+def numbered(videos: Sequence[Known]) -> Iterator[tuple[np.random.Generator, Known]]:
+    """Each video with a generator of its own."""
+    return ((np.random.default_rng((0, number, 1)), video) for number, video in enumerate(videos, 1))
 
 
 def strip(given: argparse.Namespace, _: list[str]) -> None:
@@ -304,7 +338,7 @@ def arguments() -> argparse.ArgumentParser:
     drawn.add_argument("--check", type=Path, help="table of `check`, whose order the list takes")
     drawn.add_argument("--allow", type=Path, action="append", default=[], help="folder that links of the data lead to")
     drawn.add_argument("--html", type=Path, help="write the page as this file instead of serving it")
-    drawn.add_argument("--id", action="append", default=[], help="a video for --html, such as diving/003")
+    drawn.add_argument("--id", action="append", default=[], help="a video to open, or for --html, such as diving/003")
     drawn.set_defaults(run=draw)
 
     add_measurements(commands)
@@ -315,9 +349,11 @@ def add_measurements(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     """The commands that repeat what docs/boxes.md shows."""
     measured = commands.add_parser("measure", help="overlap and speed of trackers and keyframes on the demo data")
     measured.add_argument("--videos", type=int, default=60)
-    measured.add_argument("--variant", choices=VARIANTS, default="demo", help="what the demo videos show beside a dive")
+    measured.add_argument("--variant", choices=VARIANTS, help="what the demo videos show beside a dive")
+    measured.add_argument("--clips", type=Path, help="folder of clips with boxes in --drawn, to measure them too")
+    measured.add_argument("--drawn", type=Path, help="folder of their boxes, NAME.txt")
     measured.add_argument("--check", action="store_true", help="instead: what check says of boxes with known faults")
-    measured.add_argument("--weights", help="ONNX file of a detector of the demo's athlete, to measure it too")
+    measured.add_argument("--weights", help="ONNX file of a detector, in the place of OpenCV's HOG")
     measured.add_argument("--lost-below", type=float, default=0.4, help="confidence that counts as lost")
     measured.set_defaults(run=measure)
     strips = commands.add_parser("strip", help="draw what the trackers find in videos")

@@ -30,6 +30,7 @@ const COMMANDS = [ // label, keys as shown, event.key in lower case, what to do;
   ["video", "p n", {p: () => stepVideo(-1), n: () => stepVideo(1)}],
   ["unfinished", "u", {u: () => stepVideo(1, UNFINISHED)}],
   ["donor", "m", {m: (far) => stepDonor(far ? -1 : 1)}],
+  ["sheet", "h", {h: openSheet}],
   ["ratio", "f r", {r: () => setRatio(now.ratio + 0.1), f: () => setRatio(now.ratio - 0.1)}],
 ];
 const KEYS = Object.assign({}, ...COMMANDS.map(([, , keys]) => keys));
@@ -49,7 +50,7 @@ function showCommands() {
     button.append(label, shortcut);
     const names = Object.keys(actions);
     button.onclick = (event) => run(names[names.length > 1 && names[1] !== "delete" ? 1 : 0], event.shiftKey);
-    button.hidden = label === "tracker" && !backend.tracks;
+    button.hidden = (label === "tracker" && !backend.tracks) || (label === "sheet" && !now.overview.sheets.length);
     return button;
   }));
 }
@@ -88,6 +89,7 @@ window.addEventListener("beforeunload", (event) => {
   if (now.dirty) event.preventDefault();
 });
 window.addEventListener("resize", draw);
+window.addEventListener("hashchange", openAddressed);
 
 async function start() {
   try {
@@ -99,7 +101,7 @@ async function start() {
   now.ratio = now.overview.ratio;
   showCommands();
   fillList();
-  await openVideo((now.overview.videos.find(UNFINISHED) || now.overview.videos[0]).id);
+  if (!await openAddressed()) await openVideo((now.overview.videos.find(UNFINISHED) || now.overview.videos[0]).id);
   at("stage").focus();
   document.body.dataset.ready = "yes";
 }

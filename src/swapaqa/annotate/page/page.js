@@ -72,6 +72,21 @@ async function openVideo(id) {
   draw();
 }
 
+/** Open the video that the page's address names, `#diving/003` or at a frame `#diving/003@31`; false for none. */
+async function openAddressed() {
+  const [, id, frame] = /^(.*?)(?:@(\d+))?$/.exec(decodeURIComponent(location.hash.slice(1)));
+  if (!now.overview.videos.some((video) => video.id === id)) return false;
+  await openVideo(id);
+  if (frame !== undefined && now.video) go(now.video.frames.indexOf(Number(frame)));
+  return true;
+}
+
+/** The contact sheet of the open video's action, in a tab of its own. */
+function openSheet() {
+  const {action} = now.overview.videos.find(({id}) => id === currentId());
+  if (now.overview.sheets.includes(action)) window.open(`sheet?action=${encodeURIComponent(action)}`, "_blank");
+}
+
 function changed() {
   now.dirty = true;
   document.body.dataset.saved = "no";
