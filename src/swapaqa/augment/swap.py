@@ -95,17 +95,27 @@ def swap_background(
             return swap(video, own, athlete, donors, variant, colour, out)
         swap(video, torch.zeros_like(own), athlete, donors, variant, colour, out)
         for sample in range(len(video)):  # one by one: the counts have four times the bytes of a video
-            _mix(video[sample], out[sample], near_counts(inside(own[sample : sample + 1], size)[0], edge), edge)
+            _mix(video[sample], out[sample], near_counts(inside(own[sample : sample + 1], size)[0, 0], edge), edge)
         return out
 
 
 def _mix(video: Tensor, onto: Tensor, counts: Tensor, edge: int) -> None:
-    """Both (C, T, H, W); `onto`, the donor, takes as much of `video` as `counts` (1, T, H, W) of `near_counts` say."""
-    whole = (2 * edge + 1) ** 2  # odd: no share lies in the middle between two whole numbers
-    if onto.dtype.is_floating_point:
-        onto.copy_(torch.lerp(onto.float(), video.float(), counts / whole))
-    else:
-        onto.copy_((video.int() * counts + onto.int() * (whole - counts) + whole // 2) // whole)
+    """Both (C, T, H, W); `onto`, the donor, takes as much of `video` as `counts` (T, H, W) of `near_counts` say."""
+    whole = (2 * edge + 1) ** 2
+    if video.device.type != "cpu":
+        onto.copy_(_mixed(video, onto, counts, whole))
+        return
+    _paste_pixels(_bits(onto), _bits(video), counts == whole)
+    between = (counts > 0) & (counts < whole)  # few pixels
+    for channel, own in zip(onto, video, strict=True):
+        channel[between] = _mixed(own[between], channel[between], counts[between], whole)
+
+
+def _mixed(own: Tensor, donor: Tensor, counts: Tensor, whole: int) -> Tensor:
+    """`counts` of `whole` parts of `own`; whole numbers to the nearest: `whole` is odd, so none lies in the middle."""
+    if own.dtype.is_floating_point:
+        return torch.lerp(donor.float(), own.float(), counts / whole).to(own.dtype)
+    return ((own.int() * counts + donor.int() * (whole - counts) + whole // 2) // whole).to(own.dtype)
 
 
 def _check(video: Tensor, boxes: Tensor, donors: Tensor, ratio: float, variant: str, edge: int) -> None:

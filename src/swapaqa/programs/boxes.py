@@ -43,7 +43,6 @@ from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sh
 from swapaqa.annotate.strip import draw_strips
 from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.darklabel import DarkLabelBoxes
-from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.detected import Detecting
 from swapaqa.boxes.ledger import Ledger, is_changed
 from swapaqa.boxes.tracker_boxes import TrackerBoxes
@@ -200,14 +199,10 @@ def import_boxes(given: argparse.Namespace, overrides: list[str]) -> None:
 def draw(given: argparse.Namespace, overrides: list[str]) -> None:
     """Serve the drawing page until it is stopped, or write it as a file."""
     opened = open_data(overrides, "darklabel", False, True)
-    source = opened.source.boxes
-    if not (isinstance(source, DarkLabelBoxes) and is_plain(source)):
-        raise InputError(
-            "draw reads and writes boxes=darklabel in its default format, frames from 0, in pixels of the stored "
-            f"frames; bring other files into it with `{spelled('boxes import')}`"
-        )
     table = given.check or opened.out / TABLE
-    desk = Desk(opened.source, tracker_settings(given.method), read_severities(table), given.allow, table.parent)
+    desk = Desk(
+        opened.source, tracker_settings(given.method, given.detect), read_severities(table), given.allow, table.parent
+    )
     if given.html:
         write_page(desk, given.id or list(desk.listed)[:3], given.html)
         console.print(f"written: {given.html} ({given.html.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
@@ -224,14 +219,13 @@ def draw(given: argparse.Namespace, overrides: list[str]) -> None:
         console.print("ended; everything that the page called saved is in the files")
 
 
-def is_plain(source: DarkLabelBoxes) -> bool:
-    """Whether frames and coordinates of its files are those of the stored video."""
-    return source.form == KEYFRAMES and not source.frame_start and not source.annotated_size
+def tracker_settings(method: str, detect: str | None) -> Settings:
+    """The settings of conf/boxes/tracker.yaml for a tracker without weights.
 
-
-def tracker_settings(method: str) -> Settings:
-    """The settings of conf/boxes/tracker.yaml for a tracker without weights."""
-    source = instantiate(configuration(["boxes=tracker", f"boxes.method={method}"]).boxes)
+    `detect`: the ONNX file of a detector, an empty word for OpenCV's HOG; None for neither.
+    """
+    detector = [] if detect is None else ["boxes.first_box=detector", f"boxes.weights=[{detect}]"]
+    source = instantiate(configuration(["boxes=tracker", f"boxes.method={method}", *detector]).boxes)
     return settings_of(source)
 
 
@@ -335,6 +329,8 @@ def arguments() -> argparse.ArgumentParser:
     drawn.add_argument("--port", type=int, default=0, help="any free one unless given")
     drawn.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     drawn.add_argument("--method", choices=("csrt", "kcf"), default="csrt", help="tracker of the proposals")
+    drawn.add_argument("--detect", nargs="?", const="", metavar="FILE.onnx",
+                       help="find athletes in whom nobody drew a box by this detector, or by OpenCV's HOG")  # fmt: skip
     drawn.add_argument("--check", type=Path, help="table of `check`, whose order the list takes")
     drawn.add_argument("--allow", type=Path, action="append", default=[], help="folder that links of the data lead to")
     drawn.add_argument("--html", type=Path, help="write the page as this file instead of serving it")

@@ -9,7 +9,7 @@ const COMMANDS = [ // label, keys as shown, event.key in lower case, what to do;
     arrowleft: (far) => go(now.position - (far ? 10 : 1)), arrowright: (far) => go(now.position + (far ? 10 : 1)),
   }],
   ["ends", "Home End", {home: () => go(0), end: () => go(Infinity)}],
-  ["to key", ", .", {",": () => stepKey(-1), ".": () => stepKey(1)}],
+  ["key, cut", ", .", {",": () => stepKey(-1), ".": () => stepKey(1)}],
   ["play", "v", {v: play}],
   ["set key", "b", {b: pin}],
   ["remove key", "x", {x: () => back(now.annotation.removeKey(now.video.frames[now.position])), delete: "x"}],
