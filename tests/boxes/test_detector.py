@@ -250,7 +250,7 @@ def test_the_demos_athlete_is_followed_by_what_the_network_finds(network: Path, 
 def test_two_athletes_are_found_and_nobody_is_told(network: Path, tmp_path: Path) -> None:
     first, second = known_video(1, VARIANTS["still"]), known_video(2, VARIANTS["still"])
     both = np.concatenate([first.frames, second.frames], axis=2)  # side by side, 64x128
-    video = Known(both, first.boxes, first.keys)
+    video = Known("both", both, first.boxes, first.keys)
     with pytest.raises(InputError, match="the detector finds nobody"):
         film_detected(first.frames, Detecting((str(network),), 3, (1,), 1), "kcf", 0.4)
     wider = write_detector(tmp_path / "wider.onnx", 128)

@@ -6,7 +6,7 @@ folders that the desk was opened with, and nowhere else.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -33,6 +33,9 @@ JPEG_QUALITY = 90
 WORST = 1000.0  # severity of a video without boxes, for which a table says infinity and JSON has no word
 
 
+Swap = Callable[[np.ndarray, np.ndarray, float, str], np.ndarray]  # see `Desk`
+
+
 class ForbiddenError(Exception):
     """Something that the page must not have: a video that is not in the list, a file outside of the folders."""
 
@@ -55,6 +58,8 @@ class Desk:
         severities: by video id, from an examination; the list starts with the worst.
         allowed: further folders, for data sets whose videos are links to somewhere else.
         sheets: folder of the contact sheets of that examination.
+        swap: of two pictures (2, S, S, 3) uint8 RGB, their boxes (2, 4), a ratio and a variant the training's own swap:
+            the first one with the background of the second, (S, S, 3). Without it the page shows the paper's alone.
     """
 
     def __init__(
@@ -64,10 +69,12 @@ class Desk:
         severities: dict[str, float],
         allowed: Sequence[Path] = (),
         sheets: Path | None = None,
+        swap: Swap | None = None,
     ) -> None:
         self.source = source
         self.settings = settings
         self.severities = severities
+        self.swap = swap
         self.form = page_format(source.boxes)
         self.listed: dict[str, Listed] = {
             video.record.video_id: video._replace(path=self.form.path(source.box_files(video.record)))
@@ -108,7 +115,21 @@ class Desk:
             "hand": HAND,
             "method": self.settings.method,
             "sheets": list(self.sheets),
+            "variants": ["paper", "official", "clean"] if self.swap else ["paper"],
         }
+
+    def preview(self, shown: Sequence[tuple[str, int, list[float]]], ratio: float, variant: str) -> bytes:
+        """The swap of two videos' frames as a JPEG: id, position and box of the own and of the donor's."""
+        if self.swap is None or len(shown) != 2:
+            raise ForbiddenError("no preview of variants")
+        geometry = self.source.geometry
+        pictures, boxes = [], []
+        for video_id, position, box in shown:
+            frame = cv2.imdecode(np.frombuffer(self.frame(video_id, position), np.uint8), cv2.IMREAD_COLOR_RGB)
+            assert frame is not None  # it is a JPEG that `jpeg` wrote
+            pictures.append(geometry.crop_frames(frame[None], geometry.centre())[0])
+            boxes.append(geometry.crop_boxes(np.array([box]), frame.shape[:2], geometry.centre())[0])
+        return jpeg(self.swap(np.stack(pictures), np.stack(boxes), ratio, variant))
 
     def sheet(self, action: str) -> bytes:
         """The contact sheet of an action, whose videos lead into the page."""

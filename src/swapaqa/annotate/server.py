@@ -5,6 +5,7 @@ random token of the page's address, and, where a browser says whose page asks, t
 403. Paths name one of the fixed routes below; no file name ever comes from a request.
 """
 
+import base64
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer({"list": self._list, "video": self._video, "frame": self._frame, "sheet": self._sheet})
 
     def do_POST(self) -> None:
-        self._answer({"save": self._save, "accept": self._accept, "track": self._track})
+        self._answer({"save": self._save, "accept": self._accept, "track": self._track, "preview": self._preview})
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on the terminal: the path would show the token."""
@@ -163,6 +164,12 @@ class Handler(BaseHTTPRequestHandler):
             for name, keyframes in body["athletes"].items()
         }
         self._send_json(200, self.server.desk.propose(body["id"], athletes))
+
+    def _preview(self) -> None:
+        body = self._body()
+        shown = [(str(name), int(at), [float(side) for side in box]) for name, at, box in body["shown"]]
+        picture = self.server.desk.preview(shown, float(body["ratio"]), str(body["variant"]))
+        self._send_json(200, {"picture": f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"})
 
     def _send_json(self, status: int, content: dict[str, Any]) -> None:
         self._send(status, json.dumps(content, allow_nan=False).encode(), "application/json")

@@ -17,11 +17,12 @@ import sys
 import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import quote
 
 import cv2
 import numpy as np
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
@@ -42,6 +43,7 @@ from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sheets, write_table
 from swapaqa.annotate.strip import draw_strips
 from swapaqa.annotate.workers import in_processes
+from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, Variant
 from swapaqa.boxes.darklabel import DarkLabelBoxes
 from swapaqa.boxes.detected import Detecting
 from swapaqa.boxes.ledger import Ledger, is_changed
@@ -217,6 +219,15 @@ def draw(given: argparse.Namespace, overrides: list[str]) -> None:
         server.serve_forever()
     except KeyboardInterrupt:
         console.print("ended; everything that the page called saved is in the files")
+
+
+def swapped(pictures: np.ndarray, boxes: np.ndarray, ratio: float, variant: str) -> np.ndarray:
+    """Of two pictures (2, S, S, 3) the first one with the background of the second, by the training's own swap."""
+    video = torch.from_numpy(pictures).permute(0, 3, 1, 2)[:, :, None]
+    augment = ScaledBackgroundSwap(ratio, cast(Variant, variant))
+    plan = SwapPlan(torch.tensor([1, 0]))
+    found, _ = augment.apply(video, torch.from_numpy(boxes)[:, None], {}, plan)
+    return found[0, :, 0].permute(1, 2, 0).numpy()
 
 
 def tracker_settings(method: str, detect: str | None) -> Settings:

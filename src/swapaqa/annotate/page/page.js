@@ -11,6 +11,7 @@ const backend = window.EMBEDDED ? new EmbeddedBackend(window.EMBEDDED) : new Ser
 const now = {
   overview: null, video: null, annotation: null, position: 0, pictures: [], donor: null, ratio: 2,
   playing: null, visit: 0, dirty: false, saving: null, timer: null, busy: "", note: "",
+  variant: "paper", previewed: 0,
 };
 
 // --- frames ---------------------------------------------------------------------------------------------------------
