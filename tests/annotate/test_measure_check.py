@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swapaqa.annotate.known import VARIANTS, Known, drawn_truth, known_clips, known_video
-from swapaqa.annotate.measure import harm_of
+from swapaqa.annotate.measure import harm_of, mean_and_interval
 from swapaqa.annotate.measure_check import Judged, check_row, check_table, fault_table, judge_faults
 from swapaqa.boxes.source import BoxRow
 from swapaqa.errors import InputError
@@ -43,6 +43,11 @@ def test_precision_and_recall_are_those_of_both_readings_of_wrong() -> None:
     assert cells[:2] == ["5", "3"]
     assert cells[2:5] == ["2", "0.67", "1.00"]  # by IoU: c and d, both among the three
     assert cells[5:8] == ["2", "0.33", "0.50"]  # by harm: d and e, of which d is found
+
+
+def test_a_mean_has_students_interval() -> None:
+    assert mean_and_interval([0.5]) == "0.500"
+    assert mean_and_interval([0.0, 1.0, 0.5]) == "0.500 ± 1.242"  # 4.303 * 0.5 / sqrt(3)
 
 
 def row(frame: int, x: float, label: str = "hand") -> BoxRow:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from rich.table import Table
+from scipy.stats import t
 
 from swapaqa.annotate.examine import measures, motion_of, pairs_of
 from swapaqa.annotate.follow import follow_between
@@ -148,12 +149,20 @@ def summary(found: list[Measured], lost_below: float) -> list[str]:
     return [
         f"{np.nanmean(overlaps):.3f}",
         f"{min(video.mean_overlap for video in found):.3f}",
-        f"{np.mean([video.harm for video in found]):.3f}",
+        mean_and_interval([video.harm for video in found]),
         f"{np.nanmean([video.overlap[0] for video in found]):.3f}",
         f"{(confidence[shown] < lost_below).mean():.1%}",
         related,
         f"{np.mean([video.seconds for video in found]):.2f}",
     ]
+
+
+def mean_and_interval(values: Sequence[float]) -> str:
+    """Mean and half of its 95 % interval by Student's t; of one value the value alone."""
+    if len(values) < 2:
+        return f"{np.mean(values):.3f}"
+    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):.3f} ± {half:.3f}"
 
 
 def clip_table(rows: Mapping[tuple[Method | None, Start], Sequence[Measured]], clips: Sequence[str]) -> Table:
