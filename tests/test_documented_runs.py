@@ -29,6 +29,8 @@ NOT_RUN = {  # with the reason of each
     "train trainer.devices=8 trainer.num_nodes=2 batch=scaled data=aqa7": "by srun on two nodes",
     "train data=aqa7 boxes=tracker boxes.method=vit boxes.weights=[vitTracker.onnx]": "needs a file of others",
     "boxes make data=aqa7 boxes=tracker boxes.first_box=detector boxes.weights=[yolox_s.onnx]": "needs one of others",
+    "boxes make data=aqa7 boxes=tracker boxes.first_box=detector boxes.weights=[yolov8n-seg.onnx] --masks": "as that",
+    "train data=aqa7 boxes=masks": "needs what the command before would have made: tests/boxes/test_detector.py",
     "boxes measure --variant broadcast --videos 10 --weights tiny.onnx": "needs the file of test_detector.py",
     "bench step data=mtl_aqa data.batch_size=4 trainer.precision=bf16-mixed": "needs a GPU",
     "report show outputs/within": "run by test_extend.py, after the example that makes the folder",

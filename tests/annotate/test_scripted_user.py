@@ -1,6 +1,6 @@
 """A scripted user draws demo videos and real clips in the page with the mouse: seconds and IoU are printed.
 
-    python -m pytest -s tests/annotate/test_scripted_user.py
+    python -m pytest tests/annotate/test_scripted_user.py -s
 
 The hand knows the true boxes and misses each side by a normal error of HAND_ERROR of the box: what is measured is how
 many boxes are drawn, how long the page takes for them, and what the loader makes of them. A person looks and aims too.

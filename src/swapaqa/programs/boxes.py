@@ -118,7 +118,7 @@ def make(given: argparse.Namespace, overrides: list[str]) -> None:
     listed = list_videos(opened.source)
     due = [video for video in listed if is_due(ledger.state(video.path), video.path, given.fill, given.again)]
     console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {label}; the others have boxes")
-    jobs, failed = jobs_of(opened.source, source, due, ledger)
+    jobs, failed = jobs_of(opened.source, source, due, ledger, given.masks)
     lost = run_jobs(jobs, given.processes, ledger, label, failed) if jobs else []
     for video_id, problem in failed[:SHOWN]:
         console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
@@ -319,6 +319,7 @@ def arguments() -> argparse.ArgumentParser:
     made = commands.add_parser("make", help="boxes for a whole data set by a tracker")
     made.add_argument("--fill", action="store_true", help="also track between boxes drawn by hand, which stay")
     made.add_argument("--again", action="store_true", help="replace what a tracker wrote and nobody has changed")
+    made.add_argument("--masks", action="store_true", help="write the masks of a segmenting detector too")
     made.set_defaults(run=make)
     checked = commands.add_parser("check", help="contact sheets and a table, the most suspicious boxes first")
     checked.add_argument("--tolerate", type=float, default=0.1, help="share of suspicious videos to train with")
