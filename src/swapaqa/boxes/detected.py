@@ -86,9 +86,9 @@ def athlete_mask(found: Detections, box: np.ndarray, size: tuple[int, int]) -> n
     """
     if len(found.boxes) and found.masks is not None:
         shared = overlap(found.boxes, np.broadcast_to(box, found.boxes.shape))
-        best = int(shared.argmax())
-        if shared[best] >= SAME and found.masks[best].any():
-            return found.masks[best]
+        mask: np.ndarray = found.masks[int(shared.argmax())]
+        if shared.max() >= SAME and mask.any():
+            return mask
     return within(np.ones(size, bool), box)
 
 

@@ -88,6 +88,7 @@ class Athlete {
   }
 
   rows() {
+    if (this.empty) return [];
     const moved = [...this.track.keys()].filter((frame) => !this.keys.has(frame));
     const rows = moved.map((frame) => ({frame, box: tidyBox(this.boxAt(frame)), label: this.track.get(frame).label}));
     for (const [frame, {box, label}] of this.keys) rows.push({frame, box, label});

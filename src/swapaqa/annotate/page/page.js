@@ -73,9 +73,17 @@ async function openVideo(id) {
   draw();
 }
 
+const decoded = (text) => {
+  try {
+    return decodeURIComponent(text);
+  } catch { // a stray per cent sign
+    return text;
+  }
+};
+
 /** Open the video that the page's address names, `#diving/003` or at a frame `#diving/003@31`; false for none. */
 async function openAddressed() {
-  const [, id, frame] = /^(.*?)(?:@(\d+))?$/.exec(decodeURIComponent(location.hash.slice(1)));
+  const [, id, frame] = /^(.*?)(?:@(\d+))?$/.exec(decoded(location.hash.slice(1)));
   if (!now.overview.videos.some((video) => video.id === id)) return false;
   await openVideo(id);
   if (frame !== undefined && now.video) go(now.video.frames.indexOf(Number(frame)));
