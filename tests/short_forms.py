@@ -186,6 +186,9 @@ def write_home(parent: Path) -> Path:
     write_published_material(home)
     write_shared_videos(parent / "shared" / "data" / "video")
     shutil.copytree(REPOSITORY / "docs" / "figures" / "boxes", home / "docs" / "figures" / "boxes")
+    drawn = home / "tests" / "annotate" / "hand_boxes"
+    drawn.mkdir(parents=True)
+    shutil.copy(home / "docs" / "figures" / "boxes" / "diving_sample.txt", drawn)
     (home / "drawn" / "diving").mkdir(parents=True)
     shutil.copy(parent / "aqa7" / "boxes" / "diving" / "001.txt", home / "drawn" / "diving")
     write_other_formats(parent / "aqa7" / "boxes" / "diving", home)

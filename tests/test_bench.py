@@ -18,6 +18,9 @@ ROWS = (
     "ours, fresh",
     "ours official, kept buffer",
     "ours clean, kept buffer",
+    "ours, a mask at ratio 1",
+    "ours, a mask grown to ratio 2",
+    "ours, soft edge of 3 pixels",
     "copy, float32, kept buffer",
     "naive official, float32",
 )

@@ -9,9 +9,9 @@ import hydra
 import numpy as np
 import pytest
 
-from swapaqa.annotate.examine import Examined, Question, examine, pairs_of
-from swapaqa.annotate.sheet import read_severities, reason, sorted_by_severity, write_sheets, write_table
-from swapaqa.annotate.suspicion import Suspicion
+from swapaqa.annotate.examine import TILE, Examined, Question, draw_strip, examine, measures, pairs_of, telling_pairs
+from swapaqa.annotate.sheet import read_severities, reason, sorted_by_severity, with_links, write_sheets, write_table
+from swapaqa.annotate.suspicion import LIMITS, Suspicion
 from swapaqa.annotate.workers import in_processes
 
 FRAMES = range(16)
@@ -92,6 +92,31 @@ def test_pairs_lie_in_the_window() -> None:
     assert all(second == first + 1 for first, second in zip(early, late, strict=True))
 
 
+def test_motion_is_told_by_pairs_of_one_shot_that_shows_the_athlete() -> None:
+    frames = list(range(10))
+    pictures = {t: np.full((4, 4, 3), t, np.uint8) for t in frames}
+    assert telling_pairs(pictures, frames, [], set())[0] == list(range(9))
+    early, late = telling_pairs(pictures | {5: pictures[4]}, frames, [2], {7, 8, 9})
+    assert (early, late) == (
+        [0, 2, 3, 5],
+        [1, 3, 4, 6],
+    )  # not over the cut, not the repeated frame, not where he is away
+    assert telling_pairs(pictures, frames, [], set(frames))[0] == list(range(9))
+
+
+def test_where_the_athlete_is_away_boxes_mean_nothing() -> None:
+    rng = np.random.default_rng(0)
+    pictures = {t: rng.integers(0, 255, (40, 60, 3), np.uint8) for t in range(12)}
+    boxes = np.repeat([[10.0, 10, 19, 19]], 12, axis=0)
+    boxes[8:] = [500, 500, 600, 600]
+    values, places = measures(pictures, list(range(12)), boxes, list(range(8)), [], set(range(8, 12)))
+    assert (values["jump"], values["size change"], values["lost"], values["outside"]) == (0, 1, 0, 0)
+    worse, places = measures(pictures, list(range(12)), boxes, list(range(8)))
+    assert worse["jump"] > 1
+    assert places["size change"] == 8
+    assert worse["outside"] == worse["lost"] == pytest.approx(1 / 3)
+
+
 def test_the_worst_come_first_in_table_and_sheet_and_accepted_ones_last(tmp_path: Path) -> None:
     def video(name: str, severity: float, problem: str = "", state: str = "") -> Examined:
         found = [Suspicion("expected harm", 0.4 * severity, severity)]
@@ -116,3 +141,33 @@ def test_the_worst_come_first_in_table_and_sheet_and_accepted_ones_last(tmp_path
     assert "<no>" not in page
     assert "<3m>" not in page
     assert page.index("&lt;no&gt;") < page.index("expected harm 0.80") < page.index("expected harm 0.20")
+
+
+def test_a_sheet_leads_into_the_page_at_the_worst_frame_where_the_page_serves_it(tmp_path: Path) -> None:
+    jump, harm = Suspicion("jump", 0.9, 1.8, 31), Suspicion("expected harm", 0.1, 0.25)
+    videos = [
+        Examined("diving/<b>", "train", "diving", "", [jump, harm], b""),
+        Examined("diving/2", "train", "diving", "", [harm], b""),
+    ]
+    (path,) = write_sheets(videos, tmp_path)
+    page = path.read_text()
+    assert 'href="' not in page  # opened as a file it leads nowhere
+    served = with_links(path.read_bytes()).decode()
+    assert '<a href="./#diving/%3Cb%3E@31"' in served
+    assert '<a href="./#diving/2"' in served
+    for measure, limit in LIMITS.items():
+        assert f"<dt>{measure} " in page
+        assert f"{limit:g}</dt>" in page
+
+
+def test_a_strip_shows_the_box_in_yellow_and_what_the_swap_keeps_in_red() -> None:
+    frames = [np.full((40, 60, 3), 90, np.uint8)] * 4
+    boxes = [np.array([20.0, 10, 29, 19])] * 4
+    picture = cv2.imdecode(np.frombuffer(draw_strip(frames, boxes, [0, 5, 9, 12]), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert picture.shape == (2 * (TILE + 3), 3 * (TILE * 60 // 40 + 3), 3)
+    scale = TILE / 40
+    inner, outer = picture[round(15 * scale), round(20 * scale)], picture[round(15 * scale), round(15 * scale)]
+    assert inner[1] > inner[2] + 40  # yellow has no blue
+    assert outer[0] > outer[1] + 40  # red has no green
+    assert abs(int(outer[1]) - int(outer[2])) < 30
+    assert (picture[-20:, -50:] > 250).all()  # a row that is not full ends in white

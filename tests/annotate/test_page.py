@@ -290,6 +290,26 @@ def test_a_thousand_videos_are_listed_and_one_is_loaded(
     page.wait("now.video && now.video.id === 'diving/001'")
 
 
+def test_the_contact_sheet_leads_into_the_page_at_the_worst_frame(
+    command: Callable, serve: Callable, browser: Any, small: list[str], tmp_path: Path
+) -> None:
+    words = [*small, f"boxes.root={tmp_path / 'boxes'}"]
+    (tmp_path / "boxes" / "diving").mkdir(parents=True)
+    rows = [f"{t},0,{50 if t == 7 else 20},20,13,13,hand" for t in range(16)]  # a jump in frame 7
+    (tmp_path / "boxes" / "diving" / "004.txt").write_text("\n".join(rows) + "\n")
+    checked = command("check", *words, "--out", str(tmp_path / "out"), "--processes", "1")
+    assert checked.returncode == 1, checked.stderr
+    page = Page(browser, serve(*words, "--check", str(tmp_path / "out" / "check.csv")).url)
+    page.press("h")
+    page.driver.switch_to.window(page.driver.window_handles[-1])
+    page.driver.find_element("partial link text", "diving/004").click()
+    page.wait("document.body.dataset.ready === 'yes'")
+    assert page.js("return [now.video.id, now.video.frames[now.position]]") == ["diving/004", 7]
+    page.check_console()
+    page.driver.close()
+    page.driver.switch_to.window(page.driver.window_handles[0])
+
+
 def test_the_page_as_one_file(command: Callable, browser: Any, dive_root: Path, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     words = ["data=videos", f"data.root={dive_root}", f"boxes.root={tmp_path / 'boxes'}", "data.frames=21"]

@@ -12,15 +12,19 @@ import cv2
 import hydra
 import numpy as np
 import pytest
+import torch
 
 from swapaqa.annotate.desk import Desk, ForbiddenError
 from swapaqa.annotate.follow import Settings
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import SCRIPTS, PageServer
 from swapaqa.augment.none import NoAugmentation
+from swapaqa.augment.swap import swap_background
+from swapaqa.boxes.detected import Detecting
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.data.geometry import Geometry
 from swapaqa.errors import InputError
+from swapaqa.programs.boxes import swapped
 from tests.opened import open_node
 
 Open = Callable[..., Desk]
@@ -186,6 +190,64 @@ def test_frames_are_pictures_one_at_a_time(server: PageServer) -> None:
     assert status == 200
     assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR).shape == (40, 64, 3)
     assert list(server.desk.opened) == ["diving/002"]
+
+
+def test_contact_sheets_are_served_with_links_and_no_other_file_is(
+    desk_of: Open, aqa7_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "diving.html").write_text('<a data-at="diving/001@3">x</a>')
+    (tmp_path / "other.html").write_text("secret")
+    desk = desk_of(aqa7_tree())
+    assert desk.sheets == {}
+    found = Desk(desk.source, desk.settings, {}, (), tmp_path)
+    assert found.overview()["sheets"] == ["diving"]
+    assert found.sheet("diving") == b'<a href="./#diving/001@3">x</a>'
+    for action in ("other", "../diving", "gym_vault"):
+        with pytest.raises(ForbiddenError):
+            found.sheet(action)
+
+
+def test_cuts_are_told_to_the_page(desk_of: Open, aqa7_tree: Callable[..., Path]) -> None:
+    root = aqa7_tree()
+    for path in sorted((root / "diving-out" / "002").iterdir())[:6]:  # another shot opens the video
+        cv2.imwrite(str(path), np.random.default_rng(5).integers(120, 255, (40, 64, 3), dtype=np.uint8))
+    desk = desk_of(root)
+    assert desk.video("diving/002")["cuts"] == [6]
+    assert desk.video("diving/001")["cuts"] == []
+
+
+def test_without_keyframes_the_detector_proposes(desk_of: Open, aqa7_tree: Callable[..., Path]) -> None:
+    given = desk_of(aqa7_tree())
+    detecting = Detecting((), 3, (0,), 1)  # HOG, which sees nobody in a square
+    desk = Desk(given.source, Settings("kcf", [], 0.4, 0.5, detecting), {})
+    with pytest.raises(InputError, match="the detector finds nobody"):
+        desk.propose("diving/002", {"0": {}})
+    drawn = {"0": {0: [2.0, 13, 11, 22], 15: [52.0, 13, 61, 22]}}
+    assert {row["label"] for row in desk.propose("diving/002", drawn)["rows"]} == {"kcf"}
+
+
+@pytest.mark.parametrize("variant", ["paper", "official", "clean"])
+def test_variants_are_those_of_the_training(variant: str, desk_of: Open, aqa7_tree: Callable[..., Path]) -> None:
+    given = desk_of(aqa7_tree())
+    desk = Desk(given.source, given.settings, {}, swap=swapped)
+    assert variant in desk.overview()["variants"]
+    boxes = [[2.0, 13, 11, 22], [32.0, 13, 41, 22]]
+    picture = desk.preview([("diving/001", 0, boxes[0]), ("diving/002", 8, boxes[1])], 1.5, variant)
+    geometry, frames = desk.source.geometry, []
+    for video_id, at in (("diving/001", 0), ("diving/002", 8)):
+        frame = cv2.imdecode(np.frombuffer(desk.frame(video_id, at), np.uint8), cv2.IMREAD_COLOR_RGB)
+        assert frame is not None
+        frames.append(geometry.crop_frames(frame[None], geometry.centre()))
+    video = torch.from_numpy(np.stack(frames)).permute(0, 4, 1, 2, 3)
+    placed = torch.from_numpy(
+        np.stack([geometry.crop_boxes(np.array([b]), (40, 64), geometry.centre()) for b in boxes])
+    )
+    expected = swap_background(video, placed, torch.tensor([1, 0]), ratio=1.5, variant=variant)[0, :, 0]  # type: ignore[arg-type]
+    found = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert found is not None
+    assert np.abs(found.astype(int) - expected.permute(1, 2, 0).numpy()).mean() < 6  # but for the JPEG
+    with pytest.raises(ForbiddenError):
+        given.preview([("diving/001", 0, boxes[0]), ("diving/002", 8, boxes[1])], 1.5, variant)
 
 
 def test_the_tracker_proposes_around_keyframes(server: PageServer) -> None:

@@ -1,5 +1,7 @@
 """Masks in the place of boxes: grown and swapped as loops over pixels say, and boxes themselves where they are full."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from swapaqa.augment.background import fill_box
 from swapaqa.augment.mix import VideoCutMix, VideoMixup
 from swapaqa.augment.region import count_inside, inside, mask_bounds, region_pixels, scale_mask
 from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, swap_background
+from swapaqa.errors import InputError
 
 VARIANTS = ("paper", "official", "clean")
 SIZE = (9, 11)
@@ -140,6 +143,74 @@ def test_the_devices_form_of_a_masked_swap_is_the_same(
         patch.setattr(swap_module, "_paste", swap_module._select)
         selected = swap_background(video, masks, donors, ratio=ratio, variant=variant, fill=[3, 200])
     assert torch.equal(pasted, selected)
+
+
+def loop_soft(kept: np.ndarray, edge: int, own: np.ndarray, donor: np.ndarray) -> np.ndarray:
+    """A frame of one channel, pixel by pixel: the nearest whole number to the mixture by the share of kept pixels."""
+    height, width = kept.shape
+    mixed = np.zeros_like(own)
+    for y in range(height):
+        for x in range(width):
+            near = [
+                bool(kept[min(max(row, 0), height - 1), min(max(column, 0), width - 1)])
+                for row in range(y - edge, y + edge + 1)
+                for column in range(x - edge, x + edge + 1)
+            ]
+            share = Fraction(sum(near), len(near))
+            mixed[y, x] = round(share * int(own[y, x]) + (1 - share) * int(donor[y, x]))
+    return mixed
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("edge", [1, 4])
+def test_every_pixel_of_a_soft_edge_as_in_the_loops(edge: int, masked: bool, variant: str) -> None:
+    video, masks, donors = random_case(edge)
+    boxes = torch.tensor([2.0, 1, 5, 4]).expand(3, 4, 4) + torch.arange(4)[None, :, None]
+    region = masks if masked else boxes
+    settings = {"ratio": 1.5, "variant": variant, "fill": 7}
+    background = swap_background(video, torch.zeros_like(region) if masked else boxes, donors, **settings)
+    kept = inside(region_pixels(region, 1.5, SIZE, truncate=variant == "official"), SIZE)[:, 0]
+    if not masked:  # what the donor alone would be: the hard swap of a box without pixels, but for its athlete
+        background = swap_module._paste(
+            video, torch.zeros(3, 4, 4, dtype=torch.int64),
+            None if variant == "paper" else region_pixels(boxes, 1.0, SIZE, truncate=variant == "official"),
+            donors, variant, torch.tensor([7, 7], dtype=torch.uint8), torch.empty_like(video),
+        )  # fmt: skip
+    elif variant != "paper":
+        background = swap_module._paste(
+            video, torch.zeros_like(masks), masks, donors, variant, torch.tensor([7, 7], dtype=torch.uint8),
+            torch.empty_like(video),
+        )  # fmt: skip
+    found = swap_background(video, region, donors, edge=edge, **settings)
+    for sample, frame, channel in np.ndindex(3, 4, 2):
+        at = (sample, channel, frame)
+        expected = loop_soft(kept[sample, frame].numpy(), edge, video[at].numpy(), background[at].numpy())
+        assert np.array_equal(found[at].numpy(), expected)
+    share = ScaledBackgroundSwap(1.5, variant, edge=edge).replaced_share(region, SIZE, SwapPlan(donors))
+    near = [
+        [loop_soft(kept[s, t].numpy(), edge, np.full(SIZE, 10**6), np.zeros(SIZE, int)).mean() for t in range(4)]
+        for s in range(3)
+    ]
+    own_donor = donors == torch.arange(3)
+    assert torch.allclose(share, (1 - torch.tensor(near).mean(1) / 1e6).float().masked_fill(own_donor, 0), atol=1e-5)
+
+
+def test_a_soft_edge_of_floats_is_that_of_bytes_and_no_edge_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    video, masks, donors = random_case(3)
+    soft = swap_background(video, masks, donors, ratio=1.5, edge=2)
+    floats = swap_background(video.float(), masks, donors, ratio=1.5, edge=2)
+    assert (floats - soft.float()).abs().max() <= 0.5 + 1e-4
+    assert torch.equal(swap_background(video, masks, donors, ratio=1.5, edge=0),
+                       swap_background(video, masks, donors, ratio=1.5))  # fmt: skip
+    monkeypatch.setattr(swap_module, "_paste", swap_module._select)
+    assert torch.equal(swap_background(video, masks, donors, ratio=1.5, edge=2), soft)
+
+
+@pytest.mark.parametrize("edge", [-1, 65])
+def test_a_soft_edge_that_is_none_is_refused(edge: int) -> None:
+    with pytest.raises(InputError, match=f"aug.edge={edge}: pixels"):
+        ScaledBackgroundSwap(edge=edge)
 
 
 @quick

@@ -8,7 +8,7 @@ import pytest
 
 from swapaqa.boxes import tracks
 from swapaqa.boxes.darklabel import parse_darklabel
-from swapaqa.boxes.darklabel_format import COORDINATES, DarkLabelFormat, read_formats
+from swapaqa.boxes.darklabel_format import COORDINATES, KEYFRAMES, DarkLabelFormat, read_formats
 from swapaqa.boxes.source import BoxRow
 from swapaqa.boxes.tracks import frame_number, parse_xml, video_names
 from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes
@@ -107,6 +107,8 @@ format0:
 format1: {data_fmt: [classid, ncx, ncy, nw, nh], gt_file_ext: txt, delimiter: " ", classes_set: people}
 format2: {data_fmt: [fn, x1, y1, w, h, c=-1], gt_file_ext: csv, gt_merged: 1, classes_set: nowhere}
 format3: {data_fmt: [fn, x1, y1, w, h, c=-1], gt_file_ext: csv, gt_merged: 1, classes_set: [people]}
+format4: {data_fmt: [fn, classid, x1, y1, w, h], gt_file_ext: csv, gt_merged: 1, classes_set: [a, b]}
+format5: {data_fmt: [fn, classid, x1, y1, w, h], gt_file_ext: csv, gt_merged: 1, classes_set: [diver]}
 format12: {data_fmt: [iname, x1, y1, w, h], gt_file_ext: txt, gt_merged: 1, delimiter: ";", classes_set: numbers}
 formats: [1, 2]
 """
@@ -120,7 +122,9 @@ def test_settings_of_ones_own_with_their_defaults(tmp_path: Path) -> None:
         0: DarkLabelFormat(("cname", "x1", "y1", "x2", "y2"), "xml", False, ",", ()),
         1: DarkLabelFormat(("classid", "ncx", "ncy", "nw", "nh"), "txt", False, " ", ("person", "diver")),
         2: DarkLabelFormat(("fn", "x1", "y1", "w", "h", "c=-1"), "csv", True, ",", ()),
-        3: DarkLabelFormat(("fn", "x1", "y1", "w", "h", "c=-1"), "csv", True, ",", ()),
+        3: DarkLabelFormat(("fn", "x1", "y1", "w", "h", "c=-1"), "csv", True, ",", ("person", "diver")),
+        4: DarkLabelFormat(("fn", "classid", "x1", "y1", "w", "h"), "csv", True, ",", ("a", "b")),
+        5: DarkLabelFormat(("fn", "classid", "x1", "y1", "w", "h"), "csv", True, ",", ("diver",)),
         12: DarkLabelFormat(("iname", "x1", "y1", "w", "h"), "txt", True, ";", ("1", "2.5")),
     }
 
@@ -263,8 +267,8 @@ def test_a_missing_file_names_the_settings_that_say_where_it_is(tmp_path: Path) 
 def test_a_format_is_one_of_the_settings_file(tmp_path: Path) -> None:
     settings = tmp_path / "darklabel.yml"
     settings.write_text(SETTINGS)
-    with pytest.raises(InputError, match=r"boxes\.format=4: .* has the formats 0, 1, 2, 3, 12"):
-        DarkLabelBoxes(2.0, None, settings_file=str(settings), format=4)
+    with pytest.raises(InputError, match=r"boxes\.format=7: .* has the formats 0, 1, 2, 3, 4, 5, 12"):
+        DarkLabelBoxes(2.0, None, settings_file=str(settings), format=7)
     with pytest.raises(InputError, match=r"boxes\.settings_file=.*nowhere.yml: no such file"):
         DarkLabelBoxes(2.0, None, settings_file=str(tmp_path / "nowhere.yml"), format=0)
     with pytest.raises(InputError, match=r"boxes\.format=0: of which darklabel\.yml"):
@@ -545,3 +549,17 @@ def test_an_object_that_ends_is_no_part_of_the_union(tmp_path: Path) -> None:
         boxes = DarkLabelBoxes(2.0, None, several=several).read(request(tmp_path / "007"))  # type: ignore[arg-type]
         assert boxes[[0, 3]].tolist() == [[10, 10, 29, 29]] * 2
         assert boxes[[4, 8]].tolist() == [[150, 60, 169, 79]] * 2
+
+
+def test_outside_says_that_an_object_has_left_and_may_be_the_name_of_another(tmp_path: Path) -> None:
+    """An object all of whose rows are labelled so was called so by somebody; it never leaves."""
+    (tmp_path / "007.txt").write_text("0,0,10,10,20,20,outside\n8,0,18,10,20,20,outside\n")
+    boxes = DarkLabelBoxes(2.0, None).read(request(tmp_path / "007"))
+    assert boxes[[0, 4, 8], 0].tolist() == [10, 14, 18]
+    (tmp_path / "007.txt").write_text("0,0,10,10,20,20,diver\n4,0,10,10,20,20,outside\n8,0,18,10,20,20,diver\n")
+    found = parse_darklabel(tmp_path / "007.txt", KEYFRAMES, None)
+    assert ([row.frame for row in found.rows], [row.frame for row in found.gone]) == ([0, 8], [4])
+    (tmp_path / "007.txt").write_text("0,0,10,10,20,20,diver\n4,1,50,10,20,20,outside\n8,1,58,10,20,20,outside\n")
+    assert len(parse_darklabel(tmp_path / "007.txt", KEYFRAMES, None).rows) == 3
+    with pytest.raises(InputError, match="objects of this video: 0, 1"):
+        DarkLabelBoxes(2.0, None).read(request(tmp_path / "007"))

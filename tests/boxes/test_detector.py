@@ -11,16 +11,25 @@ from torch import nn
 
 from swapaqa.annotate.box_file import read_rows
 from swapaqa.annotate.follow import Settings
+from swapaqa.annotate.known import VARIANTS, Known, known_video
 from swapaqa.annotate.make import Job, make_boxes
-from swapaqa.annotate.measure import VARIANTS, Known, known_video
-from swapaqa.boxes.detected import Detecting, film_detected
-from swapaqa.boxes.detector import Detections, HogDetector, OnnxDetector, fit_picture, input_size, suppressed
-from swapaqa.boxes.detector_outputs import MASK_VALUES, STRIDES, decode_outputs, recognise_layout
+from swapaqa.boxes.detected import Detecting, athlete_mask, film_detected
+from swapaqa.boxes.detector import (
+    Detections,
+    HogDetector,
+    OnnxDetector,
+    fit_picture,
+    input_size,
+    laid_back,
+    suppressed,
+    within,
+)  # fmt: skip
+from swapaqa.boxes.detector_outputs import MASK_VALUES, STRIDES, decode_masks, decode_outputs, recognise_layout
 from swapaqa.boxes.joining import Track, choose_athletes, distance_cost, join_detections
 from swapaqa.boxes.tracker import overlap
-from swapaqa.data.boxes import BoxRequest, TrackerBoxes
+from swapaqa.data.boxes import BoxRequest, MaskImages, TrackerBoxes
 from swapaqa.errors import InputError
-from tests.boxes.tiny_detector import write_detector, write_network
+from tests.boxes.tiny_detector import TinySegmenter, write_detector, write_network
 
 SIZE = (96, 128)  # of a network's input
 CELLS = sum((SIZE[0] // s) * (SIZE[1] // s) for s in STRIDES)
@@ -250,7 +259,7 @@ def test_the_demos_athlete_is_followed_by_what_the_network_finds(network: Path, 
 def test_two_athletes_are_found_and_nobody_is_told(network: Path, tmp_path: Path) -> None:
     first, second = known_video(1, VARIANTS["still"]), known_video(2, VARIANTS["still"])
     both = np.concatenate([first.frames, second.frames], axis=2)  # side by side, 64x128
-    video = Known(both, first.boxes, first.keys)
+    video = Known("both", both, first.boxes, first.keys)
     with pytest.raises(InputError, match="the detector finds nobody"):
         film_detected(first.frames, Detecting((str(network),), 3, (1,), 1), "kcf", 0.4)
     wider = write_detector(tmp_path / "wider.onnx", 128)
@@ -304,3 +313,65 @@ def test_what_does_not_go_together_is_refused(network: Path) -> None:
 
 def test_without_weights_hog_looks_for_people_and_finds_none_on_a_wall() -> None:
     assert HogDetector()(np.full((128, 96, 3), 90, np.uint8)).boxes.shape == (0, 4)
+
+
+def test_masks_are_weighted_sums_of_the_networks_pictures() -> None:
+    pictures = np.zeros((1, MASK_VALUES, 4, 6), np.float32)
+    pictures[0, 0], pictures[0, 1, :, :3] = -1, 2
+    mixture = np.zeros((2, MASK_VALUES))
+    mixture[0, 0], mixture[0, 1], mixture[1, 0] = 1, 1, -1
+    masks = decode_masks([np.zeros((1, 38, 9)), pictures], mixture, (4, 6))
+    assert masks[0].tolist() == [[True] * 3 + [False] * 3] * 4
+    assert masks[1].all()
+    assert decode_masks([pictures], mixture[:0], (4, 6)).shape == (0, 4, 6)
+
+
+def test_a_mask_is_laid_back_on_the_frame_that_was_fitted() -> None:
+    frame = np.zeros((40, 80, 3), np.uint8)
+    frame[10:30, 20:40] = 255
+    for centred in (True, False):
+        fitted = fit_picture(frame, (64, 64), stretch=False, centred=centred)
+        back = laid_back(fitted.picture[..., 0] > 150, fitted, (40, 80))
+        assert (back != (frame[..., 0] > 0)).mean() < 0.03
+    assert within(np.ones((40, 80), bool), np.array([-5, 3, 10.4, 50])).sum() == 11 * 37
+
+
+@pytest.fixture
+def segmenting(tmp_path: Path) -> Path:
+    return write_network(tmp_path / "tiny-seg.onnx", TinySegmenter(64).eval(), torch.zeros(1, 3, 64, 64))
+
+
+def test_make_writes_the_masks_of_a_segmenting_network_as_the_loader_reads_them(
+    segmenting: Path, folder: Path, tmp_path: Path
+) -> None:
+    settings = Settings("kcf", [], 0.4, 0.5, Detecting((str(segmenting),), 1, (0,), 1))
+    job = Job("007", folder, range(16), tmp_path / "out" / "007.txt", settings, "detector", True, masks=True)
+    assert make_boxes(job).problem == ""
+    request = BoxRequest([tmp_path / "out" / "007"], (64, 64), range(16), folder, range(16), lambda: 16)
+    masks = np.stack(list(MaskImages(1.0, None).read_masks(request)))
+    video = known_video(1, VARIANTS["demo"])
+    channels = video.frames.astype(int)
+    red = (channels[..., 0] - channels[..., 1]) / 255 > 0.1
+    for mask, suit, box in zip(masks, red, video.boxes, strict=True):
+        near = within(np.ones((64, 64), bool), box)
+        assert (mask & suit).sum() > 0.7 * (suit & near).sum()  # the athlete's suit
+        assert (mask & ~suit).sum() == 0  # and nothing that is not red
+    assert "is there already" in make_boxes(job._replace(path=tmp_path / "out" / "007.txt")).problem
+
+
+def test_a_network_without_masks_gives_none(network: Path, folder: Path, tmp_path: Path) -> None:
+    for weights, words in (((str(network),), "gives no masks"), ((), "--masks: say boxes.first_box=detector")):
+        settings = Settings("kcf", [], 0.4, 1.0, Detecting(weights, 1, (0,), 1) if weights else None)
+        path = tmp_path / f"{len(weights)}.txt"
+        job = Job("007", folder, range(16), path, settings, "detector" if weights else "motion", True, masks=True)
+        assert words in make_boxes(job).problem
+        assert not path.exists()
+
+
+def test_where_nobody_is_detected_the_box_is_the_mask() -> None:
+    box, size = np.array([10.0, 10, 19, 19]), (40, 40)
+    own, other = within(np.ones(size, bool), np.array([12, 12, 17, 17])), np.ones(size, bool)
+    found = Detections(np.array([[11.0, 11, 20, 20], [30, 30, 39, 39]]), np.array([0.6, 0.9]), np.stack([own, other]))
+    assert (athlete_mask(found, box, size) == own).all()
+    assert athlete_mask(found, box + 10, size).sum() == 100
+    assert athlete_mask(Detections(np.empty((0, 4)), np.empty(0), np.zeros((0, *size), bool)), box, size).sum() == 100

@@ -61,12 +61,20 @@ def test_a_change_must_stand_out_from_those_around_it() -> None:
     assert cuts_among(np.array([0.5, 0.6, 0.9, 0.5])) == []  # a fast pan
     assert cuts_among(np.array([0.01, 0.2, 0.01])) == []  # too little
     assert cuts_among(np.array([0.8])) == [1]
+    assert cuts_among(np.array([0.1, 0.0, 0.37, 0.0, 0.13])) == []  # a pan, a frame shown twice, and what was dropped
+    assert cuts_among(np.array([0.1, 0.0, 0.9, 0.0, 0.13])) == [3]
+    assert cuts_among(np.array([0.0, 0.0, 0.0, 0.9, 0.0])) == [4]  # a still title
     assert cuts_among(np.array([])) == []
 
 
 def test_real_videos(real_data: Path) -> None:
-    """The AQA-7 dive begins with one frame of a close-up; the other dive is a fast pan of 21 frames."""
-    for name, expected in (("aqa7_diving_054.avi", [0, 1]), ("diving_sample.gif", [0]), ("action.avi", [0])):
+    """The AQA-7 dive begins with one frame of a close-up; others are fast pans, one of them with dropped frames."""
+    for name, expected in (
+        ("aqa7_diving_054.avi", [0, 1]),
+        ("diving_sample.gif", [0]),
+        ("action.avi", [0]),
+        ("arm_wrestling.mp4", [0]),
+    ):
         media = real_data / "video" / name
         assert shot_starts(read_frames(media, range(frame_count(media)))) == expected
 

@@ -34,6 +34,16 @@ class TinyDetector(nn.Module):
         return torch.cat([self.boxes, score, 0 * score], dim=1)
 
 
+class TinySegmenter(TinyDetector):
+    """As the layout of YOLOv8-seg: 32 values a box beside, and 32 pictures; the first picture is what is red."""
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        found = super().forward(pictures)
+        first = torch.cat([torch.ones_like(found[:, :1]), torch.zeros_like(found[:, :1]).expand(-1, 31, -1)], dim=1)
+        red = pictures[:, :1] - pictures[:, 1:2] - 0.1
+        return torch.cat([found, first], dim=1), red.expand(-1, 32, -1, -1) * 1.0
+
+
 def write_detector(path: Path, size: int = 64) -> Path:
     """Write the tiny detector for pictures of `size` pixels a side."""
     return write_network(path, TinyDetector(size).eval(), torch.zeros(1, 3, size, size))

@@ -6,7 +6,7 @@ folders that the desk was opened with, and nowhere else.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -14,26 +14,26 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from swapaqa.annotate.box_file import (
-    HAND,
-    TRACKERS,
-    FileChangedError,
-    format_row,
-    read_rows,
-    write_text,
-)
-from swapaqa.annotate.follow import Settings, follow_athlete, labelled_rows
+from swapaqa.annotate.box_file import HAND, TRACKERS, FileChangedError, read_rows, write_text
+from swapaqa.annotate.follow import Keyframes, Settings, follow_athlete, follow_detected, labelled_rows
+from swapaqa.annotate.formats import darklabel_text, page_format
 from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
+from swapaqa.annotate.sheet import sheet_path, with_links
 from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
+from swapaqa.boxes.shots import shot_starts
 from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.tracks import OUTSIDE
 from swapaqa.data.frame_store import WantedFrames
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.video.frames import decode
+from swapaqa.video.frames import Decoding, decode
 
 OPEN_VIDEOS = 4  # whose frames are kept in memory as JPEG
 JPEG_QUALITY = 90
 WORST = 1000.0  # severity of a video without boxes, for which a table says infinity and JSON has no word
+
+
+Swap = Callable[[np.ndarray, np.ndarray, float, str], np.ndarray]  # see `Desk`
 
 
 class ForbiddenError(Exception):
@@ -46,28 +46,46 @@ class Opened(NamedTuple):
     want: WantedFrames
     size: tuple[int, int]  # (H, W)
     pictures: list[bytes]  # JPEG, one a frame of `want.indices`
+    cuts: list[int]  # positions in `want.indices` before which a cut lies
 
 
 class Desk:
     """Annotation of one data set.
 
     Args:
-        source: of which lists, files, window and geometry are taken; its boxes are DarkLabel files.
+        source: of which lists, files, window, geometry and the form of box files are taken, see `page_format`.
         settings: of the tracker that proposes boxes.
         severities: by video id, from an examination; the list starts with the worst.
         allowed: further folders, for data sets whose videos are links to somewhere else.
+        sheets: folder of the contact sheets of that examination.
+        swap: of two pictures (2, S, S, 3) uint8 RGB, their boxes (2, 4), a ratio and a variant the training's own swap:
+            the first one with the background of the second, (S, S, 3). Without it the page shows the paper's alone.
     """
 
     def __init__(
-        self, source: VideoSource, settings: Settings, severities: dict[str, float], allowed: Sequence[Path] = ()
+        self,
+        source: VideoSource,
+        settings: Settings,
+        severities: dict[str, float],
+        allowed: Sequence[Path] = (),
+        sheets: Path | None = None,
+        swap: Swap | None = None,
     ) -> None:
         self.source = source
         self.settings = settings
         self.severities = severities
-        self.listed: dict[str, Listed] = {video.record.video_id: video for video in list_videos(source)}
+        self.swap = swap
+        self.form = page_format(source.boxes)
+        self.listed: dict[str, Listed] = {
+            video.record.video_id: video._replace(path=self.form.path(source.box_files(video.record)))
+            for video in list_videos(source)
+        }
         self.folder = source.boxes_folder
         self.roots = [folder.resolve() for folder in (source.folder, self.folder, *allowed)]
         self.ledger = Ledger(self.folder)
+        actions = dict.fromkeys(video.record.action for video in self.listed.values())
+        paths = {action: sheet_path(sheets, action) for action in actions} if sheets else {}
+        self.sheets = {action: path for action, path in paths.items() if path.is_file()}
         self.opened: OrderedDict[str, Opened] = OrderedDict()
         self.opening, self.writing = threading.Lock(), threading.Lock()
 
@@ -93,9 +111,31 @@ class Desk:
             "geometry": {side: getattr(geometry, side) for side in ("height", "width", "crop")}
             | {"top": centre.top, "left": centre.left},
             "trackers": TRACKERS,
+            "outside": OUTSIDE,
             "hand": HAND,
             "method": self.settings.method,
+            "sheets": list(self.sheets),
+            "variants": ["paper", "official", "clean"] if self.swap else ["paper"],
         }
+
+    def preview(self, shown: Sequence[tuple[str, int, list[float]]], ratio: float, variant: str) -> bytes:
+        """The swap of two videos' frames as a JPEG: id, position and box of the own and of the donor's."""
+        if self.swap is None or len(shown) != 2:
+            raise ForbiddenError("no preview of variants")
+        geometry = self.source.geometry
+        pictures, boxes = [], []
+        for video_id, position, box in shown:
+            frame = cv2.imdecode(np.frombuffer(self.frame(video_id, position), np.uint8), cv2.IMREAD_COLOR_RGB)
+            assert frame is not None  # it is a JPEG that `jpeg` wrote
+            pictures.append(geometry.crop_frames(frame[None], geometry.centre())[0])
+            boxes.append(geometry.crop_boxes(np.array([box]), frame.shape[:2], geometry.centre())[0])
+        return jpeg(self.swap(np.stack(pictures), np.stack(boxes), ratio, variant))
+
+    def sheet(self, action: str) -> bytes:
+        """The contact sheet of an action, whose videos lead into the page."""
+        if action not in self.sheets:
+            raise ForbiddenError(f"{action}: no contact sheet")
+        return with_links(self.sheets[action].read_bytes())
 
     def video(self, video_id: str) -> dict[str, Any]:
         """One video: its frames' numbers and size, and the rows of its box file."""
@@ -106,9 +146,10 @@ class Desk:
             "id": video_id,
             "frames": list(opened.want.indices),
             "size": opened.size,
+            "cuts": opened.cuts,
             "digest": digest,
             "state": self.ledger.state(path),
-            "rows": [row_for_page(row) for row in read_rows(path)],
+            "rows": [row_for_page(row) for row in self.form.read(path, opened.size)],
             "file": path.name,
             "folder": str(path.parent),
         }
@@ -121,19 +162,18 @@ class Desk:
         return pictures[position]
 
     def save(self, video_id: str, text: str, digest: str | None) -> dict[str, Any]:
-        """Write the box file; an empty text means no boxes and removes it.
+        """Write the box file; an empty text means no boxes and removes it. `text` is in DarkLabel's default format.
 
         Raises:
             InputError: the text is not what the loader reads.
             FileChangedError: the file is not the one with this digest, the last one that the page has read.
         """
         path = self.box_file(video_id)
-        if text:
-            check_text(text)
+        content = self.form.write(rows_of(text), self.open(video_id).size) if text else ""
         saved: str | None = None
         with self.writing:
-            if text:
-                saved = write_text(path, text, digest)
+            if content:
+                saved = write_text(path, content, digest)
                 self.ledger.note(path, saved, HAND)
             elif content_digest(path) != digest:
                 raise FileChangedError(path)
@@ -151,18 +191,32 @@ class Desk:
         return {"digest": digest, "state": self.ledger.state(path)}
 
     def propose(self, video_id: str, athletes: dict[str, dict[int, list[float]]]) -> dict[str, Any]:
-        """What the tracker finds around the given keyframes of each athlete: rows for the page."""
+        """What the tracker finds around the given keyframes of each athlete: rows for the page.
+
+        Without any keyframe the detector of the settings, if there is one, says who the athletes are.
+        """
         want = self.open(video_id).want
-        rows, lost = [], 0
-        for name, keyframes in athletes.items():
-            if not set(keyframes) <= set(want.indices):
-                raise ForbiddenError(f"{video_id}: keyframes outside of the window")
-            drawn = {frame: np.array(box) for frame, box in keyframes.items()}
-            followed = follow_athlete(want.media, want.indices, drawn, self.settings, self.source.decoding)
-            lost += int((~followed.found).sum())
-            for frame, box, label in labelled_rows(followed, self.settings.method, drawn):
-                rows.append(row_for_page(BoxRow(frame, name, label, tuple(box.round(2).tolist()), "")))
-        return {"rows": rows, "lost": lost, "frames": len(want.indices) * len(athletes)}
+        drawn = {name: {frame: np.array(box) for frame, box in keys.items()} for name, keys in athletes.items()}
+        if not all(set(keys) <= set(want.indices) for keys in drawn.values()):
+            raise ForbiddenError(f"{video_id}: keyframes outside of the window")
+        looked = (want.media, want.indices)
+        if self.settings.detecting and not any(drawn.values()):
+            found = follow_detected(*looked, self.settings, self.source.decoding)
+            followed = {str(number): one for number, one in enumerate(found)}
+        else:
+            followed = {
+                n: follow_athlete(*looked, keys, self.settings, self.source.decoding) for n, keys in drawn.items()
+            }
+        rows = [
+            row_for_page(BoxRow(frame, name, label, tuple(box.round(2).tolist()), ""))
+            for name, one in followed.items()
+            for frame, box, label in labelled_rows(one, self._label(drawn.get(name, {})), drawn.get(name, {}))
+        ]
+        lost = sum(int((~one.found).sum()) for one in followed.values())
+        return {"rows": rows, "lost": lost, "frames": len(want.indices) * len(followed)}
+
+    def _label(self, keyframes: Keyframes) -> str:
+        return self.settings.method if keyframes else self.settings.label
 
     def open(self, video_id: str) -> Opened:
         """The frames of a video, decoded on first use; only a few videos are kept.
@@ -175,8 +229,7 @@ class Desk:
             if video_id not in self.opened:
                 want = wanted_frames(self.source, self._known(video_id).record)
                 self.check_place(want.media)
-                frames = decode(want.media, want.indices, *self.source.decoding)
-                self.opened[video_id] = Opened(want, frames.size, [jpeg(frame) for frame in frames])
+                self.opened[video_id] = look_through(want, self.source.decoding)
                 while len(self.opened) > OPEN_VIDEOS:
                     self.opened.popitem(last=False)
             self.opened.move_to_end(video_id)
@@ -200,20 +253,33 @@ class Desk:
             raise ForbiddenError(f"{path} leads to {real}, outside of the data's folder; name its folder with --allow")
 
 
+def look_through(want: WantedFrames, decoding: Decoding) -> Opened:
+    """The frames of a video, decoded once."""
+    frames, pictures = decode(want.media, want.indices, *decoding), list[bytes]()
+
+    def seen() -> Iterator[np.ndarray]:
+        for frame in frames:
+            pictures.append(jpeg(frame))
+            yield frame
+
+    cuts = shot_starts(seen())[1:]
+    return Opened(want, frames.size, pictures, cuts)
+
+
 def row_for_page(row: BoxRow) -> dict[str, Any]:
     """A row as the page has it: x1 y1 x2 y2 as the loader reads them."""
     return {"frame": row.frame, "id": row.object_id or "0", "box": list(row.box), "label": row.label}
 
 
-def check_text(text: str) -> None:
-    """InputError unless the loader reads `text` as boxes, and it is written as this package writes it."""
+def rows_of(text: str) -> list[BoxRow]:
+    """The rows of what the page sends. InputError unless it is written as this package writes it, with a box in it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "boxes.txt"
         path.write_text(text, encoding="utf-8", newline="")
         rows = read_rows(path)
-    written = [format_row(row.frame, row.object_id or "0", row.box, row.label) for row in rows]
-    if not rows or written != text.splitlines(keepends=True):
+    if darklabel_text(rows) != text or all(row.label == OUTSIDE for row in rows):
         raise InputError("the page sent boxes in a form that this project does not write; load it again")
+    return rows
 
 
 def jpeg(frame: np.ndarray) -> bytes:

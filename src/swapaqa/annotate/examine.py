@@ -1,7 +1,7 @@
 """One video's boxes looked at: read as the training would, measured, and drawn into a few frames."""
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from swapaqa.annotate.suspicion import (
     HARM,
     Suspicion,
     expected_harm,
+    grown,
     jumps,
     lost_share,
     outside_share,
@@ -31,10 +32,12 @@ from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.video.frames import Decoding, decode, frame_count
 
-SHOWN = 6  # frames of a strip, and as many pairs of frames for the motion
-TILE = 180  # pixels, height of a frame in a strip: enough to see whom a box holds
+SHOWN = 6  # frames of a strip
+PAIRS = 12  # pairs of frames in which motion is looked for
+TILE, ROW = 260, 3  # height of a frame in a strip, in pixels, and frames in a row: enough to see whom a box holds
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 80, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 WORKING_SIDE = 120  # pixels: the short side of the frames in which motion is looked for
-YELLOW = (255, 210, 0)
+YELLOW, RED = (255, 210, 0), (255, 64, 64)
 
 
 class Question(NamedTuple):
@@ -83,13 +86,13 @@ def examine(question: Question) -> Examined:
         boxes = question.source.read(request)
         boxed = boxed_frames(question.source, request) or frames
         away = outside_frames(question.source, request)
-        values, places = measures(pictures, frames, boxes, boxed, cuts_between(cuts, frames, away))
+        values, places = measures(pictures, frames, boxes, boxed, cuts, away)
         found = suspicions(values, places)
     except InputError as error:
         return Examined(question.video_id, question.split, question.action, str(error), [], b"")
     by_frame = dict(zip(frames, boxes, strict=True))
-    early, _ = pairs_of(frames)
-    strip = draw_strip([pictures[frame] for frame in early], [by_frame[frame] for frame in early])
+    early = spread(pairs_of(frames)[0], SHOWN)
+    strip = draw_strip([pictures[frame] for frame in early], [by_frame[frame] for frame in early], early)
     return Examined(question.video_id, question.split, question.action, "", found, strip)
 
 
@@ -113,31 +116,60 @@ def measures(
     boxes: np.ndarray,
     boxed: Sequence[int],
     cuts: Sequence[int] = (),
+    away: Set[int] = frozenset(),
 ) -> tuple[dict[str, float], dict[str, int]]:
     """Every measure of LIMITS for boxes (T, 4) in `frames`, and the frame at which a measure is worst.
 
     Args:
         pictures: (H, W, 3) uint8 RGB by frame, at least those of `pairs_of(frames)`.
         boxed: the frames that have a box of their own.
-        cuts: positions in `frames` before which a cut lies between two shots with the athlete.
+        cuts: positions in `frames` before which a cut lies.
+        away: the frames that are said not to show the athlete, whose boxes mean nothing.
     """
-    early, late = pairs_of(frames)
+    early, late = telling_pairs(pictures, frames, cuts, away)
     height, width = pictures[early[0]].shape[:2]
-    by_frame = {"jump": jumps(boxes, cuts), "size change": size_changes(boxes, cuts)}
-    by_frame |= {"unmoved at a cut": unmoved(boxes, cuts)} if cuts else {}
-    values = {name: float(found.max()) for name, found in by_frame.items()} | {
-        "lost": lost_share(frames, boxed),
-        "outside": outside_share(boxes, (height, width)),
+    between = cuts_between(cuts, frames, away)
+    there = np.array([frame not in away for frame in frames])
+    shown = np.flatnonzero(there if there.any() else ~there).tolist()
+    apart = [*between, *(np.flatnonzero(np.diff(there)) + 1).tolist()]
+    by_frame = {"jump": jumps(boxes, apart), "size change": size_changes(boxes, apart)}
+    by_frame |= {"unmoved at a cut": unmoved(boxes, between)} if between else {}
+    values = {name: float(found[shown].max()) for name, found in by_frame.items()} | {
+        "lost": lost_share([frames[t] for t in shown], boxed),
+        "outside": outside_share(boxes[shown], (height, width)),
     }
     moved = motion_of(pictures, early, late, frames, boxes)
     values |= {"no motion inside": motion_inside(*moved), HARM: expected_harm(*moved)}
-    return values, {name: frames[int(found.argmax())] for name, found in by_frame.items()}
+    return values, {name: frames[shown[int(found[shown].argmax())]] for name, found in by_frame.items()}
 
 
 def pairs_of(frames: Sequence[int]) -> tuple[list[int], list[int]]:
-    """SHOWN frames spread over the window, and the frame of the window that follows each of them."""
-    positions = np.linspace(0, max(0, len(frames) - 2), min(SHOWN, max(1, len(frames) - 1))).round().astype(int)
+    """PAIRS frames spread over the window, and the frame of the window that follows each of them."""
+    positions = np.linspace(0, max(0, len(frames) - 2), min(PAIRS, max(1, len(frames) - 1))).round().astype(int)
     return [frames[p] for p in positions], [frames[min(p + 1, len(frames) - 1)] for p in positions]
+
+
+def spread(frames: Sequence[int], count: int) -> list[int]:
+    """At most `count` of `frames`, spread over them."""
+    return [frames[p] for p in np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)]
+
+
+def telling_pairs(
+    pictures: Mapping[int, np.ndarray], frames: Sequence[int], cuts: Sequence[int], away: Set[int]
+) -> tuple[list[int], list[int]]:
+    """Those of `pairs_of` that tell motion: no cut between them, the athlete in both, not one frame shown twice.
+
+    All where no such is left.
+    """
+    early, late = pairs_of(frames)
+    after_cuts = {frames[cut] for cut in cuts}
+    kept = [
+        (first, second)
+        for first, second in zip(early, late, strict=True)
+        if not away & {first, second} and second not in after_cuts
+        and not np.array_equal(pictures[first], pictures[second])
+    ]  # fmt: skip
+    return ([first for first, _ in kept], [second for _, second in kept]) if kept else (early, late)
 
 
 def boxed_frames(source: BoxSource, request: BoxRequest) -> list[int]:
@@ -159,7 +191,7 @@ def outside_frames(source: BoxSource, request: BoxRequest) -> set[int]:
     return {frame for frame, position in latest.items() if position >= 0 and not said[position][1]}
 
 
-def cuts_between(cuts: Sequence[int], frames: Sequence[int], outside: set[int]) -> list[int]:
+def cuts_between(cuts: Sequence[int], frames: Sequence[int], outside: Set[int]) -> list[int]:
     """Those of `cuts`, positions in `frames`, on both sides of which the athlete is shown."""
     return [cut for cut in cuts if not outside & {frames[cut - 1], frames[cut]}]
 
@@ -181,18 +213,28 @@ def motion_of(
     return np.stack(differences), before, after
 
 
-def draw_strip(pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray]) -> bytes:
-    """Frames (H, W, 3) RGB side by side with their boxes in yellow, as a JPEG of TILE rows."""
-    scale = TILE / pictures[0].shape[0]
-    tiles = []
-    for picture, box in zip(pictures, boxes, strict=True):
-        tile = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        x1, y1, x2, y2 = (round(float(value) * scale) for value in box)
-        cv2.rectangle(tile, (x1, y1), (x2, y2), (0, 0, 0), 3)
-        cv2.rectangle(tile, (x1, y1), (x2, y2), YELLOW, 1)
-        tiles.append(np.pad(tile, ((0, 0), (0, 2), (0, 0)), constant_values=255))
-    _, encoded = cv2.imencode(".jpg", np.hstack(tiles)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+def draw_strip(pictures: Sequence[np.ndarray], boxes: Sequence[np.ndarray], frames: Sequence[int]) -> bytes:
+    """Frames (H, W, 3) RGB with their numbers, boxes in yellow and grown to RATIO in red: a JPEG of ROW in a row."""
+    tiles = [draw_tile(*shown) for shown in zip(pictures, boxes, frames, strict=True)]
+    blank = np.full_like(tiles[0], 255)
+    rows = [tiles[start : start + ROW] for start in range(0, len(tiles), ROW)]
+    rows[-1] += [blank] * (ROW - len(rows[-1]) if len(rows) > 1 else 0)
+    _, encoded = cv2.imencode(".jpg", np.vstack([np.hstack(row) for row in rows])[..., ::-1], JPEG)
     return encoded.tobytes()
+
+
+def draw_tile(picture: np.ndarray, box: np.ndarray, frame: int) -> np.ndarray:
+    """One frame of a strip, TILE pixels high."""
+    scale = TILE / picture.shape[0]
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    tile = cv2.resize(picture, (max(1, round(picture.shape[1] * scale)), TILE), interpolation=way)
+    for shown, colour in ((grown(box), RED), (box, YELLOW)):
+        x1, y1, x2, y2 = (round(float(value) * scale) for value in (*shown[:2], *(shown[2:] + 1)))
+        cv2.rectangle(tile, (x1, y1), (x2, y2), (0, 0, 0), 4)
+        cv2.rectangle(tile, (x1, y1), (x2, y2), colour, 2)
+    for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+        cv2.putText(tile, str(frame), (6, TILE - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, width, cv2.LINE_AA)
+    return np.pad(tile, ((0, 3), (0, 3), (0, 0)), constant_values=255)
 
 
 def questions_about(source: VideoSource, listed: Sequence[Listed]) -> tuple[list[Question], list[Examined]]:

@@ -4,12 +4,14 @@ A file that is there stays. `fill` adds what a tracker finds between the boxes t
 they are; `again` replaces what a tracker wrote and nobody has changed since.
 """
 
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from rich.progress import track
 
@@ -30,13 +32,16 @@ from swapaqa.annotate.follow import (
 )
 from swapaqa.annotate.listing import Listed, wanted_frames
 from swapaqa.annotate.workers import in_processes
+from swapaqa.boxes.detected import athlete_mask, detector_of
+from swapaqa.boxes.detector import OnnxDetector
 from swapaqa.boxes.ledger import Ledger, State, content_digest
 from swapaqa.boxes.source import BoxRow
 from swapaqa.boxes.tracker_boxes import FirstBox, TrackerBoxes
 from swapaqa.console import open_console
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.video.frames import Decoding
+from swapaqa.files.whole_file import write_whole
+from swapaqa.video.frames import Decoding, decode
 
 
 class Job(NamedTuple):
@@ -50,6 +55,7 @@ class Job(NamedTuple):
     first_box: FirstBox
     keep_hand: bool  # rows drawn by hand are anchors and stay; else the file is written anew
     decoding: Decoding = Decoding()
+    masks: bool = False  # write those of the detector too
 
 
 class Made(NamedTuple):
@@ -86,6 +92,8 @@ def make_boxes(job: Job) -> Made:
         if job.first_box == "given" and not drawn:
             raise InputError(f"{job.path}: no box to start from; draw one, or say boxes.first_box=either")
         text, lost, count = followed_text(job, drawn)
+        if job.masks:
+            write_masks(job)
         digest = write_text(job.path, text, read)
     except (InputError, FileChangedError) as error:
         problem = f"{error}: was changed meanwhile" if isinstance(error, FileChangedError) else str(error)
@@ -124,6 +132,32 @@ def found_athletes(job: Job, athletes: dict[str, list[BoxRow]]) -> Iterator[tupl
         yield name, rows, follow_athlete(job.media, job.frames, keyframes, job.settings, job.decoding)
 
 
+def write_masks(job: Job) -> None:
+    """The athletes' masks beside the box file, as `boxes=masks` reads them: `<index>/00031.png`, a frame each.
+
+    Raises:
+        InputError: no detector, one without masks, or masks that are there already.
+    """
+    detecting, folder = job.settings.detecting, job.path.with_suffix("")
+    detector = detector_of(detecting.weights, detecting.class_ids) if detecting else None
+    if not isinstance(detector, OnnxDetector):
+        raise InputError(
+            "--masks: say boxes.first_box=detector boxes.weights=[FILE.onnx] of a network that gives masks"
+        )
+    if folder.exists():
+        raise InputError(f"{folder}: is there already; remove it for new masks")
+    athletes = follow_detected(job.media, job.frames, job.settings, job.decoding)
+    unfinished = folder.with_name(f".unfinished-{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was stopped
+    for t, picture in enumerate(decode(job.media, job.frames, *job.decoding)):
+        found, size = detector.segment(picture), picture.shape[:2]
+        there = [athlete_mask(found, one.boxes[t], size) for one in athletes if not one.outside[t]]
+        mask = np.logical_or.reduce([np.zeros(size, bool), *there])
+        encoded = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1]
+        write_whole(unfinished / f"{job.frames[t]:05d}.png", encoded.tobytes())
+    unfinished.rename(folder)
+
+
 def tracker_lines(
     name: str, followed: Followed, keyframes: dict[int, np.ndarray], method: str
 ) -> Iterator[tuple[int, str]]:
@@ -148,7 +182,7 @@ def estimate(seconds: Sequence[float], left: int, processes: int) -> float:
 
 
 def jobs_of(
-    source: VideoSource, tracker: TrackerBoxes, due: Sequence[Listed], ledger: Ledger
+    source: VideoSource, tracker: TrackerBoxes, due: Sequence[Listed], ledger: Ledger, masks: bool = False
 ) -> tuple[list[Job], list[tuple[str, str]]]:
     """A job for each video that is due; and, by id, why there is none for a video."""
     jobs, failed = list[Job](), list[tuple[str, str]]()
@@ -160,7 +194,7 @@ def jobs_of(
             continue
         keep = ledger.state(video.path) != "tracker"
         start = (settings_of(tracker), tracker.first_box, keep)
-        jobs.append(Job(video.record.video_id, media, frames, video.path, *start, source.decoding))
+        jobs.append(Job(video.record.video_id, media, frames, video.path, *start, source.decoding, masks))
     return jobs, failed
 
 

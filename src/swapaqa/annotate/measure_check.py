@@ -1,82 +1,114 @@
-"""What `check` says of boxes with known faults on the demo's videos: precision, recall, and the order of its list."""
+"""What `check` says of boxes with known faults: precision, recall, and the order of its list."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from rich.table import Table
 from scipy.stats import spearmanr
 
-from swapaqa.annotate.examine import cuts_between, measures
-from swapaqa.annotate.measure import Known, known_video
-from swapaqa.annotate.suspicion import RATIO, severity_of, suspicions
+from swapaqa.annotate.examine import measures
+from swapaqa.annotate.follow import follow_between
+from swapaqa.annotate.known import Known
+from swapaqa.annotate.measure import METHODS, drawn_boxes, harm_of
+from swapaqa.annotate.suspicion import severity_of, suspicions
 from swapaqa.boxes.objects import interpolate_keyframes
-from swapaqa.boxes.shots import shot_starts
-from swapaqa.data.demo_files import DemoSettings
+from swapaqa.boxes.shots import Filmed, shot_starts
+from swapaqa.boxes.tracker import overlap
+from swapaqa.errors import InputError
 
-WRONG = 0.25  # share of the athlete that the swap replaces: such boxes should be found
+WRONG_IOU = 0.3  # mean overlap with the true boxes: below, boxes are wrong
+WRONG_HARM = 0.25  # share of the athlete that the swap replaces: above, boxes are wrong
 FIRST = 0.1  # of the list: what a person looks at
 MOVED = (0.4, 0.8, 1.5)  # of a box's side
+COLUMNS = ("videos", "files", "suspicious", "wrong by IoU", "precision", "recall", "wrong by harm", "precision",
+           "recall", "rank corr.", "harm: first tenth", "all")  # fmt: skip
 
 
 class Judged(NamedTuple):
     """Boxes with one fault, and what `check` says of them."""
 
     fault: str
-    harm: float  # share of the athlete's box that lies outside of the found one at RATIO, the mean over the frames
+    overlap: float  # IoU with the true boxes, the mean over the frames that show the athlete
+    harm: float  # share of the athlete's box that lies outside of the found one when grown, likewise
     severity: float
 
 
-def faulty(video: Known, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
-    """A name and boxes (T, 4) for each fault: none, a quick hand, moved off, stuck, lost, too large, anywhere."""
+def faulty(video: Known, lost_below: float, rng: np.random.Generator) -> Iterator[tuple[str, Filmed]]:
+    """A name and boxes for each fault: none, a quick hand, moved off, stuck, lost, too large, anywhere, and trackers.
+
+    A tracker that finds nobody is left out.
+    """
     count = len(video.frames)
-    true = interpolate_keyframes(np.flatnonzero(video.shown), video.boxes[video.shown], range(count))
-    side, angle, third = true[0, 2] - true[0, 0] + 1, rng.uniform(0, 2 * np.pi), count // 3
-    yield "none", true
-    yield "quick hand", true + rng.normal(0, 1, true.shape)
+    true, side, angle, third = video.everywhere, video.side, rng.uniform(0, 2 * np.pi), count // 3
+    size = np.array([video.frames.shape[2], video.frames.shape[1]])
+    drawn = drawn_boxes(video, "by hand", rng)
+    by_hand = interpolate_keyframes(np.array(list(drawn)), np.stack(list(drawn.values())), range(count))
+    boxes = {"none": true, "quick hand": by_hand}
     for share in MOVED:
-        yield f"moved by {share} sides", true + np.tile([np.cos(angle), np.sin(angle)], 2) * share * side
-    yield "stuck", np.repeat(true[count // 2][None], count, axis=0)
-    yield "lost after a third", np.concatenate([true[:third], np.repeat(true[third][None], count - third, axis=0)])
-    yield "twice as large", true + np.array([-1, -1, 1, 1]) * side / 2
-    corner = rng.uniform(5, 45, 2)
-    drift = np.linspace(0, 8, count)[:, None]
-    yield "anywhere", np.concatenate([corner, corner + side - 1]) + drift
+        boxes[f"moved by {share} sides"] = true + np.tile([np.cos(angle), np.sin(angle)], 2) * share * side
+    boxes["stuck"] = np.repeat(true[count // 2][None], count, axis=0)
+    boxes["lost after a third"] = np.concatenate([true[:third], np.repeat(true[third][None], count - third, axis=0)])
+    boxes["twice as large"] = true + np.array([-1, -1, 1, 1]) * np.tile(true[:, 2:] - true[:, :2] + 1, 2) / 2
+    corner = rng.uniform(0.08, 0.7, 2) * size
+    drift = np.linspace(0, side * 8 / 13, count)[:, None]
+    boxes["anywhere"] = np.concatenate([corner, corner + side - 1]) + drift
+    yield from ((name, Filmed(found, np.ones(count), ~video.shown)) for name, found in boxes.items())
+    for method in METHODS:
+        try:
+            yield f"motion, {method}", follow_between(video.frames, {}, method, (), lost_below)
+        except InputError:
+            continue
 
 
-def harm_of(boxes: np.ndarray, true: np.ndarray) -> float:
-    """The share of the `true` boxes (T, 4) that `boxes` at RATIO leave out, the mean over frames that have one."""
-    grow = (boxes[:, 2:] - boxes[:, :2] + 1) * (RATIO - 1) / 2
-    low, high = np.maximum(boxes[:, :2] - grow, true[:, :2]), np.minimum(boxes[:, 2:] + grow, true[:, 2:])
-    kept = np.clip(high - low + 1, 0, None).prod(axis=1) / (true[:, 2:] - true[:, :2] + 1).prod(axis=1)
-    return float(np.nanmean(1 - kept))
-
-
-def judge_faults(index: int, demo: DemoSettings) -> list[Judged]:
-    """Every fault of demo video `index`."""
-    video, times = known_video(index, demo), list(range(demo.frames))
-    pictures = dict(enumerate(video.frames))
-    cuts = cuts_between(shot_starts(video.frames)[1:], times, set(np.flatnonzero(~video.shown).tolist()))
+def judge_faults(video: Known, lost_below: float, rng: np.random.Generator) -> list[Judged]:
+    """What `check` and the truth say of every fault of a video."""
+    pictures, times = dict(enumerate(video.frames)), list(range(len(video.frames)))
+    cuts = shot_starts(video.frames)[1:]
     found = []
-    for fault, boxes in faulty(video, np.random.default_rng((demo.seed, index, 2))):
-        said = suspicions(measures(pictures, times, boxes, times, cuts)[0])
-        found.append(Judged(fault, harm_of(boxes, video.boxes), severity_of(said)))
+    for fault, filmed in faulty(video, lost_below, rng):
+        boxed = np.flatnonzero(filmed.confidence >= lost_below).tolist()
+        away = set(np.flatnonzero(filmed.outside).tolist())
+        said = suspicions(measures(pictures, times, filmed.boxes, boxed, cuts, away)[0])
+        overlaps = overlap(filmed.boxes[video.shown], video.boxes[video.shown])
+        found.append(Judged(fault, float(overlaps.mean()), harm_of(filmed.boxes, video.boxes), severity_of(said)))
     return found
 
 
-def check_summary(judged: Sequence[Judged]) -> list[str]:
-    """Precision and recall of what is suspicious, the harm of the list's first tenth, and false alarms by fault."""
+def check_table(judged: Mapping[str, Sequence[Judged]]) -> Table:
+    """A row for each set of videos."""
+    table = Table(title=f"what check says; wrong: IoU below {WRONG_IOU}, or over {WRONG_HARM:.0%} of the athlete lost")
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    for name, found in judged.items():
+        table.add_row(name, *check_row(found))
+    return table
+
+
+def check_row(judged: Sequence[Judged]) -> list[str]:
+    """Precision and recall of what is suspicious by both readings of wrong, and the order of the list."""
     harm, severity = np.array([one.harm for one in judged]), np.array([one.severity for one in judged])
-    wrong, suspicious = harm > WRONG, severity >= 1
-    first = np.argsort(-severity, kind="stable")[: round(FIRST * len(judged))]
-    lines = [
-        f"{len(judged)} files, {wrong.sum()} lose over {WRONG:.0%} of the athlete, {suspicious.sum()} are suspicious",
-        f"precision {(wrong & suspicious).sum() / max(1, suspicious.sum()):.2f}, "
-        f"recall {(wrong & suspicious).sum() / max(1, wrong.sum()):.2f}",
-        f"rank correlation of severity and harm: {spearmanr(severity, harm).statistic:.2f}",
-        f"harm of the first tenth: {harm[first].mean():.2f}, of all: {harm.mean():.2f}",
-    ]
-    for fault in dict.fromkeys(one.fault for one in judged):
-        own = [one for one in judged if one.fault == fault]
-        called = sum(one.severity >= 1 for one in own)
-        lines.append(f"{fault}: harm {np.mean([one.harm for one in own]):.2f}, {called} of {len(own)} suspicious")
-    return lines
+    suspicious, first = severity >= 1, np.argsort(-severity, kind="stable")[: max(1, round(FIRST * len(judged)))]
+    cells = [str(len(judged)), str(suspicious.sum())]
+    for wrong in (np.array([one.overlap for one in judged]) < WRONG_IOU, harm > WRONG_HARM):
+        hits = (wrong & suspicious).sum()
+        cells += [str(wrong.sum()), f"{hits / max(1, suspicious.sum()):.2f}", f"{hits / max(1, wrong.sum()):.2f}"]
+    order = f"{spearmanr(severity, harm).statistic:.2f}"
+    return [*cells, order, f"{harm[first].mean():.2f}", f"{harm.mean():.2f}"]
+
+
+def fault_table(judged: Mapping[str, Sequence[Judged]]) -> Table:
+    """A row for each fault: IoU, harm, and how many are suspicious, for each set of videos."""
+    table = Table(title="by fault: mean IoU, harm, suspicious")
+    for column in ("fault", *judged):
+        table.add_column(column, justify="right")
+    for fault in dict.fromkeys(one.fault for found in judged.values() for one in found):
+        table.add_row(fault, *(_fault_cell([one for one in found if one.fault == fault]) for found in judged.values()))
+    return table
+
+
+def _fault_cell(own: Sequence[Judged]) -> str:
+    if not own:
+        return ""
+    called = sum(one.severity >= 1 for one in own)
+    return f"{np.mean([one.overlap for one in own]):.2f}, {np.mean([one.harm for one in own]):.2f}, {called}/{len(own)}"

@@ -5,9 +5,10 @@ random token of the page's address, and, where a browser says whose page asks, t
 403. Paths name one of the fixed routes below; no file name ever comes from a request.
 """
 
+import base64
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -35,6 +36,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+}
+FOR_SHEETS = HEADERS | {  # they have their style in them, and no script
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
 }
 
 
@@ -68,10 +72,10 @@ class Handler(BaseHTTPRequestHandler):
     timeout: ClassVar[float] = 30
 
     def do_GET(self) -> None:
-        self._answer({"list": self._list, "video": self._video, "frame": self._frame})
+        self._answer({"list": self._list, "video": self._video, "frame": self._frame, "sheet": self._sheet})
 
     def do_POST(self) -> None:
-        self._answer({"save": self._save, "accept": self._accept, "track": self._track})
+        self._answer({"save": self._save, "accept": self._accept, "track": self._track, "preview": self._preview})
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on the terminal: the path would show the token."""
@@ -139,6 +143,9 @@ class Handler(BaseHTTPRequestHandler):
         query = self._query()
         self._send(200, self.server.desk.frame(query["id"], int(query["n"])), "image/jpeg")
 
+    def _sheet(self) -> None:
+        self._send(200, self.server.desk.sheet(self._query()["action"]), "text/html; charset=utf-8", FOR_SHEETS)
+
     def _save(self) -> None:
         body = self._body()
         text, digest = body["text"], body["digest"]
@@ -158,14 +165,20 @@ class Handler(BaseHTTPRequestHandler):
         }
         self._send_json(200, self.server.desk.propose(body["id"], athletes))
 
+    def _preview(self) -> None:
+        body = self._body()
+        shown = [(str(name), int(at), [float(side) for side in box]) for name, at, box in body["shown"]]
+        picture = self.server.desk.preview(shown, float(body["ratio"]), str(body["variant"]))
+        self._send_json(200, {"picture": f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"})
+
     def _send_json(self, status: int, content: dict[str, Any]) -> None:
         self._send(status, json.dumps(content, allow_nan=False).encode(), "application/json")
 
-    def _send(self, status: int, content: bytes, kind: str) -> None:
+    def _send(self, status: int, content: bytes, kind: str, headers: Mapping[str, str] = HEADERS) -> None:
         if status == 403:
             self.close_connection = True  # what is left of its body is not read
         self.send_response(status)
-        for name, value in HEADERS.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))

@@ -6,6 +6,7 @@ import html
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from rich.table import Table
 
@@ -20,19 +21,34 @@ TABLE = "check.csv"
 SHOWN = 10  # videos of `worst_table`; all are in the files
 COLUMNS = ("video", "split", "action", "severity", *LIMITS, "file", "problem")
 STYLE = """
-body { font: 14px system-ui, sans-serif; margin: 1.5em; color: #1c2430; background: #fff; max-width: 1500px }
-li { padding: .6em 0; border-top: 1px solid #d5dae2 }
-ol { padding: 0; list-style: none } ul li { border: 0; padding: 0 }
-img { max-width: 100%; height: auto; display: block }
-.bad { color: #b00020 } .name { font-weight: 600 } .small { color: #556 }
+:root { color-scheme: light dark }
+body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5em auto; padding: 0 1em; max-width: 1180px }
+ol { padding: 0; list-style: none } ol li { padding: .8em 0; border-top: 1px solid #8885 }
+img { max-width: 100%; height: auto; display: block; margin-top: .4em }
+.bad { color: light-dark(#b00020, #ff8a80) } .name { font-weight: 600 } .small { opacity: .75 }
+.key { display: inline-block; width: 1.4em; height: .9em; border: 2px solid; vertical-align: -.1em }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2em 1em } dt { font-weight: 600 } dd { margin: 0 }
 """
+MEANINGS = {
+    HARM: "how much of the swap would be wrong: what moves outside of the box at ratio 2, and how often nothing moves "
+    "inside of it; the list is in its order",
+    "jump": "how far a centre leaves the line between its neighbours, in box sizes",
+    "size change": "the ratio of areas from frame to frame",
+    "lost": "share of the frames of which the file says nothing",
+    "unmoved at a cut": "overlap of the boxes before and after a cut",
+    "outside": "share of the frames in which most of the box lies outside",
+    "no motion inside": "motion in the box over motion beside it",
+}
 
 
-LEGEND = f"""<li>The yellow box is what the swap keeps at ratio 1; six frames are shown, spread over the video.</li>
-<li>{HARM}: how much of the swap would be wrong, by what moves outside of the box at ratio 2 and by how often nothing
-moves inside of it. The list is in its order.</li>
-<li>jump, size change, unmoved at a cut: of a single frame, which is named.</li>
-<li>lost, outside: shares of the frames; no motion inside: motion in the box over motion beside it.</li>"""
+def sheet_path(folder: Path, action: str) -> Path:
+    """Where the contact sheet of an action lies."""
+    return folder / f"{action.replace('/', '_')}.html"
+
+
+def with_links(content: bytes) -> bytes:
+    """A sheet as the drawing page's server gives it: each video leads into the page, at its worst frame."""
+    return content.replace(b'<a data-at="', b'<a href="./#')
 
 
 def sorted_by_severity(found: Sequence[Examined]) -> list[Examined]:
@@ -86,7 +102,7 @@ def write_sheets(found: Sequence[Examined], folder: Path) -> list[Path]:
     written = []
     for action in dict.fromkeys(video.action for video in found):
         videos = sorted_by_severity([video for video in found if video.action == action])
-        path = folder / f"{action.replace('/', '_')}.html"
+        path = sheet_path(folder, action)
         write_whole(path, sheet(action, videos))
         written.append(path)
     return written
@@ -95,29 +111,37 @@ def write_sheets(found: Sequence[Examined], folder: Path) -> list[Path]:
 def sheet(action: str, videos: Sequence[Examined]) -> str:
     """The page of one action."""
     name = html.escape(action)
-    limits = ", ".join(
-        f"{key} {'below' if key in LOWER_IS_WORSE else 'from'} {value:g}" for key, value in LIMITS.items()
-    )
     suspicious = sum(video.suspicious for video in videos)
     items = "\n".join(_item(video) for video in videos)
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Boxes: {name}</title><style>{STYLE}</style>'
-        f"<h1>{name}</h1><p>{suspicious} of {len(videos)} videos are suspicious, the most suspicious first. "
-        f'Suspicious is: {limits}. <span class="small">Correct them with <code>{spelled("boxes draw")}</code>, where '
-        f"<kbd>g</kbd> accepts a video as it is.</span></p><ul>{LEGEND}</ul><ol>{items}</ol></html>\n"
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>Boxes: {name}</title><style>{STYLE}</style>"
+        f"<h1>{name}</h1><p>{suspicious} of {len(videos)} videos are suspicious, the most harmful first. "
+        f'<span class="key" style="color: #e6b800"></span> the box, <span class="key" style="color: #ff4040"></span> '
+        f"what the swap keeps at ratio 2; six frames spread over the video, with their numbers. "
+        f"Correct them with <code>{spelled('boxes draw')}</code>: <em>sheet</em> in its page shows this list with "
+        f"videos to click on, <kbd>g</kbd> accepts a video as it is.</p>"
+        f"<details open><summary>what is suspicious</summary><dl>{_legend()}</dl></details><ol>{items}</ol></html>\n"
     )
+
+
+def _legend() -> str:
+    limits = {key: f"{'below' if key in LOWER_IS_WORSE else 'from'} {value:g}" for key, value in LIMITS.items()}
+    return "".join(f"<dt>{key} {limits[key]}</dt><dd>{meaning}</dd>" for key, meaning in MEANINGS.items())
 
 
 def _item(video: Examined) -> str:
     bad = ' class="bad"' if video.suspicious else ""
     state = f"{video.split}, {video.state}" if video.state else video.split
+    frame = next((found.frame for found in video.found if found.frame is not None and found.severity >= 1), None)
+    at = quote(video.video_id) + ("" if frame is None else f"@{frame}")
     words = (
-        f'<div><div class="name">{html.escape(video.video_id)}</div><div{bad}>{html.escape(reason(video))}</div>'
-        f'<div class="small">{html.escape(state)}</div></div>'
+        f'<div class="name">{html.escape(video.video_id)}</div><div{bad}>{html.escape(reason(video))}</div>'
+        f'<div class="small">{html.escape(state)}</div>'
     )
     picture = base64.b64encode(video.strip).decode()
     strip = f'<img loading="lazy" alt="frames with boxes" src="data:image/jpeg;base64,{picture}">' if picture else ""
-    return f"<li>{words}<div>{strip}</div></li>"
+    return f'<li><a data-at="{at}" style="color: inherit">{words}{strip}</a></li>'
 
 
 def worst_table(found: Sequence[Examined]) -> Table:

@@ -123,6 +123,21 @@ def inside(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     return pixels.unsqueeze(1) if is_mask(pixels) else inside_bounds(pixels, size)
 
 
+def near_counts(kept: Tensor, edge: int) -> Tensor:
+    """Of the square of 2 edge + 1 pixels a side around each pixel, how many are True: (..., H, W) bool -> int32.
+
+    What lies beyond the frame is as the frame's nearest pixel.
+    """
+    height, width = kept.shape[-2:]
+    rows = torch.arange(-edge, height + edge, device=kept.device).clamp(0, height - 1)
+    columns = torch.arange(-edge, width + edge, device=kept.device).clamp(0, width - 1)
+    wide = kept.to(torch.int32)[..., rows, :][..., columns]
+    for along in (-1, -2):
+        before = F.pad(wide.mT if along == -2 else wide, (1, 0)).cumsum(-1, dtype=torch.int32)
+        wide = before[..., 2 * edge + 1 :] - before[..., : -2 * edge - 1]
+    return wide.mT
+
+
 def count_inside(pixels: Tensor) -> Tensor:
     """`region_pixels` of videos (..., T, 4) or (..., T, H, W) -> (...) int64, the number of pixels in all frames."""
     if is_mask(pixels):

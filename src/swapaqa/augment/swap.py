@@ -36,6 +36,7 @@ from swapaqa.augment.region import (
     inside,
     inside_bounds,
     is_mask,
+    near_counts,
     pixel_bounds,
     region_pixels,
     scale_boxes,
@@ -46,6 +47,8 @@ __all__ = ["ScaledBackgroundSwap", "SwapPlan", "inside_bounds", "pixel_bounds", 
 
 Variant = Literal["paper", "official", "clean"]
 Fill = float | Sequence[float]
+
+WIDEST_EDGE = 64  # pixels: counts of a square that wide, times a byte, fit into 32 bits
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the bytes of an element
 
@@ -58,6 +61,7 @@ def swap_background(
     ratio: float,
     variant: Variant = "paper",
     fill: Fill = 0,
+    edge: int = 0,
     out: Tensor | None = None,
 ) -> Tensor:
     """Eq. (4): every pixel inside a video's own scaled box is kept, every other one comes from its donor.
@@ -70,10 +74,13 @@ def swap_background(
     `fill` (one number or C of them, in the units of `video`) is what `official` paints the donor's box with,
     and what `clean` falls back to where a donor's box leaves no background in its frame.
 
+    `edge` above 0 is no part of the paper: the region's edge is soft. A pixel is mixed by the share of kept ones among
+    those at most `edge` rows and columns away (`near_counts`), whole numbers rounded to the nearest.
+
     InputError, if `boxes` is on the CPU, for a reversed box or one that is not finite; boxes on a device are
     never read back, so they have to be checked where they are read.
     """
-    _check(video, boxes, donors, ratio, variant)
+    _check(video, boxes, donors, ratio, variant, edge)
     size = (video.shape[3], video.shape[4])
     truncate = variant == "official"
     own = region_pixels(boxes, ratio, size, truncate=truncate)
@@ -84,11 +91,35 @@ def swap_background(
         raise ValueError("out must have the shape and dtype of video, and its own memory")
     swap = _paste if video.device.type == "cpu" else _select
     with torch.no_grad():
-        return swap(video, own, athlete, donors, variant, colour, out)
+        if not edge:
+            return swap(video, own, athlete, donors, variant, colour, out)
+        swap(video, torch.zeros_like(own), athlete, donors, variant, colour, out)
+        for sample in range(len(video)):  # one by one: the counts have four times the bytes of a video
+            _mix(video[sample], out[sample], near_counts(inside(own[sample : sample + 1], size)[0, 0], edge), edge)
+        return out
 
 
-def _check(video: Tensor, boxes: Tensor, donors: Tensor, ratio: float, variant: str) -> None:
-    _check_settings(ratio, variant)
+def _mix(video: Tensor, onto: Tensor, counts: Tensor, edge: int) -> None:
+    """Both (C, T, H, W); `onto`, the donor, takes as much of `video` as `counts` (T, H, W) of `near_counts` say."""
+    whole = (2 * edge + 1) ** 2
+    if video.device.type != "cpu":
+        onto.copy_(_mixed(video, onto, counts, whole))
+        return
+    _paste_pixels(_bits(onto), _bits(video), counts == whole)
+    between = (counts > 0) & (counts < whole)  # few pixels
+    for channel, own in zip(onto, video, strict=True):
+        channel[between] = _mixed(own[between], channel[between], counts[between], whole)
+
+
+def _mixed(own: Tensor, donor: Tensor, counts: Tensor, whole: int) -> Tensor:
+    """`counts` of `whole` parts of `own`; whole numbers to the nearest: `whole` is odd, so none lies in the middle."""
+    if own.dtype.is_floating_point:
+        return torch.lerp(donor.float(), own.float(), counts / whole).to(own.dtype)
+    return ((own.int() * counts + donor.int() * (whole - counts) + whole // 2) // whole).to(own.dtype)
+
+
+def _check(video: Tensor, boxes: Tensor, donors: Tensor, ratio: float, variant: str, edge: int) -> None:
+    _check_settings(ratio, variant, edge)
     if video.ndim != 5:
         raise ValueError(f"video must be (B, C, T, H, W), not {tuple(video.shape)}")
     batch, _, frames, height, width = video.shape
@@ -114,11 +145,13 @@ def _check_boxes(boxes: Tensor) -> None:
         )
 
 
-def _check_settings(ratio: float, variant: str) -> None:
+def _check_settings(ratio: float, variant: str, edge: int) -> None:
     if not (math.isfinite(ratio) and ratio > 0):
         raise InputError(f"aug.ratio={ratio} cannot scale a box: give a number above 0, such as 2.0")
     if variant not in get_args(Variant):
         raise InputError(f"aug.variant={variant!r} is not a variant: say one of {', '.join(get_args(Variant))}")
+    if not 0 <= edge <= WIDEST_EDGE:
+        raise InputError(f"aug.edge={edge}: pixels of a soft edge, from 0, none, to {WIDEST_EDGE}")
 
 
 def _colour(fill: Fill, video: Tensor) -> Tensor:
@@ -228,9 +261,10 @@ class ScaledBackgroundSwap:
     donors: DonorRule = "derangement"
     fill: Fill = 0.0
     pool: Pool = "local"
+    edge: int = 0
 
     def __post_init__(self) -> None:
-        _check_settings(self.ratio, self.variant)
+        _check_settings(self.ratio, self.variant, self.edge)
         check_donor_rule(self.donors)
 
     def draw(self, batch_size: int, generator: torch.Generator) -> SwapPlan:
@@ -241,8 +275,8 @@ class ScaledBackgroundSwap:
         self, video: Tensor, boxes: Tensor, targets: dict[str, Tensor], plan: SwapPlan
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """`swap_background` by `plan`: video (B, C, T, H, W), boxes (B, T, 4) or a mask -> new video, same targets."""
-        swapped = swap_background(video, boxes, plan.donors, ratio=self.ratio, variant=self.variant, fill=self.fill)
-        return swapped, targets
+        ratio, variant, fill, edge = self.ratio, self.variant, self.fill, self.edge
+        return swap_background(video, boxes, plan.donors, ratio=ratio, variant=variant, fill=fill, edge=edge), targets
 
     def __call__(
         self, video: Tensor, boxes: Tensor, targets: dict[str, Tensor], generator: torch.Generator
@@ -253,8 +287,14 @@ class ScaledBackgroundSwap:
         """(B,) float32 on the boxes' device: the share of each video's pixels that is not its own any more.
 
         boxes (B, T, 4) or a mask (B, T, H, W), size (H, W). Counted without a look at a pixel of the video. What
-        `official` paints and `clean` fills counts as replaced. A video that is its own donor has 0.
+        `official` paints and `clean` fills counts as replaced, a mixed pixel by its share. A video that is its own
+        donor has 0.
         """
-        kept = count_inside(region_pixels(boxes, self.ratio, size, truncate=self.variant == "official"))
-        share = 1 - kept.double() / (boxes.shape[1] * size[0] * size[1])
+        own = region_pixels(boxes, self.ratio, size, truncate=self.variant == "official")
+        if self.edge:
+            near = torch.stack([near_counts(inside(one[None], size)[0], self.edge).sum() for one in own])
+            kept = near.double() / (2 * self.edge + 1) ** 2
+        else:
+            kept = count_inside(own).double()
+        share = 1 - kept / (boxes.shape[1] * size[0] * size[1])
         return zero_if_own_donor(share, plan.donors).float()

@@ -31,6 +31,7 @@ class SwapCase(NamedTuple):
     kept: Tensor  # for results, as video
     kept_floats: Tensor
     boxes: Tensor  # (B, T, 4) float32, a moving box of about 13 % of the frame
+    masks: Tensor  # (B, T, H, W) bool, the ellipse that fills each box
     donors: Tensor  # (B,) int64
     ratio: float
 
@@ -87,7 +88,17 @@ def make_swap_case(batch: int, frames: int, size: int, device: torch.device) -> 
     floats = video.float().contiguous()
     boxes = moving_boxes(batch, frames, size, generator).to(device)
     donors = torch.arange(batch, device=device).roll(1)
-    return SwapCase(video, floats, torch.empty_like(video), torch.empty_like(floats), boxes, donors, ratio=2.0)
+    kept, kept_floats = torch.empty_like(video), torch.empty_like(floats)
+    return SwapCase(video, floats, kept, kept_floats, boxes, ellipses(boxes, size), donors, ratio=2.0)
+
+
+def ellipses(boxes: Tensor, size: int) -> Tensor:
+    """The ellipse that fills each box (B, T, 4), on frames of `size` pixels a side: (B, T, H, W) bool."""
+    at = torch.arange(size, device=boxes.device)
+    x1, y1, x2, y2 = (side[..., None] for side in boxes.unbind(-1))
+    across = ((2 * at - x1 - x2) / (x2 - x1 + 1)) ** 2  # (B, T, W)
+    down = ((2 * at - y1 - y2) / (y2 - y1 + 1)) ** 2  # (B, T, H)
+    return down[..., :, None] + across[..., None, :] <= 1
 
 
 def swap_candidates(cases: list[SwapCase]) -> Candidates:
@@ -99,6 +110,9 @@ def swap_candidates(cases: list[SwapCase]) -> Candidates:
         "ours, fresh": lambda: run_swap(next(turns), "paper", None),
         "ours official, kept buffer": lambda: run_swap(case := next(turns), "official", case.kept),
         "ours clean, kept buffer": lambda: run_swap(case := next(turns), "clean", case.kept),
+        "ours, a mask at ratio 1": lambda: run_masked(case := next(turns), 1.0, 0, case.kept),
+        "ours, a mask grown to ratio 2": lambda: run_masked(case := next(turns), 2.0, 0, case.kept),
+        "ours, soft edge of 3 pixels": lambda: run_masked(case := next(turns), 1.0, 3, case.kept),
         "copy, float32, kept buffer": lambda: (case := next(turns)).kept_floats.copy_(case.floats),
         NAIVE: lambda: naive_swap(next(turns), "official"),
     }
@@ -135,11 +149,19 @@ def check_swap(case: SwapCase) -> None:
         for out in (None, torch.empty_like(case.video)):
             if not torch.equal(run_swap(case, variant, out), expected):
                 raise AssertionError(f"the swap ({variant}) differs from the published form: trust no time")
+    masked = torch.where(case.masks.unsqueeze(1), case.video, case.video[case.donors])
+    if not torch.equal(run_masked(case, 1.0, 0, None), masked):
+        raise AssertionError("the swap of masks differs from a choice of pixels: trust no time")
 
 
 def run_swap(case: SwapCase, variant: Variant, out: Tensor | None) -> Tensor:
     """The project's swap on the bytes of `case`."""
     return swap_background(case.video, case.boxes, case.donors, ratio=case.ratio, variant=variant, out=out)
+
+
+def run_masked(case: SwapCase, ratio: float, edge: int, out: Tensor | None) -> Tensor:
+    """The same with masks in the place of boxes."""
+    return swap_background(case.video, case.masks, case.donors, ratio=ratio, edge=edge, out=out)
 
 
 def swap_table(seconds: dict[str, list[float]], nbytes: int) -> Table:

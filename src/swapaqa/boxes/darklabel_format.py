@@ -90,7 +90,7 @@ def _format(settings: dict[Any, Any], own: Any, place: str) -> DarkLabelFormat:
     if merged["gt_merged"] not in (0, 1):
         raise InputError(f"{place}: gt_merged {shown(merged['gt_merged'])} is not 0 or 1; correct it")
     names, named = own["data_fmt"], merged["classes_set"]
-    classes = settings.get(named, []) if isinstance(named, str) else []
+    classes = _classes(settings, named)
     for key, value in (("data_fmt", names), (f"classes_set {shown(named)}", classes)):
         if not isinstance(value, list) or not all(isinstance(part, str | int | float) for part in value):
             raise InputError(f"{place}: {key} is {shown(value)} and no list of names; correct it")
@@ -108,6 +108,14 @@ def _format(settings: dict[Any, Any], own: Any, place: str) -> DarkLabelFormat:
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
     return form
+
+
+def _classes(settings: dict[Any, Any], named: Any) -> Any:
+    """The labels of `classes_set`: the name of a list of the file, alone or in brackets, or the labels themselves."""
+    name = named[0] if isinstance(named, list) and len(named) == 1 else named
+    if isinstance(name, str) and name in settings:
+        return settings[name]
+    return named if isinstance(named, list) else []
 
 
 def row_of(

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from swapaqa.boxes.detector import Detector, make_detector
-from swapaqa.boxes.joining import Track, boxes_between, choose_athletes, join_detections
+from swapaqa.boxes.detector import Detections, Detector, make_detector, within
+from swapaqa.boxes.joining import SAME, Track, boxes_between, choose_athletes, join_detections
 from swapaqa.boxes.motion import camera_path
 from swapaqa.boxes.shots import Filmed, follow_shots, shot_starts
-from swapaqa.boxes.tracker import Method, Tracked, track_boxes
+from swapaqa.boxes.tracker import Method, Tracked, overlap, track_boxes
 from swapaqa.errors import InputError
 
 
@@ -77,6 +77,19 @@ def _chained(motions: Sequence[np.ndarray]) -> np.ndarray:
     for motion in motions:
         back = back @ motion
     return np.linalg.inv(back)
+
+
+def athlete_mask(found: Detections, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The mask (H, W) bool, on a frame of `size`, of the detection that lies where the athlete's `box` (4,) is.
+
+    Where nobody was detected there, his box is his mask: an empty one would give him away to the swap.
+    """
+    if len(found.boxes) and found.masks is not None:
+        shared = overlap(found.boxes, np.broadcast_to(box, found.boxes.shape))
+        mask: np.ndarray = found.masks[int(shared.argmax())]
+        if shared.max() >= SAME and mask.any():
+            return mask
+    return within(np.ones(size, bool), box)
 
 
 def follow_track(frames: np.ndarray, track: Track, method: Method) -> Tracked:

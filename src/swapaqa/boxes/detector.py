@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from swapaqa.boxes.detector_outputs import AS_BYTES, STRETCHED, decode_outputs, recognise_layout
+from swapaqa.boxes.detector_outputs import AS_BYTES, STRETCHED, decode_masks, decode_outputs, recognise_layout
 from swapaqa.errors import InputError
 
 GREY = 114  # around a picture that keeps its shape, as all YOLOs were trained
@@ -26,6 +26,7 @@ class Detections(NamedTuple):
 
     boxes: np.ndarray  # (K, 4) float64, inclusive pixels
     scores: np.ndarray  # (K,) from 0 to 1
+    masks: np.ndarray | None = None  # (K, H, W) bool of the frame, of a network that gives them
 
 
 class Detector(Protocol):
@@ -71,18 +72,46 @@ class OnnxDetector:
         except cv2.error as error:
             raise InputError(f"boxes.weights: {path}: OpenCV cannot run it ({error.err}); export it anew") from error
         try:
-            self.layout = recognise_layout(shapes, self.size)
+            self.layout, self.dimensions = recognise_layout(shapes, self.size), {len(shape) for shape in shapes}
         except InputError as error:
             raise InputError(f"boxes.weights: {path}: {error}") from error
 
+    @property
+    def gives_masks(self) -> bool:
+        return self.layout == "yolov8" and self.dimensions == {3, 4}
+
     def __call__(self, frame: np.ndarray) -> Detections:
+        return self._look(frame, masks=False)
+
+    def segment(self, frame: np.ndarray) -> Detections:
+        """Persons with their masks, each within its box.
+
+        Raises:
+            InputError: the network gives none.
+        """
+        if not self.gives_masks:
+            raise InputError(f"boxes.weights: {self.path}: gives no masks; take a network such as YOLOv8-seg")
+        return self._look(frame, masks=True)
+
+    def _look(self, frame: np.ndarray, masks: bool) -> Detections:
         fitted = fit_picture(frame, self.size, stretch=self.layout in STRETCHED, centred=self.layout not in AS_BYTES)
         rgb = fitted.picture.astype(np.float32)
         picture = rgb[..., ::-1] if self.layout in AS_BYTES else rgb / np.float32(255)
-        found = decode_outputs(self._run(picture), self.layout, self.size)
-        kept = np.isin(found.classes, self.class_ids) & (found.scores >= LEAST_SCORE)
+        outputs = self._run(picture)
+        found = decode_outputs(outputs, self.layout, self.size)
+        kept = np.flatnonzero(np.isin(found.classes, self.class_ids) & (found.scores >= LEAST_SCORE))
         edges = (found.boxes[kept] - np.array(fitted.moved * 2)) / np.array(fitted.scale * 2)
-        return suppressed(Detections(edges - [0, 0, 1, 1], found.scores[kept]))
+        all_found = Detections(edges - [0, 0, 1, 1], found.scores[kept])
+        best = best_apart(all_found)
+        persons = Detections(all_found.boxes[best], all_found.scores[best])
+        if not masks or found.mixture is None:
+            return persons
+        on_input = decode_masks(outputs, found.mixture[kept[best]], self.size)
+        own = [
+            within(laid_back(mask, fitted, frame.shape[:2]), box)
+            for mask, box in zip(on_input, persons.boxes, strict=True)
+        ]
+        return persons._replace(masks=np.stack(own) if own else np.zeros((0, *frame.shape[:2]), bool))
 
     def _run(self, picture: np.ndarray) -> list[np.ndarray]:
         self.network.setInput(np.ascontiguousarray(picture.transpose(2, 0, 1))[None])
@@ -127,10 +156,32 @@ def fit_picture(frame: np.ndarray, size: tuple[int, int], stretch: bool, centred
     return Fitted(grid, (shape[0] / width, shape[1] / height), (left, top))
 
 
+def laid_back(mask: np.ndarray, fitted: Fitted, size: tuple[int, int]) -> np.ndarray:
+    """A mask (H, W) bool on the grid of a network -> the same on its frame of `size` (H, W)."""
+    (across, down), (left, top) = fitted.scale, fitted.moved
+    shape = (round(size[1] * across), round(size[0] * down))
+    inner = mask[int(top) : int(top) + shape[1], int(left) : int(left) + shape[0]].astype(np.float32)
+    return cv2.resize(inner, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) >= 0.5
+
+
+def within(mask: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """A mask (H, W) bool without what lies outside of a box (4,)."""
+    kept = np.zeros_like(mask)
+    x1, y1, x2, y2 = np.round(box).astype(int).tolist()
+    rows, columns = slice(max(0, y1), max(0, y2 + 1)), slice(max(0, x1), max(0, x2 + 1))
+    kept[rows, columns] = mask[rows, columns]
+    return kept
+
+
 def suppressed(found: Detections) -> Detections:
-    """Without boxes that overlap a better one (non-maximum suppression), the best first."""
+    """Without boxes that overlap a better one, the best first."""
+    best = best_apart(found)
+    return Detections(found.boxes[best], found.scores[best])
+
+
+def best_apart(found: Detections) -> np.ndarray:
+    """Which boxes overlap no better one (non-maximum suppression), the best first: (K,) int."""
     sizes = found.boxes[:, 2:] - found.boxes[:, :2] + 1
     corners = np.concatenate([found.boxes[:, :2], sizes], axis=1)
     kept = cv2.dnn.NMSBoxes(corners.tolist(), found.scores.tolist(), LEAST_SCORE, MOST_OVERLAP)
-    order = np.array(kept, int).ravel()
-    return Detections(found.boxes[order], found.scores[order])
+    return np.array(kept, int).ravel()

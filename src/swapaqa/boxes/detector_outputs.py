@@ -16,6 +16,7 @@ Sources: the export scripts of Megvii-BaseDetection/YOLOX, ultralytics, lyuwenyu
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import cv2
 import numpy as np
 
 from swapaqa.errors import InputError
@@ -34,6 +35,7 @@ class Found(NamedTuple):
     boxes: np.ndarray  # (K, 4) x1 y1 x2 y2, edges in pixels of the network's input
     scores: np.ndarray  # (K,) from 0 to 1
     classes: np.ndarray  # (K,) int
+    mixture: np.ndarray | None = None  # (K, MASK_VALUES) of a segmenting network: how its pictures make each mask
 
 
 def recognise_layout(shapes: Sequence[tuple[int, ...]], size: tuple[int, int]) -> Layout:
@@ -78,10 +80,23 @@ def decode_outputs(outputs: Sequence[np.ndarray], layout: Layout, size: tuple[in
     if layout == "rtdetr":
         return _best(_in_pixels(values[:, :4], size), values[:, 4:])
     if layout == "yolov8":
-        classes = len(values) - 4 - (MASK_VALUES if any(output.ndim == 4 for output in outputs) else 0)
-        return _best(_corners(values[:4].T), values[4 : 4 + classes].T)
+        masks = any(output.ndim == 4 for output in outputs)
+        classes = len(values) - 4 - (MASK_VALUES if masks else 0)
+        found = _best(_corners(values[:4].T), values[4 : 4 + classes].T)
+        return found._replace(mixture=values[4 + classes :].T) if masks else found
     boxes = _off_the_grid(values[:, :4], size) if layout == "yolox" else values[:, :4]
     return _best(_corners(boxes), values[:, 4:5] * values[:, 5:])
+
+
+def decode_masks(outputs: Sequence[np.ndarray], mixture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The masks (K, H, W) bool of detections on an input of `size` (H, W): from K rows of `Found.mixture`.
+
+    A mask is a weighted sum of the network's pictures, as in YOLACT (Bolya et al. 2019), above zero.
+    """
+    pictures = next(output[0] for output in outputs if output.ndim == 4)  # (MASK_VALUES, h, w)
+    small = np.tensordot(mixture, pictures, axes=1).astype(np.float32)  # (K, h, w)
+    grown = [cv2.resize(one, (size[1], size[0]), interpolation=cv2.INTER_LINEAR) > 0 for one in small]
+    return np.stack(grown) if grown else np.zeros((0, *size), bool)
 
 
 def _named(flat: Sequence[np.ndarray]) -> Found:

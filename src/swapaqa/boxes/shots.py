@@ -23,6 +23,7 @@ SIDE = 64  # pixels of the small square in which colours are counted
 LEAST = 0.25  # change: below, no cut is meant
 STANDS_OUT = 2.0  # times the largest change around it
 AROUND = 2  # changes before and after
+REPEATED = 0.005  # change: not above, the frame is the one before, shown again
 LEAST_FOUND = 0.5  # of a shot's frames
 LEAST_MOTION = 1.2  # in the boxes over beside them
 LESS_MOTION = 0.5  # of the best shot's
@@ -56,11 +57,16 @@ def _colours(frame: np.ndarray) -> np.ndarray:
 
 
 def cuts_among(changes: np.ndarray) -> list[int]:
-    """The positions of frames that a cut comes before. `changes` (T - 1,): of frame t + 1 from frame t at t."""
+    """The positions of frames that a cut comes before. `changes` (T - 1,): of frame t + 1 from frame t at t.
+
+    Behind a frame that is shown again a change is that of several frames, and has to stand out so much more: a camera
+    that pans while the recorder drops frames is not cut.
+    """
     cuts = []
     for t in np.flatnonzero(changes >= LEAST):
-        around = np.concatenate([changes[max(0, t - AROUND) : t], changes[t + 1 : t + 1 + AROUND]])
-        if changes[t] >= STANDS_OUT * around.max(initial=LEAST / STANDS_OUT):
+        before, after = changes[max(0, t - AROUND) : t], changes[t + 1 : t + 1 + AROUND]
+        repeated = next((count for count, change in enumerate(before[::-1]) if change > REPEATED), len(before))
+        if changes[t] >= STANDS_OUT * (1 + repeated) * np.concatenate([before, after]).max(initial=0):
             cuts.append(int(t) + 1)
     return cuts
 

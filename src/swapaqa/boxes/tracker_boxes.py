@@ -37,7 +37,7 @@ from swapaqa.video.cache import cache_root, make_folder
 from swapaqa.video.frames import BY_DEFAULT, Decoding, entries, read_frames
 
 log = logging.getLogger(__name__)
-VERSION = 3  # raised whenever the same settings give other boxes, so that no old file is served
+VERSION = 4  # raised whenever the same settings give other boxes, so that no old file is served
 CHANGED = (
     "%s: is not as the tracker's boxes were written; if nobody corrected it, it is damaged: delete it, and the video "
     "is tracked anew"

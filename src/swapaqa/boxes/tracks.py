@@ -17,7 +17,7 @@ import numpy as np
 
 from swapaqa.boxes.archive import read_content
 from swapaqa.boxes.frames import check_request
-from swapaqa.boxes.objects import Several, boxes_of, names
+from swapaqa.boxes.objects import Several, boxes_of, names, object_name
 from swapaqa.boxes.source import BoxRequest, BoxRow
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
@@ -42,9 +42,14 @@ class BoxFile(NamedTuple):
     gone: Sequence[BoxRow] = ()  # rows that say that their object is not there from their frame on
 
     def parted(self) -> "BoxFile":
-        """With the rows that are labelled `outside` among those that are gone."""
-        left = [row for row in self.rows if row.label == OUTSIDE]
-        return self._replace(rows=[row for row in self.rows if row.label != OUTSIDE], gone=[*self.gone, *left])
+        """With the rows labelled `outside` among those that are gone.
+
+        But for objects that have no other row: somebody called them so.
+        """
+        present = {object_name(row) for row in self.rows if row.label != OUTSIDE}
+        left = [row for row in self.rows if row.label == OUTSIDE and object_name(row) in present]
+        rows = [row for row in self.rows if row.label != OUTSIDE or object_name(row) not in present]
+        return self._replace(rows=rows, gone=[*self.gone, *left])
 
 
 def checked_box(corners: tuple[float, float, float, float], place: str, given: str) -> tuple[float, ...]:

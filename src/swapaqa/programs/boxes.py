@@ -15,10 +15,14 @@ import argparse
 import os
 import sys
 import webbrowser
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
+from urllib.parse import quote
 
 import cv2
+import numpy as np
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
@@ -28,18 +32,19 @@ from swapaqa.annotate.desk import Desk
 from swapaqa.annotate.examine import examine, questions_about
 from swapaqa.annotate.follow import Settings, settings_of
 from swapaqa.annotate.importing import FORMATS, Reading, import_video
+from swapaqa.annotate.known import VARIANTS, Known, known_clips, known_video
 from swapaqa.annotate.listing import list_videos
 from swapaqa.annotate.make import is_due, jobs_of, run_jobs
 from swapaqa.annotate.matching import box_files, named_videos
-from swapaqa.annotate.measure import VARIANTS, follow_demo, outside_counts, summary, suspected, ways
-from swapaqa.annotate.measure_check import check_summary, judge_faults
+from swapaqa.annotate.measure import clip_table, follow_all, outside_counts, summary, suspected, ways
+from swapaqa.annotate.measure_check import check_table, fault_table, judge_faults
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities, worst_table, write_sheets, write_table
 from swapaqa.annotate.strip import draw_strips
 from swapaqa.annotate.workers import in_processes
+from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, Variant
 from swapaqa.boxes.darklabel import DarkLabelBoxes
-from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.detected import Detecting
 from swapaqa.boxes.ledger import Ledger, is_changed
 from swapaqa.boxes.tracker_boxes import TrackerBoxes
@@ -113,7 +118,7 @@ def make(given: argparse.Namespace, overrides: list[str]) -> None:
     listed = list_videos(opened.source)
     due = [video for video in listed if is_due(ledger.state(video.path), video.path, given.fill, given.again)]
     console.print(f"{len(due)} of {len(listed)} videos are to be tracked with {label}; the others have boxes")
-    jobs, failed = jobs_of(opened.source, source, due, ledger)
+    jobs, failed = jobs_of(opened.source, source, due, ledger, given.masks)
     lost = run_jobs(jobs, given.processes, ledger, label, failed) if jobs else []
     for video_id, problem in failed[:SHOWN]:
         console.print(f"{video_id}: {problem}", style="red", soft_wrap=True)
@@ -196,63 +201,97 @@ def import_boxes(given: argparse.Namespace, overrides: list[str]) -> None:
 def draw(given: argparse.Namespace, overrides: list[str]) -> None:
     """Serve the drawing page until it is stopped, or write it as a file."""
     opened = open_data(overrides, "darklabel", False, True)
-    source = opened.source.boxes
-    if not (isinstance(source, DarkLabelBoxes) and is_plain(source)):
-        raise InputError(
-            "draw reads and writes boxes=darklabel in its default format, frames from 0, in pixels of the stored "
-            f"frames; bring other files into it with `{spelled('boxes import')}`"
-        )
-    severities = read_severities(given.check or opened.out / TABLE)
-    desk = Desk(opened.source, tracker_settings(given.method), severities, given.allow)
+    table = given.check or opened.out / TABLE
+    desk = Desk(
+        opened.source, tracker_settings(given.method, given.detect), read_severities(table), given.allow, table.parent
+    )
     if given.html:
         write_page(desk, given.id or list(desk.listed)[:3], given.html)
         console.print(f"written: {given.html} ({given.html.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
         return
     server = PageServer(desk, given.port)
     console.print(f"boxes are saved in {desk.folder}; Ctrl-C ends the program", soft_wrap=True)
-    console.print(f"open {server.url}", soft_wrap=True)
+    at = server.url + "".join(f"#{quote(video_id)}" for video_id in given.id[:1])
+    console.print(f"open {at}", soft_wrap=True)
     if not given.no_browser:
-        webbrowser.open(server.url)
+        webbrowser.open(at)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
         console.print("ended; everything that the page called saved is in the files")
 
 
-def is_plain(source: DarkLabelBoxes) -> bool:
-    """Whether frames and coordinates of its files are those of the stored video."""
-    return source.form == KEYFRAMES and not source.frame_start and not source.annotated_size
+def swapped(pictures: np.ndarray, boxes: np.ndarray, ratio: float, variant: str) -> np.ndarray:
+    """Of two pictures (2, S, S, 3) the first one with the background of the second, by the training's own swap."""
+    video = torch.from_numpy(pictures).permute(0, 3, 1, 2)[:, :, None]
+    augment = ScaledBackgroundSwap(ratio, cast(Variant, variant))
+    plan = SwapPlan(torch.tensor([1, 0]))
+    found, _ = augment.apply(video, torch.from_numpy(boxes)[:, None], {}, plan)
+    return found[0, :, 0].permute(1, 2, 0).numpy()
 
 
-def tracker_settings(method: str) -> Settings:
-    """The settings of conf/boxes/tracker.yaml for a tracker without weights."""
-    source = instantiate(configuration(["boxes=tracker", f"boxes.method={method}"]).boxes)
+def tracker_settings(method: str, detect: str | None) -> Settings:
+    """The settings of conf/boxes/tracker.yaml for a tracker without weights.
+
+    `detect`: the ONNX file of a detector, an empty word for OpenCV's HOG; None for neither.
+    """
+    detector = [] if detect is None else ["boxes.first_box=detector", f"boxes.weights=[{detect}]"]
+    source = instantiate(configuration(["boxes=tracker", f"boxes.method={method}", *detector]).boxes)
     return settings_of(source)
 
 
 def measure(given: argparse.Namespace, _: list[str]) -> None:
     """Print a row for each way to boxes: trackers from one box, and three keyframes with and without a tracker."""
-    demo = VARIANTS[given.variant]
+    if bool(given.clips) != bool(given.drawn):
+        raise InputError("--clips and --drawn: name the folder of the clips and that of their boxes")
+    sets = known_sets(given)
     if given.check:
-        judged = [one for index in range(1, given.videos + 1) for one in judge_faults(index, demo)]
-        console.print(*check_summary(judged), sep="\n", soft_wrap=True)
+        judged = {
+            name: [one for rng, video in numbered(videos) for one in judge_faults(video, given.lost_below, rng)]
+            for name, videos in sets.items()
+        }
+        console.print(check_table(judged), fault_table(judged), sep="\n")
         return
-    title = (
-        f"{given.videos} videos of '{given.variant}', {demo.frames} frames of {demo.size}x{demo.size}, first left out"
-    )
-    table = Table(title=title)
-    for column in ("tracker", "from", "IoU mean", "worst", "first", "lost", "corr.", "s a video", "outside"):
-        table.add_column(column, justify="right")
-    everything = []
-    detecting = Detecting((given.weights,), 3, (0,), 1) if given.weights else None
-    for method, start in ways(detecting is not None):
-        found = [
-            follow_demo(index, method, start, given.lost_below, demo, detecting) for index in range(1, given.videos + 1)
-        ]
-        table.add_row(method or "linear", start, *summary(found, given.lost_below), outside_counts(found))
-        everything += found
-    console.print(table)
-    console.print("what check says of all these tracks:", *suspected(everything), sep="\n")
+    detecting = Detecting((given.weights,) if given.weights else (), 3, (0,), 1)
+    for name, videos in sets.items():
+        rows = {way: follow_all(numbered(videos), *way, given.lost_below, detecting) for way in ways()}
+        if name == str(given.clips):
+            console.print(clip_table(rows, [video.name for video in videos]))
+            continue
+        table = Table(title=f"{len(videos)} videos of '{name}', the first frame left out")
+        for column in (
+            "tracker",
+            "from",
+            "IoU mean",
+            "worst",
+            "harm",
+            "first",
+            "lost",
+            "corr.",
+            "s a video",
+            "outside",
+        ):
+            table.add_column(column, justify="right")
+        for (method, start), found in rows.items():
+            table.add_row(method or "linear", start, *summary(found, given.lost_below), outside_counts(found))
+        console.print(table)
+        everything = [video for found in rows.values() for video in found]
+        console.print("what check says of all these tracks:", *suspected(everything), sep="\n")
+
+
+def known_sets(given: argparse.Namespace) -> dict[str, list[Known]]:
+    """The videos to be measured, by the name of their set: variants of the demo, and clips with drawn boxes."""
+    variants = [given.variant] if given.variant else [] if given.clips and not given.check else ["demo"]
+    variants += ["broadcast"] if given.check and not given.variant else []
+    sets = {name: [known_video(i, VARIANTS[name]) for i in range(1, given.videos + 1)] for name in variants}
+    if given.clips:
+        sets[str(given.clips)] = list(known_clips(given.clips, given.drawn))
+    return sets
+
+
+def numbered(videos: Sequence[Known]) -> Iterator[tuple[np.random.Generator, Known]]:
+    """Each video with a generator of its own."""
+    return ((np.random.default_rng((0, number, 1)), video) for number, video in enumerate(videos, 1))
 
 
 def strip(given: argparse.Namespace, _: list[str]) -> None:
@@ -280,6 +319,7 @@ def arguments() -> argparse.ArgumentParser:
     made = commands.add_parser("make", help="boxes for a whole data set by a tracker")
     made.add_argument("--fill", action="store_true", help="also track between boxes drawn by hand, which stay")
     made.add_argument("--again", action="store_true", help="replace what a tracker wrote and nobody has changed")
+    made.add_argument("--masks", action="store_true", help="write the masks of a segmenting detector too")
     made.set_defaults(run=make)
     checked = commands.add_parser("check", help="contact sheets and a table, the most suspicious boxes first")
     checked.add_argument("--tolerate", type=float, default=0.1, help="share of suspicious videos to train with")
@@ -301,10 +341,12 @@ def arguments() -> argparse.ArgumentParser:
     drawn.add_argument("--port", type=int, default=0, help="any free one unless given")
     drawn.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     drawn.add_argument("--method", choices=("csrt", "kcf"), default="csrt", help="tracker of the proposals")
+    drawn.add_argument("--detect", nargs="?", const="", metavar="FILE.onnx",
+                       help="find athletes in whom nobody drew a box by this detector, or by OpenCV's HOG")  # fmt: skip
     drawn.add_argument("--check", type=Path, help="table of `check`, whose order the list takes")
     drawn.add_argument("--allow", type=Path, action="append", default=[], help="folder that links of the data lead to")
     drawn.add_argument("--html", type=Path, help="write the page as this file instead of serving it")
-    drawn.add_argument("--id", action="append", default=[], help="a video for --html, such as diving/003")
+    drawn.add_argument("--id", action="append", default=[], help="a video to open, or for --html, such as diving/003")
     drawn.set_defaults(run=draw)
 
     add_measurements(commands)
@@ -315,9 +357,11 @@ def add_measurements(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     """The commands that repeat what docs/boxes.md shows."""
     measured = commands.add_parser("measure", help="overlap and speed of trackers and keyframes on the demo data")
     measured.add_argument("--videos", type=int, default=60)
-    measured.add_argument("--variant", choices=VARIANTS, default="demo", help="what the demo videos show beside a dive")
+    measured.add_argument("--variant", choices=VARIANTS, help="what the demo videos show beside a dive")
+    measured.add_argument("--clips", type=Path, help="folder of clips with boxes in --drawn, to measure them too")
+    measured.add_argument("--drawn", type=Path, help="folder of their boxes, NAME.txt")
     measured.add_argument("--check", action="store_true", help="instead: what check says of boxes with known faults")
-    measured.add_argument("--weights", help="ONNX file of a detector of the demo's athlete, to measure it too")
+    measured.add_argument("--weights", help="ONNX file of a detector, in the place of OpenCV's HOG")
     measured.add_argument("--lost-below", type=float, default=0.4, help="confidence that counts as lost")
     measured.set_defaults(run=measure)
     strips = commands.add_parser("strip", help="draw what the trackers find in videos")

@@ -21,6 +21,8 @@ class ServerBackend {
   accept(video, accepted) { return this.ask("accept", {id: video.id, digest: video.digest, accepted}); }
   track(video, athletes) { return this.ask("track", {id: video.id, athletes}); }
 
+  preview(shown, ratio, variant) { return this.ask("preview", {id: shown[0][0], shown, ratio, variant}); }
+
   async ask(route, body) {
     let answer, content;
     try {

@@ -31,12 +31,14 @@ class Athlete {
     this.id = id;
     this.keys = new Map(); // frame -> {box, label}
     this.track = new Map();
+    this.gone = new Map(); // frame -> {box, label}: rows that say that the athlete is not there; their boxes mean nothing
   }
 
   copy() {
     const copy = new Athlete(this.id);
     copy.keys = new Map(this.keys);
     copy.track = new Map(this.track);
+    copy.gone = new Map(this.gone);
     return copy;
   }
 
@@ -74,14 +76,23 @@ class Athlete {
     const known = this.known;
     if (!known.length) return "no box";
     if (this.keys.has(frame)) return "keyframe";
+    if (this.awayAt(frame)) return "outside: not in this shot";
     if (this.track.has(frame)) return "tracker";
     return frame < Math.min(...known) || frame > Math.max(...known) ? "held" : "between";
   }
 
+  /** Whether the latest row up to `frame` says that the athlete is not there. */
+  awayAt(frame) {
+    const latest = Math.max(...[...this.known, ...this.gone.keys()].filter((at) => at <= frame));
+    return this.gone.has(latest) && !this.keys.has(latest) && !this.track.has(latest);
+  }
+
   rows() {
+    if (this.empty) return [];
     const moved = [...this.track.keys()].filter((frame) => !this.keys.has(frame));
     const rows = moved.map((frame) => ({frame, box: tidyBox(this.boxAt(frame)), label: this.track.get(frame).label}));
     for (const [frame, {box, label}] of this.keys) rows.push({frame, box, label});
+    for (const [frame, {box, label}] of this.gone) if (!this.keys.has(frame)) rows.push({frame, box, label});
     return rows.map((row) => ({...row, id: this.id}));
   }
 }
@@ -106,7 +117,8 @@ class Annotation {
       const athlete = athletes.get(id);
       const dense = rows.filter((row) => row.id === id).length > Math.max(8, DENSE * this.frames.length);
       const tracked = trackers.includes(label) || (dense && label !== hand);
-      (tracked ? athlete.track : athlete.keys).set(frame, {box, label});
+      const rowsOf = label === this.words.outside ? athlete.gone : tracked ? athlete.track : athlete.keys;
+      rowsOf.set(frame, {box, label});
     }
     return athletes.size ? [...athletes.values()] : [new Athlete("0")];
   }
@@ -179,7 +191,10 @@ class Annotation {
   }
 
   dropTracks() {
-    this.change("", () => this.athletes.forEach((athlete) => athlete.track.clear()));
+    this.change("", () => this.athletes.forEach((athlete) => {
+      athlete.track.clear();
+      athlete.gone.clear();
+    }));
   }
 
   /** The next athlete; a second one where there is one only. */
@@ -203,9 +218,15 @@ class Annotation {
 
   setTracks(rows) {
     this.change("", () => {
+      for (const id of new Set(rows.map((row) => row.id))) {
+        if (!this.athletes.some((athlete) => athlete.id === id)) this.athletes.push(new Athlete(id));
+      }
       for (const athlete of this.athletes) {
-        const own = rows.filter((row) => row.id === athlete.id);
-        if (own.length) athlete.track = new Map(own.map(({frame, box, label}) => [frame, {box, label}]));
+        const own = rows.filter((row) => row.id === athlete.id), left = ({label}) => label === this.words.outside;
+        const map = (some) => new Map(some.map(({frame, box, label}) => [frame, {box, label}]));
+        if (!own.length) continue;
+        athlete.track = map(own.filter((row) => !left(row)));
+        athlete.gone = map(own.filter(left));
       }
     });
   }

@@ -14,7 +14,7 @@ function draw() {
   if (!video) return;
   at("title").textContent = video.id;
   at("scrubber").value = position;
-  drawMarks(at("marks"), annotation, position);
+  drawMarks(at("marks"), annotation, position, video.cuts);
   const frame = video.frames[position], athlete = annotation.athlete, box = athlete.boxAt(frame);
   const kind = athlete.kindAt(frame);
   const [x1, y1, x2, y2] = box || [];
@@ -56,10 +56,11 @@ function go(position) {
   draw();
 }
 
+/** To the next keyframe or cut: after a cut an athlete needs a box of its own. */
 function stepKey(direction) {
   const keys = now.annotation.athletes.flatMap((athlete) => [...athlete.keys.keys()]);
   const positions = keys.map((frame) => now.video.frames.indexOf(frame)).filter((index) => index >= 0);
-  const beyond = positions.filter((index) => (index - now.position) * direction > 0);
+  const beyond = [...positions, ...now.video.cuts].filter((index) => (index - now.position) * direction > 0);
   if (beyond.length) go(direction > 0 ? Math.min(...beyond) : Math.max(...beyond));
 }
 

@@ -9,7 +9,7 @@ const COMMANDS = [ // label, keys as shown, event.key in lower case, what to do;
     arrowleft: (far) => go(now.position - (far ? 10 : 1)), arrowright: (far) => go(now.position + (far ? 10 : 1)),
   }],
   ["ends", "Home End", {home: () => go(0), end: () => go(Infinity)}],
-  ["to key", ", .", {",": () => stepKey(-1), ".": () => stepKey(1)}],
+  ["key, cut", ", .", {",": () => stepKey(-1), ".": () => stepKey(1)}],
   ["play", "v", {v: play}],
   ["set key", "b", {b: pin}],
   ["remove key", "x", {x: () => back(now.annotation.removeKey(now.video.frames[now.position])), delete: "x"}],
@@ -30,6 +30,8 @@ const COMMANDS = [ // label, keys as shown, event.key in lower case, what to do;
   ["video", "p n", {p: () => stepVideo(-1), n: () => stepVideo(1)}],
   ["unfinished", "u", {u: () => stepVideo(1, UNFINISHED)}],
   ["donor", "m", {m: (far) => stepDonor(far ? -1 : 1)}],
+  ["variant", "q", {q: stepVariant}],
+  ["sheet", "h", {h: openSheet}],
   ["ratio", "f r", {r: () => setRatio(now.ratio + 0.1), f: () => setRatio(now.ratio - 0.1)}],
 ];
 const KEYS = Object.assign({}, ...COMMANDS.map(([, , keys]) => keys));
@@ -49,7 +51,8 @@ function showCommands() {
     button.append(label, shortcut);
     const names = Object.keys(actions);
     button.onclick = (event) => run(names[names.length > 1 && names[1] !== "delete" ? 1 : 0], event.shiftKey);
-    button.hidden = label === "tracker" && !backend.tracks;
+    button.hidden = (label === "tracker" && !backend.tracks) || (label === "sheet" && !now.overview.sheets.length)
+      || (label === "variant" && now.overview.variants.length < 2);
     return button;
   }));
 }
@@ -78,6 +81,7 @@ at("filter").onkeydown = (event) => {
 at("unfinished").onchange = filterList;
 at("scrubber").oninput = () => go(Number(at("scrubber").value));
 at("donor").onchange = () => chooseDonor(at("donor").value);
+at("variant").onchange = () => setVariant(at("variant").value);
 at("ratio").oninput = () => setRatio(Number(at("ratio").value));
 at("marks").onpointerdown = at("marks").onpointermove = (event) => {
   if (!event.buttons || !now.video) return;
@@ -88,6 +92,7 @@ window.addEventListener("beforeunload", (event) => {
   if (now.dirty) event.preventDefault();
 });
 window.addEventListener("resize", draw);
+window.addEventListener("hashchange", openAddressed);
 
 async function start() {
   try {
@@ -97,9 +102,11 @@ async function start() {
     return;
   }
   now.ratio = now.overview.ratio;
+  at("variant").replaceChildren(...now.overview.variants.map((name) => new Option(name, name)));
+  at("variants").hidden = now.overview.variants.length < 2;
   showCommands();
   fillList();
-  await openVideo((now.overview.videos.find(UNFINISHED) || now.overview.videos[0]).id);
+  if (!await openAddressed()) await openVideo((now.overview.videos.find(UNFINISHED) || now.overview.videos[0]).id);
   at("stage").focus();
   document.body.dataset.ready = "yes";
 }

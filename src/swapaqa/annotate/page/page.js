@@ -11,6 +11,7 @@ const backend = window.EMBEDDED ? new EmbeddedBackend(window.EMBEDDED) : new Ser
 const now = {
   overview: null, video: null, annotation: null, position: 0, pictures: [], donor: null, ratio: 2,
   playing: null, visit: 0, dirty: false, saving: null, timer: null, busy: "", note: "",
+  variant: "paper", previewed: 0,
 };
 
 // --- frames ---------------------------------------------------------------------------------------------------------
@@ -70,6 +71,29 @@ async function openVideo(id) {
   }
   markList(id);
   draw();
+}
+
+const decoded = (text) => {
+  try {
+    return decodeURIComponent(text);
+  } catch { // a stray per cent sign
+    return text;
+  }
+};
+
+/** Open the video that the page's address names, `#diving/003` or at a frame `#diving/003@31`; false for none. */
+async function openAddressed() {
+  const [, id, frame] = /^(.*?)(?:@(\d+))?$/.exec(decoded(location.hash.slice(1)));
+  if (!now.overview.videos.some((video) => video.id === id)) return false;
+  await openVideo(id);
+  if (frame !== undefined && now.video) go(now.video.frames.indexOf(Number(frame)));
+  return true;
+}
+
+/** The contact sheet of the open video's action, in a tab of its own. */
+function openSheet() {
+  const {action} = now.overview.videos.find(({id}) => id === currentId());
+  if (now.overview.sheets.includes(action)) window.open(`sheet?action=${encodeURIComponent(action)}`, "_blank");
 }
 
 function changed() {

@@ -4,7 +4,8 @@
 async function chooseDonor(id) {
   at("donor").value = id;
   try {
-    now.donor = {...await backend.video(id), pictures: new Map()};
+    const video = await backend.video(id);
+    now.donor = {...video, pictures: new Map(), annotation: new Annotation(video.rows, video.frames, now.overview)};
   } catch (error) {
     now.donor = null;
     say(`donor: ${error.message}`, true);
@@ -50,12 +51,42 @@ async function drawSwap() {
   context.restore();
   const kept = Math.max(x2 - x1, 0) * Math.max(y2 - y1, 0) / geometry.crop ** 2;
   at("share").textContent = `${(100 * (1 - kept)).toFixed(0)} % of the pixels are the donor's`;
+  if (now.variant !== "paper") drawVariant(context, box);
+}
+
+/** Another variant than the paper's is computed by the program, with the training's own swap; the last one asked wins. */
+async function drawVariant(context, box) {
+  const {video, donor, position, ratio, variant} = now, asked = ++now.previewed;
+  const index = Math.min(position, donor.frames.length - 1);
+  const covers = donor.annotation.unionAt(donor.frames[index]);
+  if (!covers) {
+    at("share").textContent += "; the donor has no box";
+    return;
+  }
+  try {
+    const {picture} = await backend.preview([[video.id, position, box], [donor.id, index, covers]], ratio, variant);
+    const swapped = await loadPicture(picture);
+    if (asked === now.previewed && swapped) context.drawImage(swapped, 0, 0);
+  } catch (error) {
+    say(error.message, true);
+  }
 }
 
 /** The pixels that the swap keeps of a box on the source frame, on the network's grid. */
 function swapBounds(box) {
   const {geometry} = now.overview, size = [geometry.crop, geometry.crop];
   return pixelBounds(placeBox(box, now.video.size, geometry), now.ratio, size);
+}
+
+function setVariant(name) {
+  now.variant = name;
+  at("variant").value = name;
+  draw();
+}
+
+function stepVariant() {
+  const {variants} = now.overview;
+  setVariant(variants[(variants.indexOf(now.variant) + 1) % variants.length]);
 }
 
 function setRatio(value) {

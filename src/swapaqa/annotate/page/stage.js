@@ -145,8 +145,8 @@ class Stage {
   }
 }
 
-/** A row an athlete: what a tracker gave as a bar, keyframes as diamonds; the frame shown as a line. */
-function drawMarks(canvas, annotation, position) {
+/** A row an athlete: what a tracker gave as a bar, keyframes as diamonds; cuts and the frame shown as lines. */
+function drawMarks(canvas, annotation, position, cuts) {
   const dense = window.devicePixelRatio || 1, w = canvas.clientWidth, h = canvas.clientHeight;
   canvas.width = Math.round(w * dense);
   canvas.height = Math.round(h * dense);
@@ -154,19 +154,27 @@ function drawMarks(canvas, annotation, position) {
   context.scale(dense, dense);
   const x = (index) => inset + (frames.length > 1 ? index / (frames.length - 1) : 0) * (w - 2 * inset);
   const row = h / annotation.athletes.length, step = frames.length > 1 ? (w - 2 * inset) / (frames.length - 1) : w;
+  const ofCuts = getComputedStyle(canvas).color, ink = getComputedStyle(document.body).color;
+  context.fillStyle = ofCuts;
+  for (const cut of cuts) context.fillRect(x(cut - 0.5) - 1, 0, 2, h);
   annotation.athletes.forEach((athlete, index) => {
     const y = row * (index + 0.5);
-    context.fillStyle = COLOURS[index % COLOURS.length];
     frames.forEach((frame, at) => {
+      context.globalAlpha = 0.3;
+      context.fillStyle = ofCuts;
+      if (athlete.gone.size && athlete.awayAt(frame)) context.fillRect(x(at) - step / 2, y - 6, step + 0.5, 12);
+      context.fillStyle = COLOURS[index % COLOURS.length];
       context.globalAlpha = 0.45;
       if (athlete.track.has(frame)) context.fillRect(x(at) - step / 2, y - 2, step + 0.5, 4);
       context.globalAlpha = 1;
       if (!athlete.keys.has(frame)) return;
       context.beginPath();
-      for (const [dx, dy] of [[0, -6], [5, 0], [0, 6], [-5, 0]]) context.lineTo(x(at) + dx, y + dy);
+      for (const [dx, dy] of [[0, -6], [5, 0], [0, 6], [-5, 0], [0, -6]]) context.lineTo(x(at) + dx, y + dy);
       context.fill();
+      context.strokeStyle = "rgba(0,0,0,.5)";
+      context.stroke();
     });
   });
-  context.fillStyle = "#fff";
+  context.fillStyle = ink;
   context.fillRect(x(position) - 1, 0, 2, h);
 }
