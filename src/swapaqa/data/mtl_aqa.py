@@ -221,16 +221,13 @@ class MTLAQA(VideoSource):
         """
         dive = cast(Dive, record)
         captions = {"caption": torch.tensor(dive.caption)} if dive.caption else {}
-        number = dive.dive_number
-        return {
-            "dive": torch.tensor(dive_attributes(number)),
-            "dive_class": torch.tensor(dive_class(number)),
-        } | captions
+        parts, number = torch.tensor(dive_attributes(dive.dive_number)), torch.tensor(dive_class(dive.dive_number))
+        return {"dive": parts, "dive_class": number} | captions
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.captions:
-            self.sides = ("dive",)  # type: ignore[misc]  # of this data set
+            self.sides = ("dive", "dive_class")  # type: ignore[misc]  # of this data set
         if len(self.shift) != 2 or self.shift[0] > self.shift[1]:
             raise InputError(f"data.shift={list(self.shift)}: the lowest and the highest shift are needed, [-3, 3]")
 
