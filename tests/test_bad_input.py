@@ -165,6 +165,7 @@ def test_corrupted_video(workers: int, tmp_path: Path, train_inside: Run, aqa7_t
     assert not (tmp_path / "run" / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_corrupted_video_can_be_left_out(tmp_path: Path, train_inside: Run, aqa7_tree: Tree, real_data: Path) -> None:
     root = aqa7_tree(frames=32)
     (root / "diving-out" / "007.avi").unlink()

@@ -48,7 +48,7 @@ def test_the_command(aqa7_tree, monkeypatch, capsys) -> None:
     monkeypatch.syspath_prepend(str(CONF.parent))  # recipes are run from there, not installed
     words = ["data=aqa7", "backbone=tiny", f"data.root={aqa7_tree()}", "data.geometry.crop=32", "data.frames=16"]
     monkeypatch.setattr(sys, "argv", ["bench", "evaluation", *words, "--rounds", "1", "--warm-ups", "0"])
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("COLUMNS", "400")
     importlib.import_module("swapaqa.programs.bench").main()
     shown = capsys.readouterr().out
     assert "24 votes" in shown

@@ -98,18 +98,25 @@ def test_a_sweep_has_as_many_jobs_as_its_head_says(sweep: str) -> None:
     assert actions in (set(), ACTIONS, {"gym_vault"})  # the evidence: diving by default, and one more
 
 
-MOST_JOBS = "evidence"  # composed one by one they take half a minute
+MANY_JOBS = {
+    "evidence",
+    "plug_and_play",
+    "aqa7_table",
+    "mtl_aqa_table",
+}  # composed one by one they take up to half a minute
 
 
 @pytest.mark.parametrize(
-    "sweep", [pytest.param(name, marks=pytest.mark.slow if name == MOST_JOBS else ()) for name in SWEEPS]
+    "sweep", [pytest.param(name, marks=pytest.mark.slow if name in MANY_JOBS else ()) for name in SWEEPS]
 )
 def test_every_arm_can_run_and_knows_its_sweep(sweep: str) -> None:
     assert {config["sweep"] for config in arms(sweep)} == {sweep}
     assert composed(f"+sweeps={sweep}").hydra.sweep.dir == f"outputs/{sweep}"
 
 
-@pytest.mark.parametrize("sweep", WITH_DEMO)
+@pytest.mark.parametrize(
+    "sweep", [pytest.param(name, marks=pytest.mark.slow if name in MANY_JOBS else ()) for name in WITH_DEMO]
+)
 def test_every_sweep_has_a_form_for_the_demo(sweep: str) -> None:
     words = demo_words(sweep)
     found = jobs(f"+sweeps={sweep}", *words)

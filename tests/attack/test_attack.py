@@ -129,7 +129,10 @@ def test_code_that_runs_is_found(tmp_path: Path) -> None:
     worker.stop()
 
 
-@pytest.mark.parametrize(("read", "verdict"), [(hanging, Verdict.HUNG), (greedy, Verdict.MEMORY)])
+@pytest.mark.parametrize(
+    ("read", "verdict"),
+    [(hanging, Verdict.HUNG), pytest.param(greedy, Verdict.MEMORY, marks=pytest.mark.slow)],
+)
 def test_what_takes_too_much_is_found(read: Callable[[Path], Any], verdict: Verdict, tmp_path: Path) -> None:
     seconds = 2.0 if verdict is Verdict.HUNG else 60.0
     assert verdict in verdicts(read, tmp_path, inputs=2, seconds=seconds)

@@ -270,6 +270,7 @@ def test_a_read_only_folder_is_one_line(recipe_inside: Run, tmp_path: Path) -> N
     assert "cannot be written" in done.stderr
 
 
+@pytest.mark.slow
 def test_values_of_a_checkpoint_that_describe_no_model(recipe_inside: Run, tmp_path: Path) -> None:
     content = torch.load(LANDED, weights_only=True)
     for place, value, words in (

@@ -83,6 +83,7 @@ def test_weights_that_score_are_those_of_a_training_without_it(config: Config) -
     plain.load_state_dict(without_auxiliary(taught.state_dict()))
 
 
+@pytest.mark.slow
 def test_a_run_logs_its_terms_and_its_checkpoint_evaluates(
     tmp_path: Path, recipe_inside: Callable[..., Any], small_demo: list[str]
 ) -> None:

@@ -75,7 +75,7 @@ def test_it_has_the_published_numbers_of_parameters() -> None:
         assert [C3D(feature, 112).feature_size for feature in ("mean", "pool5", "fc6")] == [512, 8192, 4096]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("size", [16, 31, 32, 40, 64])
+@pytest.mark.parametrize("size", [16, 31, 40])
 def test_a_feature_has_the_length_it_says_at_any_size(size: int) -> None:
     torch.manual_seed(0)
     network, clip = C3D("pool5", size), torch.rand(1, 3, 16, size, size)

@@ -63,6 +63,9 @@ METHODS = [
     "mscadc",
     "i3d_mscadc",
 ]
+EVERY = [  # those on I3D are the same classes on another backbone
+    pytest.param(name, marks=pytest.mark.slow) if name.startswith("i3d_") else name for name in METHODS
+]
 MULTI_TASK = {"c3d_avg_mtl", "i3d_avg_mtl", "mscadc", "i3d_mscadc"}
 UNSURE = {"gdlt", "cofinal", "tsa_net", "c3d_lstm", "i3d_lstm"} | MULTI_TASK  # they do not say how sure they are
 PAIRED = ["core", "dae_core", "tpt", "t2cr"]
@@ -137,7 +140,7 @@ def fit(model: Scorer, epochs: int = 1, **more: Any) -> Trainer:
 # from the yaml files to what trains
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_methods_schedule_is_that_of_a_training_at_full_size(name: str, config: Config) -> None:
     composed = config(f"model={name}", "data=aqa7")
     trainer, schedule, frozen = composed.trainer, composed.schedule, composed.schedule.freeze_bn
@@ -148,7 +151,7 @@ def test_a_methods_schedule_is_that_of_a_training_at_full_size(name: str, config
     assert otherwise.model.encoder.freeze_bn is not frozen
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, build: Build) -> None:
     optim, model = config(f"model={name}").optim, build(name)
     optimizer = model.configure_optimizers()
@@ -187,7 +190,7 @@ def test_parameters_of_whole_models(name: str, count: int, config: Config) -> No
 # training
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_statistics_are_frozen_or_live_and_stay_so_after_validation(name: str, build: Build, config: Config) -> None:
     model = build(name, NormalisedBackbone())
     norm = next(layer for layer in model.modules() if isinstance(layer, _BatchNorm))
@@ -201,7 +204,11 @@ def test_statistics_are_frozen_or_live_and_stay_so_after_validation(name: str, b
 
 
 @pytest.mark.parametrize(
-    ("name", "clips_per_pass"), [*((name, None) for name in METHODS), ("core", 1)], ids=[*METHODS, "core clip by clip"]
+    ("name", "clips_per_pass"),
+    [
+        *((name, None) for name in METHODS if not name.startswith("i3d_")),
+        pytest.param("core", 1, id="core clip by clip"),
+    ],
 )
 def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass: int | None, build: Build) -> None:
     model = build(name)

@@ -95,8 +95,15 @@ def write(model: Scorer, system: str, folder: Path, epoch: int, parallel: bool) 
     return paths
 
 
-@pytest.mark.parametrize("parallel", [True, False])
-@pytest.mark.parametrize("system", WORDS)
+@pytest.mark.parametrize(
+    ("system", "parallel"),
+    [
+        pytest.param("c3d_avg_mtl", True, marks=pytest.mark.slow),
+        pytest.param("c3d_avg_mtl", False, marks=pytest.mark.slow),
+        pytest.param("mscadc", False, marks=pytest.mark.slow),
+        ("mscadc", True),
+    ],
+)
 def test_every_weight_arrives_under_its_name_from_any_of_the_files(system: str, parallel: bool, tmp_path: Path) -> None:
     ours = model_of(system)
     paths = write(ours, system, tmp_path, 94, parallel)

@@ -111,6 +111,7 @@ def test_the_partial_correlation_is_that_of_what_a_regression_of_ranks_leaves() 
     assert partial_correlation(scores, known) == pytest.approx(np.corrcoef(*left)[0, 1])
 
 
+@pytest.mark.slow
 def test_the_published_predictions_of_mcore(real_data: Path, tmp_path: Path) -> None:
     files = [real_data / "published_results" / f"mcore_finediving_{kind}.npy" for kind in ("pred", "true")]
     source = fine(real_data / "finediving", events="session")
