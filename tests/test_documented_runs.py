@@ -88,6 +88,7 @@ def environment(home: Path, demo_cache: Path) -> dict[str, str]:
 def run(home: Path, environment: dict[str, str]) -> Iterator[Callable[[str], Done]]:
     """`run(command)`: its exit status and what it printed; before it, once, the commands that write what it reads."""
     done: dict[tuple[str, ...], Done] = {}
+    makers = {maker for _, maker in MAKERS}
     with ProgramServer(environment) as server:
 
         def once(command: str) -> Done:
@@ -96,7 +97,8 @@ def run(home: Path, environment: dict[str, str]) -> Iterator[Callable[[str], Don
                     status, printed = once(maker)
                     assert not status, f"{maker}, before {command}: {printed[-3000:]}"
             program, words = shortened(command, len(done))
-            key = (program, *(word for word in words if not word.startswith("hydra.sweep.dir=outputs/sweep_")))
+            alike = (word for word in words if not word.startswith("hydra.sweep.dir=outputs/sweep_"))
+            key = (command if command in makers else program, *alike)  # what a maker writes has a place of its own
             if key not in done:
                 write_what_others_give(home, words)
                 done[key] = server(home, f"src.{program}", words)

@@ -58,7 +58,6 @@ def predicted(run: Path) -> dict[str, float]:
         ["core", "model.voters=2"],
         ["core", "model.voters=2", "model.store_exemplars=true"],
         ["dae", "optim.learning_rate=0.02"],
-        ["tsa_net", "boxes=fixed"],  # which evaluation reads too
     ],
 )
 @pytest.mark.parametrize("data", ["videos", "demo"])

@@ -78,7 +78,7 @@ def test_what_a_command_cannot_do_is_refused_in_one_line(command: Command, small
     done = command("make", *small, "source=fixed")
     assert done.returncode == 2
     assert "error: source=fixed" in done.stderr
-    done = command("draw", *small, "boxes=mot", "--no-browser")
+    done = command("draw", *small, "boxes=darklabel", "boxes.data_fmt=[fn,cname,id,x1,y1,w,h]", "--no-browser")
     assert done.returncode == 2
     assert "boxes import" in done.stderr
     done = command("make", *small, "nonsense")
