@@ -10,6 +10,27 @@ from swapaqa.batch import Encoded, Labels, Pair, Sample, map_columns
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans
 from swapaqa.models.encoder import VideoEncoder
 
+METHODS = [  # what `model=` names
+    "core",
+    "usdl",
+    "musdl",
+    "dae",
+    "dae_mt",
+    "dae_core",
+    "gdlt",
+    "hgcn",
+    "cofinal",
+    "tpt",
+    "t2cr",
+    "tsa_net",
+    "c3d_lstm",
+    "i3d_lstm",
+    "c3d_avg_mtl",
+    "i3d_avg_mtl",
+    "mscadc",
+    "i3d_mscadc",
+]
+
 
 def plan(frames: int | None = 16, stride: int = 10, last_start: int | None = None, size: int | None = None) -> ClipPlan:
     """By default clips as CoRe cuts them."""

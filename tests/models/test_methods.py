@@ -38,31 +38,11 @@ from swapaqa.models.tiny import TinyBackbone
 from swapaqa.models.usdl import MUSDL, USDL
 from swapaqa.models.votes import mean_of_some, vote_variance
 from swapaqa.models.voting import VotingScorer
-from tests.made_videos import Videos, encoder, made_labels, made_sample, made_side, noise
+from tests.made_videos import METHODS, Videos, encoder, made_labels, made_sample, made_side, noise
 
 Config = Callable[..., DictConfig]
 Build = Callable[..., Any]
 
-METHODS = [
-    "core",
-    "usdl",
-    "musdl",
-    "dae",
-    "dae_mt",
-    "dae_core",
-    "gdlt",
-    "hgcn",
-    "cofinal",
-    "tpt",
-    "t2cr",
-    "tsa_net",
-    "c3d_lstm",
-    "i3d_lstm",
-    "c3d_avg_mtl",
-    "i3d_avg_mtl",
-    "mscadc",
-    "i3d_mscadc",
-]
 EVERY = [  # those on I3D are the same classes on another backbone
     pytest.param(name, marks=pytest.mark.slow) if name.startswith("i3d_") else name for name in METHODS
 ]

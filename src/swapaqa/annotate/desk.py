@@ -272,12 +272,13 @@ def row_for_page(row: BoxRow) -> dict[str, Any]:
 
 
 def rows_of(text: str) -> list[BoxRow]:
-    """The rows of what the page sends. InputError unless it is written as this package writes it, with a box in it."""
+    """The rows of what the page sends. InputError unless written as this package writes it, each athlete with a box."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "boxes.txt"
         path.write_text(text, encoding="utf-8", newline="")
         rows = read_rows(path)
-    if darklabel_text(rows) != text or all(row.label == OUTSIDE for row in rows):
+    athletes, drawn = {row.object_id for row in rows}, {row.object_id for row in rows if row.label != OUTSIDE}
+    if darklabel_text(rows) != text or athletes != drawn or not drawn:
         raise InputError("the page sent boxes in a form that this project does not write; load it again")
     return rows
 

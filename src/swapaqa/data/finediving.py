@@ -34,11 +34,9 @@ Judges. There are 7, 3 or 5 a dive, and a batch needs as many of every video: re
 Known fault, kept: the difficulty of dive 164 of session 17 is 2.0 here and 3.4 in the coarse file; its score is 0.
 """
 
-import math
-import operator
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -51,12 +49,18 @@ import yaml
 from torch import Tensor
 
 from swapaqa.command import spelled
-from swapaqa.data.annotation_files import find_annotation
+from swapaqa.data.annotation_files import (
+    check_once,
+    check_points,
+    find_annotation,
+    read_dives,
+    read_keys,
+    whole_number,
+)
 from swapaqa.data.dive_numbers import dive_attributes
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
-from swapaqa.data.unpickler import load_pickle
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import shown
 from swapaqa.video.frames import entries, find_media, frame_count
@@ -73,7 +77,6 @@ FIELDS = ("action_type", "dive_score", "difficulty", "frames_labels")
 COARSE = "FineDiving_coarse_annotation.pkl"
 MEDIA_FOLDERS = ("FineDiving", "FINADiving_MTL_256s", "Trimmed_Video_Frames", "frames", "videos", "")
 SESSION = re.compile(r"[A-Za-z0-9][\w-]{0,120}")
-LAST_NUMBER = 999_999
 LAST_FRAME = 99_999_999  # of a session's video
 MOST_STEPS = 5
 MAX_SCORE = 114.8
@@ -139,26 +142,11 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
     """
     path = find_annotation(Path(root), FOLDERS, ANNOTATIONS, LAYOUT)
     keys_path = find_annotation(Path(root), FOLDERS, (f"{split}_split.pkl",), LAYOUT)
-    keys, annotations = load_pickle(keys_path), _dictionary(path)
-    if not isinstance(keys, list | tuple) or not keys:
-        raise InputError(f"{keys_path}: holds no list of (session, dive); it is not a split of FineDiving")
+    annotations, keys = read_dives(path, "FineDiving"), read_keys(keys_path, "(session, dive)", "FineDiving")
     coarse = _coarse(Path(root))
-    seen: set[Hashable] = set()
-    dives = []
-    for key in keys:
-        dive = _record(path, annotations, keys_path, key, split, coarse)
-        if dive.video_id in seen:
-            raise InputError(f"{keys_path}: names dive {dive.video_id} more than once; once is right")
-        seen.add(dive.video_id)
-        dives.append(dive)
+    dives = [_record(path, annotations, keys_path, key, split, coarse) for key in keys]
+    check_once(keys_path, dives)
     return dives
-
-
-def _dictionary(path: Path) -> Dives:
-    annotations = load_pickle(path)
-    if not isinstance(annotations, dict) or not annotations:
-        raise InputError(f"{path}: holds no dictionary of dives; it is not an annotation file of FineDiving")
-    return annotations
 
 
 def _coarse(root: Path) -> Coarse | None:
@@ -166,12 +154,12 @@ def _coarse(root: Path) -> Coarse | None:
         path = find_annotation(root, FOLDERS, (COARSE,), LAYOUT)
     except InputError:  # it is needed for whole sessions alone
         return None
-    return Coarse(path, _dictionary(path))
+    return Coarse(path, read_dives(path, "FineDiving"))
 
 
 def _record(path: Path, annotations: Dives, keys_path: Path, key: Any, split: str, coarse: Coarse | None) -> Dive:
     try:
-        session, dive = _session(key[0]), _number(key[1])
+        session, dive = _session(key[0]), whole_number(key[1])
         number, score, difficulty, labels = _fields(annotations[key])
         dive_attributes(number)  # refuses what has not its parts
         runs = [(label, len(list(frames))) for label, frames in groupby(labels)]
@@ -182,11 +170,7 @@ def _record(path: Path, annotations: Dives, keys_path: Path, key: Any, split: st
             f"{keys_path}: record {shown(key)} is not annotated as expected in {path} ({shown(error)}); "
             "take both files from one release"
         ) from None
-    if not (0 <= score <= MAX_SCORE and 0 < difficulty < math.inf):  # a NaN fails as well
-        raise InputError(
-            f"{path}: record {shown(key)} has score {score} and difficulty {difficulty}; expected are points from 0 to "
-            f"{MAX_SCORE} and a difficulty above 0; correct the file"
-        )
+    check_points(path, key, score, difficulty, MAX_SCORE)
     first, last = (None, None) if coarse is None else _frames_in_session(coarse, key)
     beginnings = accumulate(length / len(labels) for _, length in runs[:-1])
     return Dive(
@@ -210,13 +194,6 @@ def _session(name: Any) -> str:
     if not isinstance(name, str) or not SESSION.fullmatch(name):
         raise ValueError("no name of a session")
     return name
-
-
-def _number(of_a_file: Any) -> int:
-    number = operator.index(of_a_file)
-    if not 0 <= number <= LAST_NUMBER:
-        raise ValueError("no number of a dive")
-    return number
 
 
 def _fields(found: Any) -> tuple[str, float, float, list[int]]:

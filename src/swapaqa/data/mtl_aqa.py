@@ -35,11 +35,8 @@ is not difficulty x the middle three judges (penalties); scores are kept as they
 """
 
 import logging
-import math
-import operator
 import re
-from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,13 +46,19 @@ import torch
 from torch import Tensor
 
 from swapaqa.command import spelled
-from swapaqa.data.annotation_files import find_annotation
+from swapaqa.data.annotation_files import (
+    check_once,
+    check_points,
+    find_annotation,
+    read_dives,
+    read_keys,
+    whole_number,
+)
 from swapaqa.data.captions import CAPTIONS, NO_CAPTIONS, VOCABULARY, read_captions
 from swapaqa.data.dive_numbers import dive_attributes, dive_class, dive_number
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
-from swapaqa.data.unpickler import load_pickle
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import shown
 from swapaqa.video.frames import VIDEO_SUFFIXES, say_which_is_read
@@ -72,7 +75,6 @@ ANNOTATIONS = (  # best first
 FOLDERS = ("info", "")  # of annotations
 MEDIA_FOLDERS = ("new/new_total_frames_256s", "new/new_total_frames", "whole_videos_frames", "frames", "videos", "")
 LAST_FRAME = 99_999_999  # of a competition's video; the longest has 290,000
-LAST_NUMBER = 999_999  # of a competition or a dive; there are 26 and 192
 JUDGES = 7
 MAX_SCORE = 104.5
 MAX_COMPLETENESS = 30.0
@@ -111,17 +113,10 @@ def read_records(root: str | Path, split: str) -> list[Dive]:
             out of range, a dive that ends before it begins.
     """
     path = find_annotation(Path(root), FOLDERS, ANNOTATIONS, LAYOUT)
-    annotations = load_pickle(path)
     keys_path = find_annotation(Path(root), FOLDERS, (f"{split}_split_0.pkl",), LAYOUT)
-    keys = load_pickle(keys_path)
-    if not isinstance(annotations, dict) or not annotations:
-        raise InputError(f"{path}: holds no dictionary of dives; it is not an annotation file of MTL-AQA")
-    if not isinstance(keys, list | tuple) or not keys:
-        raise InputError(f"{keys_path}: holds no list of (competition, dive); it is not a split of MTL-AQA")
+    annotations, keys = read_dives(path, "MTL-AQA"), read_keys(keys_path, "(competition, dive)", "MTL-AQA")
     dives = [_record(path, annotations, keys_path, key, split) for key in keys]
-    twice = [name for name, times in Counter(dive.video_id for dive in dives).items() if times > 1]
-    if twice:
-        raise InputError(f"{keys_path}: names dive {twice[0]} more than once; once is right")
+    check_once(keys_path, dives)
     return dives
 
 
@@ -139,9 +134,9 @@ def with_captions(dives: Sequence[Dive], root: Path) -> list[Dive]:
     return [replace(dive, caption=captions[key]) for dive, key in zip(dives, keys, strict=True)]
 
 
-def _record(path: Path, annotations: dict[Any, Any], keys_path: Path, key: Any, split: str) -> Dive:
+def _record(path: Path, annotations: Mapping[Any, Any], keys_path: Path, key: Any, split: str) -> Dive:
     try:
-        found, (competition, dive) = annotations[key], map(_number, key)
+        found, (competition, dive) = annotations[key], map(whole_number, key)
         score, difficulty = float(found["final_score"]), float(found["difficulty"])
         judges = _judges(path, key, [float(judge) for judge in found["judge_scores"]])
         first, last = int(found["start_frame"]), int(found["end_frame"])
@@ -152,11 +147,7 @@ def _record(path: Path, annotations: dict[Any, Any], keys_path: Path, key: Any, 
             f"{keys_path}: record {shown(key)} is not annotated as expected in {path} ({shown(error)}); "
             "take both files from one release"
         ) from None
-    if not (0 <= score <= MAX_SCORE and 0 < difficulty < math.inf):  # a NaN fails as well
-        raise InputError(
-            f"{path}: record {key} has score {score} and difficulty {difficulty}; expected are points from 0 to "
-            f"{MAX_SCORE} and a difficulty above 0; correct the file"
-        )
+    check_points(path, key, score, difficulty, MAX_SCORE)
     if not 1 <= first <= last <= LAST_FRAME:
         raise InputError(
             f"{path}: record {key} is annotated from frame {shown(first)} to {shown(last)}; expected are two "
@@ -174,14 +165,6 @@ def _record(path: Path, annotations: dict[Any, Any], keys_path: Path, key: Any, 
         competition=competition,
         dive_number=number,
     )
-
-
-def _number(of_a_file: Any) -> int:
-    """A number of competition or dive, which names files."""
-    number = operator.index(of_a_file)
-    if not 0 <= number <= LAST_NUMBER:
-        raise ValueError("no number of a competition or dive")
-    return number
 
 
 def _judges(path: Path, key: Key, judges: list[float]) -> tuple[float, ...]:

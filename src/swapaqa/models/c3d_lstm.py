@@ -10,6 +10,8 @@ PyTorch, with the way back to them (`experiment=c3d_lstm_as_published`):
 As published C3D is frozen. `ClipLSTM` is the same on any backbone: on I3D `model=i3d_lstm`.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,6 +65,7 @@ class ClipLSTM(Scorer):
     """
 
     unit: Tensor
+    on_c3d: ClassVar[bool] = False  # whether it is refused on I3D
 
     def __init__(
         self,
@@ -72,6 +75,8 @@ class ClipLSTM(Scorer):
         score_std: dict[str, float] | None,
         action: str | None = None,
     ) -> None:
+        if self.on_c3d:
+            refuse_i3d(encoder, "c3d_lstm", "i3d_lstm")
         super().__init__(encoder)
         self.target, self.score_std, self.action = target, score_std, action
         self.register_buffer("unit", torch.ones(1, dtype=torch.float64))  # (K,): points, or labels, of each action
@@ -109,13 +114,4 @@ class ClipLSTM(Scorer):
 class C3DLSTM(ClipLSTM):
     """C3D-LSTM as a method to train. On I3D it is refused: that is `model=i3d_lstm`. Arguments as for `ClipLSTM`."""
 
-    def __init__(
-        self,
-        encoder: VideoEncoder,
-        target: Target,
-        hidden: int,
-        score_std: dict[str, float] | None,
-        action: str | None = None,
-    ) -> None:
-        refuse_i3d(encoder, "c3d_lstm", "i3d_lstm")
-        super().__init__(encoder, target, hidden, score_std, action)
+    on_c3d: ClassVar[bool] = True
