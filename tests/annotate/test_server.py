@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from swapaqa.annotate.desk import Desk, ForbiddenError
+from swapaqa.annotate.desk import Desk, ForbiddenError, rows_of
 from swapaqa.annotate.follow import Settings
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import SCRIPTS, PageServer
@@ -312,3 +312,12 @@ def test_the_page_as_a_file_names_no_folder_and_ends_in_no_script(
     assert 'src="' not in page
     with pytest.raises(InputError, match="--id diving/099"):
         write_page(desk_of(root), ["diving/099"], tmp_path / "page.html")
+
+
+def test_an_athlete_without_a_box_is_not_written() -> None:
+    """The loader would take such marks for an object that somebody called so."""
+    gone = "4,1,10,20,30,40,outside\n"
+    assert len(rows_of("0,0,1,2,5,5,hand\n" + gone.replace("4,1", "4,0"))) == 2
+    for text in (gone, "0,0,1,2,5,5,hand\n" + gone):
+        with pytest.raises(InputError, match="in a form that this project does not write"):
+            rows_of(text)
