@@ -9,7 +9,8 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from swapaqa.configuration.checking import MOVED, check, check_objects
+from swapaqa.configuration.checking import check, check_objects
+from swapaqa.configuration.keys import MOVED
 from swapaqa.configuration.overrides import explain_override
 from swapaqa.errors import InputError
 

@@ -37,7 +37,7 @@ from swapaqa.files import whole_file
 from swapaqa.files.disk_errors import STANDARD_OUTPUT, full_disk_explained, place_of
 from swapaqa.files.whole_file import whole, write_whole
 from swapaqa.pictures.figures import save_figure
-from swapaqa.recording.result import write_json
+from swapaqa.recording.result_file import write_json
 from swapaqa.running import failures
 from swapaqa.running.program import fail_of_system, run_program
 from swapaqa.video.film import write_film

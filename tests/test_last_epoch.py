@@ -14,7 +14,8 @@ import torch
 from omegaconf import OmegaConf
 
 from swapaqa.errors import InputError
-from swapaqa.recording.result import Evaluation, Recorder
+from swapaqa.recording.evaluation import Evaluation
+from swapaqa.recording.recorder import Recorder
 from swapaqa.running.checkpoint import protocol_of
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation, run_ends
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints

@@ -7,7 +7,7 @@ import yaml
 
 from swapaqa import __version__
 from swapaqa.command import PROGRAMS
-from swapaqa.configuration.checking import MOVED
+from swapaqa.configuration.keys import MOVED
 from tests.forked import REPOSITORY
 
 TWO_SCREENS = 100  # lines

@@ -12,14 +12,9 @@ from torch import Tensor
 
 from swapaqa.metrics import fisher_mean, relative_l2_x100, spearman
 from swapaqa.recording.checkout import git_commit
-from swapaqa.recording.result import (
-    RESULT_FILE,
-    Evaluation,
-    Recorder,
-    epoch_in,
-    split_metrics,
-    write_result,
-)
+from swapaqa.recording.evaluation import Evaluation, split_metrics
+from swapaqa.recording.recorder import Recorder
+from swapaqa.recording.result_file import RESULT_FILE, epoch_in, write_result
 
 Table = tuple[Tensor, Tensor, Tensor]
 
@@ -175,7 +170,7 @@ def test_the_share_of_waiting_is_what_passed_before_the_steps() -> None:
 
 def test_an_evaluation_between_epochs_is_not_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 101.0, 104.0])  # the epoch starts late; its batch starts; its batch ends
-    monkeypatch.setattr("swapaqa.recording.result.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("swapaqa.recording.recorder.time.monotonic", lambda: next(clock))
     recorder = Recorder({})
     recorder.on_train_epoch_start(None, None)
     recorder.on_train_batch_start(None, None, None, 0)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, open_dict
 from swapaqa.configuration.checking import check
 from swapaqa.data.sampler import KeyedPermutation, WholeBatches
 from swapaqa.errors import InputError
-from swapaqa.running.processes import per_node
+from swapaqa.running.devices import per_node
 from swapaqa.running.scaling import scale
 from tests.forked import REPOSITORY
 

@@ -13,7 +13,8 @@ from swapaqa import metrics, statistics
 from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN, STANDARD
 from swapaqa.measures.record import Measure, Scores
 from swapaqa.measures.spearman import rank_correlation
-from swapaqa.recording.result import Evaluation, Recorder, split_confidence
+from swapaqa.recording.evaluation import Evaluation, split_confidence
+from swapaqa.recording.recorder import Recorder
 
 
 def sample(videos: int, noise: float = 0.6, seed: int = 0) -> Scores:

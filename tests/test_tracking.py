@@ -22,7 +22,8 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 from swapaqa.recording import logged, tracking
 from swapaqa.recording.epoch_log import EpochLog
-from swapaqa.recording.result import Evaluation, Recorder
+from swapaqa.recording.evaluation import Evaluation
+from swapaqa.recording.recorder import Recorder
 
 RESULT = {
     "metrics": {

@@ -10,7 +10,7 @@ from swapaqa.errors import InputError
 from swapaqa.measures.calibration_tau import calibration_tau, decile, mean_errors, tau_of_bins
 from swapaqa.measures.coverage import coverage
 from swapaqa.measures.record import Scores
-from swapaqa.recording.result import Evaluation
+from swapaqa.recording.evaluation import Evaluation
 
 TAU = calibration_tau()
 

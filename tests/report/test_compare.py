@@ -19,7 +19,7 @@ import torch
 
 from swapaqa import statistics
 from swapaqa.measures.ours import OURS, STANDARD
-from swapaqa.recording.result import split_confidence, split_metrics
+from swapaqa.recording.evaluation import split_confidence, split_metrics
 from swapaqa.report.render import to_csv, to_latex, to_markdown
 from swapaqa.report.table import Value, cell_text
 from swapaqa.report.tables import build_tables

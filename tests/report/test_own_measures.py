@@ -18,7 +18,8 @@ from swapaqa import statistics
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import OURS
 from swapaqa.measures.record import Description, Measure, Scores
-from swapaqa.recording.result import Evaluation, Recorder
+from swapaqa.recording.evaluation import Evaluation
+from swapaqa.recording.recorder import Recorder
 from swapaqa.report.contents import read_report, write_report
 from swapaqa.report.table import cell_text
 from swapaqa.report.tables import build_tables

@@ -17,7 +17,7 @@ from swapaqa.errors import InputError
 from swapaqa.probing.design import Answers, Layout, draw_donors
 from swapaqa.probing.outcome import split_outcome
 from swapaqa.probing.probe_file import find_probes
-from swapaqa.recording.result import write_json
+from swapaqa.recording.result_file import write_json
 from swapaqa.report.probes import probe_tables
 
 REPOSITORY = Path(__file__).parents[2]

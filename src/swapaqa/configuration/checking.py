@@ -5,21 +5,19 @@ exist, every key must be one of its parameters, every parameter without a defaul
 have the annotated type.
 """
 
-import difflib
 import inspect
 import typing
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import SchemaError
 
 from swapaqa.configuration import data_sets
+from swapaqa.configuration.keys import interpolations_explained, suggestion
 from swapaqa.errors import InputError
 
 TOP_LEVEL = (
@@ -30,15 +28,6 @@ SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "c3d_feature", "f
 STRICT_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # a user's own classes may annotate a tuple and get a list
 LOOSE_LIBRARIES = ("torch.", "hydra_plugins.")  # whose annotations are not always what they accept
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols
-MOVED = {  # keys that once were, and what they are now
-    "model.learning_rate": "optim.learning_rate",
-    "model.backbone_learning_rate": "optim.backbone_learning_rate",
-    "model.weight_decay": "optim.weight_decay",
-    "model.epsilon": "optim.optimizer.eps",
-    "backbone.clip_frames": "clips.frames",
-    "backbone.clip_stride": "clips.stride",
-    "backbone.last_start": "clips.last_start",
-}
 
 
 def check(cfg: DictConfig) -> None:
@@ -145,26 +134,3 @@ def require_text(cfg: DictConfig, *keys: str) -> None:
     for key in keys:
         if cfg[key] is not None and not isinstance(cfg[key], str):
             raise InputError(f"{key}={cfg[key]}: a path is needed; a text is written '{key}=\"...\"'")
-
-
-@contextmanager
-def interpolations_explained() -> Iterator[None]:
-    """Raise InputError, naming its key, for a value with a ${name} that is none, as one that a shell was to fill in."""
-    try:
-        yield
-    except InterpolationKeyError as error:
-        words = str(error).partition("\n")[0]
-        raise InputError(f"{error.full_key}: {words}; ${{...}} stands for a key of the configuration") from error
-
-
-def suggestion(path: str, key: str, known: Sequence[str]) -> str:
-    """The end of a message about `key`, which is the last part of `path`.
-
-    What it is now, if it was one before; the nearest of `known`; or all of them.
-    """
-    if path in MOVED:
-        return f"; it is {MOVED[path]} now"
-    close = difflib.get_close_matches(key, known, n=1)
-    if close:
-        return f"; did you mean {path.removesuffix(key)}{close[0]}?"
-    return f"; there are {', '.join(known)}" if known else ""

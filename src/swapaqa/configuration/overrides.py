@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from swapaqa.configuration.checking import suggestion
+from swapaqa.configuration.keys import suggestion
 
 CONFIG = Path(__file__).parents[1] / "conf"
 OF_A_GROUP = "Config group override"  # how Hydra's ValueError about one begins

@@ -21,7 +21,7 @@ import torch
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.measures.ours import STANDARD
-from swapaqa.recording.result import split_confidence, split_metrics
+from swapaqa.recording.evaluation import split_confidence, split_metrics
 
 Baseline = Literal["event", "difficulty", "both"]
 BASELINES: tuple[Baseline, ...] = ("event", "difficulty", "both")

@@ -37,7 +37,7 @@ from swapaqa.data.geometry import Geometry
 from swapaqa.data.region import read_region
 from swapaqa.errors import InputError
 from swapaqa.pictures.figures import Augmented, swap_strip, swap_video
-from swapaqa.recording.result import RESULT_FILE
+from swapaqa.recording.result_file import RESULT_FILE
 from swapaqa.running.program import compose_quietly, run_program
 from swapaqa.seeds import keyed_generator
 from swapaqa.video.frames import Decoding, frame_count, read_frames

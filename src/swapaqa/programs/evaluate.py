@@ -41,7 +41,8 @@ from swapaqa.probing.design import LEAST_BACKGROUNDS, lay_out, sort_answers
 from swapaqa.probing.outcome import PICTURE, PROBE_FILE, sentences, split_outcome
 from swapaqa.probing.picture import show_what_was_seen
 from swapaqa.recording.checkout import git_commit
-from swapaqa.recording.result import Recorder, device_name, write_json, write_result
+from swapaqa.recording.recorder import Recorder, device_name
+from swapaqa.recording.result_file import write_json, write_result
 from swapaqa.running import out_of_memory
 from swapaqa.running.checkpoint import (
     NO_BOXES,

@@ -47,7 +47,8 @@ from swapaqa.gradcam.summary import (
 )
 from swapaqa.models.scorer import CONFIG_KEY, Scorer
 from swapaqa.recording.checkout import git_commit
-from swapaqa.recording.result import FORMAT, device_name
+from swapaqa.recording.recorder import device_name
+from swapaqa.recording.result_file import FORMAT
 from swapaqa.running.checkpoint import (
     NO_BOXES,
     boxes_of,

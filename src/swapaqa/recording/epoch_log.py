@@ -2,8 +2,9 @@
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from swapaqa.recording.evaluation import split_metrics
 from swapaqa.recording.logged import epoch_numbers, time_numbers
-from swapaqa.recording.result import Recorder, split_metrics
+from swapaqa.recording.recorder import Recorder
 
 
 class EpochLog(Callback):

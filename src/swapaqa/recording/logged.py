@@ -55,7 +55,7 @@ def _number_or_text(value: str) -> int | float | str:
 def epoch_numbers(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """What an evaluation logs beyond the scorer's own: `test/spearman/diving`, `test/spearman/average`.
 
-    `metrics`: by split, as `swapaqa.recording.result.split_metrics` makes them. Undefined numbers are left out.
+    `metrics`: by split, as `swapaqa.recording.evaluation.split_metrics` makes them. Undefined numbers are left out.
     """
     found: dict[str, float] = {}
     for split, numbers in metrics.items():

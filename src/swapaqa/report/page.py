@@ -21,7 +21,7 @@ from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_gra
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
 from swapaqa.probing.probe_file import Probe
-from swapaqa.recording.result import RESULT_FILE, epoch_in
+from swapaqa.recording.result_file import RESULT_FILE, epoch_in
 from swapaqa.report.answers import Answer
 from swapaqa.report.captions import WITHOUT_FACTS
 from swapaqa.report.cases import Study

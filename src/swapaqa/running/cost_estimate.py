@@ -20,7 +20,7 @@ from swapaqa.console import quieten
 from swapaqa.data.datamodule import VideoData
 from swapaqa.files.whole_file import write_whole
 from swapaqa.models.scorer import Scorer
-from swapaqa.recording.result import Recorder
+from swapaqa.recording.recorder import Recorder
 from swapaqa.running import out_of_memory
 from swapaqa.running.failures import failure_recorded
 from swapaqa.running.jobs import trusted_config

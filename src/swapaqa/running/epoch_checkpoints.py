@@ -7,7 +7,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from swapaqa.recording.result import Recorder
+from swapaqa.recording.recorder import Recorder
 from swapaqa.running.ending import run_ends
 
 

@@ -23,7 +23,7 @@ from swapaqa.configuration.moved import in_todays_names
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import MOST_YAML, parse_yaml, read_bytes
 from swapaqa.files.whole_file import remove_unfinished, write_whole
-from swapaqa.recording.result import RESULT_FILE
+from swapaqa.recording.result_file import RESULT_FILE
 
 CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 LOCK_FILE = ".lock"

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import multiprocessing
 import os
 import signal
 import sys
@@ -48,7 +49,8 @@ def watch_parent() -> None:
 
 
 def _watch(parent: int) -> None:
-    while os.getppid() == parent:
+    asked = multiprocessing.parent_process()  # who had this process forked by another one, its parent
+    while os.getppid() == parent and (asked is None or asked.is_alive()):
         time.sleep(INTERVAL_S)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(patience.seconds)

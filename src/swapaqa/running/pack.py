@@ -22,7 +22,7 @@ from swapaqa.files.whole_file import whole, write_whole
 from swapaqa.models.scorer import BATCH_NORM_KEY, CONFIG_KEY, FORMAT_KEY
 from swapaqa.models.stored_exemplars import EXEMPLARS_KEY
 from swapaqa.recording.checkout import CHANGED, git
-from swapaqa.recording.result import RESULT_FILE
+from swapaqa.recording.result_file import RESULT_FILE
 from swapaqa.running.checkpoint import PACK_KEY, read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE
 from swapaqa.running.registry import plain

@@ -1,4 +1,4 @@
-"""Processes of a run: who started this one, and starting a job in processes of its own.
+"""Starting a job in processes of its own.
 
 Under `--multirun` Lightning's own launcher would run the whole sweep again in every further process, so a job's
 processes never go through Hydra: they read the job's resolved configuration from its folder (`swapaqa.running.worker`).
@@ -12,81 +12,22 @@ import sys
 import uuid
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
 
-import torch
-from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from omegaconf import DictConfig
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from swapaqa.errors import InputError
 from swapaqa.running import orphans
+from swapaqa.running.devices import per_node
 from swapaqa.running.environment import set_for_a_while
 from swapaqa.running.failures import LEFT_ALONE, failure, write_failure
 from swapaqa.running.interruption import STOPPED, handle_sigterm
 from swapaqa.running.jobs import vouching_environment
+from swapaqa.running.preloaded import PreloadedJob
+from swapaqa.running.rank import process_rank
 
 log = logging.getLogger(__name__)
 
 BY_SIGTERM = (STOPPED, -signal.SIGTERM)  # saved and left, or still at its start
-FROM_OUTSIDE = ("TORCHELASTIC_", "SLURM_", "TORCHRUN_")
-SITE = "SLURM_CONF"  # where the cluster is, not what was started on it
-RANK_VARIABLES = (
-    "RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE",
-    "ROLE_WORLD_SIZE", "ROLE_NAME", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK",
-)  # fmt: skip
-
-
-class ProcessRank(NamedTuple):
-    """Where this process stands among those that torchrun, srun or submitit started."""
-
-    rank: int
-    world_size: int
-
-
-def process_rank() -> ProcessRank | None:
-    """None for a process that stands alone."""
-    if TorchElasticEnvironment.detect():
-        return ProcessRank(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
-    if on_slurm():
-        return ProcessRank(int(os.environ["SLURM_PROCID"]), int(os.environ["SLURM_NTASKS"]))
-    return None
-
-
-def on_slurm() -> bool:
-    """Whether srun (or submitit, by it) started this process; not so for a script's own processes, and for shells."""
-    return "SLURM_STEP_ID" in os.environ and SLURMEnvironment.detect()
-
-
-def ignore_allocation() -> None:
-    """Forget the number of tasks of a SLURM job whose script runs this process without srun: it stands alone.
-
-    Lightning would take it for the first of so many and wait for the others.
-    """
-    if "SLURM_STEP_ID" not in os.environ:
-        os.environ.pop("SLURM_NTASKS", None)
-
-
-def lead_sweep() -> bool:
-    """Make this process the one that leads a sweep; False for the others that torchrun or srun started.
-
-    The leader starts its jobs' processes itself, so it forgets what it was started among.
-
-    Raises:
-        InputError: started on several nodes, where it cannot start processes.
-    """
-    found = process_rank()
-    if found is None:
-        return True
-    if int(os.environ.get("GROUP_WORLD_SIZE", os.environ.get("SLURM_NNODES", "1"))) > 1:
-        raise InputError("--multirun over several nodes: leave torchrun or srun out and say hydra/launcher=slurm")
-    for name in [
-        name for name in os.environ if (name.startswith(FROM_OUTSIDE) and name != SITE) or name in RANK_VARIABLES
-    ]:
-        del os.environ[name]
-    return found.rank == 0
 
 
 def process_count(trainer: DictConfig) -> int:
@@ -107,31 +48,22 @@ def process_count(trainer: DictConfig) -> int:
     return per_node(trainer)
 
 
-def per_node(trainer: DictConfig) -> int:
-    """How many devices the trainer's options name on each machine."""
-    devices = trainer.devices
-    if isinstance(devices, int) and devices > 0:
-        return devices
-    if devices in ("auto", -1, "-1"):
-        on_gpu = trainer.accelerator in ("auto", "gpu", "cuda")
-        return max(1, torch.cuda.device_count()) if on_gpu else 1
-    return len(devices.split(",")) if isinstance(devices, str) and "," in devices else max(1, _length(devices))
-
-
-def _length(devices: Any) -> int:
-    return 1 if isinstance(devices, str | int) else len(devices)
-
-
-def run_job(folder: Path, config: bytes, count: int) -> int:
+def run_job(folder: Path, config: bytes, count: int, preloaded: bool = False) -> int:
     """Train the run whose configuration lies in `folder` in `count` processes of its own; the exit status.
 
     `config`: what was composed for it, and the only content of the folder's `config.yaml` that they accept.
 
+    `preloaded`: by a fork of a process that is kept for the next job; see `swapaqa.running.preloaded`.
+
     SIGTERM is passed on and waited for. A status that no process explained is explained in `failed.txt`.
     """
-    command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
-    environment = vouching_environment(config) | orphans.parent_environment()
-    job = subprocess.Popen(command, preexec_fn=orphans.end_with_parent, env=environment)
+    job: PreloadedJob | subprocess.Popen[bytes]
+    if preloaded:
+        job = PreloadedJob(folder, count, vouching_environment(config))
+    else:
+        command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
+        environment = vouching_environment(config) | orphans.parent_environment()
+        job = subprocess.Popen(command, preexec_fn=orphans.end_with_parent, env=environment)
 
     passed_on = []
 
@@ -160,7 +92,7 @@ def leave_explained(folder: Path, status: int) -> None:
             log.error("%s: %s", folder, explain(status))
 
 
-def _waited(job: "subprocess.Popen[bytes]") -> int:
+def _waited(job: "PreloadedJob | subprocess.Popen[bytes]") -> int:
     """The exit status of the job. Ctrl-C reaches it too: it is given the time to end."""
     try:
         return job.wait()
@@ -180,6 +112,10 @@ def explain(status: int) -> str:
 
 def run_group(folder: Path, count: int) -> int:
     """Start `count` processes of one run under torch's elastic agent, on a free port; the exit status."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException  # here, as who starts a job needs no agent
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the process that fails says why
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
     config = LaunchConfig(

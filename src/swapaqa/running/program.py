@@ -16,15 +16,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from swapaqa.configuration.checking import interpolations_explained
+from swapaqa.configuration.keys import interpolations_explained
 from swapaqa.configuration.overrides import OF_A_GROUP, explain_group, explain_override
 from swapaqa.errors import InputError, for_a_terminal
 from swapaqa.files.disk_errors import NO_PLACE, NO_ROOM, STANDARD_OUTPUT, place_of
 from swapaqa.files.foreign_file import reason
-from swapaqa.running import orphans, processes, resolvers
+from swapaqa.running import orphans, rank, resolvers
 
 resolvers.register()
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
@@ -37,19 +36,19 @@ def run_program(main: Callable[[], None]) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment every error keeps its traceback.
     """
-    if orphans.PARENT in os.environ or processes.process_rank() is not None:
+    if orphans.PARENT in os.environ or rank.process_rank() is not None:
         orphans.watch_parent()
     refuse_rerun(sys.argv[1:])
     if os.environ.get("HYDRA_FULL_ERROR") and not os.environ.get(SHORT_ERRORS):
-        if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
+        if not in_sweep(sys.argv[1:]) or rank.lead_sweep():
             main()
         return
     write_any_text()
-    processes.ignore_allocation()
+    rank.ignore_allocation()
     os.environ |= {"HYDRA_FULL_ERROR": "1", SHORT_ERRORS: "1"}  # Hydra's own short form would hide the error from us
     logging.raiseExceptions = False  # a log's full disk would fill the terminal with tracebacks
     try:
-        if not in_sweep(sys.argv[1:]) or processes.lead_sweep():
+        if not in_sweep(sys.argv[1:]) or rank.lead_sweep():
             main()
         sys.stdout.flush()  # here, as nobody catches what Python does at its end
     except InputError as error:
@@ -68,8 +67,16 @@ def run_program(main: Callable[[], None]) -> None:
         fail("stopped by Ctrl-C", 128 + signal.SIGINT)
     except OSError as error:
         fail_of_system(error)
-    except MisconfigurationException as error:  # an accelerator that is not there, options that exclude each other
+    except Exception as error:
+        if not _of_the_trainer(error):
+            raise
         fail(f"trainer: {' '.join(str(error).split())}")
+
+
+def _of_the_trainer(error: Exception) -> bool:
+    """Whether Lightning refused an accelerator that is not there, or options that exclude each other."""
+    lightning = sys.modules.get("pytorch_lightning.utilities.exceptions")  # not imported for the error of another
+    return lightning is not None and isinstance(error, lightning.MisconfigurationException)
 
 
 def fail_of_system(error: OSError) -> None:

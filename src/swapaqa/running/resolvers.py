@@ -8,7 +8,6 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from torch.distributed import TCPStore
 
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_bytes
@@ -28,6 +27,8 @@ def started() -> str:
 def _agreed(own: str) -> str:
     """The first process's word for all: through the store of torchrun's agent, or by the number of SLURM's step."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        from torch.distributed import TCPStore  # here, as torch takes a second to import
+
         store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
         return store.compare_set("swapaqa/started", "", own).decode()
     if "SLURM_STEP_ID" in os.environ:  # srun; a requeued job keeps its number and so its folder

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from swapaqa.running.processes import per_node
+from swapaqa.running.devices import per_node
 
 
 class Scaled(NamedTuple):

@@ -27,8 +27,9 @@ from swapaqa.pictures.figures import Augmented, scatter, swap_strip
 from swapaqa.probing.baselines import known_floors
 from swapaqa.recording import tracking
 from swapaqa.recording.epoch_log import EpochLog
-from swapaqa.recording.result import Recorder, compose_result, device_name, save_result
-from swapaqa.running import out_of_memory, processes
+from swapaqa.recording.recorder import Recorder, device_name
+from swapaqa.recording.result_file import compose_result, save_result
+from swapaqa.running import out_of_memory
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
 from swapaqa.running.failures import failure_recorded
@@ -37,6 +38,7 @@ from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, locked
 from swapaqa.running.measures import configured_measures
 from swapaqa.running.needs import refuse_missing_boxes, refuse_missing_sides, refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu
+from swapaqa.running.rank import on_slurm
 from swapaqa.running.resuming import check_resumable
 
 log = logging.getLogger(__name__)
@@ -151,8 +153,7 @@ def make_model(cfg: DictConfig) -> Scorer:
 
 def plugins() -> list[Any]:
     """Whole checkpoints; under SLURM no requeueing by Lightning, which would compete with submitit's."""
-    on_slurm = processes.on_slurm()
-    return [AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if on_slurm else [])]
+    return [AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if on_slurm() else [])]
 
 
 def draw_preview(preview: Preview, cfg: DictConfig, path: Path) -> None:

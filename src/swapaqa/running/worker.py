@@ -11,7 +11,7 @@ from pathlib import Path
 
 from swapaqa.running import orphans
 
-if orphans.PARENT in os.environ:
+if __name__ == "__main__" and orphans.PARENT in os.environ:
     orphans.watch_parent()  # before the imports, which take seconds
 
 from swapaqa.console import quieten
@@ -34,5 +34,10 @@ def main() -> None:
     run_here(trusted_config(folder), folder)
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """`main`, with every error as one line."""
     run_program(main)
+
+
+if __name__ == "__main__":
+    start()

@@ -14,7 +14,7 @@ from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import is_name, read_json, read_yaml, shown
 from swapaqa.gradcam.summary import find_gradcam
 from swapaqa.measures.record import Description
-from swapaqa.recording.result import RESULT_FILE
+from swapaqa.recording.result_file import RESULT_FILE
 from swapaqa.running.facts import Facts, facts_of
 from swapaqa.running.failures import failure
 from swapaqa.running.jobs import CONFIG_FILE, FAILURE_FILE, JOBS_FILE, NOT_IDENTITY, State, state

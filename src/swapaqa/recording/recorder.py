@@ -1,4 +1,4 @@
-"""`result.json` and `predictions_<split>.csv`, which a run writes and a report reads.
+"""The callback that keeps what a run's result is made of.
 
 Protocols are columns: every number is kept at the last epoch, at the best epoch on test (which is what all published
 numbers of the field are) and, where a part of train was cut off, at the best epoch on that part.
@@ -6,123 +6,25 @@ numbers of the field are) and, where a part of train was cut off, at the best ep
 
 import csv
 import io
-import json
 import logging
-import math
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 
-from swapaqa import __version__, statistics
 from swapaqa.files.spreadsheet import guarded
 from swapaqa.files.whole_file import write_whole
-from swapaqa.measures.ours import COVERAGES, SPEARMAN, STANDARD, WRITTEN
-from swapaqa.measures.record import Measure, Scores
+from swapaqa.measures.ours import SPEARMAN, STANDARD, WRITTEN
+from swapaqa.measures.record import Measure
 from swapaqa.models.batch_norm import CANNOT_LEARN
 from swapaqa.models.scorer import Scorer, predicted_stds, predictions
-from swapaqa.recording.checkout import git_commit
+from swapaqa.recording.evaluation import Evaluation, Row, by_action, split_confidence, split_metrics
 
 log = logging.getLogger(__name__)
-
-RESULT_FILE = "result.json"
-FORMAT = 2  # of result.json and gradcam.json; the first, which had no number, counted epochs from 0
-PACKAGES = (
-    "torch",
-    "pytorch-lightning",
-    "torchmetrics",
-    "hydra-core",
-    "omegaconf",
-    "wandb",
-    "av",
-    "decord",
-    "numpy",
-)
-
-
-Table = tuple[Tensor, Tensor, Tensor]  # (index, predicted, true) in points
-
-
-class Row(Protocol):
-    """What a prediction's row needs of a record."""
-
-    @property
-    def video_id(self) -> str: ...
-    @property
-    def action(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The predictions of one epoch, counted from 0 as Lightning does: by split, (index, predicted, true) in points.
-
-    `stds`: by split, the standard deviations that the method predicts, in points; NaN where it predicts none.
-    """
-
-    epoch: int
-    tables: dict[str, Table]
-    stds: dict[str, Tensor] = field(default_factory=dict)
-
-    def calibration(self, split: str) -> dict[str, float] | None:
-        """Coverage of the nominal 50 and 90 % intervals and the mean deviation; None without predicted deviations."""
-        std = self.stds.get(split)
-        if std is None or std.isnan().all():
-            return None
-        scores = as_scores(*self.tables[split][1:], std)
-        return {measure.name: measure.of(scores) for measure in COVERAGES} | {"mean_std": float(std.nanmean())}
-
-
-def split_metrics(
-    table: Table, records: Sequence[Row], measures: Sequence[Measure] = WRITTEN, std: Tensor | None = None
-) -> dict[str, Any]:
-    """The metrics per action, and averaged over the actions as each of them is. `std`: the predicted deviations."""
-    per_action: dict[str, dict[str, float]] = {
-        action: {measure.name: measure.of(scores) for measure in measures} | {"videos": len(scores.true)}
-        for action, scores in by_action(table, records, std).items()
-    }
-    average = {m.name: m.over_actions([found[m.name] for found in per_action.values()]) for m in measures}
-    return {"average": average, "per_action": per_action}
-
-
-def split_confidence(
-    table: Table, records: Sequence[Row], measures: Sequence[Measure] = STANDARD, std: Tensor | None = None
-) -> dict[str, Any]:
-    """The intervals over test videos of `split_metrics`, [low, high] or None; see `swapaqa.statistics`."""
-    scores = by_action(table, records, std)
-
-    def intervals(actions: Sequence[Scores]) -> dict[str, list[float] | None]:
-        found = {measure.name: statistics.interval(measure, actions) for measure in measures}
-        return {name: ends and list(ends) for name, ends in found.items()}
-
-    return {
-        "level": statistics.LEVEL,
-        "method": f"BCa bootstrap over the videos, {statistics.RESAMPLES} resamples",
-        "average": intervals([*scores.values()]),
-        "per_action": {action: intervals([found]) for action, found in scores.items()},
-    }
-
-
-def by_action(table: Table, records: Sequence[Row], std: Tensor | None = None) -> dict[str, Scores]:
-    """Predictions and truths by action, in the order of the index."""
-    index, predicted, true = table
-    actions = [records[i].action for i in index.tolist()]
-    chosen = {action: torch.tensor([name == action for name in actions]) for action in dict.fromkeys(actions)}
-    return {
-        action: as_scores(predicted[mask], true[mask], None if std is None else std[mask])
-        for action, mask in chosen.items()
-    }
-
-
-def as_scores(predicted: Tensor, true: Tensor, std: Tensor | None) -> Scores:
-    """The same as float64 arrays."""
-    return Scores(predicted.double().numpy(), true.double().numpy(), None if std is None else std.double().numpy())
 
 
 @dataclass
@@ -293,64 +195,6 @@ class Recorder(Callback):
             writer.writerow([guarded(record.video_id), guarded(record.action), *numbers])
         write_whole(folder / f"predictions_{split}.csv", table.getvalue())
         return rows
-
-
-def write_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """`compose_result` and `save_result` in one."""
-    result = compose_result(folder, recorder, facts)
-    save_result(folder, result)
-    return result
-
-
-def compose_result(folder: Path, recorder: Recorder, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Metrics by protocol, predictions by id, timing, versions and the given `facts`; writes the tables of predictions.
-
-    The columns of `predictions` are the true score and the protocols, in the order of `prediction_columns`.
-    """
-    return {
-        "format": FORMAT,
-        **facts,
-        "measures": {measure.name: measure.described() for measure in recorder.measures},
-        "metrics": recorder.metrics(),
-        "prediction_columns": ["true", *recorder.protocols()],
-        "predictions": recorder.write_predictions(folder),
-        "timing": recorder.timing(),
-        "git_commit": git_commit(),
-        "versions": {name: installed_version(name) for name in PACKAGES}
-        | {"python": platform.python_version(), "swapaqa": __version__},
-    }
-
-
-def epoch_in(file: Mapping[str, Any], epoch: int) -> int:
-    """An epoch that a `result.json` or `gradcam.json` names, counted from 1 whatever its format."""
-    return epoch if file.get("format", 1) >= FORMAT else epoch + 1
-
-
-def installed_version(package: str) -> str | None:
-    """None where it is not installed: decord is on some platforms only."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def save_result(folder: Path, result: Mapping[str, Any]) -> None:
-    """Write `result.json`, as the last thing of a run: one that exists is a whole one, and its run is done."""
-    write_json(folder / RESULT_FILE, result)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """What is undefined (the correlation of constant predictions) is null."""
-    write_whole(path, json.dumps(_without_nan(content), indent=1, allow_nan=False))
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None where a number is NaN or infinite: JSON has neither."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def device_name(module: LightningModule) -> str:
