@@ -58,6 +58,7 @@ def serve(pipe: Connection, environment: dict[str, str]) -> None:
         import_module(f"swapaqa.programs.{file.stem}")
     for starter in ("swapaqa.running.processes", "swapaqa.programs.demo"):
         import_module(starter).subprocess = SimpleNamespace(Popen=ForkedModule, run=run_module)  # type: ignore[attr-defined]
+    import_module("swapaqa.running.processes").PreloadedJob = ForkedJob  # type: ignore[attr-defined]
     with contextlib.suppress(EOFError):
         while True:
             folder, module, words, timeout = pipe.recv()
@@ -130,6 +131,13 @@ class ForkedModule:
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+
+class ForkedJob(ForkedModule):
+    """A job of a sweep, `swapaqa.running.preloaded.PreloadedJob`, from what is imported here."""
+
+    def __init__(self, folder: Path, count: int, environment: dict[str, str]) -> None:
+        super().__init__([*PYTHON, "swapaqa.running.worker", str(folder), str(count)], env=environment)
 
 
 def run_module(command: Sequence[str], check: bool) -> "subprocess.CompletedProcess[str]":

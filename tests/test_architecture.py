@@ -107,8 +107,8 @@ def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
         "swapaqa/configuration/data_sets.py",
         "swapaqa/running/cost_estimate.py",
         "swapaqa/running/published_checkpoint.py",
-        "swapaqa/programs/gradcam.py",
-        "swapaqa/programs/evaluate.py",
+        "swapaqa/running/gradcam_study.py",
+        "swapaqa/running/evaluation.py",
         "swapaqa/running/video_score.py",
         "swapaqa/running/training.py",
     }

@@ -8,7 +8,8 @@ from unittest.mock import patch
 import pytest
 from rich.table import Table
 
-from swapaqa.console import ProgressBar, open_console, quieten
+from swapaqa.console import open_console, quieten
+from swapaqa.running.progress_bar import ProgressBar
 
 
 def wide_table() -> Table:

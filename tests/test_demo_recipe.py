@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from swapaqa.errors import InputError
+from swapaqa.running import swap_pictures
 from tests.forked import REPOSITORY, run_forked
 
 SMALL = [f"data.settings.{split}={count}" for split, count in (("train", 4), ("test", 2), ("shifted", 2))]
@@ -86,35 +87,35 @@ def test_swap_of_files(demo, tmp_path, monkeypatch):
     assert_shows(tmp_path / "out")
 
 
-def test_boxes_of_files_are_found_beside_them_or_below_the_root(demo, tmp_path):
+def test_boxes_of_files_are_found_beside_them_or_below_the_root(tmp_path):
     film = write_film(tmp_path / "a.mp4", size=(40, 40))
     places = {tmp_path / "a.txt": "2", tmp_path / "elsewhere" / "a.txt": "12"}
     for file, left in places.items():
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"0,0,{left},10,8,8,diver\n5,0,{left},10,8,8,diver\n")
     for override, left in (("boxes.root=null", 2), (f"boxes.root={tmp_path / 'elsewhere'}", 12)):
-        shown = demo.from_files(demo.configuration(["boxes=darklabel", override]), [film])
+        shown = swap_pictures.from_files(swap_pictures.configuration(["boxes=darklabel", override]), [film])
         scale = 256 / 40
         assert shown.boxes[0, :, 0].tolist() == pytest.approx([(left + 0.5) * scale - 0.5] * 48)
 
 
-def test_a_missing_file_is_refused(demo, tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        demo.from_files(demo.configuration(["boxes=fixed"]), [tmp_path / "none.mp4"])
+        swap_pictures.from_files(swap_pictures.configuration(["boxes=fixed"]), [tmp_path / "none.mp4"])
 
 
-def test_the_background_that_a_donor_gives(demo):
+def test_the_background_that_a_donor_gives():
     """One video is enough, and nothing of its athlete is left."""
     video = torch.full((1, 3, 2, 20, 20), 50, dtype=torch.uint8)
     video[:, :, :, 5:10, 5:10] = 200
-    shown = demo.Videos(["a"], video, torch.tensor([5.0, 5, 9, 9]).repeat(1, 2, 1))
+    shown = swap_pictures.Videos(["a"], video, torch.tensor([5.0, 5, 9, 9]).repeat(1, 2, 1))
     for variant, left in (("paper", [50, 200]), ("official", [0, 50]), ("clean", [50])):
         words = [f"aug.variant={variant}"]
-        result = demo.background_given(demo.configuration(words), words, shown)
+        result = swap_pictures.background_given(swap_pictures.configuration(words), words, shown)
         assert result.video.unique().tolist() == left
         assert result.title == f"aug.variant={variant}"
     with pytest.raises(InputError, match="--background"):
-        demo.background_given(demo.configuration(["aug=fame"]), [], shown)
+        swap_pictures.background_given(swap_pictures.configuration(["aug=fame"]), [], shown)
 
 
 def test_comparison_of_two_results(demo):

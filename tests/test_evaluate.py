@@ -25,6 +25,8 @@ from omegaconf import OmegaConf
 from swapaqa.data.demo_files import demo_root as written_demo
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import FORMAT_KEY
+from swapaqa.running.checkpoint import evaluation_config
+from swapaqa.running.evaluation import complete_probe
 
 REPOSITORY = Path(__file__).parents[1]
 Run = Callable[..., "CompletedProcess[str]"]
@@ -184,13 +186,6 @@ def test_a_single_video_needs_no_training_videos_with_stored_features(
     assert re.search(r"my dive\.avi: -?\d+\.\d\d points, standard deviation", done.stdout)
 
 
-def evaluation_config(cfg: Any, trained: Any, given: list[str]) -> Any:
-    """The function of that name of `src/evaluate.py`."""
-    with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        program = runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")
-    return program["evaluation_config"](cfg, trained, given)
-
-
 def test_a_checkpoint_of_half_precision_is_evaluated_without_a_gpu(
     core_run: Path, evaluate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,8 +289,6 @@ def test_a_probe_takes_the_boxes_that_are_named(trained: Callable[..., Path], ev
 def test_where_the_boxes_of_a_probe_come_from(
     trained_with: list[str], now: str, given: list[str], boxes: str | None, ratio: float, config: Any
 ) -> None:
-    with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        complete_probe = runpy.run_module("swapaqa.programs.evaluate", run_name="evaluate")["complete_probe"]
     composed = config(f"data={now}", "name=evaluate")
     keys = {"probe": "background", "probe_backgrounds": 4, "probe_ratio": None, "video": None}
     cfg = OmegaConf.create({"data": composed.data, "boxes": composed.boxes, "seed": 0, "aug": composed.aug} | keys)

@@ -4,14 +4,11 @@ import json
 import logging
 import math
 import re
-import runpy
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
-from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -23,6 +20,7 @@ from swapaqa.gradcam.maps import Inside, MapStatistics
 from swapaqa.gradcam.pictures import overlay
 from swapaqa.gradcam.summary import as_json, difference, rows, summary
 from swapaqa.report.contents import read_report, write_report
+from swapaqa.running.gradcam_study import checkpoint_titles
 
 REPOSITORY = Path(__file__).parents[1]
 Run = Callable[..., "CompletedProcess[str]"]
@@ -191,8 +189,6 @@ def test_wrong_input_is_one_line(overrides: list[str], words: str, core: Path, g
 
 
 def test_the_same_augmentation_twice_is_told_apart(config: Callable[..., Any]) -> None:
-    with patch.object(sys, "path", [str(REPOSITORY), *sys.path]):
-        checkpoint_titles = runpy.run_module("swapaqa.programs.gradcam", run_name="gradcam")["checkpoint_titles"]
     configs = (config(f"aug={name}", "name=a", "model=usdl") for name in ("swap", "none", "cutmix"))
     swap, plain, mixed = (instantiate(one.aug) for one in configs)
     assert checkpoint_titles([plain, swap]) == ["without the swap", "with the swap, ratio 2"]

@@ -50,6 +50,39 @@ def test_the_light_modules_are_imported_without_the_rest(tmp_path: Path) -> None
     assert done.stdout.split() == [str(len(names))]
 
 
+def test_programs_say_what_they_take_without_what_trains(tmp_path: Path) -> None:
+    """`--help`, `--cfg job` and a misspelt key need no Lightning and no PyTorch, which take seconds to import."""
+    names = [f"swapaqa.programs.{name}" for name in ("train", "evaluate", "gradcam", "doctor", "demo")]
+    body = f"""
+for name in {names}:
+    importlib.import_module(name)
+heavy = [name for name in ("torch", "pytorch_lightning", "lightning_fabric", "av", "cv2", "wandb") if name in sys.modules]
+print("imported", *heavy)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import importlib, sys{body}"],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(SOURCE)},
+    )  # fmt: skip
+    assert done.stdout == "imported\n", done.stderr
+
+
+def test_what_forks_a_sweeps_jobs_touches_no_gpu(tmp_path: Path) -> None:
+    """A process that was forked after a GPU was touched cannot use it."""
+    body = """
+import sys, torch
+asked = []
+for name in ("is_available", "device_count", "init", "_lazy_init", "current_device"):
+    setattr(torch.cuda, name, lambda *_, name=name: asked.append(name) or 0)
+import swapaqa.running.worker
+print("asked", *asked)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", body],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(SOURCE)},
+    )  # fmt: skip
+    assert done.stdout == "asked\n", done.stderr
+
+
 @pytest.mark.parametrize("heavy", ["swapaqa.data.datamodule", "swapaqa.models.core", "swapaqa.running.training"])
 def test_the_block_blocks(heavy: str, tmp_path: Path) -> None:
     done = without_heavy(f"import {heavy}", tmp_path)

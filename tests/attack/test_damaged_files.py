@@ -26,13 +26,13 @@ from swapaqa.boxes.darklabel_format import read_formats
 from swapaqa.configuration.data_sets import make_source
 from swapaqa.data import aqa7, mtl_aqa
 from swapaqa.data.mat_file import read_matrices
+from swapaqa.doctor.examination import examine
 from swapaqa.errors import LINE, InputError
 from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import read_json
 from swapaqa.files.whole_file import remove_unfinished, with_digest, without_digest, write_whole
 from swapaqa.gradcam.summary import read_gradcam, rows
 from swapaqa.probing.probe_file import find_probes
-from swapaqa.programs import doctor
 from swapaqa.recording.tracking import stored_id
 from swapaqa.report.page import as_film
 from swapaqa.report.render import print_table
@@ -421,11 +421,11 @@ class KilledReader:
 
 @pytest.mark.slow
 def test_a_killed_reader_of_the_doctor_is_one_line(monkeypatch: pytest.MonkeyPatch, config: Callable[..., Any]) -> None:
-    monkeypatch.setattr(doctor, "Examination", KilledReader)
+    monkeypatch.setattr("swapaqa.doctor.examination.Examination", KilledReader)
     cfg = config("data=demo", "name=x", "logger=csv", "data.workers=1")
     source = make_source(cfg.data)
     with pytest.raises(InputError, match=r"DataLoader worker .* lower data\.workers"):
-        doctor.examine(source, cfg.data.workers)
+        examine(source, cfg.data.workers)
 
 
 def test_two_processes_write_one_file_at_once(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from swapaqa.boxes.ledger import Ledger
 from swapaqa.boxes.source import BoxRow
 from swapaqa.data.boxes import BoxRequest, CVATBoxes, DarkLabelBoxes, MOTBoxes, TrackerResults
 from swapaqa.data.datamodule import VideoData
+from swapaqa.doctor.examination import examine
 from swapaqa.errors import InputError
-from swapaqa.programs.doctor import examine
 
 BOX_AT_60 = '<track id="0"><box frame="60" xtl="1" ytl="1" xbr="9" ybr="9"/></track>'
 

@@ -16,9 +16,9 @@ from swapaqa.data.finediving import ANNOTATIONS, Dive, FineDiving, read_records,
 from swapaqa.data.geometry import Geometry, Window
 from swapaqa.data.mtl_aqa import read_records as read_mtl_aqa
 from swapaqa.data.splits import split_by_event
+from swapaqa.doctor.examination import examine
 from swapaqa.errors import InputError
 from swapaqa.probing.baselines import predict
-from swapaqa.programs.doctor import examine
 from tests.trees import FINAL, FINE_DIVES, FINE_TEST, STEP, write_finediving
 
 Open = Callable[..., FineDiving]

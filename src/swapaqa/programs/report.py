@@ -23,8 +23,6 @@ from rich.console import Console
 from rich.text import Text
 
 from swapaqa.command import spelled
-from swapaqa.configuration.checking import check_objects
-from swapaqa.configuration.data_sets import make_source
 from swapaqa.console import open_console
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import reason
@@ -37,7 +35,6 @@ from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import FORMATS, print_table
 from swapaqa.report.table import Table
 from swapaqa.running.program import run_program
-from swapaqa.running.registry import admit
 from swapaqa.runs.compare import Protocol, compare
 from swapaqa.runs.run_folders import read_sweeps
 from swapaqa.runs.runs_table import runs_table
@@ -85,6 +82,7 @@ def guarded_cell(value: Any) -> Any:
 
 def published(given: argparse.Namespace) -> None:
     """Print what logs and predictions of others tell."""
+    from swapaqa.configuration.data_sets import make_source  # it imports what trains
     from swapaqa.running.program import compose_quietly
 
     source = make_source(compose_quietly(given.videos, "published").data) if given.videos else None
@@ -112,6 +110,10 @@ def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> Shown:
     Raises:
         InputError: it is not on this machine, or names a class that is neither registered nor of a package in `trust`.
     """
+    from swapaqa.configuration.checking import check_objects  # they import what trains
+    from swapaqa.configuration.data_sets import make_source
+    from swapaqa.running.registry import admit
+
     tree = {"data": admit({"data": config.get("data")}, "result.json", trust)["data"]}
     check_objects(tree)
     node = OmegaConf.create(tree)["data"]

@@ -9,7 +9,6 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -22,9 +21,9 @@ context = multiprocessing.get_context("forkserver")
 class PreloadedJob:
     """A job's process; the part of `subprocess.Popen` that `swapaqa.running.processes` uses."""
 
-    def __init__(self, folder: Path, count: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, count: int, environment: dict[str, str]) -> None:
         _ensure_server()
-        self.process = context.Process(target=become_worker, args=(str(folder), str(count), dict(environment)))
+        self.process = context.Process(target=become_worker, args=(str(folder), str(count), environment))
         self.process.start()
 
     def wait(self) -> int:
@@ -51,7 +50,7 @@ def _ensure_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def become_worker(folder: str, count: str, environment: Mapping[str, str]) -> None:
+def become_worker(folder: str, count: str, environment: dict[str, str]) -> None:
     """In the fork: what `python -m swapaqa.running.worker folder count` does in this environment."""
     from swapaqa.running.worker import start  # imported already, by the process that forked
 

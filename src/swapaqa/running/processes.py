@@ -112,7 +112,9 @@ def explain(status: int) -> str:
 
 def run_group(folder: Path, count: int) -> int:
     """Start `count` processes of one run under torch's elastic agent, on a free port; the exit status."""
-    from torch.distributed.elastic.multiprocessing.api import SignalException  # here, as who starts a job needs no agent
+    from torch.distributed.elastic.multiprocessing.api import (
+        SignalException,  # here, as who starts a job needs no agent
+    )
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 

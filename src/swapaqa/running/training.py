@@ -16,7 +16,6 @@ from pytorch_lightning.utilities import rank_zero_only
 from swapaqa.augment.region import scale_region
 from swapaqa.batch import TrainingLabels
 from swapaqa.configuration.data_sets import make_data
-from swapaqa.console import ProgressBar, show
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.pooling import Preview, describe_shares
 from swapaqa.errors import InputError
@@ -38,8 +37,10 @@ from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, locked
 from swapaqa.running.measures import configured_measures
 from swapaqa.running.needs import refuse_missing_boxes, refuse_missing_sides, refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu
+from swapaqa.running.progress_bar import ProgressBar
 from swapaqa.running.rank import on_slurm
 from swapaqa.running.resuming import check_resumable
+from swapaqa.running.score_tables import show
 
 log = logging.getLogger(__name__)
 
