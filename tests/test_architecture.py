@@ -308,3 +308,11 @@ def test_training_does_not_carry_what_it_does_not_need() -> None:
     assert not {"report", "runs", "bench", "annotate", "dashboards"} & set().union(
         *(reached(rooms(), room) for room in ("running", "data", "models"))
     )
+
+
+def test_what_a_file_offers_says_what_it_is() -> None:
+    """Methods that a class above documents need no second word; `main` is the file's own docstring."""
+    for path in FILES:
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith(("_", "main")):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"

@@ -56,8 +56,8 @@ def test_programs_say_what_they_take_without_what_trains(tmp_path: Path) -> None
     body = f"""
 for name in {names}:
     importlib.import_module(name)
-heavy = [name for name in ("torch", "pytorch_lightning", "lightning_fabric", "av", "cv2", "wandb") if name in sys.modules]
-print("imported", *heavy)
+heavy = "torch", "pytorch_lightning", "lightning_fabric", "av", "cv2", "wandb"
+print("imported", *(name for name in heavy if name in sys.modules))
 """
     done = subprocess.run(
         [sys.executable, "-c", f"import importlib, sys{body}"],

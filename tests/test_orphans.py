@@ -99,3 +99,27 @@ def test_the_ranks_of_a_killed_agent_end(
     os.kill(agents[0], signal.SIGKILL)
     assert gone(ranks, within_s=60)  # a step's time, where they train; see the figures in docs/reliability.md
     assert run.wait(60) != 0
+
+
+def forks_jobs(pid: int) -> bool:
+    return b"multiprocessing.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="children are listed in /proc")
+@pytest.mark.parametrize("killed", ["the sweep", "what forks its jobs"])
+def test_a_job_of_a_sweep_ends_with_what_started_it(
+    tmp_path: Path, demo_cache: Path, small_demo: list[str], killed: str
+) -> None:
+    words = ["--multirun", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", "trainer.max_epochs=200"]
+    sweep = Forked("src.train", [*small_demo, *words], isolated(tmp_path, demo_cache))
+    jobs: list[int] = []
+    while not jobs or not (tmp_path / "sweep/0/swap.png").exists():
+        assert sweep.poll() is None
+        time.sleep(0.05)
+        server = next(filter(forks_jobs, children_of(sweep.pid)), None)
+        jobs = children_of(server) if server else []
+    assert server is not None
+    os.kill(sweep.pid if killed == "the sweep" else server, signal.SIGKILL)
+    assert gone(jobs, within_s=60)
+    sweep.kill()

@@ -29,7 +29,7 @@ from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.models.scorer import CONFIG_KEY
 from swapaqa.probing.probe_file import find_probes
-from swapaqa.report.page import as_film
+from swapaqa.report.page_pictures import as_film
 from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import FORMATS
 from swapaqa.report.tables import build_tables

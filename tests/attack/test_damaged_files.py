@@ -34,7 +34,7 @@ from swapaqa.files.whole_file import remove_unfinished, with_digest, without_dig
 from swapaqa.gradcam.summary import read_gradcam, rows
 from swapaqa.probing.probe_file import find_probes
 from swapaqa.recording.tracking import stored_id
-from swapaqa.report.page import as_film
+from swapaqa.report.page_pictures import as_film
 from swapaqa.report.render import print_table
 from swapaqa.report.table import Table
 from swapaqa.running.checkpoint import read_checkpoint

@@ -16,7 +16,8 @@ import pytest
 from swapaqa.errors import InputError
 from swapaqa.report.cases import Shown
 from swapaqa.report.contents import read_report, write_report
-from swapaqa.report.page import as_strip, several
+from swapaqa.report.page_jobs import several
+from swapaqa.report.page_pictures import as_strip
 
 FAILURE = 'error: data.root=<script>alert("x")</script>: no such folder & no way out'
 MADE: list[Path] = []  # the fixture that writes sweeps is one of a single test, and drawing takes seconds

@@ -30,6 +30,8 @@ class Detections(NamedTuple):
 
 
 class Detector(Protocol):
+    """Finds persons."""
+
     def __call__(self, frame: np.ndarray) -> Detections:
         """Persons in a frame (H, W, 3) uint8 RGB."""
 

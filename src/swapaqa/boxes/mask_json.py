@@ -49,6 +49,8 @@ class ImageAnnotation(Numbered):
 
 
 class Image(TypedDict):
+    """A frame of COCO's."""
+
     id: Whole
     file_name: str
 
@@ -67,6 +69,8 @@ class ObjectAnnotation(Numbered):
 
 
 class Video(TypedDict):
+    """A video of YouTube-VIS', by the names of its frames."""
+
     file_names: NotRequired[list[str] | None]
 
 

@@ -28,6 +28,7 @@ def whole_number(text: str) -> int:
 
 
 def is_number(text: str) -> bool:
+    """Whether `number` reads it."""
     try:
         number(text)
     except ValueError:

@@ -15,6 +15,7 @@ MOVED = {
 
 
 def todays_name(name: str) -> str:
+    """What a class is called today; the same name where it did not move."""
     return MOVED.get(name, name)
 
 

@@ -163,6 +163,7 @@ def run_table() -> Section:
 
 
 def outcome_columns() -> tuple[str, ...]:
+    """The columns of a run's scores on `test`, by protocol and metric."""
     return tuple(f"summary:{protocol}/test/{metric}" for protocol in PROTOCOLS for metric in METRICS)
 
 

@@ -69,6 +69,7 @@ def panels(section: Section) -> list[Any]:
 
 
 def panel_object(panel: Panel, layout: wr.Layout) -> Any:
+    """A panel as wandb's library has it."""
     if panel.kind == "curve":
         return wr.LinePlot(title=panel.title, x="trainer/global_step", y=list(panel.shown), layout=layout)
     if panel.kind == "points":

@@ -21,14 +21,17 @@ class UnknownGroupError(InputError):
 
 
 def by_action(record: Record) -> Group:
+    """Videos of one action."""
     return (record.action,)
 
 
 def by_difficulty(record: Record) -> Group:
+    """Videos of one action and degree of difficulty."""
     return record.action, record.difficulty
 
 
 def by_dive_number(record: Record) -> Group:
+    """Videos of one dive, such as 107B."""
     return record.action, _dive_number(record)
 
 

@@ -17,6 +17,8 @@ Pair = tuple[Number, Number]
 
 
 class Named(TypedDict):
+    """A node of a configuration that names a class."""
+
     _target_: str
 
 

@@ -17,6 +17,7 @@ BINS = 10
 
 
 def calibration_tau() -> Measure:
+    """RICA2's, from -1 to 1; higher is better."""
     return Measure(
         name="calibration_tau",
         title="calibration tau (RICA2)",

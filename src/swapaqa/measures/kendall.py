@@ -9,6 +9,7 @@ from swapaqa.measures.spearman import orderless
 
 
 def kendall_tau() -> Measure:
+    """Tau-b, from -1 to 1; averaged over actions by Fisher's z."""
     return Measure(
         name="kendall_tau",
         title="Kendall's tau-b",

@@ -10,6 +10,7 @@ from swapaqa.metrics import pairwise_accuracy as of_tensors
 
 
 def pairwise_accuracy() -> Measure:
+    """Share of pairs in the right order, from 0 to 1."""
     return Measure(
         name="pairwise_accuracy",
         title="pairwise accuracy",

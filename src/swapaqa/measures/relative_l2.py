@@ -8,6 +8,7 @@ from swapaqa.metrics import relative_l2_x100 as of_tensors
 
 
 def relative_l2_x100() -> Measure:
+    """R-l2 of CoRe times 100; lower is better."""
     return Measure(
         name="relative_l2_x100",
         title="R-l2 x100",

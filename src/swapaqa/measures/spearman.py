@@ -10,6 +10,7 @@ from swapaqa.metrics import spearman as of_tensors
 
 
 def spearman() -> Measure:
+    """Rank correlation, from -1 to 1; averaged over actions by Fisher's z."""
     return Measure(
         name="spearman",
         title="Spearman's rho",

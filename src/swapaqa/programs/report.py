@@ -143,6 +143,7 @@ def sync(paths: list[Path]) -> None:
 
 
 def print_lines(lines: Sequence[str]) -> None:
+    """A line each, as it is."""
     console = open_console(soft_wrap=True, highlight=False)
     for line in lines:
         console.print(line, markup=False)
@@ -221,10 +222,12 @@ def add_published(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, purpose: str) -> None:
+    """An option that may be repeated."""
     parser.add_argument(name, metavar=metavar, action="append", default=[], help=f"{purpose} (may be repeated)")
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
+    """The option that admits classes of a package."""
     parser.add_argument(
         "--trust", metavar="PACKAGE", action="append", default=[], help="whose classes and metrics runs may name"
     )
@@ -244,6 +247,7 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def comparison(given: argparse.Namespace) -> str:
+    """The sentence of `compare`."""
     protocol = Protocol(given.metric, given.protocol, given.split)
     return compare(given.RUN_A, given.RUN_B, protocol, given.trust)
 

@@ -40,6 +40,7 @@ def swept_columns(swept: Mapping[str, str]) -> dict[str, int | float | str]:
 
 
 def swept_column(key: str) -> str:
+    """The column of a swept key, such as `swept/aug/ratio`."""
     return f"{SWEPT}/{key.replace('.', '/')}"
 
 

@@ -58,6 +58,7 @@ class State(Enum):
 
 
 def state(folder: Path) -> State:
+    """What the files of a run's folder say about it."""
     found = _state_of_result(folder / RESULT_FILE)
     if found is not None:
         return found

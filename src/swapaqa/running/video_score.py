@@ -106,6 +106,7 @@ def voting(model: Scorer, data: VideoData, record: Record) -> tuple[Encoded | No
 
 
 def draw_voters(data: VideoData, bank: ExemplarBank, record: Record) -> list[int]:
+    """The positions of the exemplars that vote on a video."""
     return bank.voters(record, len(bank.ids) if data.voters == "all" else data.voters)
 
 
