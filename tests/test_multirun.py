@@ -1,6 +1,7 @@
 """Sweeps whose jobs have several processes: one folder per job, a crash that stays with its job, nothing twice."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -24,7 +25,8 @@ def sweep(tmp_path: Path, demo_cache: Path, small_demo: list[str]):
 
     def run(*overrides: str) -> "subprocess.CompletedProcess[str]":
         words = ["--multirun", *small_demo, *overrides, f"hydra.sweep.dir={tmp_path}/sweep"]
-        environment = isolated(tmp_path, demo_cache) | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+        paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")])
+        environment = isolated(tmp_path, demo_cache) | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
         return run_forked("src.train", words, environment, timeout=280)
 
     return run
@@ -61,7 +63,7 @@ def test_a_crash_stays_with_its_job_and_the_same_command_repeats_only_that_job(t
     before = files_of_the_repository()
     first = sweep(*overrides)
     assert first.returncode == 1, first.stderr
-    assert "1 of 2 jobs are done" in first.stdout
+    assert "1 of 2 jobs are done" in first.stdout, first.stderr
     assert jobs(tmp_path) == ["0", "1"]
     assert files_of_the_repository() == before
     result = json.loads((tmp_path / "sweep" / "0" / "result.json").read_text())

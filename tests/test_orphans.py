@@ -111,8 +111,8 @@ def forks_jobs(pid: int) -> bool:
 def test_a_job_of_a_sweep_ends_with_what_started_it(
     tmp_path: Path, demo_cache: Path, small_demo: list[str], killed: str
 ) -> None:
-    words = ["--multirun", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", "trainer.max_epochs=200"]
-    sweep = Forked("src.train", [*small_demo, *words], isolated(tmp_path, demo_cache))
+    words = ["--multirun", *small_demo, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep", "trainer.max_epochs=200"]
+    sweep = Forked("src.train", words, isolated(tmp_path, demo_cache))
     jobs: list[int] = []
     while not jobs or not (tmp_path / "sweep/0/swap.png").exists():
         assert sweep.poll() is None

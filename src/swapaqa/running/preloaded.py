@@ -23,7 +23,8 @@ class PreloadedJob:
 
     def __init__(self, folder: Path, count: int, environment: dict[str, str]) -> None:
         _ensure_server()
-        self.process = context.Process(target=become_worker, args=(str(folder), str(count), environment))
+        given = (os.getcwd(), str(folder), str(count), environment)
+        self.process = context.Process(target=become_worker, args=given)
         self.process.start()
 
     def wait(self) -> int:
@@ -50,11 +51,12 @@ def _ensure_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def become_worker(folder: str, count: str, environment: dict[str, str]) -> None:
-    """In the fork: what `python -m swapaqa.running.worker folder count` does in this environment."""
+def become_worker(place: str, folder: str, count: str, environment: dict[str, str]) -> None:
+    """In the fork: what `python -m swapaqa.running.worker folder count` does at this place, in this environment."""
     from swapaqa.running.worker import start  # imported already, by the process that forked
 
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    os.chdir(place)
     os.environ.clear()
     os.environ.update(environment | {orphans.PARENT: str(os.getppid())})
     multiprocessing.set_start_method(None, force=True)  # a loader's processes are forked from the job

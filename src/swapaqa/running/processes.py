@@ -12,6 +12,7 @@ import sys
 import uuid
 from pathlib import Path
 from types import FrameType
+from typing import TypeAlias
 
 from omegaconf import DictConfig
 
@@ -26,6 +27,8 @@ from swapaqa.running.preloaded import PreloadedJob
 from swapaqa.running.rank import process_rank
 
 log = logging.getLogger(__name__)
+
+Job: TypeAlias = "PreloadedJob | subprocess.Popen[bytes]"
 
 BY_SIGTERM = (STOPPED, -signal.SIGTERM)  # saved and left, or still at its start
 
@@ -57,22 +60,19 @@ def run_job(folder: Path, config: bytes, count: int, preloaded: bool = False) ->
 
     SIGTERM is passed on and waited for. A status that no process explained is explained in `failed.txt`.
     """
-    job: PreloadedJob | subprocess.Popen[bytes]
-    if preloaded:
-        job = PreloadedJob(folder, count, vouching_environment(config))
-    else:
-        command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
-        environment = vouching_environment(config) | orphans.parent_environment()
-        job = subprocess.Popen(command, preexec_fn=orphans.end_with_parent, env=environment)
-
+    job: Job | None = None
     passed_on = []
 
     def pass_on(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
         passed_on.append(signum)
-        job.send_signal(signum)
+        if job is not None:
+            job.send_signal(signum)
 
     previous = handle_sigterm(pass_on)
     try:
+        job = _start(folder, config, count, preloaded)
+        for signum in passed_on[:]:  # while it was started
+            job.send_signal(signum)
         status = _waited(job)
     finally:
         if previous is not None:
@@ -84,6 +84,14 @@ def run_job(folder: Path, config: bytes, count: int, preloaded: bool = False) ->
     return status
 
 
+def _start(folder: Path, config: bytes, count: int, preloaded: bool) -> Job:
+    if preloaded:
+        return PreloadedJob(folder, count, vouching_environment(config))
+    command = [sys.executable, "-m", "swapaqa.running.worker", str(folder), str(count)]
+    environment = vouching_environment(config) | orphans.parent_environment()
+    return subprocess.Popen(command, preexec_fn=orphans.end_with_parent, env=environment)
+
+
 def leave_explained(folder: Path, status: int) -> None:
     """Say what ended a process that left no word in `failed.txt`, there and in the log."""
     if failure(folder) is None:
@@ -92,7 +100,7 @@ def leave_explained(folder: Path, status: int) -> None:
             log.error("%s: %s", folder, explain(status))
 
 
-def _waited(job: "PreloadedJob | subprocess.Popen[bytes]") -> int:
+def _waited(job: Job) -> int:
     """The exit status of the job. Ctrl-C reaches it too: it is given the time to end."""
     try:
         return job.wait()
