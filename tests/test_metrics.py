@@ -221,20 +221,21 @@ def test_all_states_follow_the_model_to_its_device() -> None:
 
 
 def test_an_idle_process_sends_states_of_the_types_that_the_others_send() -> None:
-    """A gathering of tensors of two types hangs or mixes up their bytes."""
-    sent = []
+    """A gathering of tensors of two types hangs or mixes up their bytes, one of several tensors a state hangs too."""
+    sent, group_of_processes = [], object()
 
-    def gather(value: Tensor, group: object = None) -> list[Tensor]:  # noqa: ARG001  torchmetrics' signature
+    def gather(value: Tensor, group: object = None) -> list[Tensor]:
+        assert group is group_of_processes
         sent.append((value.dtype, tuple(value.shape)))
         return [value, value]
 
     types = []
     for count in (0, 3):
         metric = SpearmanById()
-        if count:
-            metric.update(torch.ones(count), torch.ones(count), torch.arange(count))
-        metric.sync(dist_sync_fn=gather, distributed_available=lambda: True)
-        assert {shape for _, shape in sent} == {(count,)}
+        for batch in torch.arange(count).split(2) if count else ():
+            metric.update(torch.ones(len(batch)), torch.ones(len(batch)), batch)
+        metric.sync(gather, group_of_processes, distributed_available=lambda: True)
+        assert [shape for _, shape in sent] == [(count,)] * 4
         assert {len(dim_zero_cat(getattr(metric, name))) for name in ("preds", "target", "std", "index")} == {2 * count}
         types.append([dtype for dtype, _ in sent])
         sent.clear()

@@ -441,3 +441,25 @@ def test_an_80_percent_box_at_ratio_one_and_a_quarter_covers_every_frame_size(si
     """float32 boxes miss the border by 1e-7 of a pixel, which must not cost a column."""
     box = torch.tensor([0.1, 0.1, 0.9, 0.9], dtype=torch.float64).mul(size).float().view(1, 1, 4)
     assert pixel_bounds(box, 1.25, (size, size), truncate=False).tolist() == [[[0, 0, size, size]]]
+
+
+def test_an_augmentation_draws_by_its_generator_alone() -> None:
+    augment = ScaledBackgroundSwap()
+    plans = [augment.draw(16, torch.Generator().manual_seed(seed)).donors.tolist() for seed in (3, 3, 4)]
+    assert plans[0] == plans[1] != plans[2]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_augmentation_with_a_soft_edge_mixes_pixels_and_counts_their_shares(dtype: torch.dtype) -> None:
+    """A box of 3 x 3 pixels in 9 x 11, edge 1: a ring of 25 pixels is mixed, of which nine parts in all are its own."""
+    video = torch.zeros(2, 3, 4, 9, 11, dtype=dtype)
+    video[1] = 90
+    boxes = torch.tensor([3.0, 3, 5, 5]).expand(2, 4, 4)
+    augment, plan = ScaledBackgroundSwap(ratio=1.0, edge=1), SwapPlan(torch.tensor([1, 0]))
+    swapped, _ = augment.apply(video, boxes, {}, plan)
+    assert swapped.dtype == dtype
+    assert swapped[1, 0, 0, 4, 1:8].tolist() == [0, 30, 60, 90, 60, 30, 0]  # whole columns of three rows
+    assert swapped[1, 0, 0, 2, 2].item() == 10  # the corner has one of nine
+    shares = augment.replaced_share(boxes, (9, 11), plan)
+    assert shares.tolist() == pytest.approx([1 - 9 / 99] * 2)
+    assert (swapped[1].double().mean() / 90).item() == pytest.approx(9 / 99, abs=1e-3)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from swapaqa.boxes import tracks
-from swapaqa.boxes.darklabel import parse_darklabel
-from swapaqa.boxes.darklabel_format import COORDINATES, KEYFRAMES, DarkLabelFormat, read_formats
+from swapaqa.boxes.darklabel import parse_darklabel, read_darklabel
+from swapaqa.boxes.darklabel_format import COORDINATES, KEYFRAMES, DarkLabelFormat, check_format, read_formats
 from swapaqa.boxes.source import BoxRow
 from swapaqa.boxes.tracks import frame_number, parse_xml, video_names
 from swapaqa.data.boxes import BoxRequest, DarkLabelBoxes
@@ -559,7 +559,13 @@ def test_outside_says_that_an_object_has_left_and_may_be_the_name_of_another(tmp
     (tmp_path / "007.txt").write_text("0,0,10,10,20,20,diver\n4,0,10,10,20,20,outside\n8,0,18,10,20,20,diver\n")
     found = parse_darklabel(tmp_path / "007.txt", KEYFRAMES, None)
     assert ([row.frame for row in found.rows], [row.frame for row in found.gone]) == ([0, 8], [4])
+    assert read_darklabel(tmp_path / "007.txt", [3]).tolist() == [[10, 10, 29, 29]]  # not on its way to frame 8
     (tmp_path / "007.txt").write_text("0,0,10,10,20,20,diver\n4,1,50,10,20,20,outside\n8,1,58,10,20,20,outside\n")
     assert len(parse_darklabel(tmp_path / "007.txt", KEYFRAMES, None).rows) == 3
     with pytest.raises(InputError, match="objects of this video: 0, 1"):
         DarkLabelBoxes(2.0, None).read(request(tmp_path / "007"))
+
+
+def test_columns_that_make_no_box_are_named() -> None:
+    with pytest.raises(InputError, match=r"^data_fmt \[fn, x1, y1, w\]: no box: y1 or cy, and y2 or h, are needed"):
+        check_format(DarkLabelFormat(("fn", "x1", "y1", "w"), "txt", True, ",", ()))

@@ -6,7 +6,7 @@ import torch
 from numpy.random import Generator
 from PIL import Image
 
-from swapaqa.data.geometry import Crop, Geometry, Resize, centre_corner, resize_frame
+from swapaqa.data.geometry import Crop, Geometry, Resize, Window, centre_corner, resize_frame
 from swapaqa.errors import InputError
 
 
@@ -224,3 +224,10 @@ def test_the_smallest_and_the_largest_crop_and_both_certain_flips_are_possible()
     for crop in (1, 48):
         for flip in (0, 1):
             assert Geometry(64, 48, crop=crop, random_crop=False, flip=flip).centre().flip is False
+
+
+def test_places_between_two_frames_go_down_or_to_the_nearer_one() -> None:
+    """Six places over frames 10 to 17: every 1.4 frames."""
+    assert list(Window(10, 18).indices(6, 0)) == [10, 11, 13, 14, 16, 17]
+    assert list(Window(10, 18, down=True).indices(6, 0)) == [10, 11, 12, 14, 15, 17]
+    assert list(Window(10, 18, down=True).indices(6, 2)) == [12, 13, 14, 16, 17, 19]
