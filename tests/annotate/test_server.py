@@ -24,7 +24,7 @@ from swapaqa.boxes.detected import Detecting
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.data.geometry import Geometry
 from swapaqa.errors import InputError
-from swapaqa.programs.boxes import swapped
+from swapaqa.programs.box_commands.drawing import swapped
 from tests.opened import open_node
 
 Open = Callable[..., Desk]
