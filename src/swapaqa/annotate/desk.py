@@ -21,15 +21,17 @@ from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
 from swapaqa.annotate.sheet import sheet_path, with_links
 from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
 from swapaqa.boxes.shots import shot_starts
-from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.source import BoxRequest, BoxRow, MaskSource
 from swapaqa.boxes.tracks import OUTSIDE
 from swapaqa.data.frame_store import WantedFrames
+from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.video.frames import Decoding, decode
 
 OPEN_VIDEOS = 4  # whose frames are kept in memory as JPEG
 JPEG_QUALITY = 90
+MASKED, TINT = (64, 64, 255), 70  # BGR of a mask over its frame, and how opaque it is inside
 WORST = 1000.0  # severity of a video without boxes, for which a table says infinity and JSON has no word
 
 
@@ -46,6 +48,7 @@ class Opened(NamedTuple):
     want: WantedFrames
     size: tuple[int, int]  # (H, W)
     pictures: list[bytes]  # JPEG, one a frame of `want.indices`
+    masks: list[bytes]  # PNG of 0 and 255, one a frame; none unless the source has masks
     cuts: list[int]  # positions in `want.indices` before which a cut lies
 
 
@@ -58,8 +61,9 @@ class Desk:
         severities: by video id, from an examination; the list starts with the worst.
         allowed: further folders, for data sets whose videos are links to somewhere else.
         sheets: folder of the contact sheets of that examination.
-        swap: of two pictures (2, S, S, 3) uint8 RGB, their boxes (2, 4), a ratio and a variant the training's own swap:
-            the first one with the background of the second, (S, S, 3). Without it the page shows the paper's alone.
+        swap: of two pictures (2, S, S, 3) uint8 RGB, their boxes (2, 4) or masks (2, S, S) bool, a ratio and a variant
+            the training's own swap: the first one with the background of the second, (S, S, 3). Without it the page
+            shows the paper's swap of boxes alone.
     """
 
     def __init__(
@@ -116,20 +120,47 @@ class Desk:
             "method": self.settings.method,
             "sheets": list(self.sheets),
             "variants": ["paper", "official", "clean"] if self.swap else ["paper"],
+            "masks": self.has_masks,
         }
 
+    @property
+    def has_masks(self) -> bool:
+        return isinstance(self.source.boxes, MaskSource)
+
     def preview(self, shown: Sequence[tuple[str, int, list[float]]], ratio: float, variant: str) -> bytes:
-        """The swap of two videos' frames as a JPEG: id, position and box of the own and of the donor's."""
+        """The swap of two videos' frames as a JPEG: id, position and box of the own and of the donor's.
+
+        Of a source of masks it is the swap by these, and the boxes are not looked at.
+        """
         if self.swap is None or len(shown) != 2:
             raise ForbiddenError("no preview of variants")
         geometry = self.source.geometry
-        pictures, boxes = [], []
+        pictures, regions = [], []
         for video_id, position, box in shown:
             frame = cv2.imdecode(np.frombuffer(self.frame(video_id, position), np.uint8), cv2.IMREAD_COLOR_RGB)
             assert frame is not None  # it is a JPEG that `jpeg` wrote
             pictures.append(geometry.crop_frames(frame[None], geometry.centre())[0])
-            boxes.append(geometry.crop_boxes(np.array([box]), frame.shape[:2], geometry.centre())[0])
-        return jpeg(self.swap(np.stack(pictures), np.stack(boxes), ratio, variant))
+            if self.has_masks:
+                regions.append(geometry.crop_mask(self._mask(video_id, position), geometry.centre()))
+            else:
+                regions.append(geometry.crop_boxes(np.array([box]), frame.shape[:2], geometry.centre())[0])
+        return jpeg(self.swap(np.stack(pictures), np.stack(regions), ratio, variant))
+
+    def mask(self, video_id: str, position: int) -> bytes:
+        """A mask to be laid over its frame: PNG with transparency, the outline opaque."""
+        mask = self._mask(video_id, position).astype(np.uint8)
+        edge = mask - cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=0)
+        opacity = np.where(edge, 255, mask * TINT)[..., None]
+        colour = np.broadcast_to(np.array(MASKED, np.uint8), (*mask.shape, 3))
+        return cv2.imencode(".png", np.concatenate([colour, opacity.astype(np.uint8)], axis=2))[1].tobytes()
+
+    def _mask(self, video_id: str, position: int) -> np.ndarray:
+        masks = self.open(video_id).masks
+        if not 0 <= position < len(masks):
+            raise ForbiddenError(f"{video_id}: no mask {position}")
+        found = cv2.imdecode(np.frombuffer(masks[position], np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert found is not None  # it is a PNG that `_masks_of` wrote
+        return found > 0
 
     def sheet(self, action: str) -> bytes:
         """The contact sheet of an action, whose videos lead into the page."""
@@ -227,13 +258,24 @@ class Desk:
         """
         with self.opening:
             if video_id not in self.opened:
-                want = wanted_frames(self.source, self._known(video_id).record)
+                record = self._known(video_id).record
+                want = wanted_frames(self.source, record)
                 self.check_place(want.media)
-                self.opened[video_id] = look_through(want, self.source.decoding)
+                opened = look_through(want, self.source.decoding)
+                self.opened[video_id] = opened._replace(masks=self._masks_of(record, opened))
                 while len(self.opened) > OPEN_VIDEOS:
                     self.opened.popitem(last=False)
             self.opened.move_to_end(video_id)
             return self.opened[video_id]
+
+    def _masks_of(self, record: Record, opened: Opened) -> list[bytes]:
+        if not isinstance(self.source.boxes, MaskSource):
+            return []
+        files, want = self.source.box_files(record), opened.want
+        self.check_place(self.source.boxes.find(files) or files[0])
+        request = BoxRequest(files, opened.size, want.indices, want.media, decoding=self.source.decoding)
+        masks = self.source.boxes.read_masks(request)
+        return [cv2.imencode(".png", np.where(mask, np.uint8(255), np.uint8(0)))[1].tobytes() for mask in masks]
 
     def box_file(self, video_id: str) -> Path:
         """The path of a video's box file. ForbiddenError outside of the folders."""
@@ -263,7 +305,7 @@ def look_through(want: WantedFrames, decoding: Decoding) -> Opened:
             yield frame
 
     cuts = shot_starts(seen())[1:]
-    return Opened(want, frames.size, pictures, cuts)
+    return Opened(want, frames.size, pictures, [], cuts)
 
 
 def row_for_page(row: BoxRow) -> dict[str, Any]:

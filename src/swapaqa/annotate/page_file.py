@@ -32,7 +32,7 @@ def write_page(desk: Desk, video_ids: Sequence[str], path: Path) -> None:
     for video_id in video_ids:
         if video_id not in desk.listed:
             raise InputError(f"--id {video_id}: no such video; one is {next(iter(desk.listed))}")
-    overview = desk.overview() | {"sheets": [], "variants": ["paper"]}  # what needs the program
+    overview = desk.overview() | {"sheets": [], "variants": ["paper"], "masks": False}  # what needs the program
     overview["videos"] = [video for video in overview["videos"] if video["id"] in video_ids]
     content = {
         "key": sha256(str([video_ids, str(desk.source.folder)]).encode()).hexdigest()[:12],

@@ -56,12 +56,12 @@ def draw(given: argparse.Namespace, overrides: list[str]) -> None:
         console.print("ended; everything that the page called saved is in the files")
 
 
-def swapped(pictures: np.ndarray, boxes: np.ndarray, ratio: float, variant: str) -> np.ndarray:
-    """Of two pictures (2, S, S, 3) the first one with the background of the second, by the training's own swap."""
+def swapped(pictures: np.ndarray, regions: np.ndarray, ratio: float, variant: str) -> np.ndarray:
+    """The training's own swap for the page's preview, see `swapaqa.annotate.desk.Desk`."""
     video = torch.from_numpy(pictures).permute(0, 3, 1, 2)[:, :, None]
     augment = ScaledBackgroundSwap(ratio, cast(Variant, variant))
     plan = SwapPlan(torch.tensor([1, 0]))
-    found, _ = augment.apply(video, torch.from_numpy(boxes)[:, None], {}, plan)
+    found, _ = augment.apply(video, torch.from_numpy(regions)[:, None], {}, plan)
     return found[0, :, 0].permute(1, 2, 0).numpy()
 
 
