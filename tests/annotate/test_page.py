@@ -362,21 +362,25 @@ def test_the_program_previews_masks_in_every_variant(
     drawn = videos[0]
     page = Page(browser, serve(*words, "--id", "diving/001").url)
     assert page.js("return [...at('variant').options].map(({value}) => value)") == ["paper", "official", "clean"]
+    buttons = "[...document.querySelectorAll('#commands button')]"
+    seen = page.js(f"return {buttons}.filter((button) => button.offsetParent).map(({{firstChild}}) => firstChild.data)")
+    assert "variant" in seen
+    assert "sheet" not in seen  # nothing was checked
     page.wait("now.masks.length === 16 && Boolean(now.masks[0])")
     tinted = page.js(
         "const canvas = document.createElement('canvas'), context = canvas.getContext('2d');"
         "context.drawImage(now.masks[0], 0, 0); return [...context.getImageData(0, 0, 64, 64).data]"
     )
     assert np.array_equal(np.array(tinted).reshape(64, 64, 4)[..., 3] > 0, drawn.masks[0])
-    seen, donor = {}, videos[int(page.js("return now.donor.id").split("/")[1]) - 1]
+    shown, donor = {}, videos[int(page.js("return now.donor.id").split("/")[1]) - 1]
     for variant in ("paper", "official", "clean"):
         page.js("setVariant(arguments[0])", variant)
         page.wait("at('preview').ariaBusy === 'false'")
         pixels = page.js("const {data} = at('preview').getContext('2d').getImageData(0, 0, 64, 64); return [...data]")
-        seen[variant] = np.array(pixels, int).reshape(64, 64, 4)[..., :3]
-        own = np.abs(seen[variant] - drawn.frames[0].astype(int)).max(axis=-1)
+        shown[variant] = np.array(pixels, int).reshape(64, 64, 4)[..., :3]
+        own = np.abs(shown[variant] - drawn.frames[0].astype(int)).max(axis=-1)
         assert np.median(own[drawn.masks[0]]) < 25  # but for two JPEGs
     there = donor.masks[0] & ~drawn.masks[0]
-    assert np.median(seen["official"][there]) < 40 < np.median(seen["clean"][there])  # painted black; filled
-    assert np.abs(seen["paper"] - donor.frames[0])[there].mean() < 30  # the donor's athlete stays
+    assert np.median(shown["official"][there]) < 40 < np.median(shown["clean"][there])  # painted black; filled
+    assert np.abs(shown["paper"] - donor.frames[0])[there].mean() < 30  # the donor's athlete stays
     page.check_console()

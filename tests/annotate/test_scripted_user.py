@@ -81,7 +81,7 @@ def key_box(page: Page, at: int, target: np.ndarray) -> int:
         page.press_together(arrow * tens, shift=True)
     page.press_together(way + "b")
     x1, y1, x2, y2 = target - np.array(page.js("return now.annotation.athlete.boxAt(now.video.frames[now.position])"))
-    words = steps((x1 + x2) / 2, "da") + steps((y1 + y2) / 2, "sw") + steps(x2 - x1, "lj") + steps(y2 - y1, "ki")
+    words = steps((x1 + x2) / 2, "da") + steps((y1 + y2) / 2, "sw") + steps(x2 - x1, "lj") + steps(y2 - y1, "ik")
     page.press_together(words)
     return tens * (way == arrow * ones) + len(way) + 1 + len(words)
 
