@@ -64,6 +64,7 @@ class Desk:
         swap: of two pictures (2, S, S, 3) uint8 RGB, their boxes (2, 4) or masks (2, S, S) bool, a ratio and a variant
             the training's own swap: the first one with the background of the second, (S, S, 3). Without it the page
             shows the paper's swap of boxes alone.
+        masks: the same data set with the masks to be shown, and swapped by in the preview; None for boxes.
     """
 
     def __init__(
@@ -74,18 +75,21 @@ class Desk:
         allowed: Sequence[Path] = (),
         sheets: Path | None = None,
         swap: Swap | None = None,
+        masks: VideoSource | None = None,
     ) -> None:
         self.source = source
         self.settings = settings
         self.severities = severities
         self.swap = swap
+        self.masks = masks
         self.form = page_format(source.boxes)
         self.listed: dict[str, Listed] = {
             video.record.video_id: video._replace(path=self.form.path(source.box_files(video.record)))
             for video in list_videos(source)
         }
         self.folder = source.boxes_folder
-        self.roots = [folder.resolve() for folder in (source.folder, self.folder, *allowed)]
+        of_masks = [masks.boxes_folder] if masks else []
+        self.roots = [folder.resolve() for folder in (source.folder, self.folder, *of_masks, *allowed)]
         self.ledger = Ledger(self.folder)
         actions = dict.fromkeys(video.record.action for video in self.listed.values())
         paths = {action: sheet_path(sheets, action) for action in actions} if sheets else {}
@@ -120,17 +124,13 @@ class Desk:
             "method": self.settings.method,
             "sheets": list(self.sheets),
             "variants": ["paper", "official", "clean"] if self.swap else ["paper"],
-            "masks": self.has_masks,
+            "masks": self.masks is not None,
         }
-
-    @property
-    def has_masks(self) -> bool:
-        return isinstance(self.source.boxes, MaskSource)
 
     def preview(self, shown: Sequence[tuple[str, int, list[float]]], ratio: float, variant: str) -> bytes:
         """The swap of two videos' frames as a JPEG: id, position and box of the own and of the donor's.
 
-        Of a source of masks it is the swap by these, and the boxes are not looked at.
+        Where there are masks it is the swap by these, and the boxes are not looked at.
         """
         if self.swap is None or len(shown) != 2:
             raise ForbiddenError("no preview of variants")
@@ -140,7 +140,7 @@ class Desk:
             frame = cv2.imdecode(np.frombuffer(self.frame(video_id, position), np.uint8), cv2.IMREAD_COLOR_RGB)
             assert frame is not None  # it is a JPEG that `jpeg` wrote
             pictures.append(geometry.crop_frames(frame[None], geometry.centre())[0])
-            if self.has_masks:
+            if self.masks:
                 regions.append(geometry.crop_mask(self._mask(video_id, position), geometry.centre()))
             else:
                 regions.append(geometry.crop_boxes(np.array([box]), frame.shape[:2], geometry.centre())[0])
@@ -269,12 +269,12 @@ class Desk:
             return self.opened[video_id]
 
     def _masks_of(self, record: Record, opened: Opened) -> list[bytes]:
-        if not isinstance(self.source.boxes, MaskSource):
+        if self.masks is None or not isinstance(self.masks.boxes, MaskSource):
             return []
-        files, want = self.source.box_files(record), opened.want
-        self.check_place(self.source.boxes.find(files) or files[0])
+        files, want = self.masks.box_files(record), opened.want
+        self.check_place(self.masks.boxes.find(files) or files[0])
         request = BoxRequest(files, opened.size, want.indices, want.media, decoding=self.source.decoding)
-        masks = self.source.boxes.read_masks(request)
+        masks = self.masks.boxes.read_masks(request)
         return [cv2.imencode(".png", np.where(mask, np.uint8(255), np.uint8(0)))[1].tobytes() for mask in masks]
 
     def box_file(self, video_id: str) -> Path:

@@ -16,6 +16,7 @@ from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import PageServer
 from swapaqa.annotate.sheet import TABLE, read_severities
 from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, Variant
+from swapaqa.boxes.source import MaskSource
 from swapaqa.programs.box_commands.opening import configuration, console, open_data
 
 
@@ -39,7 +40,8 @@ def draw(given: argparse.Namespace, overrides: list[str]) -> None:
     opened = open_data(overrides, "darklabel", False, True)
     table = given.check or opened.out / TABLE
     settings = tracker_settings(given.method, given.detect)
-    desk = Desk(opened.source, settings, read_severities(table), given.allow, table.parent, swapped)
+    masks = opened.asked if isinstance(opened.asked.boxes, MaskSource) else None
+    desk = Desk(opened.source, settings, read_severities(table), given.allow, table.parent, swapped, masks)
     if given.html:
         write_page(desk, given.id or list(desk.listed)[:3], given.html)
         console.print(f"written: {given.html} ({given.html.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)

@@ -26,6 +26,7 @@ class Opened(NamedTuple):
     source: VideoSource
     overrides: list[str]
     out: Path  # where reports about it go
+    asked: VideoSource  # as the words say, also where boxes are written into the outputs
 
     def command(self, recipe: str) -> str:
         return " ".join([spelled(recipe), *self.overrides])
@@ -49,13 +50,13 @@ def open_data(overrides: list[str], source: str, every_action: bool, writes: boo
     if not any(override.startswith("boxes=") for override in overrides):
         overrides = [*overrides, f"boxes={source}"]
     cfg = configuration(overrides, every_action)
-    opened = make_source(cfg.data)
+    asked = opened = make_source(cfg.data)
     name = next((override.removeprefix("data=") for override in overrides if override.startswith("data=")), "demo")
     if writes and OmegaConf.select(cfg, "boxes.root") is None and opened.folder.is_relative_to(cache_root()):
         overrides = [*overrides, f"boxes.root={OUT / name}"]
         opened = make_source(configuration(overrides, every_action).data)
         console.print(f"{opened.folder} is a cache: boxes are written to {OUT / name}", soft_wrap=True)
-    return Opened(opened, overrides, OUT / name)
+    return Opened(opened, overrides, OUT / name, asked)
 
 
 def cores() -> int:
