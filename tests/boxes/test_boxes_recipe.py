@@ -1,4 +1,4 @@
-"""`python -m src.boxes`: the numbers and the strip of docs/boxes.md can be made again."""
+"""`python -m src.boxes`: the numbers and the strip of docs/boxes_measured.md can be made again."""
 
 import os
 import subprocess

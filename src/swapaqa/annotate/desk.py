@@ -6,32 +6,27 @@ folders that the desk was opened with, and nowhere else.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import numpy as np
 
 from swapaqa.annotate.box_file import HAND, TRACKERS, FileChangedError, read_rows, write_text
 from swapaqa.annotate.follow import Keyframes, Settings, follow_athlete, follow_detected, labelled_rows
 from swapaqa.annotate.formats import darklabel_text, page_format
 from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
+from swapaqa.annotate.opened_video import Opened, decoded, jpeg, look_through, overlay, packed, unpacked
 from swapaqa.annotate.sheet import sheet_path, with_links
 from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
-from swapaqa.boxes.shots import shot_starts
 from swapaqa.boxes.source import BoxRequest, BoxRow, MaskSource
 from swapaqa.boxes.tracks import OUTSIDE
-from swapaqa.data.frame_store import WantedFrames
 from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.video.frames import Decoding, decode
 
 OPEN_VIDEOS = 4  # whose frames are kept in memory as JPEG
-JPEG_QUALITY = 90
-MASKED, TINT = (64, 64, 255), 70  # BGR of a mask over its frame, and how opaque it is inside
 WORST = 1000.0  # severity of a video without boxes, for which a table says infinity and JSON has no word
 
 
@@ -40,16 +35,6 @@ Swap = Callable[[np.ndarray, np.ndarray, float, str], np.ndarray]  # see `Desk`
 
 class ForbiddenError(Exception):
     """Something that the page must not have: a video that is not in the list, a file outside of the folders."""
-
-
-class Opened(NamedTuple):
-    """The frames of one video."""
-
-    want: WantedFrames
-    size: tuple[int, int]  # (H, W)
-    pictures: list[bytes]  # JPEG, one a frame of `want.indices`
-    masks: list[bytes]  # PNG of 0 and 255, one a frame; none unless the source has masks
-    cuts: list[int]  # positions in `want.indices` before which a cut lies
 
 
 class Desk:
@@ -137,8 +122,7 @@ class Desk:
         geometry = self.source.geometry
         pictures, regions = [], []
         for video_id, position, box in shown:
-            frame = cv2.imdecode(np.frombuffer(self.frame(video_id, position), np.uint8), cv2.IMREAD_COLOR_RGB)
-            assert frame is not None  # it is a JPEG that `jpeg` wrote
+            frame = decoded(self.frame(video_id, position))
             pictures.append(geometry.crop_frames(frame[None], geometry.centre())[0])
             if self.masks:
                 regions.append(geometry.crop_mask(self._mask(video_id, position), geometry.centre()))
@@ -147,20 +131,14 @@ class Desk:
         return jpeg(self.swap(np.stack(pictures), np.stack(regions), ratio, variant))
 
     def mask(self, video_id: str, position: int) -> bytes:
-        """A mask to be laid over its frame: PNG with transparency, the outline opaque."""
-        mask = self._mask(video_id, position).astype(np.uint8)
-        edge = mask - cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=0)
-        opacity = np.where(edge, 255, mask * TINT)[..., None]
-        colour = np.broadcast_to(np.array(MASKED, np.uint8), (*mask.shape, 3))
-        return cv2.imencode(".png", np.concatenate([colour, opacity.astype(np.uint8)], axis=2))[1].tobytes()
+        """The `overlay` of a frame's mask."""
+        return overlay(self._mask(video_id, position))
 
     def _mask(self, video_id: str, position: int) -> np.ndarray:
         masks = self.open(video_id).masks
         if not 0 <= position < len(masks):
             raise ForbiddenError(f"{video_id}: no mask {position}")
-        found = cv2.imdecode(np.frombuffer(masks[position], np.uint8), cv2.IMREAD_GRAYSCALE)
-        assert found is not None  # it is a PNG that `_masks_of` wrote
-        return found > 0
+        return unpacked(masks[position])
 
     def sheet(self, action: str) -> bytes:
         """The contact sheet of an action, whose videos lead into the page."""
@@ -275,7 +253,7 @@ class Desk:
         self.check_place(self.masks.boxes.find(files) or files[0])
         request = BoxRequest(files, opened.size, want.indices, want.media, decoding=self.source.decoding)
         masks = self.masks.boxes.read_masks(request)
-        return [cv2.imencode(".png", np.where(mask, np.uint8(255), np.uint8(0)))[1].tobytes() for mask in masks]
+        return [packed(mask) for mask in masks]
 
     def box_file(self, video_id: str) -> Path:
         """The path of a video's box file. ForbiddenError outside of the folders."""
@@ -295,19 +273,6 @@ class Desk:
             raise ForbiddenError(f"{path} leads to {real}, outside of the data's folder; name its folder with --allow")
 
 
-def look_through(want: WantedFrames, decoding: Decoding) -> Opened:
-    """The frames of a video, decoded once."""
-    frames, pictures = decode(want.media, want.indices, *decoding), list[bytes]()
-
-    def seen() -> Iterator[np.ndarray]:
-        for frame in frames:
-            pictures.append(jpeg(frame))
-            yield frame
-
-    cuts = shot_starts(seen())[1:]
-    return Opened(want, frames.size, pictures, [], cuts)
-
-
 def row_for_page(row: BoxRow) -> dict[str, Any]:
     """A row as the page has it: x1 y1 x2 y2 as the loader reads them."""
     return {"frame": row.frame, "id": row.object_id or "0", "box": list(row.box), "label": row.label}
@@ -323,8 +288,3 @@ def rows_of(text: str) -> list[BoxRow]:
     if darklabel_text(rows) != text or athletes != drawn or not drawn:
         raise InputError("the page sent boxes in a form that this project does not write; load it again")
     return rows
-
-
-def jpeg(frame: np.ndarray) -> bytes:
-    """A frame (H, W, 3) uint8 RGB as JPEG."""
-    return cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
-from swapaqa.annotate.desk import Desk, jpeg
+from swapaqa.annotate.desk import Desk
+from swapaqa.annotate.opened_video import decoded, jpeg
 from swapaqa.annotate.server import SCRIPTS, asset
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
@@ -51,8 +51,7 @@ def embedded_video(desk: Desk, video_id: str) -> dict[str, Any]:
 
 def small(picture: bytes) -> bytes:
     """A JPEG of which the long side has at most LONG_SIDE pixels."""
-    frame = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert frame is not None  # it is a JPEG that `jpeg` wrote
+    frame = decoded(picture)
     scale = LONG_SIDE / max(frame.shape[:2])
     return picture if scale >= 1 else jpeg(cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 

@@ -1,7 +1,7 @@
 """How suspicious a video's boxes are: pure measures of a track, each compared with a limit.
 
 A measure at its limit has severity 1. The limits were set by looking at the demo's true boxes, at boxes moved off the
-athlete, and at trackers on a real dive (docs/boxes.md).
+athlete, and at trackers on a real dive (docs/boxes_measured.md).
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@
 Every key of `src.train` that says what the data is (`data=`, `data.root=`, `boxes.method=`, ...) works here too.
 `make`, `check` and `import` take all actions of a data set unless `data.action=` names one.
 
-`measure` and `strip` repeat the numbers and the picture of docs/boxes.md.
+`measure` and `strip` repeat the numbers and the picture of docs/boxes_measured.md.
 """
 
 import argparse
