@@ -265,6 +265,9 @@ def test_masks_are_laid_over_frames_and_swapped_by(
     of_masks = given.source.with_boxes(MaskImages(1.0, str(tmp_path / "masks")))
     desk = Desk(given.source, given.settings, {}, swap=swapped, masks=of_masks)
     assert desk.overview()["masks"]
+    assert desk.video("diving/003")["frames"] == list(range(16))  # it opens
+    with pytest.raises(InputError, match="no such folder of masks"):
+        desk.mask("diving/003", 0)
     laid = cv2.imdecode(np.frombuffer(desk.mask("diving/001", 0), np.uint8), cv2.IMREAD_UNCHANGED)
     assert laid is not None
     assert np.array_equal(laid[..., 3] > 0, masks[0])

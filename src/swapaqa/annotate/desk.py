@@ -80,7 +80,7 @@ class Desk:
         paths = {action: sheet_path(sheets, action) for action in actions} if sheets else {}
         self.sheets = {action: path for action, path in paths.items() if path.is_file()}
         self.opened: OrderedDict[str, Opened] = OrderedDict()
-        self.opening, self.writing = threading.Lock(), threading.Lock()
+        self.opening, self.masking, self.writing = threading.Lock(), threading.Lock(), threading.Lock()
 
     def overview(self) -> dict[str, Any]:
         """The list of videos with their state, and what the page needs to know once."""
@@ -135,7 +135,11 @@ class Desk:
         return overlay(self._mask(video_id, position))
 
     def _mask(self, video_id: str, position: int) -> np.ndarray:
-        masks = self.open(video_id).masks
+        opened = self.open(video_id)
+        masks = opened.masks
+        with self.masking:
+            if not masks:
+                masks.extend(self._masks_of(self._known(video_id).record, opened))
         if not 0 <= position < len(masks):
             raise ForbiddenError(f"{video_id}: no mask {position}")
         return unpacked(masks[position])
@@ -236,11 +240,9 @@ class Desk:
         """
         with self.opening:
             if video_id not in self.opened:
-                record = self._known(video_id).record
-                want = wanted_frames(self.source, record)
+                want = wanted_frames(self.source, self._known(video_id).record)
                 self.check_place(want.media)
-                opened = look_through(want, self.source.decoding)
-                self.opened[video_id] = opened._replace(masks=self._masks_of(record, opened))
+                self.opened[video_id] = look_through(want, self.source.decoding)
                 while len(self.opened) > OPEN_VIDEOS:
                     self.opened.popitem(last=False)
             self.opened.move_to_end(video_id)

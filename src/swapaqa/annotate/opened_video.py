@@ -20,7 +20,7 @@ class Opened(NamedTuple):
     want: WantedFrames
     size: tuple[int, int]  # (H, W)
     pictures: list[bytes]  # JPEG, one a frame of `want.indices`
-    masks: list[bytes]  # PNG of 0 and 255, one a frame; none unless the source has masks
+    masks: list[bytes]  # PNG of 0 and 255, one a frame; none before somebody asks for one
     cuts: list[int]  # positions in `want.indices` before which a cut lies
 
 
