@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 LIBRARY = SOURCE / "swapaqa"
 FILES = sorted(SOURCE.rglob("*.py"))
 PROGRAMS = LIBRARY / "programs"
-IN_LIBRARY = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != PROGRAMS)
+IN_LIBRARY = sorted(path for path in LIBRARY.rglob("*.py") if PROGRAMS not in path.parents)
 
 
 @functools.cache

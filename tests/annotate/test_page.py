@@ -14,8 +14,10 @@ from omegaconf import DictConfig
 from scipy.io import savemat
 
 from swapaqa.annotate.box_file import read_rows
+from swapaqa.annotate.known import VARIANTS
 from swapaqa.augment.swap import pixel_bounds, scale_boxes
 from swapaqa.data.boxes import BoxRequest, read_darklabel
+from swapaqa.data.demo_files import draw, write_masks
 from swapaqa.data.geometry import Geometry
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -44,6 +46,19 @@ class Page:
 
         for _ in range(times):
             ActionChains(self.driver).send_keys(*keys).perform()
+
+    def press_together(self, keys: str, shift: bool = False) -> None:
+        """All of `keys` one after the other, as fast as the browser takes them."""
+        from selenium.webdriver.common.action_chains import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        hand = ActionChains(self.driver)
+        if shift:
+            hand.key_down(Keys.SHIFT)
+        hand.send_keys(*keys)
+        if shift:
+            hand.key_up(Keys.SHIFT)
+        hand.perform()
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """From one point of the frame to another, in pixels of the video."""
@@ -334,3 +349,38 @@ def test_the_page_as_one_file(command: Callable, browser: Any, dive_root: Path, 
     done = command("import", *words, str(sent))
     assert done.returncode == 0, done.stdout + done.stderr
     assert same(read_darklabel(tmp_path / "boxes" / "dive.txt", range(21)), shown)
+
+
+def test_the_program_previews_masks_in_every_variant(
+    serve: Callable, browser: Any, small: list[str], tmp_path: Path
+) -> None:
+    words = [*small, "data.settings.masks=true", "boxes=masks", f"boxes.root={tmp_path / 'boxes'}"]
+    videos = [draw(np.random.default_rng((0, index)), "diving", "train", VARIANTS["demo"])[1] for index in range(1, 7)]
+    (tmp_path / "boxes" / "diving").mkdir(parents=True)
+    for index, video in enumerate(videos, 1):
+        write_masks(tmp_path / "boxes" / "diving" / f"{index:03d}.json", video.masks)
+    drawn = videos[0]
+    page = Page(browser, serve(*words, "--id", "diving/001").url)
+    assert page.js("return [...at('variant').options].map(({value}) => value)") == ["paper", "official", "clean"]
+    buttons = "[...document.querySelectorAll('#commands button')]"
+    seen = page.js(f"return {buttons}.filter((button) => button.offsetParent).map(({{firstChild}}) => firstChild.data)")
+    assert "variant" in seen
+    assert "sheet" not in seen  # nothing was checked
+    page.wait("now.masks.length === 16 && Boolean(now.masks[0])")
+    tinted = page.js(
+        "const canvas = document.createElement('canvas'), context = canvas.getContext('2d');"
+        "context.drawImage(now.masks[0], 0, 0); return [...context.getImageData(0, 0, 64, 64).data]"
+    )
+    assert np.array_equal(np.array(tinted).reshape(64, 64, 4)[..., 3] > 0, drawn.masks[0])
+    shown, donor = {}, videos[int(page.js("return now.donor.id").split("/")[1]) - 1]
+    for variant in ("paper", "official", "clean"):
+        page.js("setVariant(arguments[0])", variant)
+        page.wait("at('preview').ariaBusy === 'false'")
+        pixels = page.js("const {data} = at('preview').getContext('2d').getImageData(0, 0, 64, 64); return [...data]")
+        shown[variant] = np.array(pixels, int).reshape(64, 64, 4)[..., :3]
+        own = np.abs(shown[variant] - drawn.frames[0].astype(int)).max(axis=-1)
+        assert np.median(own[drawn.masks[0]]) < 25  # but for two JPEGs
+    there = donor.masks[0] & ~drawn.masks[0]
+    assert np.median(shown["official"][there]) < 40 < np.median(shown["clean"][there])  # painted black; filled
+    assert np.abs(shown["paper"] - donor.frames[0])[there].mean() < 30  # the donor's athlete stays
+    page.check_console()

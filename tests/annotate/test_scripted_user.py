@@ -1,6 +1,8 @@
-"""A scripted user draws demo videos and real clips in the page with the mouse: seconds and IoU are printed.
+"""A scripted user draws demo videos and real clips in the page, by mouse and by keyboard: seconds and IoU are printed.
 
     python -m pytest tests/annotate/test_scripted_user.py -s
+
+By keyboard presses are counted too: a person's time for them is theirs times KEYSTROKE, and THINKING for each box.
 
 The hand knows the true boxes and misses each side by a normal error of HAND_ERROR of the box: what is measured is how
 many boxes are drawn, how long the page takes for them, and what the loader makes of them. A person looks and aims too.
@@ -17,18 +19,20 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from swapaqa.annotate.box_file import read_rows
 from swapaqa.annotate.follow import read_small
 from swapaqa.annotate.known import VARIANTS, Known, known_clips, known_video
 from swapaqa.annotate.measure import HAND_ERROR, harm_of
 from swapaqa.boxes.tracker import overlap
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.video.film import write_film
-from tests.annotate.test_page import Page
+from tests.annotate.test_page import END, HOME, LEFT, RIGHT, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 HANDS = Path(__file__).parent / "hand_boxes"
 EVERY = 12  # frames: a careful user draws a box that often
+KEYSTROKE, THINKING = 0.2, 1.35  # seconds: K of a skilled typist and M, Card, Moran and Newell, CACM 23 (1980)
 
 
 def draw_box(page: Page, box: list[float]) -> None:
@@ -55,6 +59,41 @@ def draw_video(page: Page, video: Known, scale: float, keys: list[int], rng: np.
         draw_box(page, (box / scale).tolist())
     page.saved()
     return time.perf_counter() - begin
+
+
+def steps(distance: float, keys: str) -> str:
+    """Presses that go `distance` pixels: the first of two keys forwards, the second back, capitals ten at a time."""
+    key = keys[0] if distance > 0 else keys[1]
+    tens, ones = divmod(round(abs(distance)), 10)
+    if ones > 5:  # ten and back is shorter
+        back = keys[1] if key == keys[0] else keys[0]
+        return key.upper() * (tens + 1) + back * (10 - ones)
+    return key.upper() * tens + key * ones
+
+
+def key_box(page: Page, at: int, target: np.ndarray) -> int:
+    """Go to a frame by arrows, set a key and bring its box onto `target` (4,); how many presses that took."""
+    now, last = page.js("return [now.position, now.video.frames.length - 1]")
+    tens, ones = divmod(abs(at - now), 10)
+    arrow = RIGHT if at > now else LEFT
+    way = HOME if at == 0 else END if at == last else arrow * ones
+    if way == arrow * ones and tens:
+        page.press_together(arrow * tens, shift=True)
+    page.press_together(way + "b")
+    x1, y1, x2, y2 = target - np.array(page.js("return now.annotation.athlete.boxAt(now.video.frames[now.position])"))
+    words = steps((x1 + x2) / 2, "da") + steps((y1 + y2) / 2, "sw") + steps(x2 - x1, "lj") + steps(y2 - y1, "ik")
+    page.press_together(words)
+    return tens * (way == arrow * ones) + len(way) + 1 + len(words)
+
+
+def key_video(page: Page, video: Known, scale: float, keys: list[int], rng: np.random.Generator) -> tuple[float, int]:
+    """As `draw_video` by keyboard alone: seconds, and how many presses."""
+    begin, presses = time.perf_counter(), 0
+    for key in keys:
+        box = video.boxes[key] + video.side * rng.normal(0, HAND_ERROR, 4)
+        presses += key_box(page, key, (box + 0.5) / scale - 0.5)
+    page.saved()
+    return time.perf_counter() - begin, presses
 
 
 def careful(video: Known) -> list[int]:
@@ -114,6 +153,26 @@ def test_a_video_takes_few_seconds_and_its_boxes_hold_the_athlete(
         sys.stdout.write(f"{line}\n")
     assert np.mean(harms[::2]) < 0.1
     assert np.mean(harms[1::2]) < 0.05
+
+
+def test_the_keyboard_alone_draws_as_well(
+    clips: tuple[Path, list[tuple[Known, float]]], serve: Callable, browser: Any, tmp_path: Path
+) -> None:
+    root, videos = clips
+    rng, harms, persons = np.random.default_rng(0), [], []
+    for video, scale in videos:
+        words = ["data=videos", f"data.root={root}", f"boxes.root={tmp_path / 'keyed'}"]
+        page = Page(browser, serve(*words, f"data.frames={len(video.frames)}", "--id", video.name).url)
+        keys = video.keys.tolist()
+        seconds, presses = key_video(page, video, scale, keys, rng)
+        rows = read_rows(tmp_path / "keyed" / f"{video.name}.txt")
+        assert [row.frame for row in rows] == keys
+        iou, harm = judge(video, tmp_path / "keyed" / f"{video.name}.txt", scale)
+        persons.append(presses * KEYSTROKE + len(keys) * THINKING)
+        harms.append(harm)
+        sys.stdout.write(f"{video.name}: {len(keys)} boxes, {presses} presses, the script {seconds:.1f} s, a person "
+                         f"{persons[-1]:.0f} s, IoU {iou:.2f}, harm {harm:.2f}\n")  # fmt: skip
+    assert np.mean(harms) < 0.1
 
 
 def test_all_videos_of_aqa7_are_listed_without_lag(

@@ -16,15 +16,18 @@ import torch
 
 from swapaqa.annotate.desk import Desk, ForbiddenError, rows_of
 from swapaqa.annotate.follow import Settings
+from swapaqa.annotate.opened_video import decoded
 from swapaqa.annotate.page_file import write_page
 from swapaqa.annotate.server import SCRIPTS, PageServer
 from swapaqa.augment.none import NoAugmentation
 from swapaqa.augment.swap import swap_background
 from swapaqa.boxes.detected import Detecting
+from swapaqa.boxes.mask_images import MaskImages
 from swapaqa.data.boxes import read_darklabel
+from swapaqa.data.demo_files import write_masks
 from swapaqa.data.geometry import Geometry
 from swapaqa.errors import InputError
-from swapaqa.programs.boxes import swapped
+from swapaqa.programs.box_commands.drawing import swapped
 from tests.opened import open_node
 
 Open = Callable[..., Desk]
@@ -248,6 +251,38 @@ def test_variants_are_those_of_the_training(variant: str, desk_of: Open, aqa7_tr
     assert np.abs(found.astype(int) - expected.permute(1, 2, 0).numpy()).mean() < 6  # but for the JPEG
     with pytest.raises(ForbiddenError):
         given.preview([("diving/001", 0, boxes[0]), ("diving/002", 8, boxes[1])], 1.5, variant)
+
+
+def test_masks_are_laid_over_frames_and_swapped_by(
+    desk_of: Open, aqa7_tree: Callable[..., Path], tmp_path: Path
+) -> None:
+    given = desk_of(aqa7_tree())
+    masks = np.zeros((16, 40, 64), bool)
+    masks[:, 13:23, 2:12] = True
+    (tmp_path / "masks" / "diving").mkdir(parents=True)
+    for index in (1, 2):
+        write_masks(tmp_path / "masks" / "diving" / f"{index:03d}.json", masks)
+    of_masks = given.source.with_boxes(MaskImages(1.0, str(tmp_path / "masks")))
+    desk = Desk(given.source, given.settings, {}, swap=swapped, masks=of_masks)
+    assert desk.overview()["masks"]
+    assert desk.video("diving/003")["frames"] == list(range(16))  # it opens
+    with pytest.raises(InputError, match="no such folder of masks"):
+        desk.mask("diving/003", 0)
+    laid = cv2.imdecode(np.frombuffer(desk.mask("diving/001", 0), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert laid is not None
+    assert np.array_equal(laid[..., 3] > 0, masks[0])
+    assert laid[15, 5, 3] < laid[13, 2, 3] == 255  # the outline is opaque
+    picture = decoded(desk.preview([("diving/001", 0, [0] * 4), ("diving/002", 8, [0] * 4)], 1.0, "paper"))
+    crop = desk.source.geometry.centre()
+    own, donor = (
+        desk.source.geometry.crop_frames(decoded(desk.frame(name, at))[None], crop)[0]
+        for name, at in (("diving/001", 0), ("diving/002", 8))
+    )
+    kept = desk.source.geometry.crop_mask(masks[0], crop)[..., None]
+    assert np.abs(picture.astype(int) - np.where(kept, own, donor)).mean() < 6  # but for the JPEG
+    for asked in (lambda: desk.mask("diving/001", 16), lambda: given.mask("diving/001", 0)):
+        with pytest.raises(ForbiddenError):
+            asked()
 
 
 def test_the_tracker_proposes_around_keyframes(server: PageServer) -> None:

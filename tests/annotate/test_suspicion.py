@@ -92,6 +92,9 @@ def test_severity_is_the_expected_harm_and_at_least_one_where_another_measure_is
 
     assert severity(expected_harm=0.2, jump=0.1) == pytest.approx(0.5)
     assert severity(expected_harm=0.2, jump=5.0) == 1  # a single frame, however far
+    assert severity(expected_harm=0.1, jump=5.0) == pytest.approx(0.25)  # motion says that nothing is lost
+    assert severity(expected_harm=0.1, unmoved_at_a_cut=0.9) == 1  # between shots it says nothing
+    assert severity(jump=5.0) == 1
     assert severity(expected_harm=0.8, jump=0.1) == pytest.approx(2)
     assert severity(jump=0.1) == 0
 

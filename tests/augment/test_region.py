@@ -12,7 +12,16 @@ from torch import Tensor
 from swapaqa.augment import swap as swap_module
 from swapaqa.augment.background import fill_box
 from swapaqa.augment.mix import VideoCutMix, VideoMixup
-from swapaqa.augment.region import count_inside, inside, mask_bounds, region_pixels, scale_mask
+from swapaqa.augment.region import (
+    _counted_by_sums,
+    _scaled_by_sums,
+    count_inside,
+    inside,
+    mask_bounds,
+    near_counts,
+    region_pixels,
+    scale_mask,
+)
 from swapaqa.augment.swap import ScaledBackgroundSwap, SwapPlan, swap_background
 from swapaqa.errors import InputError
 
@@ -67,6 +76,22 @@ def test_every_pixel_of_a_grown_mask_as_in_the_loops(seed: int, ratio: float) ->
     masks = random_masks(seed)[:2]
     expected = np.stack([loop_scale(mask, ratio) for mask in masks.flatten(0, 1).numpy()])
     assert np.array_equal(scale_mask(masks, ratio).flatten(0, 1).numpy(), expected)
+    assert np.array_equal(_scaled_by_sums(masks, ratio).flatten(0, 1).numpy(), expected)
+
+
+@quick
+@given(seed=st.integers(0, 2**32), edge=st.integers(1, 12))
+def test_a_device_counts_as_the_processor_does(seed: int, edge: int) -> None:
+    masks = random_masks(seed)
+    assert torch.equal(near_counts(masks, edge), _counted_by_sums(masks, edge))
+
+
+@quick
+@given(seed=st.integers(0, 2**32), ratio=RATIOS)
+def test_a_device_grows_larger_masks_as_the_processor_does(seed: int, ratio: float) -> None:
+    rng = np.random.default_rng(seed)
+    masks = torch.from_numpy(rng.random((2, 3, *rng.integers(1, 60, 2))) < rng.choice([0.001, 0.02, 0.6]))
+    assert torch.equal(scale_mask(masks, ratio), masks if ratio == 1 else _scaled_by_sums(masks, ratio))
 
 
 def test_a_mask_at_ratio_one_is_itself() -> None:

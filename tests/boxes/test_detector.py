@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from swapaqa.annotate import make
 from swapaqa.annotate.box_file import read_rows
 from swapaqa.annotate.follow import Settings
 from swapaqa.annotate.known import VARIANTS, Known, known_video
@@ -357,6 +358,28 @@ def test_make_writes_the_masks_of_a_segmenting_network_as_the_loader_reads_them(
         assert (mask & suit).sum() > 0.7 * (suit & near).sum()  # the athlete's suit
         assert (mask & ~suit).sum() == 0  # and nothing that is not red
     assert "is there already" in make_boxes(job._replace(path=tmp_path / "out" / "007.txt")).problem
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_make_with_masks_follows_once_and_takes_the_mask_where_somebody_drew(
+    drawn: bool, segmenting: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for name in ("follow_detected", "follow_athlete"):
+        follow = getattr(make, name)
+        monkeypatch.setattr(make, name, lambda *words, name=name, follow=follow: asked.append(name) or follow(*words))
+    settings = Settings("kcf", [], 0.4, 1.0, Detecting((str(segmenting),), 3, (0,), 1))
+    job = Job("007", folder, range(16), tmp_path / "out" / "007.txt", settings, "detector", True, masks=True)
+    (tmp_path / "out").mkdir()
+    if drawn:
+        job.path.write_text("0,0,1,50,9,9,hand\n15,0,1,50,9,9,hand\n")  # in the water, where nobody is
+    assert make_boxes(job).problem == ""
+    assert asked == ["follow_athlete" if drawn else "follow_detected"]
+    request = BoxRequest([tmp_path / "out" / "007"], (64, 64), range(16), folder, range(16), lambda: 16)
+    first = next(MaskImages(1.0, None).read_masks(request))
+    true = within(np.ones((64, 64), bool), known_video(1, VARIANTS["demo"]).boxes[0])
+    assert bool((first & true).any()) is not drawn
+    assert not drawn or first.sum() == 81  # his box
 
 
 def test_a_network_without_masks_gives_none(network: Path, folder: Path, tmp_path: Path) -> None:

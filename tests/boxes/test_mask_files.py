@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from swapaqa.boxes.mask_images import MaskImages
-from swapaqa.boxes.run_lengths import filled, unpacked
+from swapaqa.boxes.run_lengths import filled, runs_of, unpacked
 from swapaqa.boxes.source import BoxRequest
 from swapaqa.errors import InputError
 
@@ -36,6 +36,8 @@ def test_packed_runs_are_those_of_cocos_own_code(text: str, runs: list[int]) -> 
 
 def test_runs_fill_columns_or_rows() -> None:
     assert np.array_equal(filled(RUNS, (HEIGHT, WIDTH), by_columns=True), MASK)
+    assert runs_of(MASK) == RUNS
+    assert [runs_of(np.full((2, 3), value)) for value in (False, True)] == [[6], [0, 6]]
     assert filled([1, 2, 3], (2, 3), by_columns=False).tolist() == [[False, True, True], [False] * 3]
     for runs in ([1, 2], [30, -6], []):
         with pytest.raises(ValueError, match="runs of"):

@@ -4,9 +4,11 @@ import csv
 import hashlib
 import multiprocessing
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,11 +18,14 @@ from scipy.stats import spearmanr
 
 from swapaqa.augment.swap import scale_boxes
 from swapaqa.batch import Pair
+from swapaqa.boxes.mask_images import MaskImages
 from swapaqa.boxes.shots import shot_starts
+from swapaqa.boxes.source import BoxRequest
 from swapaqa.configuration.data_sets import make_data, make_source
 from swapaqa.data.boxes import read_darklabel
 from swapaqa.data.demo import check_digests, read_judges
 from swapaqa.data.demo_files import DemoSettings, Judged, demo_root, draw, write_boxes, write_demo
+from swapaqa.data.demo_scene import Drawn
 from swapaqa.errors import InputError
 from swapaqa.video.frames import frame_count, read_frames
 
@@ -210,7 +215,7 @@ def test_impossible_settings_are_refused(changes: dict, word: str) -> None:
         DemoSettings(**settings | changes)
 
 
-Video = tuple[Judged, np.ndarray, np.ndarray, list[int]]
+Video = tuple[Judged, Drawn]
 
 
 def with_settings(**changes: object) -> DemoSettings:
@@ -227,8 +232,8 @@ def told(
     region: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> float:
     """Correlation of the score with red less blue in a region of the first frame, given its centre."""
-    cue = [(pixels := region(video[0].astype(float), centres[0]))[..., 0].mean() - pixels[..., 2].mean()
-           for _, video, centres, _ in found]  # fmt: skip
+    cue = [(pixels := region(drawn.frames[0].astype(float), drawn.centres[0]))[..., 0].mean() - pixels[..., 2].mean()
+           for _, drawn in found]  # fmt: skip
     return float(spearmanr(cue, [judged.score for judged, *_ in found]).statistic)
 
 
@@ -268,46 +273,73 @@ def test_a_setting_changes_one_thing_and_leaves_the_rest_as_it_was() -> None:
         for before, after in zip(plain, videos_of(with_settings(**changes), count=4), strict=True):
             assert after[0] == before[0]  # what was judged
             if "pan" not in changes:
-                shown = ~np.isnan(after[2][:, 1])
-                np.testing.assert_array_equal(after[2][shown, 1], before[2][shown, 1])  # where the athlete is
+                centres, as_before = after[1].centres, before[1].centres
+                shown = ~np.isnan(centres[:, 1])
+                np.testing.assert_array_equal(centres[shown, 1], as_before[shown, 1])  # where the athlete is
                 if "cuts" not in changes:
-                    np.testing.assert_array_equal(after[2], before[2])
+                    np.testing.assert_array_equal(centres, as_before)
+                    np.testing.assert_array_equal(after[1].masks, before[1].masks)
 
 
 def test_a_camera_that_follows_keeps_the_athlete_nearly_in_place() -> None:
     way = {
-        pan: np.mean([np.ptp(centres[:, 0]) for _, _, centres, _ in videos_of(with_settings(pan=pan))])
+        pan: np.mean([np.ptp(drawn.centres[:, 0]) for _, drawn in videos_of(with_settings(pan=pan))])
         for pan in (0, 0.5, 1)
     }
     assert way[1] == pytest.approx(0.2 * way[0], rel=0.01)
     assert way[1] < way[0.5] < way[0]
 
 
+def test_masks_are_written_beside_the_same_files_and_read_as_they_were_drawn(tmp_path: Path) -> None:
+    with_masks = replace(TINY, masks=True)
+    for name, settings in (("a", TINY), ("b", with_masks)):
+        write_demo(tmp_path / name, settings)
+    before, after = files(tmp_path / "a"), files(tmp_path / "b")
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {f"boxes/diving/{index:03d}.json" for index in range(1, 8)}
+    _, drawn = draw(np.random.default_rng((0, 3)), "diving", "train", with_masks)
+    request = BoxRequest([tmp_path / "b" / "boxes" / "diving" / "003"], (64, 64), range(16), tmp_path, (), lambda: 16)
+    assert np.array_equal(np.stack(list(MaskImages(1.0, None).read_masks(request))), drawn.masks)
+
+
+def test_a_mask_holds_what_differs_from_the_venue_behind_the_athlete_by_half_or_more() -> None:
+    """Told from the pictures alone, where he passes quickly: the venue that stands still is the median there."""
+    for _, drawn in videos_of(with_settings(), count=6):
+        venue = np.median(drawn.frames, axis=0)
+        differs = np.abs(drawn.frames - venue).max(axis=-1)
+        stays = cv2.dilate((drawn.masks.mean(axis=0) > 0.2).astype(np.uint8), np.ones((3, 3))).astype(bool)
+        grown = np.stack([cv2.dilate(mask.astype(np.uint8), np.ones((3, 3))) for mask in drawn.masks]).astype(bool)
+        assert not (differs[~grown & ~stays] > 40).any()
+        assert (differs[drawn.masks & ~stays] > 40).mean() > 0.95
+        assert (drawn.masks & ~stays).mean() > 0.003
+
+
 def test_cuts_show_spectators_and_the_other_side_and_boxes_do_not_cross_them(tmp_path: Path) -> None:
     """Where the athlete is not shown there is no box, and beside every cut between two cameras there are two."""
     settings = with_settings(cuts=1.0, keyframes=2, frames=32)
     cameras = set()
-    for index, (_, frames, centres, starts) in enumerate(videos_of(settings, count=8)):
-        path = tmp_path / f"{index}.txt"
+    for index, (_, drawn) in enumerate(videos_of(settings, count=8)):
+        path, centres, starts = tmp_path / f"{index}.txt", drawn.centres, drawn.starts
         write_boxes(path, centres, settings, np.random.default_rng(0), starts)
-        assert shot_starts(frames) == starts
+        assert shot_starts(drawn.frames) == starts
         away = np.isnan(centres[:, 0])
+        assert (drawn.masks.any(axis=(1, 2)) == ~away).all()
         assert away.sum() == (starts[1] if away[0] else 0)
         found = read_darklabel(path, range(32))
         middles = (found[:, :2] + found[:, 2:]) / 2
         assert np.abs(middles - centres + 0.5)[~away].max() < 3.0  # a flat arc and lines between two keyframes
         cameras.add((bool(away[0]), len(starts)))
     assert cameras == {(True, 2), (False, 2), (True, 3)}
-    assert [starts for *_, starts in videos_of(with_settings(), count=4)] == [[0]] * 4
+    assert [drawn.starts for _, drawn in videos_of(with_settings(), count=4)] == [[0]] * 4
 
 
 def test_people_in_the_background_move_and_the_athlete_stays_in_front() -> None:
-    (_, plain, centres, _), *_ = videos_of(with_settings(), count=1)
-    (_, busy, *_), *_ = videos_of(with_settings(distractors=3), count=1)
-    differs = np.abs(busy.astype(int) - plain).max(axis=-1) > 40  # (T, H, W)
+    ((_, plain),) = videos_of(with_settings(), count=1)
+    ((_, busy),) = videos_of(with_settings(distractors=3), count=1)
+    differs = np.abs(busy.frames.astype(int) - plain.frames).max(axis=-1) > 40  # (T, H, W)
     assert 0.005 < differs.mean() < 0.2
     assert len({frame.tobytes() for frame in differs}) > 10
-    for frame, (x, y) in zip(differs, centres.round().astype(int), strict=True):
+    for frame, (x, y) in zip(differs, plain.centres.round().astype(int), strict=True):
         assert not frame[y, x]
 
 
@@ -343,9 +375,9 @@ def test_the_vault_is_of_aqa7s_second_class_and_its_way_is_no_line(tmp_path: Pat
     assert read_judges(tmp_path / "Split_4" / "judges.csv") == {}  # the rule of diving is not its own
     found = videos_of(with_settings(action="gym_vault"))
     assert told(found, board) > 0.9
-    for _, _, centres, _ in found[:5]:
-        between = np.interp(np.arange(16), [0, 15], centres[[0, 15], 1])
-        assert np.abs(centres[:, 1] - between).max() > 10  # pixels off the line between first and last
+    for _, drawn in found[:5]:
+        between = np.interp(np.arange(16), [0, 15], drawn.centres[[0, 15], 1])
+        assert np.abs(drawn.centres[:, 1] - between).max() > 10  # pixels off the line between first and last
 
 
 def test_all_actions_are_written_side_by_side(tmp_path: Path) -> None:

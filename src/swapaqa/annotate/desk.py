@@ -6,30 +6,27 @@ folders that the desk was opened with, and nowhere else.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
-import cv2
 import numpy as np
 
 from swapaqa.annotate.box_file import HAND, TRACKERS, FileChangedError, read_rows, write_text
 from swapaqa.annotate.follow import Keyframes, Settings, follow_athlete, follow_detected, labelled_rows
 from swapaqa.annotate.formats import darklabel_text, page_format
 from swapaqa.annotate.listing import Listed, list_videos, wanted_frames
+from swapaqa.annotate.opened_video import Opened, decoded, jpeg, look_through, overlay, packed, unpacked
 from swapaqa.annotate.sheet import sheet_path, with_links
 from swapaqa.boxes.ledger import ACCEPTED, Ledger, content_digest
-from swapaqa.boxes.shots import shot_starts
-from swapaqa.boxes.source import BoxRow
+from swapaqa.boxes.source import BoxRequest, BoxRow, MaskSource
 from swapaqa.boxes.tracks import OUTSIDE
-from swapaqa.data.frame_store import WantedFrames
+from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
-from swapaqa.video.frames import Decoding, decode
 
 OPEN_VIDEOS = 4  # whose frames are kept in memory as JPEG
-JPEG_QUALITY = 90
 WORST = 1000.0  # severity of a video without boxes, for which a table says infinity and JSON has no word
 
 
@@ -38,15 +35,6 @@ Swap = Callable[[np.ndarray, np.ndarray, float, str], np.ndarray]  # see `Desk`
 
 class ForbiddenError(Exception):
     """Something that the page must not have: a video that is not in the list, a file outside of the folders."""
-
-
-class Opened(NamedTuple):
-    """The frames of one video."""
-
-    want: WantedFrames
-    size: tuple[int, int]  # (H, W)
-    pictures: list[bytes]  # JPEG, one a frame of `want.indices`
-    cuts: list[int]  # positions in `want.indices` before which a cut lies
 
 
 class Desk:
@@ -58,8 +46,10 @@ class Desk:
         severities: by video id, from an examination; the list starts with the worst.
         allowed: further folders, for data sets whose videos are links to somewhere else.
         sheets: folder of the contact sheets of that examination.
-        swap: of two pictures (2, S, S, 3) uint8 RGB, their boxes (2, 4), a ratio and a variant the training's own swap:
-            the first one with the background of the second, (S, S, 3). Without it the page shows the paper's alone.
+        swap: of two pictures (2, S, S, 3) uint8 RGB, their boxes (2, 4) or masks (2, S, S) bool, a ratio and a variant
+            the training's own swap: the first one with the background of the second, (S, S, 3). Without it the page
+            shows the paper's swap of boxes alone.
+        masks: the same data set with the masks to be shown, and swapped by in the preview; None for boxes.
     """
 
     def __init__(
@@ -70,24 +60,27 @@ class Desk:
         allowed: Sequence[Path] = (),
         sheets: Path | None = None,
         swap: Swap | None = None,
+        masks: VideoSource | None = None,
     ) -> None:
         self.source = source
         self.settings = settings
         self.severities = severities
         self.swap = swap
+        self.masks = masks
         self.form = page_format(source.boxes)
         self.listed: dict[str, Listed] = {
             video.record.video_id: video._replace(path=self.form.path(source.box_files(video.record)))
             for video in list_videos(source)
         }
         self.folder = source.boxes_folder
-        self.roots = [folder.resolve() for folder in (source.folder, self.folder, *allowed)]
+        of_masks = [masks.boxes_folder] if masks else []
+        self.roots = [folder.resolve() for folder in (source.folder, self.folder, *of_masks, *allowed)]
         self.ledger = Ledger(self.folder)
         actions = dict.fromkeys(video.record.action for video in self.listed.values())
         paths = {action: sheet_path(sheets, action) for action in actions} if sheets else {}
         self.sheets = {action: path for action, path in paths.items() if path.is_file()}
         self.opened: OrderedDict[str, Opened] = OrderedDict()
-        self.opening, self.writing = threading.Lock(), threading.Lock()
+        self.opening, self.masking, self.writing = threading.Lock(), threading.Lock(), threading.Lock()
 
     def overview(self) -> dict[str, Any]:
         """The list of videos with their state, and what the page needs to know once."""
@@ -116,20 +109,40 @@ class Desk:
             "method": self.settings.method,
             "sheets": list(self.sheets),
             "variants": ["paper", "official", "clean"] if self.swap else ["paper"],
+            "masks": self.masks is not None,
         }
 
     def preview(self, shown: Sequence[tuple[str, int, list[float]]], ratio: float, variant: str) -> bytes:
-        """The swap of two videos' frames as a JPEG: id, position and box of the own and of the donor's."""
+        """The swap of two videos' frames as a JPEG: id, position and box of the own and of the donor's.
+
+        Where there are masks it is the swap by these, and the boxes are not looked at.
+        """
         if self.swap is None or len(shown) != 2:
             raise ForbiddenError("no preview of variants")
         geometry = self.source.geometry
-        pictures, boxes = [], []
+        pictures, regions = [], []
         for video_id, position, box in shown:
-            frame = cv2.imdecode(np.frombuffer(self.frame(video_id, position), np.uint8), cv2.IMREAD_COLOR_RGB)
-            assert frame is not None  # it is a JPEG that `jpeg` wrote
+            frame = decoded(self.frame(video_id, position))
             pictures.append(geometry.crop_frames(frame[None], geometry.centre())[0])
-            boxes.append(geometry.crop_boxes(np.array([box]), frame.shape[:2], geometry.centre())[0])
-        return jpeg(self.swap(np.stack(pictures), np.stack(boxes), ratio, variant))
+            if self.masks:
+                regions.append(geometry.crop_mask(self._mask(video_id, position), geometry.centre()))
+            else:
+                regions.append(geometry.crop_boxes(np.array([box]), frame.shape[:2], geometry.centre())[0])
+        return jpeg(self.swap(np.stack(pictures), np.stack(regions), ratio, variant))
+
+    def mask(self, video_id: str, position: int) -> bytes:
+        """The `overlay` of a frame's mask."""
+        return overlay(self._mask(video_id, position))
+
+    def _mask(self, video_id: str, position: int) -> np.ndarray:
+        opened = self.open(video_id)
+        masks = opened.masks
+        with self.masking:
+            if not masks:
+                masks.extend(self._masks_of(self._known(video_id).record, opened))
+        if not 0 <= position < len(masks):
+            raise ForbiddenError(f"{video_id}: no mask {position}")
+        return unpacked(masks[position])
 
     def sheet(self, action: str) -> bytes:
         """The contact sheet of an action, whose videos lead into the page."""
@@ -235,6 +248,15 @@ class Desk:
             self.opened.move_to_end(video_id)
             return self.opened[video_id]
 
+    def _masks_of(self, record: Record, opened: Opened) -> list[bytes]:
+        if self.masks is None or not isinstance(self.masks.boxes, MaskSource):
+            return []
+        files, want = self.masks.box_files(record), opened.want
+        self.check_place(self.masks.boxes.find(files) or files[0])
+        request = BoxRequest(files, opened.size, want.indices, want.media, decoding=self.source.decoding)
+        masks = self.masks.boxes.read_masks(request)
+        return [packed(mask) for mask in masks]
+
     def box_file(self, video_id: str) -> Path:
         """The path of a video's box file. ForbiddenError outside of the folders."""
         path = self._known(video_id).path
@@ -253,19 +275,6 @@ class Desk:
             raise ForbiddenError(f"{path} leads to {real}, outside of the data's folder; name its folder with --allow")
 
 
-def look_through(want: WantedFrames, decoding: Decoding) -> Opened:
-    """The frames of a video, decoded once."""
-    frames, pictures = decode(want.media, want.indices, *decoding), list[bytes]()
-
-    def seen() -> Iterator[np.ndarray]:
-        for frame in frames:
-            pictures.append(jpeg(frame))
-            yield frame
-
-    cuts = shot_starts(seen())[1:]
-    return Opened(want, frames.size, pictures, cuts)
-
-
 def row_for_page(row: BoxRow) -> dict[str, Any]:
     """A row as the page has it: x1 y1 x2 y2 as the loader reads them."""
     return {"frame": row.frame, "id": row.object_id or "0", "box": list(row.box), "label": row.label}
@@ -281,8 +290,3 @@ def rows_of(text: str) -> list[BoxRow]:
     if darklabel_text(rows) != text or athletes != drawn or not drawn:
         raise InputError("the page sent boxes in a form that this project does not write; load it again")
     return rows
-
-
-def jpeg(frame: np.ndarray) -> bytes:
-    """A frame (H, W, 3) uint8 RGB as JPEG."""
-    return cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

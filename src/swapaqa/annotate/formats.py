@@ -12,12 +12,13 @@ from xml.etree import ElementTree
 import numpy as np
 
 from swapaqa.annotate.box_file import HAND, TRACKERS, format_row, read_rows
+from swapaqa.annotate.listing import box_path
 from swapaqa.boxes.cvat import CVATBoxes, MOTBoxes
 from swapaqa.boxes.darklabel import DarkLabelBoxes
 from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.mot import DENSE
 from swapaqa.boxes.objects import interpolate_keyframes
-from swapaqa.boxes.source import BoxRow, BoxSource
+from swapaqa.boxes.source import BoxRow, BoxSource, MaskSource
 from swapaqa.boxes.tracks import OUTSIDE, BoxFiles
 from swapaqa.command import spelled
 from swapaqa.errors import InputError
@@ -39,6 +40,8 @@ def page_format(source: BoxSource) -> PageFormat:
     Raises:
         InputError: the page does not write it.
     """
+    if isinstance(source, MaskSource):  # boxes beside the masks: those that `make --masks` wrote with them
+        return PageFormat(lambda path, _: read_rows(path), lambda rows, _: darklabel_text(rows), box_path)
     plain = isinstance(source, BoxFiles) and not source.annotated_size and not source.ids and not source.labels
     if isinstance(source, DarkLabelBoxes) and plain and source.form == KEYFRAMES and not source.frame_start:
         return PageFormat(lambda path, _: read_rows(path), lambda rows, _: darklabel_text(rows), _one_of(source))

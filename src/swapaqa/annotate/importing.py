@@ -22,7 +22,7 @@ from swapaqa.boxes.mot import looks_like_polygons, read_mot
 from swapaqa.boxes.objects import object_name
 from swapaqa.boxes.source import BoxRow
 from swapaqa.boxes.text import is_number, split_cells
-from swapaqa.boxes.tracker_boxes import result_rows
+from swapaqa.boxes.tracker_results import result_rows
 from swapaqa.boxes.tracks import OUTSIDE, BoxFile, check_pixels, scale_to_stored
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError

@@ -60,10 +60,10 @@ class Known(NamedTuple):
 def known_video(index: int, demo: DemoSettings) -> Known:
     """Demo video `index`: keyframes are the first, middle and last one that show the athlete, and those at cuts."""
     rng = np.random.default_rng((demo.seed, index))
-    _, frames, centres, starts = draw(rng, "diving", "train", demo)
-    side = box_side(demo.scene)
+    _, drawn = draw(rng, "diving", "train", demo)
+    centres, side = drawn.centres, box_side(demo.scene)
     boxes = np.concatenate([centres - side / 2, centres + side / 2 - 1], axis=1)
-    return Known(str(index), frames, boxes, keyframes_of(~np.isnan(centres[:, 0]), starts, KEYFRAMES))
+    return Known(str(index), drawn.frames, boxes, keyframes_of(~np.isnan(centres[:, 0]), drawn.starts, KEYFRAMES))
 
 
 def known_clips(clips: Path, drawn: Path) -> Iterator[Known]:

@@ -91,9 +91,11 @@ def make_boxes(job: Job) -> Made:
         drawn = hand_rows(job.path) if job.keep_hand else []
         if job.first_box == "given" and not drawn:
             raise InputError(f"{job.path}: no box to start from; draw one, or say boxes.first_box=either")
-        text, lost, count = followed_text(job, drawn)
-        if job.masks:
-            write_masks(job)
+        segmenter = segmenter_of(job) if job.masks else None
+        athletes = list(found_athletes(job, drawn))
+        text, lost, count = followed_text(job, athletes)
+        if segmenter:
+            write_masks(job, segmenter, [athlete.followed for athlete in athletes])
         digest = write_text(job.path, text, read)
     except (InputError, FileChangedError) as error:
         problem = f"{error}: was changed meanwhile" if isinstance(error, FileChangedError) else str(error)
@@ -101,18 +103,23 @@ def make_boxes(job: Job) -> Made:
     return Made(job.video_id, job.path, digest, lost, count, time.perf_counter() - start, "")
 
 
-def followed_text(job: Job, drawn: Sequence[BoxRow]) -> tuple[str, int, int]:
-    """The lines of a box file, and in how many of how many frames the athlete was lost.
+class Athlete(NamedTuple):
+    """One of a video's athletes."""
+
+    name: str
+    drawn: Sequence[BoxRow]
+    followed: Followed
+
+
+def followed_text(job: Job, athletes: Sequence[Athlete]) -> tuple[str, int, int]:
+    """The lines of a box file, and in how many of how many frames the athletes were lost.
 
     Raises:
-        InputError: too many frames are lost, or as `follow_athlete`.
+        InputError: too many frames are lost.
     """
-    athletes: dict[str, list[BoxRow]] = {}
-    for row in drawn:
-        athletes.setdefault(row.object_id or "0", []).append(row)
     lines: list[tuple[int, str]] = []
     lost = count = 0
-    for name, rows, followed in found_athletes(job, athletes):
+    for name, rows, followed in athletes:
         check_lost(job, followed)
         lost, count = lost + int((~followed.found).sum()), count + len(followed.frames)
         lines += [(row.frame, format_row(row.frame, name, row.box, row.label)) for row in rows]
@@ -121,40 +128,58 @@ def followed_text(job: Job, drawn: Sequence[BoxRow]) -> tuple[str, int, int]:
     return "".join(line for _, line in sorted(lines, key=lambda pair: pair[0])), lost, count
 
 
-def found_athletes(job: Job, athletes: dict[str, list[BoxRow]]) -> Iterator[tuple[str, Sequence[BoxRow], Followed]]:
-    """Name, drawn rows and boxes of each athlete: of those that were drawn or, if nobody was, of those detected."""
+def found_athletes(job: Job, drawn: Sequence[BoxRow]) -> Iterator[Athlete]:
+    """Those that were drawn or, if nobody was, those detected. InputError as `follow_athlete`."""
+    athletes: dict[str, list[BoxRow]] = {}
+    for row in drawn:
+        athletes.setdefault(row.object_id or "0", []).append(row)
     if not athletes and job.settings.detecting:
         for number, followed in enumerate(follow_detected(job.media, job.frames, job.settings, job.decoding)):
-            yield str(number), [], followed
+            yield Athlete(str(number), [], followed)
         return
     for name, rows in (athletes or {"0": []}).items():
         keyframes = {row.frame: np.array(row.box) for row in rows}
-        yield name, rows, follow_athlete(job.media, job.frames, keyframes, job.settings, job.decoding)
+        yield Athlete(name, rows, follow_athlete(job.media, job.frames, keyframes, job.settings, job.decoding))
 
 
-def write_masks(job: Job) -> None:
-    """The athletes' masks beside the box file, as `boxes=masks` reads them: `<index>/00031.png`, a frame each.
+def mask_folder(job: Job) -> Path:
+    """Where `boxes=masks` looks for the masks of a job's video."""
+    return job.path.with_suffix("")
+
+
+def segmenter_of(job: Job) -> OnnxDetector:
+    """The network that gives a job's masks; asked before anybody is followed.
 
     Raises:
         InputError: no detector, one without masks, or masks that are there already.
     """
-    detecting, folder = job.settings.detecting, job.path.with_suffix("")
+    detecting, folder = job.settings.detecting, mask_folder(job)
     detector = detector_of(detecting.weights, detecting.class_ids) if detecting else None
     if not isinstance(detector, OnnxDetector):
         raise InputError(
             "--masks: say boxes.first_box=detector boxes.weights=[FILE.onnx] of a network that gives masks"
         )
+    detector.check_masks()
     if folder.exists():
         raise InputError(f"{folder}: is there already; remove it for new masks")
-    athletes = follow_detected(job.media, job.frames, job.settings, job.decoding)
+    return detector
+
+
+def write_masks(job: Job, segmenter: OnnxDetector, athletes: Sequence[Followed]) -> None:
+    """The athletes' masks beside the box file, as `boxes=masks` reads them: `<index>/00031.png`, a frame each."""
+    folder = mask_folder(job)
     unfinished = folder.with_name(f".unfinished-{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was stopped
-    for t, picture in enumerate(decode(job.media, job.frames, *job.decoding)):
-        found, size = detector.segment(picture), picture.shape[:2]
-        there = [athlete_mask(found, one.boxes[t], size) for one in athletes if not one.outside[t]]
+    boxes = [dict(zip(one.frames, one.boxes, strict=True)) for one in athletes]
+    away = [{frame for frame, gone in zip(one.frames, one.outside, strict=True) if gone} for one in athletes]
+    for frame, picture in zip(job.frames, decode(job.media, job.frames, *job.decoding), strict=True):
+        found, size = segmenter.segment(picture), picture.shape[:2]
+        there = [
+            athlete_mask(found, own[frame], size) for own, gone in zip(boxes, away, strict=True) if frame not in gone
+        ]
         mask = np.logical_or.reduce([np.zeros(size, bool), *there])
         encoded = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1]
-        write_whole(unfinished / f"{job.frames[t]:05d}.png", encoded.tobytes())
+        write_whole(unfinished / f"{frame:05d}.png", encoded.tobytes())
     unfinished.rename(folder)
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
-from swapaqa.annotate.desk import Desk, jpeg
+from swapaqa.annotate.desk import Desk
+from swapaqa.annotate.opened_video import decoded, jpeg
 from swapaqa.annotate.server import SCRIPTS, asset
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
@@ -32,7 +32,7 @@ def write_page(desk: Desk, video_ids: Sequence[str], path: Path) -> None:
     for video_id in video_ids:
         if video_id not in desk.listed:
             raise InputError(f"--id {video_id}: no such video; one is {next(iter(desk.listed))}")
-    overview = desk.overview() | {"sheets": [], "variants": ["paper"]}  # what needs the program
+    overview = desk.overview() | {"sheets": [], "variants": ["paper"], "masks": False}  # what needs the program
     overview["videos"] = [video for video in overview["videos"] if video["id"] in video_ids]
     content = {
         "key": sha256(str([video_ids, str(desk.source.folder)]).encode()).hexdigest()[:12],
@@ -51,8 +51,7 @@ def embedded_video(desk: Desk, video_id: str) -> dict[str, Any]:
 
 def small(picture: bytes) -> bytes:
     """A JPEG of which the long side has at most LONG_SIDE pixels."""
-    frame = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert frame is not None  # it is a JPEG that `jpeg` wrote
+    frame = decoded(picture)
     scale = LONG_SIDE / max(frame.shape[:2])
     return picture if scale >= 1 else jpeg(cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 

@@ -72,7 +72,8 @@ class Handler(BaseHTTPRequestHandler):
     timeout: ClassVar[float] = 30
 
     def do_GET(self) -> None:
-        self._answer({"list": self._list, "video": self._video, "frame": self._frame, "sheet": self._sheet})
+        routes = {"list": self._list, "video": self._video, "frame": self._frame, "mask": self._mask}
+        self._answer(routes | {"sheet": self._sheet})
 
     def do_POST(self) -> None:
         self._answer({"save": self._save, "accept": self._accept, "track": self._track, "preview": self._preview})
@@ -142,6 +143,10 @@ class Handler(BaseHTTPRequestHandler):
     def _frame(self) -> None:
         query = self._query()
         self._send(200, self.server.desk.frame(query["id"], int(query["n"])), "image/jpeg")
+
+    def _mask(self) -> None:
+        query = self._query()
+        self._send(200, self.server.desk.mask(query["id"], int(query["n"])), "image/png")
 
     def _sheet(self) -> None:
         self._send(200, self.server.desk.sheet(self._query()["action"]), "text/html; charset=utf-8", FOR_SHEETS)

@@ -1,7 +1,7 @@
 """How suspicious a video's boxes are: pure measures of a track, each compared with a limit.
 
 A measure at its limit has severity 1. The limits were set by looking at the demo's true boxes, at boxes moved off the
-athlete, and at trackers on a real dive (docs/boxes.md).
+athlete, and at trackers on a real dive (docs/boxes_measured.md).
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,17 @@ import numpy as np
 from swapaqa.boxes.motion import motion_inside
 from swapaqa.boxes.tracker import overlap
 
-HARM = "expected harm"
+HARM, AT_A_CUT = "expected harm", "unmoved at a cut"
 LIMITS = {
     HARM: 0.4,  # share of the swap that is expected to be wrong
     "jump": 0.5,  # of the box's size, how far its centre leaves its neighbours' line
     "size change": 2.0,  # of the area, from frame to frame
     "lost": 0.25,  # of the frames: without a box of the tracker, or before the first or after the last box
-    "unmoved at a cut": 0.3,  # IoU of the boxes before and after a cut: two shots show nobody in one place
+    AT_A_CUT: 0.3,  # IoU of the boxes before and after a cut: two shots show nobody in one place
     "outside": 0.25,  # of the frames: less than half of the box lies in the frame
     "no motion inside": 1.2,  # motion in the box over motion beside it, at least
 }
+TELLING = 0.15  # expected harm: below, alarms of other measures were false on the demo (docs/boxes_measured.md)
 RATIO = 2.0  # at which boxes are swapped
 STILL = 4.0  # grey levels of motion above the median that are noise
 LOWER_IS_WORSE = ("no motion inside",)
@@ -51,10 +52,14 @@ def suspicions(values: dict[str, float], frames: dict[str, int] | None = None) -
 def severity_of(found: Sequence[Suspicion]) -> float:
     """Of a video: its expected harm over the limit, and at least 1 where another measure is beyond its own.
 
-    So the list is in the order of what the swap would lose, and 1 and more is suspicious.
+    So the list is in the order of what the swap would lose, and 1 and more is suspicious. Where the expected harm is
+    known and below TELLING, no other measure makes a video suspicious but a box that stands still at a cut: between two
+    shots no motion is looked for.
     """
-    harm = max((suspicion.severity for suspicion in found if suspicion.measure == HARM), default=0.0)
-    beyond = any(suspicion.severity >= 1 for suspicion in found)
+    harms = [suspicion for suspicion in found if suspicion.measure == HARM]
+    harm = max((suspicion.severity for suspicion in harms), default=0.0)
+    tells = not harms or max(suspicion.value for suspicion in harms) >= TELLING
+    beyond = any(suspicion.severity >= 1 and (tells or suspicion.measure == AT_A_CUT) for suspicion in found)
     return max(harm, 1.0) if beyond else harm
 
 

@@ -9,6 +9,8 @@ pixels of that box at every ratio. The other reading, the outline scaled about i
 wherever a line from the centre leaves the mask, as between two legs.
 """
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,16 +52,43 @@ def scale_mask(mask: Tensor, ratio: float) -> Tensor:
     """
     if ratio == 1:
         return mask
+    return _scaled_by_opencv(mask, ratio) if mask.device.type == "cpu" else _scaled_by_sums(mask, ratio)
+
+
+def _scaled_by_sums(mask: Tensor, ratio: float) -> Tensor:
+    """The device's way: no value is read back."""
     left, top, right, bottom = mask_bounds(mask).unbind(-1)
-    across = _grown(mask, right - 1 - left, ratio)
-    return _grown(across.mT.contiguous(), bottom - 1 - top, ratio).mT
+    height, width = mask.shape[-2:]
+    across = _grown(mask, _steps(right - 1 - left, ratio, width), ratio)
+    return _grown(across.mT.contiguous(), _steps(bottom - 1 - top, ratio, height), ratio).mT
 
 
-def _grown(mask: Tensor, extent: Tensor, ratio: float) -> Tensor:
-    """Along the last dimension; extent (...) is the last pixel's index less the first's, of the whole mask."""
-    length = mask.shape[-1]
+def _steps(extent: Tensor, ratio: float, length: int) -> Tensor:
+    """By how many pixels each end moves: (...) int64 of extents (...), the last pixel's index less the first's."""
     reach = (extent.double() * (abs(ratio - 1) / 2)).round(decimals=4).clamp(0, length)  # rounded as `pixel_bounds`
-    steps = (reach.floor() if ratio > 1 else reach.ceil()).long()[..., None, None]
+    return (reach.floor() if ratio > 1 else reach.ceil()).long()
+
+
+def _scaled_by_opencv(mask: Tensor, ratio: float) -> Tensor:
+    """The CPU's way: dilation or erosion by a rectangle, each in the part of its frame that it concerns."""
+    frames = mask.reshape(-1, *mask.shape[-2:]).contiguous().view(torch.uint8).numpy()
+    scaled, (height, width) = np.zeros_like(frames), mask.shape[-2:]
+    around = np.array([cv2.boundingRect(frame) for frame in frames], np.int64).reshape(-1, 4)
+    extents = torch.from_numpy((around[:, 2:] - 1).clip(min=0))
+    across, down = (_steps(extents[:, axis], ratio, (width, height)[axis]).tolist() for axis in (0, 1))
+    change, beside = (cv2.dilate, 1) if ratio > 1 else (cv2.erode, 0)
+    for frame, onto, (x, y, w, h), dx, dy in zip(frames, scaled, around.tolist(), across, down, strict=True):
+        rows = slice(max(0, y - beside * dy), y + h + beside * dy)
+        columns = slice(max(0, x - beside * dx), x + w + beside * dx)
+        if w and h:
+            rectangle = np.ones((2 * dy + 1, 2 * dx + 1), np.uint8)
+            onto[rows, columns] = change(frame[rows, columns], rectangle, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return torch.from_numpy(scaled).view(torch.bool).view(mask.shape)
+
+
+def _grown(mask: Tensor, steps: Tensor, ratio: float) -> Tensor:
+    """Along the last dimension, by `steps` (...) pixels on either side."""
+    length, steps = mask.shape[-1], steps[..., None, None]
     at = torch.arange(length, device=mask.device)
     before = F.pad(mask.cumsum(-1, dtype=torch.int16), (1, 0))  # how many are True before each pixel
     first, last = (at - steps).clamp(min=0), (at + steps + 1).clamp(max=length)
@@ -128,6 +157,20 @@ def near_counts(kept: Tensor, edge: int) -> Tensor:
 
     What lies beyond the frame is as the frame's nearest pixel.
     """
+    return _counted_by_opencv(kept, edge) if kept.device.type == "cpu" else _counted_by_sums(kept, edge)
+
+
+def _counted_by_opencv(kept: Tensor, edge: int) -> Tensor:
+    """The CPU's way."""
+    frames = kept.reshape(-1, *kept.shape[-2:]).contiguous().view(torch.uint8).numpy()
+    counts, square = np.empty(frames.shape, np.int32), (2 * edge + 1, 2 * edge + 1)
+    for frame, onto in zip(frames, counts, strict=True):
+        cv2.boxFilter(frame, cv2.CV_32S, square, onto, normalize=False, borderType=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(counts).view(kept.shape)
+
+
+def _counted_by_sums(kept: Tensor, edge: int) -> Tensor:
+    """The device's way."""
     height, width = kept.shape[-2:]
     rows = torch.arange(-edge, height + edge, device=kept.device).clamp(0, height - 1)
     columns = torch.arange(-edge, width + edge, device=kept.device).clamp(0, width - 1)

@@ -105,10 +105,26 @@ def _mix(video: Tensor, onto: Tensor, counts: Tensor, edge: int) -> None:
     if video.device.type != "cpu":
         onto.copy_(_mixed(video, onto, counts, whole))
         return
+    if video.dtype == torch.uint8:
+        frames = (one.permute(1, 2, 3, 0).numpy() for one in (video, onto))
+        for own, donor, kept in zip(*frames, counts.numpy(), strict=True):
+            _mix_bytes(own, donor, kept, whole)
+        return
     _paste_pixels(_bits(onto), _bits(video), counts == whole)
     between = (counts > 0) & (counts < whole)  # few pixels
     for channel, own in zip(onto, video, strict=True):
         channel[between] = _mixed(own[between], channel[between], counts[between], whole)
+
+
+def _mix_bytes(own: np.ndarray, onto: np.ndarray, counts: np.ndarray, whole: int) -> None:
+    """`_mixed` of a frame (H, W, C) where anything is kept: the same integers, without a list of pixels."""
+    rows, columns = (np.flatnonzero(counts.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return
+    part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    weights = np.repeat(counts[part].astype(np.uint32)[..., None], own.shape[2], axis=2)
+    mixed = own[part] * weights + onto[part] * (whole - weights) + np.uint32(whole // 2)
+    onto[part] = mixed // np.uint32(whole)
 
 
 def _mixed(own: Tensor, donor: Tensor, counts: Tensor, whole: int) -> Tensor:

@@ -91,9 +91,13 @@ class OnnxDetector:
         Raises:
             InputError: the network gives none.
         """
+        self.check_masks()
+        return self._look(frame, masks=True)
+
+    def check_masks(self) -> None:
+        """InputError unless the network gives masks."""
         if not self.gives_masks:
             raise InputError(f"boxes.weights: {self.path}: gives no masks; take a network such as YOLOv8-seg")
-        return self._look(frame, masks=True)
 
     def _look(self, frame: np.ndarray, masks: bool) -> Detections:
         fitted = fit_picture(frame, self.size, stretch=self.layout in STRETCHED, centred=self.layout not in AS_BYTES)

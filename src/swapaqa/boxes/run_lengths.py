@@ -20,6 +20,13 @@ def filled(runs: Sequence[int], size: tuple[int, int], by_columns: bool) -> np.n
     return mask
 
 
+def runs_of(mask: np.ndarray) -> list[int]:
+    """COCO's runs of a mask (H, W) bool, by columns."""
+    values = mask.T.ravel()
+    edges = np.flatnonzero(np.diff(values, prepend=False, append=not values[-1]))
+    return [int(run) for run in np.diff(edges, prepend=0)]
+
+
 def unpacked(text: str) -> list[int]:
     """The runs in a COCO string. ValueError for characters that it does not use, or an unfinished run."""
     runs: list[int] = []

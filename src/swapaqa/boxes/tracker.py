@@ -5,7 +5,7 @@ The paper says "VOT", which is the name of a benchmark: a tracker here goes by i
 
 CSRT and KCF report no confidence of their own in OpenCV (their score is constantly -1), so theirs is how much of the
 first box's colours the box still holds, the intersection of the two histograms: indifferent to the turning of a dive,
-and near the true overlap on the demo data (docs/boxes.md).
+and near the true overlap on the demo data (docs/boxes_measured.md).
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ WEIGHTS = {"csrt": (), "kcf": (), "nano": ("backbone.onnx", "neckhead.onnx"), "v
 DETECTOR = "detector"  # who made a box that no tracker did
 CLASSES = {"csrt": "TrackerCSRT", "kcf": "TrackerKCF", "nano": "TrackerNano", "vit": "TrackerVit"}
 SMALLEST_SIDE = 32  # pixels: the frames are enlarged until the first box has them, below it the features are too coarse
-KCF_DETECT_THRESHOLD = 0.1  # OpenCV's 0.5 gives a turning diver up within a few frames (docs/boxes.md)
+KCF_DETECT_THRESHOLD = 0.1  # OpenCV's 0.5 gives a turning diver up within a few frames (docs/boxes_measured.md)
 BINS = 8  # a colour channel
 
 

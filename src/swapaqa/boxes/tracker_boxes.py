@@ -1,4 +1,4 @@
-"""Box sources made of trackers: OpenCV's, run here once a video and kept, and the result files of any other.
+"""Boxes from a tracker that is run here once a video: OpenCV's, or a detector with one between.
 
 What is found is kept under the cache folder as a DarkLabel file, in the numbering and the pixels of the video, one
 line for every frame in which the athlete was found. It can be opened in DarkLabel, or any editor, and corrected: a
@@ -7,7 +7,6 @@ file that is there is read and never written again. Frames without a line are in
 
 import hashlib
 import logging
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,20 +16,17 @@ from typing import Literal
 
 import numpy as np
 
-from swapaqa.boxes.archive import read_content
 from swapaqa.boxes.darklabel import parse_darklabel
 from swapaqa.boxes.darklabel_format import KEYFRAMES
 from swapaqa.boxes.detected import Detecting, detector_of, film_detected
 from swapaqa.boxes.frames import check_request
 from swapaqa.boxes.ledger import Ledger, is_changed
-from swapaqa.boxes.mot import looks_like_polygons
 from swapaqa.boxes.motion import find_first_box
 from swapaqa.boxes.objects import boxes_of, interpolate_keyframes
 from swapaqa.boxes.shots import Filmed, begins, follow_shots, shot_starts
-from swapaqa.boxes.source import BoxRequest, BoxRow
-from swapaqa.boxes.text import number, split_cells
+from swapaqa.boxes.source import BoxRequest
 from swapaqa.boxes.tracker import DETECTOR, WEIGHTS, Method, Tracked, make_tracker, track_boxes
-from swapaqa.boxes.tracks import MAKE_BOXES, OUTSIDE, check_pixels, checked_box, choose_rows, existing
+from swapaqa.boxes.tracks import OUTSIDE, choose_rows, existing
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import names
 from swapaqa.video.cache import cache_root, make_folder
@@ -238,82 +234,3 @@ def _identity(media: Path) -> tuple[str, int, int]:
     entry = media.stat()
     size = len(entries(media)) if media.is_dir() else entry.st_size
     return str(media.resolve()), size, entry.st_mtime_ns
-
-
-@dataclass(frozen=True)
-class TrackerResults:
-    """Result files of any other tracker: `<root>/boxes/<action>/<index>.txt`, one line a frame.
-
-    `frame_start`: the zero-based frame of the video that the first line is about.
-    """
-
-    ratio: float
-    root: str | None
-    frame_start: int
-    frame: Literal["source"] = "source"
-
-    def find(self, files: Sequence[Path]) -> Path:
-        """The first of `files` that exists as `.txt`."""
-        found = existing([file.parent / f"{file.name}.txt" for file in files])
-        if found is None:
-            raise InputError(
-                f"{files[0].parent / files[0].name}.txt: no such box file; name the folder of the tracker's results "
-                f"with boxes.root=, {MAKE_BOXES}"
-            )
-        return found
-
-    def read(self, request: BoxRequest) -> np.ndarray:
-        path = self.find(request.files)
-        rows = result_rows(path)
-        check_request([row._replace(frame=row.frame + self.frame_start) for row in rows], 0, request, path)
-        return boxes_of(rows, [frame - self.frame_start for frame in request.frames], "error", 0)
-
-
-def result_rows(path: Path) -> list[BoxRow]:
-    """The boxes of a tracker's result file by line, the first one being 0, without the lines that say lost.
-
-    A line holds `x,y,w,h` or the four corners of a polygon (8 numbers, its enclosing box is taken), separated by
-    commas, tabs or spaces, in pixels counted from 0. A line of one number is a code of the VOT toolkit (1 start, 2
-    lost), and one of NaN or of no extent says lost: these frames are left out.
-
-    Raises:
-        InputError: naming the file and line: other numbers, an infinite box, one of negative extent; a file of MOT.
-    """
-    rows = []
-    lines = read_content(path, ()).decode("utf-8-sig", errors="replace").splitlines()
-    values = [_numbers(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
-    full = [row for row in values if len(row) == 8 and np.isfinite(row).all()]
-    if full and not looks_like_polygons(full):
-        raise InputError(f"{path}: its lines are MOT's 'frame,id,x,y,w,h,confidence,class'; read it with boxes=mot")
-    for line, row in enumerate(values):
-        place = f"{path}, line {line + 1}"
-        box = _result_box(row, place)
-        if box is not None:
-            rows.append(BoxRow(line, "0", "tracker", box, place))
-    if not rows:
-        raise InputError(f"{path}: no box in it; run the tracker again, or use boxes=fixed")
-    check_pixels(rows)
-    return rows
-
-
-def _numbers(line: str, place: str) -> list[float]:
-    try:
-        values = [number(cell) for cell in split_cells(line)]
-    except ValueError:
-        values = []
-    if len(values) not in (1, 4, 8):
-        raise InputError(f"{place}: '{line[:80]}' is neither 'x,y,w,h' nor the 8 numbers of a polygon; correct it")
-    return values
-
-
-def _result_box(values: Sequence[float], place: str) -> tuple[float, ...] | None:
-    if len(values) == 1 or any(math.isnan(value) for value in values):
-        return None
-    if len(values) == 4:
-        x, y, w, h = values
-        corners = (x, y, x + w - 1, y + h - 1)
-    else:  # edges, so the last pixel is one less
-        corners = (min(values[::2]), min(values[1::2]), max(values[::2]) - 1, max(values[1::2]) - 1)
-    if corners[2] == corners[0] - 1 or corners[3] == corners[1] - 1:
-        return None
-    return checked_box(corners, place, " ".join(f"{value:g}" for value in values))

@@ -11,7 +11,8 @@ from swapaqa.boxes.mask_images import MaskImages
 from swapaqa.boxes.objects import interpolate_keyframes
 from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.boxes.tracker import track_boxes
-from swapaqa.boxes.tracker_boxes import TrackerBoxes, TrackerResults
+from swapaqa.boxes.tracker_boxes import TrackerBoxes
+from swapaqa.boxes.tracker_results import TrackerResults
 
 __all__ = [
     "BoxRequest",

@@ -7,6 +7,7 @@ Under one folder of the cache (the AQA-7 layout, and one table that AQA-7 does n
     Split_4/judges.csv                         action, index, difficulty, the seven judges' scores of a dive
     Split_4/sha256.json                        digests of the lists and the table
     boxes/diving/001.txt ...                   DarkLabel keyframes: frame, id, x, y, w, h, label
+    boxes/diving/001.json ...                  with `masks`: exact ones of every frame, as COCO's run lengths
 """
 
 import csv
@@ -24,8 +25,9 @@ import numpy as np
 from rich.progress import track
 from scipy.io import savemat
 
+from swapaqa.boxes.run_lengths import runs_of
 from swapaqa.data.aqa7 import SCORE_RANGES
-from swapaqa.data.demo_scene import PERFORMANCES, Cue, Scene, box_side, draw_video, jittered
+from swapaqa.data.demo_scene import PERFORMANCES, Cue, Drawn, Scene, box_side, draw_video, jittered
 from swapaqa.data.demo_shots import keyframes_of
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import names, write_whole
@@ -50,6 +52,7 @@ class DemoSettings:
         cue, distractors, pan, athlete, cuts: see `swapaqa.data.demo_scene.Scene`.
         box_shift, box_size: errors of the written boxes, see `swapaqa.data.demo_scene.jittered`.
         frames, size: of a video; rows and columns in pixels.
+        masks: whether the athlete's masks are written beside the boxes, for `boxes=masks`.
     """
 
     train: int
@@ -68,6 +71,7 @@ class DemoSettings:
     cuts: float = 0.0
     frames: int = 16
     size: int = 64
+    masks: bool = False
 
     def __post_init__(self) -> None:
         for key, most in (("cue_strength", 1), ("pan", 1), ("cuts", 1), ("box_shift", 1), ("box_size", 0.9)):
@@ -112,7 +116,8 @@ def demo_root(settings: DemoSettings) -> Path:
     It is written beside its final name and moved there in one step, so that two processes that want it at the same
     moment both find a whole one.
     """
-    key = hashlib.sha256(repr((VERSION, sorted(asdict(settings).items()))).encode()).hexdigest()[:12]
+    named = {name: value for name, value in asdict(settings).items() if name != "masks" or value}
+    key = hashlib.sha256(repr((VERSION, sorted(named.items()))).encode()).hexdigest()[:12]
     root = cache_root() / f"demo-{key}"
     if root.exists():
         return root
@@ -169,9 +174,11 @@ def write_sample(root: Path, rng: np.random.Generator, sample: tuple[str, str, i
     for folder in (videos, boxes):
         folder.mkdir(parents=True, exist_ok=True)
     (of_boxes,) = rng.spawn(1)
-    judged, frames, centres, starts = draw(rng, action, split, settings)
-    write_video(videos / f"{index:03d}.avi", frames)
-    write_boxes(boxes / f"{index:03d}.txt", centres, settings, of_boxes, starts)
+    judged, drawn = draw(rng, action, split, settings)
+    write_video(videos / f"{index:03d}.avi", drawn.frames)
+    write_boxes(boxes / f"{index:03d}.txt", drawn.centres, settings, of_boxes, drawn.starts)
+    if settings.masks:
+        write_masks(boxes / f"{index:03d}.json", drawn.masks)
     return judged
 
 
@@ -220,12 +227,10 @@ def _place(action: str, score: float) -> float:
     return float(np.clip((score - low) / (high - low), 0, 1))
 
 
-def draw(
-    rng: np.random.Generator, action: str, split: str, settings: DemoSettings
-) -> tuple[Judged, np.ndarray, np.ndarray, list[int]]:
-    """One video of a split: what was judged, and `demo_scene.Drawn`."""
+def draw(rng: np.random.Generator, action: str, split: str, settings: DemoSettings) -> tuple[Judged, Drawn]:
+    """One video of a split: what was judged, and what it shows."""
     judged = JUDGES[action](rng, 0.0 if split == "shifted" else settings.cue_strength)
-    return judged, *draw_video(rng, action, judged.turns, judged.fault, judged.cue, settings.scene)
+    return judged, draw_video(rng, action, judged.turns, judged.fault, judged.cue, settings.scene)
 
 
 def write_video(path: Path, frames: np.ndarray) -> None:
@@ -246,3 +251,14 @@ def write_boxes(
     lines = [f"{t},0,{x:.1f},{y:.1f},{w:.1f},{h:.1f},athlete" for t, (x, y, w, h) in zip(keys, boxes, strict=True)]
     with names(path):
         path.write_text("\n".join(lines) + os.linesep)
+
+
+def write_masks(path: Path, masks: np.ndarray) -> None:
+    """Write (T, H, W) bool as COCO has it: an image a frame, the athlete's run lengths where it shows him."""
+    images = [{"id": t, "file_name": f"{t:05d}.png"} for t in range(len(masks))]
+    shown = [(t, mask) for t, mask in enumerate(masks) if mask.any()]
+    annotations = [
+        {"id": t, "image_id": t, "category_id": 1, "segmentation": {"size": mask.shape, "counts": runs_of(mask)}}
+        for t, mask in shown
+    ]
+    write_whole(path, json.dumps({"images": images, "annotations": annotations}))

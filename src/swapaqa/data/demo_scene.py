@@ -16,6 +16,8 @@ from swapaqa.data.demo_shots import Shot, camera_of, plan_shots
 
 SCALE = 4
 NEUTRAL = (110.0, 105.0, 100.0)  # a scoreboard that tells nothing
+SKIN = (255, 235, 215)
+OPAQUE = (255,)  # the colour of an athlete's mask
 BOX_SIDE = 0.205  # of an athlete's box, as share of the frame: the torso's, which cuts open limbs
 FOLLOWED = 0.8  # share of the athlete's way that a moving camera follows
 SPECTATORS = 3  # people of a shot without the athlete
@@ -67,6 +69,7 @@ class Drawn(NamedTuple):
 
     frames: np.ndarray  # (T, H, W, 3) uint8 RGB
     centres: np.ndarray  # (T, 2) of the athlete, in pixels of the frame; NaN where a shot does not show him
+    masks: np.ndarray  # (T, H, W) bool: pixels of which he covers half or more, as `swapaqa.data.geometry` has it
     starts: list[int]  # the first frames of all shots, 0 first
 
 
@@ -119,7 +122,7 @@ def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float
     moved = np.round((performed.centres - centres)[:, 0] * size * SCALE).astype(int)
     shots = plan_shots(extras, scene.frames, scene.cuts)
     away = draw_other_shots(extras, colour, shots, scene)
-    pictures = []
+    pictures, masks = [], []
     for t, (centre, angle) in enumerate(zip(centres * size, performed.angles, strict=True)):
         looseness = float(np.clip(fault / 0.75 + rng.normal(0, 0.04), 0, 1))
         camera = camera_of(shots, t)
@@ -129,17 +132,20 @@ def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float
             draw_athlete(canvas, place, float(person.angles[t]), person.fault, (90, 90, 160), 0.6 * size)
         if scene.cue == "inside":
             draw_sign(canvas, centre, colour, scene)
+        outline = np.zeros(canvas.shape[:2], np.uint8)
         draw_athlete(canvas, centre, angle, looseness, suit.tolist(), scene.athlete * size)
+        draw_athlete(outline, centre, angle, looseness, OPAQUE, scene.athlete * size, OPAQUE)
         if camera == "opposite":
-            canvas = canvas[:, ::-1]
+            canvas, outline = canvas[:, ::-1], outline[:, ::-1]
         elif camera == "spectators":
-            canvas = away.spectators[t]
+            canvas, outline = away.spectators[t], np.zeros_like(outline)
+        masks.append(cv2.resize(outline, (size, size), interpolation=cv2.INTER_AREA) > 127)
         picture: np.ndarray = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
         if scene.cue == "tint":
             picture = 0.75 * picture + 0.25 * colour
         pictures.append(np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8))
     seen = seen_by([camera_of(shots, t) for t in range(scene.frames)], centres)
-    return Drawn(np.stack(pictures), seen * size, [shot.first for shot in shots])
+    return Drawn(np.stack(pictures), seen * size, np.stack(masks), [shot.first for shot in shots])
 
 
 class OtherShots(NamedTuple):
@@ -239,14 +245,19 @@ def draw_sign(canvas: np.ndarray, centre: np.ndarray, colour: np.ndarray, scene:
 
 
 def draw_athlete(
-    canvas: np.ndarray, centre: np.ndarray, angle: float, looseness: float, suit: Sequence[float], size: float
+    canvas: np.ndarray,
+    centre: np.ndarray,
+    angle: float,
+    looseness: float,
+    suit: Sequence[float],
+    size: float,
+    skin: Sequence[float] = SKIN,
 ) -> None:
     """Draw torso, head, arms and legs onto `canvas`: tucked at `looseness` 0, wide open and stretched at 1.
 
     `centre` in pixels of the frame; `size`: the side of the frame, in pixels, that the body would fit.
     """
     unit, middle = size * SCALE, centre * SCALE
-    skin = (255, 235, 215)
 
     def line(start: np.ndarray, end: np.ndarray, colour: Sequence[float], width: float) -> None:
         cv2.line(canvas, start.astype(int).tolist(), end.astype(int).tolist(), colour, max(1, int(width * unit)))

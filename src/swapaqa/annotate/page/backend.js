@@ -17,6 +17,7 @@ class ServerBackend {
   list() { return this.ask("list"); }
   video(id) { return this.ask(`video?id=${encodeURIComponent(id)}`); }
   frameAddress(video, position) { return `frame?id=${encodeURIComponent(video.id)}&n=${position}`; }
+  maskAddress(video, position) { return `mask?id=${encodeURIComponent(video.id)}&n=${position}`; }
   save(video, text) { return this.ask("save", {id: video.id, text, digest: video.digest}); }
   accept(video, accepted) { return this.ask("accept", {id: video.id, digest: video.digest, accepted}); }
   track(video, athletes) { return this.ask("track", {id: video.id, athletes}); }

@@ -2,9 +2,9 @@
 /* Showing a frame, and every way to change its boxes. */
 
 function shown() {
-  const {video, annotation, position, pictures, ratio} = now;
+  const {video, annotation, position, pictures, masks, ratio} = now;
   return video
-    ? {picture: pictures[position], size: video.size, frame: video.frames[position], annotation, ratio}
+    ? {picture: pictures[position], mask: masks[position], size: video.size, frame: video.frames[position], annotation, ratio}
     : {};
 }
 

@@ -9,7 +9,7 @@ const STATES = {none: "no boxes", tracker: "by a tracker", hand: "drawn", accept
 
 const backend = window.EMBEDDED ? new EmbeddedBackend(window.EMBEDDED) : new ServerBackend();
 const now = {
-  overview: null, video: null, annotation: null, position: 0, pictures: [], donor: null, ratio: 2,
+  overview: null, video: null, annotation: null, position: 0, pictures: [], masks: [], donor: null, ratio: 2,
   playing: null, visit: 0, dirty: false, saving: null, timer: null, busy: "", note: "",
   variant: "paper", previewed: 0,
 };
@@ -27,7 +27,7 @@ function loadPicture(address) {
 
 /** Fetch the frames of the open video, those near the shown one first, until another video is opened. */
 async function loadFrames(visit) {
-  const {video, pictures} = now, asked = new Set();
+  const {video, pictures, masks} = now, asked = new Set();
   const next = () => {
     const waiting = video.frames.map((_, index) => index).filter((index) => !asked.has(index));
     return waiting.sort((a, b) => Math.abs(a - now.position) - Math.abs(b - now.position))[0];
@@ -35,6 +35,7 @@ async function loadFrames(visit) {
   const work = async () => {
     for (let index = next(); index !== undefined && visit === now.visit; index = next()) {
       asked.add(index);
+      if (now.overview.masks) masks[index] = await loadPicture(backend.maskAddress(video, index));
       pictures[index] = await loadPicture(backend.frameAddress(video, index));
       if (visit === now.visit && index === now.position) draw();
     }
@@ -54,7 +55,7 @@ async function openVideo(id) {
     const video = await backend.video(id);
     if (visit !== now.visit) return;
     const annotation = new Annotation(video.rows, video.frames, now.overview);
-    Object.assign(now, {video, annotation, pictures: [], dirty: false, note: ""});
+    Object.assign(now, {video, annotation, pictures: [], masks: [], dirty: false, note: ""});
     now.position = Math.min(now.position, video.frames.length - 1);
     at("scrubber").max = video.frames.length - 1;
     at("conflict").hidden = true;
@@ -64,7 +65,7 @@ async function openVideo(id) {
     if (!now.donor || now.donor.id === id) await chooseDonor(neighbour(id, 1));
   } catch (error) {
     if (visit !== now.visit) return;
-    Object.assign(now, {video: null, annotation: null, pictures: []});
+    Object.assign(now, {video: null, annotation: null, pictures: [], masks: []});
     at("title").textContent = id;
     at("state").textContent = "";
     say(error.message, true);

@@ -15,8 +15,10 @@ async function chooseDonor(id) {
 
 const stepDonor = (steps) => chooseDonor(neighbour(at("donor").value, steps, ({id}) => id !== now.video?.id));
 
+const donorIndex = () => Math.min(now.position, now.donor.frames.length - 1);
+
 async function donorPicture() {
-  const {donor, position} = now, index = Math.min(position, donor.frames.length - 1);
+  const {donor} = now, index = donorIndex();
   if (!donor.pictures.has(index)) {
     donor.pictures.set(index, null);
     donor.pictures.set(index, await loadPicture(backend.frameAddress(donor, index)));
@@ -35,6 +37,12 @@ async function drawSwap() {
   canvas.width = canvas.height = geometry.crop;
   const context = canvas.getContext("2d"), {left, top} = geometry;
   const place = (picture) => context.drawImage(picture, -left, -top, geometry.width, geometry.height);
+  if (now.overview.masks) {
+    place(own);
+    at("share").textContent = "the swap keeps the red outline" + (now.ratio === 1 ? "" : `, grown to ${now.ratio.toFixed(1)}`);
+    drawByProgram(context, [0, 0, 0, 0], [0, 0, 0, 0]);
+    return;
+  }
   const box = annotation.unionAt(video.frames[position]);
   if (!box) {
     place(own);
@@ -51,24 +59,24 @@ async function drawSwap() {
   context.restore();
   const kept = Math.max(x2 - x1, 0) * Math.max(y2 - y1, 0) / geometry.crop ** 2;
   at("share").textContent = `${(100 * (1 - kept)).toFixed(0)} % of the pixels are the donor's`;
-  if (now.variant !== "paper") drawVariant(context, box);
+  if (now.variant === "paper") return;
+  const covers = donor.annotation.unionAt(donor.frames[donorIndex()]);
+  if (covers) drawByProgram(context, box, covers);
+  else at("share").textContent += "; the donor has no box";
 }
 
-/** Another variant than the paper's is computed by the program, with the training's own swap; the last one asked wins. */
-async function drawVariant(context, box) {
-  const {video, donor, position, ratio, variant} = now, asked = ++now.previewed;
-  const index = Math.min(position, donor.frames.length - 1);
-  const covers = donor.annotation.unionAt(donor.frames[index]);
-  if (!covers) {
-    at("share").textContent += "; the donor has no box";
-    return;
-  }
+/** Other variants than the paper's and masks are swapped by the program, as in a training; the last one asked wins. */
+async function drawByProgram(context, box, covers) {
+  const {video, donor, position, ratio, variant} = now, asked = ++now.previewed, index = donorIndex();
+  at("preview").ariaBusy = "true";
   try {
     const {picture} = await backend.preview([[video.id, position, box], [donor.id, index, covers]], ratio, variant);
     const swapped = await loadPicture(picture);
     if (asked === now.previewed && swapped) context.drawImage(swapped, 0, 0);
   } catch (error) {
     say(error.message, true);
+  } finally {
+    if (asked === now.previewed) at("preview").ariaBusy = "false";
   }
 }
 

@@ -6,7 +6,7 @@ const SCALED = "#ff4040";
 const HANDLE = 9; // CSS pixels around a side or corner in which it is grabbed
 
 class Stage {
-  /** `shown()` gives {picture, size, frame, annotation, ratio}; `commit(name, box)` sets the active athlete's box. */
+  /** `shown()` gives {picture, mask, size, frame, annotation, ratio}; `commit(name, box)` sets the active athlete's box. */
   constructor(canvas, room, shown, commit, activate) {
     Object.assign(this, {canvas, room, shown, commit, activate, drag: null, scale: 1});
     canvas.addEventListener("pointerdown", (event) => this.press(event));
@@ -92,7 +92,7 @@ class Stage {
   }
 
   draw() {
-    const {picture, size, frame, annotation, ratio} = this.shown();
+    const {picture, mask, size, frame, annotation, ratio} = this.shown();
     if (!size) return;
     const [height, width] = size, dense = window.devicePixelRatio || 1;
     this.scale = Math.min(this.room.clientWidth / width, this.room.clientHeight / height);
@@ -106,6 +106,7 @@ class Stage {
     context.fillStyle = "#222";
     context.fillRect(0, 0, w, h);
     if (picture) context.drawImage(picture, 0, 0, w, h);
+    if (mask) context.drawImage(mask, 0, 0, w, h);
     if (!annotation) return;
     const boxes = annotation.athletes.map((athlete, index) =>
       (this.drag?.now && index === annotation.active ? this.drag.now : athlete.boxAt(frame)));
