@@ -460,6 +460,7 @@ def test_an_augmentation_with_a_soft_edge_mixes_pixels_and_counts_their_shares(d
     assert swapped.dtype == dtype
     assert swapped[1, 0, 0, 4, 1:8].tolist() == [0, 30, 60, 90, 60, 30, 0]  # whole columns of three rows
     assert swapped[1, 0, 0, 2, 2].item() == 10  # the corner has one of nine
-    shares = augment.replaced_share(boxes, (9, 11), plan)
-    assert shares.tolist() == pytest.approx([1 - 9 / 99] * 2)
+    for edge in (1, 2):
+        shares = ScaledBackgroundSwap(ratio=1.0, edge=edge).replaced_share(boxes, (9, 11), plan)
+        assert shares.tolist() == pytest.approx([1 - 9 / 99] * 2)
     assert (swapped[1].double().mean() / 90).item() == pytest.approx(9 / 99, abs=1e-3)
