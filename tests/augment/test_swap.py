@@ -464,3 +464,18 @@ def test_an_augmentation_with_a_soft_edge_mixes_pixels_and_counts_their_shares(d
         shares = ScaledBackgroundSwap(ratio=1.0, edge=edge).replaced_share(boxes, (9, 11), plan)
         assert shares.tolist() == pytest.approx([1 - 9 / 99] * 2)
     assert (swapped[1].double().mean() / 90).item() == pytest.approx(9 / 99, abs=1e-3)
+
+
+@pytest.mark.parametrize("edge", [1, 3])
+def test_bytes_are_mixed_alike_on_a_device_and_on_a_processor(edge: int) -> None:
+    """`_mixed` is the device's line, frame by frame the same integers."""
+    generator = torch.Generator().manual_seed(edge)
+    own, donor = torch.randint(0, 256, (2, 3, 4, 9, 11), generator=generator).to(torch.uint8)
+    whole = (2 * edge + 1) ** 2
+    counts = torch.randint(0, whole + 1, (4, 9, 11), generator=generator)
+    expected = torch.floor((own.double() * counts + donor.double() * (whole - counts)) / whole + 0.5)
+    on_a_device = swap_module._mixed(own, donor, counts, whole)
+    assert on_a_device.dtype == torch.uint8
+    assert torch.equal(on_a_device.double(), expected)
+    swap_module._mix(own, donor, counts, edge)
+    assert torch.equal(donor, on_a_device)
