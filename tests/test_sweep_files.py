@@ -189,13 +189,17 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
         ("C3DAVGMTL", "NoAugmentation", None, "MTLAQA", 3, None),
         ("USDL", "NoAugmentation", None, "MTLAQA", 4, None),
         ("MUSDL", "NoAugmentation", None, "MTLAQA", 4, None),
+        ("MUSDL", "NoAugmentation", None, "MTLAQA", 4, None),
         ("GDLT", "NoAugmentation", None, "MTLAQA", 32, None),
         ("CoFInAl", "NoAugmentation", None, "MTLAQA", 32, None),
         ("DAE", "NoAugmentation", None, "MTLAQA", 8, None),
         ("HGCN", "NoAugmentation", None, "MTLAQA", 4, None),
         ("CoRe", "NoAugmentation", None, "MTLAQA", 1, 86),
+        ("CoRe", "NoAugmentation", None, "MTLAQA", 1, 86),
         ("CoRe", *swap, "MTLAQA", 1, 86),
     ]
+    backbones = [backbone for (backbone,) in of_arms(arms("mtl_aqa_table"), "backbone._target_")]
+    assert [row for row, name in enumerate(backbones) if name == "adapted_i3d_encoder"] == [5, 11]
     boxes = of_arms([arms("aqa7_table")[-1], arms("mtl_aqa_table")[-1]], "boxes._target_", "aug.ratio")
     assert boxes == [("DarkLabelBoxes", 2.0), ("FixedBoxes", 1.0)]
 

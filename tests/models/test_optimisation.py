@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
 from swapaqa.models.optimisation import Optimisation
-from swapaqa.models.rates import Progress, step_decay, warmup_cosine
+from swapaqa.models.rates import Progress, cosine_of_epochs, step_decay, warmup_cosine
 from swapaqa.models.scorer import Predicted, Scorer
 from swapaqa.models.tiny import TinyBackbone
 from tests.made_videos import encoder, made_sample, plan
@@ -242,3 +242,15 @@ def test_a_resumed_training_ends_bit_for_bit(words: tuple[str, ...], config: Con
 def test_a_model_that_nobody_told_how_to_train_says_so() -> None:
     with pytest.raises(InputError, match="optimisation"):
         Tiny().configure_optimizers()
+
+
+def test_the_cosine_of_epochs_is_torchs() -> None:
+    """Of the period, whatever the length of the training, and constant within an epoch."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=22, eta_min=0.001)
+    for epoch in range(8):
+        for step in range(3):
+            share = cosine_of_epochs(Progress(3 * epoch + step, steps=24, steps_per_epoch=3), period=22, end=0.001)
+            assert share == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-12)
+        optimizer.step()
+        schedule.step()

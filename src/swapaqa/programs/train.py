@@ -20,10 +20,10 @@ from swapaqa.console import quieten
 from swapaqa.errors import InputError
 from swapaqa.running import processes
 from swapaqa.running.failures import failure, failure_recorded
+from swapaqa.running.here import run_here
 from swapaqa.running.interruption import STOPPED
 from swapaqa.running.jobs import FAILURE_FILE, Start, State, claim, config_content, state
 from swapaqa.running.program import one_line_errors, run_program
-from swapaqa.running.training import run_here
 
 log = logging.getLogger(__name__)
 
