@@ -43,10 +43,11 @@ def two_groups() -> dict[str, list[Parameter]]:
     ("ours", "theirs"),
     [
         (partial(warmup_cosine, end=0.01, every="epoch"), lambda o: CosineAnnealingLR(o, 20, eta_min=0.1 * 0.01)),
+        (partial(cosine_of_epochs, period=22, end=0.01), lambda o: CosineAnnealingLR(o, 22, eta_min=0.1 * 0.01)),
         (partial(step_decay, epochs=5, factor=0.5), lambda o: StepLR(o, 5, gamma=0.5)),
         (partial(step_decay, epochs=[3, 4, 11], factor=0.1), lambda o: MultiStepLR(o, [3, 4, 11], gamma=0.1)),
     ],
-    ids=["cosine", "every five epochs", "at epochs"],
+    ids=["cosine", "cosine of a period", "every five epochs", "at epochs"],
 )
 def test_shares_by_the_epoch_are_those_of_torch(
     ours: Callable[[Progress], float], theirs: Callable[[Optimizer], LRScheduler]
@@ -242,15 +243,3 @@ def test_a_resumed_training_ends_bit_for_bit(words: tuple[str, ...], config: Con
 def test_a_model_that_nobody_told_how_to_train_says_so() -> None:
     with pytest.raises(InputError, match="optimisation"):
         Tiny().configure_optimizers()
-
-
-def test_the_cosine_of_epochs_is_torchs() -> None:
-    """Of the period, whatever the length of the training, and constant within an epoch."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=22, eta_min=0.001)
-    for epoch in range(8):
-        for step in range(3):
-            share = cosine_of_epochs(Progress(3 * epoch + step, steps=24, steps_per_epoch=3), period=22, end=0.001)
-            assert share == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-12)
-        optimizer.step()
-        schedule.step()
