@@ -15,11 +15,16 @@ from tests.forked import REPOSITORY
 
 Config = Callable[..., DictConfig]
 
-BACKBONES = {"c3d": "c3d", "mscadc": "dilated_c3d"}  # by what the name of a method begins with
+BACKBONES = {
+    "c3d": "c3d",
+    "mscadc": "dilated_c3d",
+    "tecn": "resnet50_frames",
+    "pcln": "resnet50_frames",
+}  # by what the name of a method begins with
 
 PAGE = (REPOSITORY / "docs" / "zoo.md").read_text()
 COLUMNS = ("row", "tables", "model", "experiment", "parameters", "code", "checkpoint", "needs")
-NO_ROW = {"DAE-MT", "T2CR", "I3D-LSTM", "I3D-AVG-MTL", "I3D-MSCADC"}  # methods that are in none of the tables
+NO_ROW = {"PCLN", "DAE-MT", "T2CR", "I3D-LSTM", "I3D-AVG-MTL", "I3D-MSCADC"}  # methods that are in none of the tables
 
 
 def table() -> Iterator[dict[str, str]]:
