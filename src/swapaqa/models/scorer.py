@@ -259,7 +259,12 @@ def process_count() -> int:
 
 def of_all_processes(column: Tensor) -> Tensor:
     """(B, ...) of each process -> (processes * B, ...) with its gradient; process r holds every r-th row."""
-    return torch.stack(all_gather(column.contiguous()), dim=1).flatten(0, 1)
+    parts = all_gather(column.contiguous())
+    for part in parts:
+        if part.requires_grad:
+            # Its gradient is exchanged into memory of its own strides as if these were a row's: gloo would mix elements.
+            part.register_hook(Tensor.contiguous)
+    return torch.stack(parts, dim=1).flatten(0, 1)
 
 
 def gathered_ids(ids: list[str]) -> list[str]:
