@@ -262,7 +262,7 @@ def of_all_processes(column: Tensor) -> Tensor:
     parts = all_gather(column.contiguous())
     for part in parts:
         if part.requires_grad:
-            # Its gradient is exchanged into memory of its own strides as if these were a row's: gloo would mix elements.
+            # gloo writes what it exchanges into a gradient's memory row by row, whatever the strides are.
             part.register_hook(Tensor.contiguous)
     return torch.stack(parts, dim=1).flatten(0, 1)
 
