@@ -29,6 +29,8 @@ METHODS = [  # what `model=` names
     "i3d_avg_mtl",
     "mscadc",
     "i3d_mscadc",
+    "tecn",
+    "pcln",
 ]
 
 

@@ -51,6 +51,7 @@ OPTIONS = {  # of a program with subcommands: a later one wins
     "bench pairs": ["--videos", "300"],
     "bench step": ["--rounds", "0", "--frames", "16", "--size", "32", "data.batch_size=1"],
     "bench evaluation": [],
+    "bench methods": ["--experiment", "gdlt_mtl_aqa", "--rounds", "0"],
 }
 PUBLISHED = {  # files of others: whose program saves such a one, and its preset
     "CoRe.pth": ("core", "core_as_published"),
@@ -87,6 +88,10 @@ MAKERS = [  # what a command reads, and the command that writes it
     (r"outputs/A\b|RUN_A|=A\.ckpt|checkpoint=[\w/]*\.\.\.", "train aug=none hydra.run.dir=outputs/A"),
     (r"outputs/B\b|RUN_B|=B\.ckpt|also=\.\.\.", "train hydra.run.dir=outputs/B"),
     (r"outputs/NAME/TIME\b", "train hydra.run.dir=outputs/NAME/TIME"),
+    (
+        r"pretrained=outputs/PECOP\b",
+        "pretrain data=mtl_aqa backbone.pretrained=rgb_imagenet.pt hydra.run.dir=outputs/PECOP",
+    ),
     (r"TIME\.pack\.ckpt", "report pack outputs/NAME/TIME"),
     (
         r"my_videos boxes=darklabel|^boxes (check|draw) .*my_videos",
@@ -108,6 +113,9 @@ def short_words(program: str, words: list[str], number: int, command: str) -> li
     """The words that make a command short."""
     if program == "train":
         return training_words(words, number, command)
+    if program == "pretrain":
+        real = any(word.startswith("data=") for word in words)
+        return [*TRAINING, *LOADING, *(REAL if real else DEMO), "pretext.repeats=1", "pretext.plan.frames=8"]
     if program == "doctor":
         return REAL if any(word.startswith("data=") for word in words) else DEMO
     if program == "evaluate" and any(word in words for word in ("checkpoint=CoRe.pth", "checkpoint=USDL.pt")):

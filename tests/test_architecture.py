@@ -90,13 +90,14 @@ def test_only_the_data_module_knows_lightning_in_its_room() -> None:
         for path in (LIBRARY / room).glob("*.py")
         if any(module.startswith(("pytorch_lightning", "lightning")) for module in imported(path))
     }
-    assert knowing == {"datamodule.py", "upload.py"}
+    assert knowing == {"datamodule.py", "pace_datamodule.py", "upload.py"}
 
 
 def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
     """Everybody else asks its source: lists, files, windows, labels, groups, the reader of a sample."""
     asking = {str(path.relative_to(SOURCE)) for path in FILES if "swapaqa.data.datamodule" in imported(path)}
     assert asking == {
+        "swapaqa/data/pace_datamodule.py",
         "swapaqa/gradcam/maps.py",
         "swapaqa/bench/evaluation.py",
         "swapaqa/bench/synthetic.py",
@@ -142,15 +143,15 @@ def test_modules_are_named_by_what_they_hold() -> None:
     assert not [path for path in FILES if path.stem.strip("_") in nothing]
 
 
-def test_only_the_scorer_logs() -> None:
+def test_only_the_scorer_and_the_pretext_task_log() -> None:
     loggers = {path.name for path in IN_LIBRARY if attributes(path, "self") & {"log", "log_dict"}}
-    assert loggers == {"scorer.py"}
+    assert loggers == {"scorer.py", "segment_pace.py"}
 
 
-def test_only_the_scorer_and_the_data_module_know_the_trainer() -> None:
+def test_only_the_scorer_and_the_data_modules_know_the_trainer() -> None:
     """Wider than DESIGN.md, which names the data module alone: the scorer asks for the number of processes."""
     knowing = {str(path.relative_to(LIBRARY)) for path in IN_LIBRARY if "trainer" in attributes(path, "self")}
-    assert knowing <= {"data/datamodule.py", "models/scorer.py"}
+    assert knowing <= {"data/datamodule.py", "data/pace_datamodule.py", "models/scorer.py"}
 
 
 def test_wandb_is_known_in_one_place() -> None:
@@ -233,7 +234,7 @@ def test_a_data_set_is_named_in_its_own_file_only() -> None:
 
 
 FOR_ALL_METHODS = ("scorer", "encoder", "clip_plan", "backbone", "normalisation", "gradcam", "optimisation", "rates",
-                   "batch_norm")  # fmt: skip
+                   "batch_norm", "segment_pace")  # fmt: skip
 
 
 def test_a_model_is_named_in_its_own_file_only() -> None:

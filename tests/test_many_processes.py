@@ -71,6 +71,8 @@ TRAININGS = {  # by name: steps, precision and overrides
     ),
     "c3d_lstm": (SHORT, "64-true", ["model=c3d_lstm", "model.hidden=16", "clips.frames=4", "clips.stride=4"]),
     "tpt": (SHORT, "64-true", ["model=tpt", "model.width=32"]),
+    "tecn": (SHORT, "64-true", ["model=tecn", "model.length=16", "model.width=32", "model.hidden=16"]),
+    "pcln": (SHORT, "64-true", ["model=pcln", "model.length=16", "model.width=32", "model.hidden=16"]),
     "t2cr": (SHORT, "64-true", ["model=t2cr", "clips.full.size=32", "clips.thin.size=32"]),
     "tsa_net": (SHORT, "64-true", ["model=tsa_net", "optim.learning_rate=1e-3"]),
     COUPLED: (SHORT, "64-true", ["model=core", "model.hidden_features=32", "model._target_=tests.coupled.Coupled"]),

@@ -155,6 +155,8 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
             "C3DLSTM",
             "C3DAVGMTL",
             "MSCADC",
+            "TECN",
+            "PCLN",
         )
         for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
     ]
@@ -178,6 +180,7 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
         ("CoFInAl", "NoAugmentation", None, "AQA7", 32, None),
         ("HGCN", "NoAugmentation", None, "AQA7", 4, None),
         ("TSANet", "NoAugmentation", None, "AQA7", 4, None),
+        ("TECN", "NoAugmentation", None, "AQA7", 32, None),
         ("DAECoRe", "NoAugmentation", None, "AQA7", 2, 86),
         ("TPT", "NoAugmentation", None, "AQA7", 24, None),
         ("CoRe", "NoAugmentation", None, "AQA7", 2, 86),
@@ -186,16 +189,22 @@ def test_the_tables_have_the_rows_whose_models_are_here() -> None:
     assert of_arms(arms("mtl_aqa_table"), *keys) == [
         ("C3DLSTM", "NoAugmentation", None, "MTLAQA", 6, None),
         ("MSCADC", "NoAugmentation", None, "MTLAQA", 3, None),
+        ("TECN", "NoAugmentation", None, "MTLAQA", 64, None),
+        ("TECN", "NoAugmentation", None, "MTLAQA", 64, None),
         ("C3DAVGMTL", "NoAugmentation", None, "MTLAQA", 3, None),
         ("USDL", "NoAugmentation", None, "MTLAQA", 4, None),
+        ("MUSDL", "NoAugmentation", None, "MTLAQA", 4, None),
         ("MUSDL", "NoAugmentation", None, "MTLAQA", 4, None),
         ("GDLT", "NoAugmentation", None, "MTLAQA", 32, None),
         ("CoFInAl", "NoAugmentation", None, "MTLAQA", 32, None),
         ("DAE", "NoAugmentation", None, "MTLAQA", 8, None),
         ("HGCN", "NoAugmentation", None, "MTLAQA", 4, None),
         ("CoRe", "NoAugmentation", None, "MTLAQA", 1, 86),
+        ("CoRe", "NoAugmentation", None, "MTLAQA", 1, 86),
         ("CoRe", *swap, "MTLAQA", 1, 86),
     ]
+    backbones = [backbone for (backbone,) in of_arms(arms("mtl_aqa_table"), "backbone._target_")]
+    assert [row for row, name in enumerate(backbones) if name == "adapted_i3d_encoder"] == [7, 13]
     boxes = of_arms([arms("aqa7_table")[-1], arms("mtl_aqa_table")[-1]], "boxes._target_", "aug.ratio")
     assert boxes == [("DarkLabelBoxes", 2.0), ("FixedBoxes", 1.0)]
 

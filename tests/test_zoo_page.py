@@ -9,17 +9,23 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
+from swapaqa.bench.methods import cost
 from swapaqa.models.published import SYSTEMS
 from swapaqa.report.published import DIFFERENCE, paper_numbers
 from tests.forked import REPOSITORY
 
 Config = Callable[..., DictConfig]
 
-BACKBONES = {"c3d": "c3d", "mscadc": "dilated_c3d"}  # by what the name of a method begins with
+BACKBONES = {
+    "c3d": "c3d",
+    "mscadc": "dilated_c3d",
+    "tecn": "resnet50_frames",
+    "pcln": "resnet50_frames",
+}  # by what the name of a method begins with
 
 PAGE = (REPOSITORY / "docs" / "zoo.md").read_text()
-COLUMNS = ("row", "tables", "model", "experiment", "parameters", "code", "checkpoint", "needs")
-NO_ROW = {"DAE-MT", "T2CR", "I3D-LSTM", "I3D-AVG-MTL", "I3D-MSCADC"}  # methods that are in none of the tables
+COLUMNS = ("row", "tables", "model", "experiment", "parameters", "speed", "code", "checkpoint", "needs")
+NO_ROW = {"PCLN", "DAE-MT", "T2CR", "I3D-LSTM", "I3D-AVG-MTL", "I3D-MSCADC"}  # methods that are in none of the tables
 
 
 def table() -> Iterator[dict[str, str]]:
@@ -72,6 +78,24 @@ def test_parameters_are_those_of_the_code(row: str, config: Config) -> None:
     parameters = model.named_parameters()
     count = sum(parameter.numel() for key, parameter in parameters if not key.startswith("encoder.network."))
     assert MADE[row]["parameters"] == f"{count:,}"
+
+
+COUNTED = ["C3D-LSTM", "GDLT", "TECN", "MSCADC-MTL", "CoRe+PECop", "T2CR"]  # one of each backbone and clip plan
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", COUNTED)
+def test_operations_are_those_that_are_counted(row: str) -> None:
+    costs = [cost([f"experiment={preset}"]) for preset in words(MADE[row]["experiment"])]
+    shown = dict.fromkeys(f"{own.flop / 1e12:.3f}" for own in costs if own.flop)
+    assert MADE[row]["speed"] == ", ".join(shown)
+
+
+def test_rows_of_one_backbone_cost_the_same() -> None:
+    """All that stand on I3D in clips of 16 or 8 frames over the whole window: GDLT's is counted."""
+    of_i3d = {row["speed"] for name, row in MADE.items() if name not in COUNTED[:1] + COUNTED[2:]}
+    others = {"0.462", "0.577", "0.556 and its tubes", "0.842"}  # C3D-AVG-MTL, MUSDL+PECop, TSA-Net, TECN and PCLN
+    assert of_i3d - others == {MADE["GDLT"]["speed"]}
 
 
 def test_checkpoints_are_those_that_are_read() -> None:

@@ -62,6 +62,15 @@ class Pair(NamedTuple):
     exemplar: Sample
 
 
+class PaceClip(NamedTuple):
+    """A clip of a pretraining, one of whose segments runs at another pace; see `swapaqa.data.pace`."""
+
+    video: Tensor  # (B, T, H, W, C) uint8 from the loader; (B, C, T, H, W) uint8 (a view) after the transfer
+    pace: Tensor  # (B,) int64, from 0
+    segment: Tensor  # (B,) int64, from 0
+    position: Tensor  # (B,) int64, in the epoch
+
+
 class Encoded(NamedTuple):
     """N videos after the backbone, all that a method sees of them: in training with a graph, in evaluation without."""
 

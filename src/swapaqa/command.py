@@ -12,6 +12,7 @@ from swapaqa import __version__
 
 PROGRAMS = {
     "train": "train a method, or with --multirun a sweep",
+    "pretrain": "pretrain a backbone on videos alone, without their scores",
     "evaluate": "score a test split or one video with a checkpoint",
     "report": "tables, figures and a page of finished runs",
     "demo": "the swap on made-up data: athlete or background?",

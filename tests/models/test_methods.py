@@ -47,7 +47,15 @@ EVERY = [  # those on I3D are the same classes on another backbone
     pytest.param(name, marks=pytest.mark.slow) if name.startswith("i3d_") else name for name in METHODS
 ]
 MULTI_TASK = {"c3d_avg_mtl", "i3d_avg_mtl", "mscadc", "i3d_mscadc"}
-UNSURE = {"gdlt", "cofinal", "tsa_net", "c3d_lstm", "i3d_lstm"} | MULTI_TASK  # they do not say how sure they are
+UNSURE = {
+    "gdlt",
+    "cofinal",
+    "tsa_net",
+    "c3d_lstm",
+    "i3d_lstm",
+    "tecn",
+    "pcln",
+} | MULTI_TASK  # they do not say how sure they are
 PAIRED = ["core", "dae_core", "tpt", "t2cr"]
 FRAMES, SIZE = 18, 16
 
@@ -77,6 +85,7 @@ def build(config: Config) -> Build:
         small |= {"width": 16} if name in ("gdlt", "cofinal", "tpt") else {}
         small |= {"groups": 1} if name == "hgcn" else {}
         small |= {"words": 30} if name in MULTI_TASK else {}
+        small |= {"length": 20, "width": 32, "hidden": 16} if name in ("tecn", "pcln") else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
         model.learn_scale(labels())
         model.optimisation = hydra.utils.instantiate(composed.optim, _convert_="all")
@@ -205,7 +214,8 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
     count = sum(len(plan.starts(FRAMES)) for plan in model.encoder.plans)
-    assert count == {"hgcn": 10, "tpt": 3, "t2cr": 18, "c3d_lstm": 1, "c3d_avg_mtl": 1, "mscadc": 1}.get(name, 2)
+    single = {"c3d_lstm": 1, "c3d_avg_mtl": 1, "mscadc": 1, "tecn": FRAMES, "pcln": FRAMES}
+    assert count == ({"hgcn": 10, "tpt": 3, "t2cr": 18} | single).get(name, 2)
     halves = 2 if name == "tsa_net" else 1  # of the network, each of which is called once
     assert sum(clips) == halves * count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
 from swapaqa.models.optimisation import Optimisation
-from swapaqa.models.rates import Progress, step_decay, warmup_cosine
+from swapaqa.models.rates import Progress, cosine_of_epochs, step_decay, warmup_cosine
 from swapaqa.models.scorer import Predicted, Scorer
 from swapaqa.models.tiny import TinyBackbone
 from tests.made_videos import encoder, made_sample, plan
@@ -43,10 +43,11 @@ def two_groups() -> dict[str, list[Parameter]]:
     ("ours", "theirs"),
     [
         (partial(warmup_cosine, end=0.01, every="epoch"), lambda o: CosineAnnealingLR(o, 20, eta_min=0.1 * 0.01)),
+        (partial(cosine_of_epochs, period=22, end=0.01), lambda o: CosineAnnealingLR(o, 22, eta_min=0.1 * 0.01)),
         (partial(step_decay, epochs=5, factor=0.5), lambda o: StepLR(o, 5, gamma=0.5)),
         (partial(step_decay, epochs=[3, 4, 11], factor=0.1), lambda o: MultiStepLR(o, [3, 4, 11], gamma=0.1)),
     ],
-    ids=["cosine", "every five epochs", "at epochs"],
+    ids=["cosine", "cosine of a period", "every five epochs", "at epochs"],
 )
 def test_shares_by_the_epoch_are_those_of_torch(
     ours: Callable[[Progress], float], theirs: Callable[[Optimizer], LRScheduler]

@@ -22,7 +22,7 @@ from swapaqa.errors import InputError
 
 TOP_LEVEL = (
     "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "auxiliary", "schedule", "data",
-    "measures", "name", "seed", "sweep", "save_every", "resume", "plan",
+    "pretext", "weights", "measures", "name", "seed", "sweep", "save_every", "resume", "plan",
 )  # fmt: skip
 SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "c3d_feature", "frozen", "rate_scale")
 STRICT_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # a user's own classes may annotate a tuple and get a list

@@ -21,7 +21,7 @@ def read_c3d(path: Path, network: nn.Module) -> dict[str, Tensor]:
     Raises:
         InputError: the file cannot be read, or its weights are not those: missing, strange, of another shape.
     """
-    return own_weights(path, _read(path), network)
+    return own_weights(path, read_state(path, "C3D"), network)
 
 
 def own_weights(path: Path, weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
@@ -42,16 +42,20 @@ def own_weights(path: Path, weights: Mapping[str, Tensor], network: nn.Module) -
     return {key: weights[key] for key in state}
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The file's tensors by key, without the wrappings of a training script or of DataParallel."""
+def read_state(path: Path, kind: str) -> dict[str, Tensor]:
+    """The file's tensors by key, without the wrappings of a training script or of DataParallel.
+
+    Raises:
+        InputError: it cannot be read, or holds something else; it says to name a checkpoint of `kind`.
+    """
     try:
         content = load_tensors(path)
     except InputError as error:
-        raise InputError(f"{error}; name a C3D checkpoint") from error
+        raise InputError(f"{error}; name a {kind} checkpoint") from error
     except pickle.UnpicklingError as error:
-        raise InputError(f"{path}: not a PyTorch file of plain tensors, {error}; name a C3D checkpoint") from error
+        raise InputError(f"{path}: not a PyTorch file of plain tensors, {error}; name a {kind} checkpoint") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(f"{path}: holds no state dict; name a C3D checkpoint")
+        raise InputError(f"{path}: holds no state dict; name a {kind} checkpoint")
     return {str(key).removeprefix(PARALLEL): value for key, value in content.items()}

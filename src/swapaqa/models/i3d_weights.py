@@ -27,7 +27,10 @@ PIERGIAJ_NAMES = (
     (r"\.branch_([12])\.1\.", r".b\1b."),
     (r"\.branch_3\.1\.", ".b3b."),
 )
-LOGITS = re.compile(r"(conv3d_0c_1x1|logits)\.conv3d\.(weight|bias)")  # 400 or 157 classes, dropped
+# classification layers, dropped: of 400 or 157 classes, of PECoP's paces and segments
+LOGITS = re.compile(r"(conv3d_0c_1x1|logits(_[ps])?)\.conv3d\.(weight|bias)")
+ADAPTER = ".tuning_module."  # in the keys of PECoP's adapters
+BATCH_NORM_ENTRY = "swapaqa_batch_norm"  # of a file of ours: epsilon and momentum, two numbers
 
 
 def is_piergiajs(weights: Mapping[str, Tensor]) -> bool:
@@ -38,6 +41,21 @@ def is_piergiajs(weights: Mapping[str, Tensor]) -> bool:
 def batch_norm_of(piergiaj: bool) -> tuple[float, float]:
     """Epsilon and momentum of BatchNorm that the users of a layout ran it with: CoRe hassony2's, MUSDL piergiaj's."""
     return (1e-3, 0.01) if piergiaj else (1e-5, 0.1)
+
+
+def take_batch_norm(path: Path, weights: dict[str, Tensor]) -> tuple[float, float] | None:
+    """Take epsilon and momentum of BatchNorm out of the weights of `path`, where `swapaqa.programs.pretrain` put them.
+
+    Raises:
+        InputError: they are no such numbers.
+    """
+    stored = weights.pop(BATCH_NORM_ENTRY, None)
+    if stored is None:
+        return None
+    if stored.shape != (2,) or not (torch.isfinite(stored) & (stored > 0)).all():
+        raise InputError(f"{path}: its {BATCH_NORM_ENTRY} is not an epsilon and a momentum; name another file")
+    eps, momentum = stored.tolist()
+    return eps, momentum
 
 
 def renamed(path: Path, weights: dict[str, Tensor], state: Mapping[str, Tensor], piergiaj: bool) -> dict[str, Tensor]:
@@ -82,6 +100,8 @@ def _check_weights(path: Path, weights: dict[str, Tensor], shapes: dict[str, tor
     missing = [key for key in shapes if key not in weights]
     ignored = {key.rsplit(".", 1)[0] + f".{BATCH_COUNT}" for key in shapes if key.endswith("running_mean")}
     strange = [key for key in weights if key not in shapes and key not in ignored and not LOGITS.fullmatch(key)]
+    if strange and not missing and all(ADAPTER in key for key in strange):
+        raise InputError(f"{path}: an I3D with PECoP's adapters; say backbone=i3d_pecop")
     if missing or strange:
         raise InputError(f"{path}: not an I3D: {_listed('missing', missing)}, {_listed('strange', strange)}")
     wrong = [

@@ -49,6 +49,15 @@ def warmup_cosine(
     return end + (1 - end) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
+def cosine_of_epochs(progress: Progress, period: int, end: float = 0.0) -> float:
+    """Half a cosine from 1 down to `end` in `period` epochs, changed once an epoch, whatever the training's length.
+
+    As `CosineAnnealingLR` of torch, stepped once an epoch.
+    """
+    epoch = progress.step // progress.steps_per_epoch
+    return end + (1 - end) * (1 + math.cos(math.pi * epoch / period)) / 2
+
+
 def step_decay(progress: Progress, epochs: int | list[int], factor: float) -> float:
     """`factor` to the power of the decays so far: one every so many `epochs`, or one at each epoch of a list.
 

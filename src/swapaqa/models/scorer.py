@@ -259,7 +259,12 @@ def process_count() -> int:
 
 def of_all_processes(column: Tensor) -> Tensor:
     """(B, ...) of each process -> (processes * B, ...) with its gradient; process r holds every r-th row."""
-    return torch.stack(all_gather(column.contiguous()), dim=1).flatten(0, 1)
+    parts = all_gather(column.contiguous())
+    for part in parts:
+        if part.requires_grad:
+            # gloo writes what it exchanges into a gradient's memory row by row, whatever the strides are.
+            part.register_hook(Tensor.contiguous)
+    return torch.stack(parts, dim=1).flatten(0, 1)
 
 
 def gathered_ids(ids: list[str]) -> list[str]:

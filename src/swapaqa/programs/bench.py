@@ -9,6 +9,7 @@ from swapaqa.bench.augment import add_augment
 from swapaqa.bench.evaluation import add_evaluation
 from swapaqa.bench.folder import add_folder
 from swapaqa.bench.loader import add_loader
+from swapaqa.bench.methods import add_methods
 from swapaqa.bench.pairs import add_pairs
 from swapaqa.bench.start import add_start
 from swapaqa.bench.step import add_step
@@ -23,7 +24,7 @@ def main() -> None:
         prog=spelled("bench"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="what")
-    for add in (add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_evaluation):
+    for add in (add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_evaluation):
         add(commands)
     given, overrides = parser.parse_known_args()  # what is left are overrides, wherever they stand
     for override in overrides:

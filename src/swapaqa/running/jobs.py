@@ -29,6 +29,7 @@ CONFIG_FILE, FAILURE_FILE, JOBS_FILE = "config.yaml", "failed.txt", "jobs.json"
 LOCK_FILE = ".lock"
 TRUSTED = "SWAPAQA_CONFIG"  # in the environment of a run's processes: the digest of the configuration they may run
 RESUME_FILE = Path("checkpoints", "resume.ckpt")
+PRETRAINED_FILE = "backbone.pt"  # what a pretraining leaves in the place of a result
 DAMAGED_RESULT = (
     f"/{RESULT_FILE}: damaged, so it cannot be said whether the run is done; remove it and give the command again"
 )
@@ -62,6 +63,8 @@ def state(folder: Path) -> State:
     found = _state_of_result(folder / RESULT_FILE)
     if found is not None:
         return found
+    if (folder / PRETRAINED_FILE).is_file():
+        return State.DONE
     if (folder / FAILURE_FILE).is_file():
         return State.FAILED
     return State.UNFINISHED if (folder / CONFIG_FILE).is_file() else State.NOT_STARTED

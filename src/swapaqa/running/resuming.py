@@ -9,13 +9,14 @@ from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import shown
 from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY, Scorer
+from swapaqa.models.segment_pace import SegmentPace
 from swapaqa.running.jobs import first_difference, identity
 from swapaqa.running.value_digest import DIGEST_KEY, is_sealed
 
 NEEDED = ("state_dict", "loops", "callbacks", "optimizer_states", "epoch", "global_step", CONFIG_KEY)
 
 
-def check_resumable(path: Path, model: Scorer) -> None:
+def check_resumable(path: Path, model: Scorer | SegmentPace) -> None:
     """Refuse a step checkpoint that is damaged, or of another run than that of `model`.
 
     Raises:
@@ -29,7 +30,7 @@ def check_resumable(path: Path, model: Scorer) -> None:
         )
 
 
-def fault_of(path: Path, model: Scorer) -> str | None:
+def fault_of(path: Path, model: Scorer | SegmentPace) -> str | None:
     """What is wrong with a step checkpoint, as part of a sentence; None if nothing is."""
     try:
         content = load_tensors(path)
@@ -54,7 +55,7 @@ def fault_of(path: Path, model: Scorer) -> str | None:
     return f"of another run: {difference}" if difference else other_weights(content["state_dict"], model)
 
 
-def other_weights(stored: Any, model: Scorer) -> str | None:
+def other_weights(stored: Any, model: Scorer | SegmentPace) -> str | None:
     """Whether weights have other names or shapes than those of `model`, as part of a sentence."""
     own = model.state_dict()
     if not isinstance(stored, dict) or stored.keys() != own.keys():

@@ -37,6 +37,18 @@ def start(cfg: DictConfig) -> None:
         run(cfg, folder, in_sweep=False)
 
 
+def start_pretraining(cfg: DictConfig) -> None:
+    """Pretrain on what Hydra composed.
+
+    Raises:
+        InputError: the configuration is wrong, or one of a sweep's.
+    """
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        raise InputError(f"pretrain has no sweeps: give {spelled('pretrain')} once for each, without --multirun")
+    check(cfg)
+    run(cfg, Path(HydraConfig.get().runtime.output_dir), in_sweep=False)
+
+
 def job(cfg: DictConfig, folder: Path) -> None:
     """Run a job of a sweep. If it fails the sweep goes on, and says so again when all jobs have ended."""
     try:
@@ -79,7 +91,7 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
 def train_here(cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
     """Train in this process; the exit status in a sweep, where a failure is not raised."""
     from swapaqa.console import quieten  # here, as a wrong configuration is refused sooner without what trains
-    from swapaqa.running.training import run_here
+    from swapaqa.running.here import run_here
 
     quieten()
     try:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from swapaqa.configuration.data_sets import make_data
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.pooling import Preview, describe_shares
 from swapaqa.errors import InputError
-from swapaqa.files.disk_errors import full_disk_explained
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.models.scorer import Scorer
 from swapaqa.pictures.figures import Augmented, scatter, swap_strip
@@ -31,9 +29,8 @@ from swapaqa.recording.result_file import compose_result, save_result
 from swapaqa.running import out_of_memory
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
-from swapaqa.running.failures import failure_recorded
-from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints, left_on_sigterm
-from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE, locked
+from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints
+from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE
 from swapaqa.running.measures import configured_measures
 from swapaqa.running.needs import refuse_missing_boxes, refuse_missing_sides, refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu
@@ -43,18 +40,6 @@ from swapaqa.running.resuming import check_resumable
 from swapaqa.running.score_tables import show
 
 log = logging.getLogger(__name__)
-
-
-def run_here(cfg: DictConfig, folder: Path) -> None:
-    """Train `cfg` in this process, as one of several or alone, and leave `failed.txt` if that fails."""
-    status = 1
-    alone = locked(folder) if getattr(rank_zero_only, "rank", 0) == 0 else nullcontext()
-    with alone, left_on_sigterm(), failure_recorded(folder), full_disk_explained(folder):
-        try:
-            train(cfg, folder)
-            status = 0
-        finally:
-            tracking.close(status)
 
 
 def train(cfg: DictConfig, folder: Path) -> None:

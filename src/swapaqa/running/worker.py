@@ -16,9 +16,9 @@ if __name__ == "__main__" and orphans.PARENT in os.environ:
 
 from swapaqa.console import quieten
 from swapaqa.running import processes
+from swapaqa.running.here import run_here
 from swapaqa.running.jobs import trusted_config
 from swapaqa.running.program import run_program
-from swapaqa.running.training import run_here
 
 LOG_FORMAT = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"  # Hydra's
 
