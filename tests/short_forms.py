@@ -88,6 +88,8 @@ MAKERS = [  # what a command reads, and the command that writes it
     (r"outputs/B\b|RUN_B|=B\.ckpt|also=\.\.\.", "train hydra.run.dir=outputs/B"),
     (r"outputs/NAME/TIME\b", "train hydra.run.dir=outputs/NAME/TIME"),
     (r"TIME\.pack\.ckpt", "report pack outputs/NAME/TIME"),
+    (r"features/demo\b", "extract model=gdlt aug=swap copies=4 out=features/demo"),
+    (r"features/aqa7\b", "extract data=aqa7 model=gdlt backbone.pretrained=model_rgb.pth out=features/aqa7"),
     (
         r"my_videos boxes=darklabel|^boxes (check|draw) .*my_videos",
         "boxes make data=videos data.root=my_videos source=tracker",
@@ -108,6 +110,9 @@ def short_words(program: str, words: list[str], number: int, command: str) -> li
     """The words that make a command short."""
     if program == "train":
         return training_words(words, number, command)
+    if program == "extract":
+        real = any(word.startswith("data=") for word in words)
+        return ["data.workers=0", *([*REAL, "backbone=tiny", "backbone.pretrained=null"] if real else DEMO)]
     if program == "doctor":
         return REAL if any(word.startswith("data=") for word in words) else DEMO
     if program == "evaluate" and any(word in words for word in ("checkpoint=CoRe.pth", "checkpoint=USDL.pt")):
@@ -130,7 +135,7 @@ def training_words(words: list[str], number: int, command: str) -> list[str]:
     short = [*TRAINING, *LOADING, *(REAL if real else DEMO)]
     short += [f"boxes.root=boxes_{found[1]}" for found in re.finditer(r"data_fmt=\[(\w+)", command)]
     pretrained = any(word.startswith("backbone.pretrained") for word in words)
-    if real and not pretrained:
+    if real and not pretrained and not {"reader=features", "data=features"} & set(words):
         short.append("backbone=tiny")
     if pretrained or "boxes=tracker" in words:
         short.append("data.frames=16")  # one clip a video
@@ -183,6 +188,7 @@ def write_home(parent: Path) -> Path:
     write_mtl_aqa(parent / "mtl_aqa", "cut", FRAMES, more={(2, 1): (20, 3.0, "107B"), (3, 1): (24, 3.0, "207B")})
     write_finediving(parent / "finediving")
     write_own_videos(home)
+    write_own_features(home)
     write_published_material(home)
     write_shared_videos(parent / "shared" / "data" / "video")
     shutil.copytree(REPOSITORY / "docs" / "figures" / "boxes", home / "docs" / "figures" / "boxes")
@@ -240,6 +246,16 @@ def write_own_videos(home: Path) -> None:
     (home / "my_videos" / "videos.csv").write_text("\n".join(["video,score", *rows]) + "\n")
     shutil.copy(home / "my_videos" / files[0].name, home / "dive.mp4")
     shutil.rmtree(made)
+
+
+def write_own_features(home: Path) -> None:
+    """`my_features` and its table: sequences of several lengths."""
+    folder, generator = home / "my_features", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(6):
+        np.save(folder / f"{number}.npy", generator.normal(size=(60 + 4 * number, 16)).astype(np.float32))
+    rows = [f"{number},{40 + 7 * number}" for number in range(6)]
+    (folder / "videos.csv").write_text("\n".join(["video,score", *rows]) + "\n")
 
 
 def write_shared_videos(folder: Path) -> None:

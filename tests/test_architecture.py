@@ -99,6 +99,11 @@ def test_the_data_module_is_asked_by_those_alone_who_need_batches() -> None:
     assert asking == {
         "swapaqa/gradcam/maps.py",
         "swapaqa/bench/evaluation.py",
+        "swapaqa/extraction/extracting.py",
+        "swapaqa/extraction/facts.py",
+        "swapaqa/extraction/units.py",
+        "swapaqa/programs/extract.py",
+        "swapaqa/running/features.py",
         "swapaqa/bench/synthetic.py",
         "swapaqa/probing/design.py",
         "swapaqa/probing/picture.py",

@@ -13,6 +13,7 @@ from swapaqa import __version__
 PROGRAMS = {
     "train": "train a method, or with --multirun a sweep",
     "evaluate": "score a test split or one video with a checkpoint",
+    "extract": "clip features of every video, once, for training on them",
     "report": "tables, figures and a page of finished runs",
     "demo": "the swap on made-up data: athlete or background?",
     "doctor": "check a data set before a night's training",

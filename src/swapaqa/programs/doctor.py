@@ -148,7 +148,8 @@ class Examination(Dataset[Finding]):
         if any(problem.kind == "boxes missing" for problem in finding.problems):
             return
         try:
-            boxes = self.source.boxes.read(self.source.reader.request(located, finding.size, self._farthest(located)))
+            asked = self.source.pixel_reader.request(located, finding.size, self._farthest(located))
+            boxes = self.source.boxes.read(asked)
         except InputError as error:
             finding.add("boxes unreadable", error)
             return
