@@ -35,6 +35,7 @@ SWEEPS = {  # two jobs or so of each
     "plug_and_play": ["model=usdl,dae", "aug=none"],
     "aqa7_table": ["data.action=diving", "seed=0"],
     "mtl_aqa_table": ["model=musdl,core"],
+    "diving_features": ["hydra.sweeper.settings=['model=ridge seed=0']", "hydra.sweeper.params.seed=0"],
     "evidence": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
 }
 OPTIONS = {  # of a program with subcommands: a later one wins
@@ -112,7 +113,8 @@ def short_words(program: str, words: list[str], number: int, command: str) -> li
         return training_words(words, number, command)
     if program == "extract":
         real = any(word.startswith("data=") for word in words)
-        return ["data.workers=0", *([*REAL, "backbone=tiny", "backbone.pretrained=null"] if real else DEMO)]
+        pretrained = any(word.startswith("backbone.pretrained") for word in words)
+        return ["data.workers=0", *([*REAL, *([] if pretrained else ["backbone=tiny"])] if real else DEMO)]
     if program == "doctor":
         return REAL if any(word.startswith("data=") for word in words) else DEMO
     if program == "evaluate" and any(word in words for word in ("checkpoint=CoRe.pth", "checkpoint=USDL.pt")):
