@@ -41,12 +41,17 @@ def refuse_pixels(cfg: DictConfig, data: VideoData) -> None:
 
 
 def complete_feature_size(cfg: DictConfig, source: VideoSource) -> None:
-    """Write into `cfg.backbone` how long the features of the first training video are, where it does not say."""
+    """Write into the encoders of `cfg` how long the features of the first training video are, where they do not say.
+
+    In a job of a sweep the model's is no longer `${backbone}` but a node of its own.
+    """
     if source.features is None or cfg.backbone.feature_size is not None:
         return
     item = source.item(source.read_split("train")[0])
     assert isinstance(item, FeatureItem)
-    cfg.backbone.feature_size = item.width
+    for node in (cfg.backbone, cfg.model.encoder):
+        if node.get("_target_") == ENCODER:
+            node.feature_size = item.width
 
 
 def refuse_clip_counts(model: Scorer, data: VideoData) -> None:
