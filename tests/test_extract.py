@@ -198,3 +198,34 @@ def test_a_killed_extraction_goes_on(tmp_path: Path, train_environment: Callable
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     found = [path for path in features.rglob("*.npy") if "unfinished" not in path.name]
     assert len(found) == 92 + 3 * 80
+
+
+@pytest.mark.slow
+def test_sequences_of_any_length_train_are_evaluated_and_examined(
+    recipe_inside: Run, tmp_path: Path, train_inside: Run
+) -> None:
+    """As Rhythmic Gymnastics and Fis-V are published: a random crop in training, every clip of a test video."""
+    folder, generator = tmp_path / "own", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(9):
+        np.save(folder / f"{number}.npy", generator.normal(size=(5 + number, 8)).astype(np.float32))
+    rows = [f"{number},{10 * number},{'train' if number < 5 else 'test'}" for number in range(9)]
+    (folder / "videos.csv").write_text("\n".join(["video,score,split", *rows]) + "\n")
+    own = ["data=features", f"data.root={folder}", "logger=csv"]
+    refused = train_inside(tmp_path / "a", "model=gdlt", *own)
+    assert refused.returncode == 2
+    assert "data.features.length=" in refused.stderr
+    done = train_inside(tmp_path / "b", "model=gdlt", "data.features.length=7", "trainer.max_epochs=1", *own)
+    assert done.returncode == 0, done.stderr
+    first = json.loads((tmp_path / "b/run/result.json").read_text())
+    checkpoint = f"checkpoint={tmp_path}/b/run/checkpoints/last.ckpt"
+    again = recipe_inside("evaluate", tmp_path / "c", checkpoint, "data.batch_size=3")
+    assert again.returncode == 0, again.stderr
+    second = json.loads((tmp_path / "c/result.json").read_text())
+    assert first["metrics"]["last"]["splits"] == second["metrics"]["last"]["splits"]
+    assert recipe_inside("evaluate", tmp_path / "d", checkpoint, "video=x.mp4").returncode == 2
+    assert recipe_inside("doctor", tmp_path / "e", *own, "data.features.length=7").returncode == 0
+    (folder / "8.npy").write_bytes(b"")
+    found = recipe_inside("doctor", tmp_path / "f", *own, "data.features.length=7")
+    assert found.returncode == 1
+    assert "8.npy" in found.stdout

@@ -26,6 +26,8 @@ from swapaqa.configuration.checking import check
 from swapaqa.configuration.data_sets import make_data
 from swapaqa.console import open_console
 from swapaqa.data.dataset import Located
+from swapaqa.data.feature_files import FeatureFiles
+from swapaqa.data.feature_reader import refuse_mixed
 from swapaqa.data.records import Record, faults
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import LINE, InputError, one_line
@@ -82,6 +84,9 @@ class Examination(Dataset[Finding]):
     def __getitem__(self, position: int) -> Finding:
         finding = Finding(self.records[position])
         self._score(finding)
+        if self.source.features is not None:
+            self._features(finding, self.source.features)
+            return finding
         self._boxes_there(finding)
         frames = self._frames(finding)
         located = self._located(finding, *frames) if frames else None
@@ -100,6 +105,16 @@ class Examination(Dataset[Finding]):
         elif finding.record.split == "train" and not 0 <= round(value, 6) <= self.source.max_label:
             message = f"label {value:g} of score {finding.record.score:g} is outside 0 to {self.source.max_label:g}"
             finding.add("score scale", f"{finding.record.video_id}: {message}", blocks=False)
+
+    def _features(self, finding: Finding, files: FeatureFiles) -> None:
+        """What a training on features looks at, the copies too."""
+        kind = "missing video"
+        try:
+            files.find(finding.record.video_id)
+            kind = "unreadable"
+            self.source.item(finding.record)
+        except InputError as error:
+            finding.add(kind, error)
 
     def _boxes_there(self, finding: Finding) -> None:
         try:
@@ -193,7 +208,18 @@ def examine(source: VideoSource, workers: int) -> tuple[dict[str, int], list[Pro
     with explained("lower data.workers or data.frames"):
         findings = list(track(loader, description="reading every video", total=len(records)))
     problems += [problem for finding in findings for problem in finding.problems]
+    if source.features is not None and not problems:
+        problems += mixed_features(source, source.features, records)
     return counts, problems + duplicates(findings)
+
+
+def mixed_features(source: VideoSource, files: FeatureFiles, records: Sequence[Record]) -> list[Problem]:
+    """Why the features of all videos cannot make one data set, each of which can be read."""
+    try:
+        refuse_mixed(files, {"all": [source.item(record) for record in records]}, votes=False)
+    except InputError as error:
+        return [Problem("list", "", "", str(error))]
+    return []
 
 
 def thumbnails(frames: np.ndarray) -> np.ndarray:
