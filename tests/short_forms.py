@@ -90,7 +90,7 @@ MAKERS = [  # what a command reads, and the command that writes it
     (r"outputs/NAME/TIME\b", "train hydra.run.dir=outputs/NAME/TIME"),
     (r"TIME\.pack\.ckpt", "report pack outputs/NAME/TIME"),
     (r"features/demo\b", "extract model=gdlt aug=swap copies=4 out=features/demo"),
-    (r"features/aqa7\b", "extract data=aqa7 model=gdlt backbone.pretrained=model_rgb.pth out=features/aqa7"),
+    (r"features/aqa7\b", "extract data=aqa7 model=gdlt backbone.pretrained=rgb_imagenet.pt out=features/aqa7"),
     (
         r"my_videos boxes=darklabel|^boxes (check|draw) .*my_videos",
         "boxes make data=videos data.root=my_videos source=tracker",
@@ -114,7 +114,10 @@ def short_words(program: str, words: list[str], number: int, command: str) -> li
     if program == "extract":
         real = any(word.startswith("data=") for word in words)
         pretrained = any(word.startswith("backbone.pretrained") for word in words)
-        return ["data.workers=0", *([*REAL, *([] if pretrained else ["backbone=tiny"])] if real else DEMO)]
+        return [
+            "data.workers=0",
+            *([*REAL, "data.frames=16", *([] if pretrained else ["backbone=tiny"])] if real else DEMO),
+        ]
     if program == "doctor":
         return REAL if any(word.startswith("data=") for word in words) else DEMO
     if program == "evaluate" and any(word in words for word in ("checkpoint=CoRe.pth", "checkpoint=USDL.pt")):
