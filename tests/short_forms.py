@@ -35,7 +35,6 @@ SWEEPS = {  # two jobs or so of each
     "plug_and_play": ["model=usdl,dae", "aug=none"],
     "aqa7_table": ["data.action=diving", "seed=0"],
     "mtl_aqa_table": ["model=musdl,core"],
-    "diving_features": ["hydra.sweeper.settings=['model=ridge seed=0']", "hydra.sweeper.params.seed=0"],
     "evidence": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
 }
 OPTIONS = {  # of a program with subcommands: a later one wins
