@@ -93,6 +93,8 @@ MAKERS = [  # what a command reads, and the command that writes it
         "pretrain data=mtl_aqa backbone.pretrained=rgb_imagenet.pt hydra.run.dir=outputs/PECOP",
     ),
     (r"TIME\.pack\.ckpt", "report pack outputs/NAME/TIME"),
+    (r"features/demo\b", "extract model=gdlt aug=swap copies=4 out=features/demo"),
+    (r"features/aqa7\b", "extract data=aqa7 model=gdlt backbone.pretrained=rgb_imagenet.pt out=features/aqa7"),
     (
         r"my_videos boxes=darklabel|^boxes (check|draw) .*my_videos",
         "boxes make data=videos data.root=my_videos source=tracker",
@@ -116,6 +118,13 @@ def short_words(program: str, words: list[str], number: int, command: str) -> li
     if program == "pretrain":
         real = any(word.startswith("data=") for word in words)
         return [*TRAINING, *LOADING, *(REAL if real else DEMO), "pretext.repeats=1", "pretext.plan.frames=8"]
+    if program == "extract":
+        real = any(word.startswith("data=") for word in words)
+        pretrained = any(word.startswith("backbone.pretrained") for word in words)
+        return [
+            "data.workers=0",
+            *([*REAL, "data.frames=16", *([] if pretrained else ["backbone=tiny"])] if real else DEMO),
+        ]
     if program == "doctor":
         return REAL if any(word.startswith("data=") for word in words) else DEMO
     if program == "evaluate" and any(word in words for word in ("checkpoint=CoRe.pth", "checkpoint=USDL.pt")):
@@ -138,7 +147,7 @@ def training_words(words: list[str], number: int, command: str) -> list[str]:
     short = [*TRAINING, *LOADING, *(REAL if real else DEMO)]
     short += [f"boxes.root=boxes_{found[1]}" for found in re.finditer(r"data_fmt=\[(\w+)", command)]
     pretrained = any(word.startswith("backbone.pretrained") for word in words)
-    if real and not pretrained:
+    if real and not pretrained and not {"reader=features", "data=features"} & set(words):
         short.append("backbone=tiny")
     if pretrained or "boxes=tracker" in words:
         short.append("data.frames=16")  # one clip a video
@@ -191,6 +200,7 @@ def write_home(parent: Path) -> Path:
     write_mtl_aqa(parent / "mtl_aqa", "cut", FRAMES, more={(2, 1): (20, 3.0, "107B"), (3, 1): (24, 3.0, "207B")})
     write_finediving(parent / "finediving")
     write_own_videos(home)
+    write_own_features(home)
     write_published_material(home)
     write_shared_videos(parent / "shared" / "data" / "video")
     shutil.copytree(REPOSITORY / "docs" / "figures" / "boxes", home / "docs" / "figures" / "boxes")
@@ -248,6 +258,16 @@ def write_own_videos(home: Path) -> None:
     (home / "my_videos" / "videos.csv").write_text("\n".join(["video,score", *rows]) + "\n")
     shutil.copy(home / "my_videos" / files[0].name, home / "dive.mp4")
     shutil.rmtree(made)
+
+
+def write_own_features(home: Path) -> None:
+    """`my_features` and its table: sequences of several lengths."""
+    folder, generator = home / "my_features", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(6):
+        np.save(folder / f"{number}.npy", generator.normal(size=(60 + 4 * number, 16)).astype(np.float32))
+    rows = [f"{number},{40 + 7 * number}" for number in range(6)]
+    (folder / "videos.csv").write_text("\n".join(["video,score", *rows]) + "\n")
 
 
 def write_shared_videos(folder: Path) -> None:

@@ -20,7 +20,10 @@ from swapaqa.configuration.checking import TOP_LEVEL, check
 from tests.documented import commands
 from tests.forked import REPOSITORY
 
-OF_HYDRA = {"train": "train", "pretrain": "pretrain", "doctor": "train", "evaluate": "evaluate", "gradcam": "gradcam"}
+OF_HYDRA = {
+    "train": "train", "pretrain": "pretrain", "doctor": "train", "evaluate": "evaluate", "gradcam": "gradcam",
+    "extract": "extract",
+}  # fmt: skip
 CHOICES = re.compile(r"=(\w+(?:\|\w+)+)")  # event|difficulty|both: of which a user takes one
 
 

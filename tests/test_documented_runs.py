@@ -33,6 +33,8 @@ NOT_RUN = {  # with the reason of each
     "train data=aqa7 boxes=masks": "needs what the command before would have made: tests/boxes/test_detector.py",
     "boxes measure --variant broadcast --videos 10 --weights tiny.onnx": "needs the file of test_detector.py",
     "boxes measure --variant broadcast --videos 50 --weights tiny.onnx": "the same",
+    "train --multirun +sweeps=diving_features data.root=AQA7 data.features.root=diving_p3d.npz": "needs files of "
+    "others, which tests/data/test_features.py reads",
     "bench step data=mtl_aqa data.batch_size=4 trainer.precision=bf16-mixed": "needs a GPU",
     "report show outputs/within": "run by test_extend.py, after the example that makes the folder",
     'evaluate checkpoint=outputs/within/0/checkpoints/last.ckpt "measures=[kendall_tau]"': "run by test_extend.py",

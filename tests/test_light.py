@@ -52,7 +52,9 @@ def test_the_light_modules_are_imported_without_the_rest(tmp_path: Path) -> None
 
 def test_programs_say_what_they_take_without_what_trains(tmp_path: Path) -> None:
     """`--help`, `--cfg job` and a misspelt key need no Lightning and no PyTorch, which take seconds to import."""
-    names = [f"swapaqa.programs.{name}" for name in ("train", "pretrain", "evaluate", "gradcam", "doctor", "demo")]
+    names = [
+        f"swapaqa.programs.{name}" for name in ("train", "pretrain", "evaluate", "extract", "gradcam", "doctor", "demo")
+    ]
     body = f"""
 for name in {names}:
     importlib.import_module(name)

@@ -83,8 +83,8 @@ def demo_words(sweep: str) -> list[str]:
 WITH_DEMO = [sweep for sweep in SWEEPS if demo_words(sweep)]
 
 
-def test_every_sweep_opens_with_its_command_and_all_but_the_evidence_have_one_for_the_demo() -> None:
-    assert set(SWEEPS) - set(WITH_DEMO) == {"evidence"}
+def test_every_sweep_opens_with_its_command_and_those_on_videos_have_one_for_the_demo() -> None:
+    assert set(SWEEPS) - set(WITH_DEMO) == {"evidence", "diving_features"}
     for sweep in SWEEPS:
         assert f"python -m src.train --multirun +sweeps={sweep}" in head(sweep)
 

@@ -14,6 +14,7 @@ PROGRAMS = {
     "train": "train a method, or with --multirun a sweep",
     "pretrain": "pretrain a backbone on videos alone, without their scores",
     "evaluate": "score a test split or one video with a checkpoint",
+    "extract": "clip features of every video, once, for training on them",
     "report": "tables, figures and a page of finished runs",
     "demo": "the swap on made-up data: athlete or background?",
     "doctor": "check a data set before a night's training",

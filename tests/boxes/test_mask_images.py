@@ -188,7 +188,7 @@ def opened(open_data: Open, root: Path, **changes: Any) -> VideoData:
 def test_a_sample_has_its_mask_where_the_athlete_is_seen(masked_tree: Path, open_data: Open) -> None:
     data = opened(open_data, masked_tree, geometry=Geometry(40, 64, 40, True, 0.5))
     for key in [(epoch, position) for epoch in range(3) for position in (1, 3)]:  # image folders
-        sample = data._training_set()[key]
+        sample = data.training_set()[key]
         assert (sample.mask.dtype, sample.mask.shape) == (torch.bool, (8, 40, 40))
         assert sample.region is sample.mask
         bright = sample.video.min(dim=-1).values > 150  # the edges of a JPEG are soft

@@ -224,7 +224,7 @@ def test_training_videos_are_evaluated_only_where_exemplars_vote(aqa7_tree: Tree
 def test_boxes_follow_the_athlete_into_the_sample(aqa7_tree: Tree, open_data: Open) -> None:
     data = ready(open_data(aqa7_tree(train=4), geometry=Geometry(40, 64, 40, True, 0.5)))
     for key in [(epoch, position) for epoch in range(3) for position in range(4)]:
-        sample = data._training_set()[key]
+        sample = data.training_set()[key]
         for frame, box in zip(sample.video[::3].numpy(), sample.boxes[::3].numpy(), strict=True):
             rows, columns = np.where(frame.min(axis=-1) > 200)  # the bright square of the tree's videos
             if len(columns) and columns.min() > 0 and columns.max() < 39:  # wholly inside the crop

@@ -140,7 +140,7 @@ def test_samples_are_the_same_from_every_cache(aqa7_tree, open_data) -> None:
     for kind in ("none", "packed", "bytes"):
         data = open_data(root, cache=kind)
         data.setup()
-        samples[kind] = data._training_set()[(3, 1)]
+        samples[kind] = data.training_set()[(3, 1)]
     for kind in ("packed", "bytes"):
         difference = samples[kind].video.float() - samples["none"].video.float()
         assert difference.abs().mean() < (8 if kind == "packed" else 1e-9)

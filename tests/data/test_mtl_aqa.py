@@ -254,17 +254,17 @@ def test_training_shifts_by_every_value_of_the_range_and_repeats_by_seed(
     mtl_tree: Callable[..., Path], open_mtl: Open
 ) -> None:
     root = mtl_tree()
-    videos = open_mtl(root, voters=0)._training_set()
+    videos = open_mtl(root, voters=0).training_set()
     firsts = [numbers(videos[epoch, 0].video)[0] for epoch in range(60)]
     assert set(firsts) == set(range(10, 17))  # ends at frame 20, 8 frames, shifted by -3 ... 3
-    again = open_mtl(root, voters=0)._training_set()
+    again = open_mtl(root, voters=0).training_set()
     assert [numbers(again[epoch, 0].video)[0] for epoch in range(60)] == firsts
-    other = open_mtl(root, voters=0, seed=1)._training_set()
+    other = open_mtl(root, voters=0, seed=1).training_set()
     assert [numbers(other[epoch, 0].video)[0] for epoch in range(60)] != firsts
 
 
 def test_members_of_a_pair_draw_their_own_shift(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
-    pairs = open_mtl(mtl_tree())._training_set()
+    pairs = open_mtl(mtl_tree()).training_set()
     shifts = set()
     for epoch in range(20):
         pair = pairs[epoch, 0]
@@ -282,7 +282,7 @@ def test_windows_of_pre_cut_folders(
     data = open_mtl(mtl_tree("cut"), shift=shift, voters=0)
     batch = next(iter(data._evaluation_loader("test")))
     assert [numbers(video)[0] for video in batch.video] == [at_test, at_test]
-    firsts = {numbers(data._training_set()[epoch, 0].video)[0] for epoch in range(60)}
+    firsts = {numbers(data.training_set()[epoch, 0].video)[0] for epoch in range(60)}
     assert firsts == set(in_training)
 
 
@@ -477,7 +477,7 @@ def test_the_data_module_splits_by_event(fold: Any, four_competitions: Path, ope
 def test_pairs_of_other_competitions(four_competitions: Path, open_mtl: Open) -> None:
     data = open_mtl(four_competitions, exemplars_from="other_competitions")
     assert data.bank is not None
-    pairs = data._training_set()
+    pairs = data.training_set()
     for index in range(len(data.items["train"])):
         pair = pairs[0, index]
         assert pair.query.video_id[:2] != pair.exemplar.video_id[:2]

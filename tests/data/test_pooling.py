@@ -33,7 +33,7 @@ class Meeting:
 
 def first_batch(data, rank: int, world: int):
     sampler = WholeBatches(KeyedPermutation(len(data.items["train"]), data.seed), data.batch_size, rank, world)
-    dataset = data._training_set()
+    dataset = data.training_set()
     return channels_first(default_collate([dataset[key] for key in next(iter(sampler))]))
 
 

@@ -33,4 +33,4 @@ def wanted_frames(source: VideoSource, record: Record) -> WantedFrames:
     Raises:
         InputError: naming the file that is missing or too short.
     """
-    return source.reader.want(source.locate(record))
+    return source.pixel_reader.want(source.locate(record))

@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, final
 
 import torch
@@ -22,9 +23,10 @@ from swapaqa.boxes.ledger import warn_of_changed
 from swapaqa.boxes.source import BoxSource
 from swapaqa.data.dataset import EvaluationVideos, Item, ItemReader, TrainingPairs, TrainingVideos
 from swapaqa.data.exemplars import ExemplarBank
+from swapaqa.data.feature_reader import FeatureReader, has_lengths, refuse_mixed
 from swapaqa.data.pooling import Augmentation, Preview, augmented, gathered
 from swapaqa.data.records import Record
-from swapaqa.data.sampler import KeyedPermutation, WholeBatches
+from swapaqa.data.sampler import Key, KeyedPermutation, WholeBatches
 from swapaqa.data.source import VideoSource
 from swapaqa.data.splits import cut_val
 from swapaqa.data.upload import Upload
@@ -85,7 +87,10 @@ class VideoData(LightningDataModule):
             if getattr(self, key) != "all" and getattr(self, key) < least:
                 raise InputError(f"data.{key}={getattr(self, key)}: at least {least} is needed")
         self.upload = Upload()
-        self.reader: ItemReader = self.source.reader
+
+    @cached_property
+    def reader(self) -> ItemReader:  # a probe sets another
+        return self.source.reader
 
     # the lists
 
@@ -111,14 +116,20 @@ class VideoData(LightningDataModule):
 
     def _find(self, records: Mapping[str, list[Record]]) -> None:
         """Find the files of all splits."""
-        self.source.index([record for chosen in records.values() for record in chosen])
+        if self.source.features is None:
+            self.source.index([record for chosen in records.values() for record in chosen])
         for split, chosen in records.items():
             self.items[split] = self._items(chosen)
+        if self.source.features is not None:
+            refuse_mixed(self.source.features, self.items, bool(self.voters))
+            return
         files = (self.source.boxes.find(item.box_files) for items in self.items.values() for item in items)
         warn_of_changed(path for path in files if path is not None)
 
     def _fill(self) -> None:
         reader = self.source.reader
+        if isinstance(reader, FeatureReader):
+            return
         reader.store.fill([reader.want(item) for items in self.items.values() for item in items])
 
     def take_boxes(self, boxes: BoxSource) -> None:
@@ -196,7 +207,7 @@ class VideoData(LightningDataModule):
                 "exchange backgrounds with; say aug.pool=global, or raise data.batch_size"
             )
         sampler = self._batches(rank, world_size, self.done)
-        return DataLoader(self._training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
+        return DataLoader(self.training_set(), batch_sampler=sampler, num_workers=self.workers, **self._loading())
 
     def _batches(self, rank: int, world_size: int, done: tuple[int, int] = (0, 0)) -> WholeBatches:
         """The training batches. A last one must not be a single video that is to be swapped; a pair is two videos."""
@@ -206,7 +217,14 @@ class VideoData(LightningDataModule):
         order = KeyedPermutation(len(self.items["train"]), self.seed)
         return WholeBatches(order, self.batch_size, rank, world_size, done, least)
 
-    def _training_set(self) -> Dataset[Any]:
+    def training_batches(self, epoch: int) -> list[list[Key]]:
+        """The keys of an epoch's batches, of all processes together."""
+        batches = self._batches(rank=0, world_size=1)
+        batches.sampler.set_epoch(epoch)
+        return list(batches)
+
+    def training_set(self) -> Dataset[Any]:
+        """The training samples, or pairs, by (epoch, position)."""
         videos = TrainingVideos(self.source.reader, self.items["train"], self.seed, self.source.shift_range)
         return TrainingPairs(videos, self.bank) if self.bank else videos
 
@@ -224,6 +242,8 @@ class VideoData(LightningDataModule):
         if world_size > 1:
             shard = DistributedSampler(videos, world_size, rank, shuffle=False)
         size = max(1, 2 * self.batch_size // world_size)  # no graph is kept, so twice a training batch fits
+        if has_lengths(self.items[split]):
+            size = 1
         return DataLoader(videos, batch_size=size, sampler=shard, num_workers=self.workers, **self._loading())
 
     def _loading(self) -> dict[str, Any]:
@@ -273,7 +293,7 @@ class VideoData(LightningDataModule):
     def preview(self) -> Preview:
         """The first training batches of epoch 0 before and after the augmentation, on the CPU."""
         batches = itertools.islice(self._batches(rank=0, world_size=1), math.ceil(PREVIEW_VIDEOS / self.batch_size))
-        dataset = self._training_set()
+        dataset = self.training_set()
         shown = [channels_first(default_collate([dataset[key] for key in batch])) for batch in batches]
         after = [self.augmented(batch, epoch=0, step=step) for step, batch in enumerate(shown)]
         return Preview(concatenate([pooled(batch) for batch in shown]), concatenate([pooled(batch) for batch in after]))

@@ -93,6 +93,14 @@ class SampleReader:
             video_id=item.record.video_id,
         )
 
+    def read_drawn(
+        self, item: Item, position: int, seed: int, key: tuple[str | int, ...], shift: tuple[int, int]
+    ) -> Sample:
+        """The sample of `item` in training: under the crop, and the shift within `shift`, that are drawn for `key`."""
+        # "placement" as ever: the word is a part of the key, so that another one would be other crops
+        crop = self.geometry.draw(keyed_generator(seed, "placement", *key))
+        return self.read(item, position, crop, draw_shift(keyed_generator(seed, "shift", *key), shift))
+
     def read_region(self, item: Located, size: tuple[int, int], indices: Sequence[int], crop: Crop) -> Region:
         """The boxes, and the masks of a source that has them, as the network sees them; arguments as `request`."""
         return read_region(self.boxes, self.request(item, size, indices), self.geometry, crop)
@@ -120,10 +128,18 @@ def labels_of(item: Item, position: int, voters: Sequence[int]) -> Labels:
     )
 
 
-class TrainingVideos(Dataset[Sample]):
-    """Training samples by (epoch, position), each under the crop and the shift drawn for that epoch and video."""
+class TrainingReader(Protocol):
+    """Reads the sample of an item as a training draws it: a `SampleReader`, or one of features."""
 
-    def __init__(self, reader: SampleReader, items: list[Item], seed: int, shift: tuple[int, int]) -> None:
+    def read_drawn(
+        self, item: Item, position: int, seed: int, key: tuple[str | int, ...], shift: tuple[int, int]
+    ) -> Sample: ...
+
+
+class TrainingVideos(Dataset[Sample]):
+    """Training samples by (epoch, position), each as drawn for that epoch and video."""
+
+    def __init__(self, reader: TrainingReader, items: list[Item], seed: int, shift: tuple[int, int]) -> None:
         self.reader = reader
         self.items = items
         self.seed = seed
@@ -138,11 +154,7 @@ class TrainingVideos(Dataset[Sample]):
 
     def read(self, position: int, epoch: int, query_id: str) -> Sample:
         item = self.items[position]
-        key = (epoch, query_id, item.record.video_id)
-        # "placement" as ever: the word is a part of the key, so that another one would be other crops
-        crop = self.reader.geometry.draw(keyed_generator(self.seed, "placement", *key))
-        shift = draw_shift(keyed_generator(self.seed, "shift", *key), self.shift)
-        return self.reader.read(item, position, crop, shift)
+        return self.reader.read_drawn(item, position, self.seed, (epoch, query_id, item.record.video_id), self.shift)
 
 
 class TrainingPairs(Dataset[Pair]):

@@ -40,7 +40,7 @@ class PaceData(LightningDataModule):
     def clips(self) -> PaceClips:
         """The clips of all epochs."""
         source = self.videos.source
-        return PaceClips(source.reader, self.videos.items["train"], self.plan, self.repeats, self.videos.seed)
+        return PaceClips(source.pixel_reader, self.videos.items["train"], self.plan, self.repeats, self.videos.seed)
 
     def train_dataloader(self) -> DataLoader[Any]:
         clips, trainer = self.clips(), self.trainer

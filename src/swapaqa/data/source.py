@@ -20,6 +20,9 @@ from swapaqa.boxes.source import BoxSource
 from swapaqa.data.dataset import Item, Located, SampleReader
 from swapaqa.data.exemplar_groups import RULES, Exemplars, ExemplarsFrom, refuse_unknown_groups, wider_rules
 from swapaqa.data.exemplars import ExemplarBank
+from swapaqa.data.feature_files import FeatureFiles
+from swapaqa.data.feature_manifest import copies_there
+from swapaqa.data.feature_reader import FeatureItem, FeatureReader
 from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
 from swapaqa.data.records import Label, Record, faults
@@ -48,6 +51,7 @@ class VideoSource(ABC):
             for 103 frames of 455x256); see `swapaqa.data.frame_store`.
         video_reader: of video files: `pyav`, `decord` or `opencv`; see `swapaqa.video.frames`.
         accept_incomplete: read video files that were cut off or have a hole, by the frames that can be decoded.
+        features: read these in the place of the videos, which need not be there.
     """
 
     root: str | None
@@ -62,6 +66,7 @@ class VideoSource(ABC):
     cache: Kind = "none"
     video_reader: Reader = "pyav"
     accept_incomplete: bool = False
+    features: FeatureFiles | None = None
 
     layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
@@ -228,6 +233,8 @@ class VideoSource(ABC):
 
     def item(self, record: Record) -> Item:
         """The record with its files, its window and its label. InputError naming the file that is missing."""
+        if self.features is not None:
+            return self._feature_item(self.features, record)
         files, media = self.box_files(record), self.media(record)
         if media.is_dir():
             open_folder(media).refuse_a_gap()
@@ -237,15 +244,38 @@ class VideoSource(ABC):
         window = self.window(record, media)
         return Item(record, media, window, files, self.label(record), self.actions.index(record.action))
 
+    def _feature_item(self, features: FeatureFiles, record: Record) -> FeatureItem:
+        path, found = features.find(record.video_id), features.read(record.video_id)
+        label, action = self.label(record), self.actions.index(record.action)
+        clips = features.clips_in_evaluation(len(found))
+        for number in range(self._copies if record.split == "train" else 0):
+            features.find(record.video_id, number)
+        return FeatureItem(record, path, Window(0), [], label, action, clips=clips, width=found.shape[1])
+
     @property
     def decoding(self) -> Decoding:
         """How video files are read, by whatever looks at them."""
         return Decoding(self.video_reader, self.accept_incomplete)
 
     @property
-    def reader(self) -> SampleReader:
+    def reader(self) -> SampleReader | FeatureReader:
         """Reads the samples of this data set, in whatever process."""
+        if self.features is not None:
+            return FeatureReader(self.features, self._copies, self.read_side)
+        return self.pixel_reader
+
+    @property
+    def pixel_reader(self) -> SampleReader:
+        """Reads its videos, for whoever looks at pixels and boxes alone. InputError where features take their place."""
+        if self.features is not None:
+            raise InputError("reader=features: there are no pixels to look at; leave it out, and name the videos")
         return SampleReader(self.frames, self.geometry, self.boxes, self._store, self.shift_range, self.read_side)
+
+    @cached_property
+    def _copies(self) -> int:
+        """How many copies of each training video there are to draw from."""
+        assert self.features is not None
+        return copies_there(self.features.place, self.features.copies, self.read_split("train"))
 
     @cached_property
     def _store(self) -> FrameStore:

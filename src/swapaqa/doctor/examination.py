@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from swapaqa.boxes.ledger import is_changed
 from swapaqa.data.dataset import Located
+from swapaqa.data.feature_files import FeatureFiles
+from swapaqa.data.feature_reader import refuse_mixed
 from swapaqa.data.records import Record, faults
 from swapaqa.data.source import VideoSource
 from swapaqa.doctor.duplicates import duplicates, thumbnails
@@ -31,6 +33,9 @@ class Examination(Dataset[Finding]):
     def __getitem__(self, position: int) -> Finding:
         finding = Finding(self.records[position])
         self._score(finding)
+        if self.source.features is not None:
+            self._features(finding, self.source.features)
+            return finding
         self._boxes_there(finding)
         frames = self._frames(finding)
         located = self._located(finding, *frames) if frames else None
@@ -49,6 +54,16 @@ class Examination(Dataset[Finding]):
         elif finding.record.split == "train" and not 0 <= round(value, 6) <= self.source.max_label:
             message = f"label {value:g} of score {finding.record.score:g} is outside 0 to {self.source.max_label:g}"
             finding.add("score scale", f"{finding.record.video_id}: {message}", blocks=False)
+
+    def _features(self, finding: Finding, files: FeatureFiles) -> None:
+        """What a training on features looks at, the copies too."""
+        kind = "missing video"
+        try:
+            files.find(finding.record.video_id)
+            kind = "unreadable"
+            self.source.item(finding.record)
+        except InputError as error:
+            finding.add(kind, error)
 
     def _boxes_there(self, finding: Finding) -> None:
         try:
@@ -97,7 +112,8 @@ class Examination(Dataset[Finding]):
         if any(problem.kind == "boxes missing" for problem in finding.problems):
             return
         try:
-            boxes = self.source.boxes.read(self.source.reader.request(located, finding.size, self._farthest(located)))
+            asked = self.source.pixel_reader.request(located, finding.size, self._farthest(located))
+            boxes = self.source.boxes.read(asked)
         except InputError as error:
             finding.add("boxes unreadable", error)
             return
@@ -141,4 +157,15 @@ def examine(source: VideoSource, workers: int) -> tuple[dict[str, int], list[Pro
     with explained("lower data.workers or data.frames"):
         findings = list(track(loader, description="reading every video", total=len(records)))
     problems += [problem for finding in findings for problem in finding.problems]
+    if source.features is not None and not problems:
+        problems += mixed_features(source, source.features, records)
     return counts, problems + duplicates(findings)
+
+
+def mixed_features(source: VideoSource, files: FeatureFiles, records: Sequence[Record]) -> list[Problem]:
+    """Why the features of all videos cannot make one data set, each of which can be read."""
+    try:
+        refuse_mixed(files, {"all": [source.item(record) for record in records]}, votes=False)
+    except InputError as error:
+        return [Problem("list", "", "", str(error))]
+    return []

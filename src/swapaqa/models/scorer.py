@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.distributed.nn.functional import all_gather
 from torch.nn import Module, ModuleDict, Parameter
 
-from swapaqa.batch import Encoded, Pair, Sample, TrainingLabels, concatenate, map_columns, pooled, take_rows
+from swapaqa.batch import Encoded, Labels, Pair, Sample, TrainingLabels, concatenate, map_columns, pooled, take_rows
 from swapaqa.errors import InputError
 from swapaqa.metrics import SpearmanById, relative_l2_x100
 from swapaqa.models.auxiliary import AuxiliaryTasks
@@ -215,9 +215,11 @@ class Scorer(LightningModule):
         """Score every split but train and log its metrics: `<split>/spearman`, `<split>/relative_l2_x100`."""
         encoded = {split: self._gathered(parts, split) for split, parts in self._parts.items()}
         self._parts.clear()
-        self.exemplars = encoded.pop("train", None) or self._stored()
-        for split, videos in encoded.items():
-            self._measure(split, in_points(self.score(videos, self.exemplars), videos), videos)
+        train = encoded.pop("train", None)
+        self.exemplars = train[0] if train else self._stored()
+        for split, tables in encoded.items():
+            predicted = [in_points(self.score(videos, self.exemplars), videos) for videos in tables]
+            self._measure(split, concatenate(predicted), concatenate([videos.labels for videos in tables]))
 
     def _of_all(self, column: Tensor) -> Tensor:
         """(B, ...) -> (processes * B, ...), one process after the other."""
@@ -227,28 +229,33 @@ class Scorer(LightningModule):
         """The exemplars of a checkpoint, on the model's device."""
         return self.exemplars and map_columns(self.exemplars, lambda column: column.to(self.device))
 
-    def _measure(self, split: str, predicted: Predicted, videos: Encoded) -> None:
+    def _measure(self, split: str, predicted: Predicted, labels: Labels) -> None:
         if split not in self.spearman:
             self.spearman[split] = SpearmanById().to(self.device)
         metric = cast(SpearmanById, self.spearman[split])
         metric.reset()
-        metric.update(predicted.label, videos.labels.score, videos.labels.position, predicted.std)
+        metric.update(predicted.label, labels.score, labels.position, predicted.std)
         _, pred, target = metric.predictions()
         self.log(f"{split}/spearman", metric.compute().float(), prog_bar=True)
         self.log(f"{split}/relative_l2_x100", relative_l2_x100(pred, target).float())
 
-    def _gathered(self, parts: list[Encoded], split: str) -> Encoded:
-        """One table of a split. The training videos, in their order, are shared by all processes."""
-        whole = concatenate(parts)
+    def _gathered(self, parts: list[Encoded], split: str) -> list[Encoded]:
+        """The tables of a split, one of each number of clips. The training videos, in their order, are one, and shared
+        by all processes."""
+        by_clips = defaultdict[int, list[Encoded]](list)
+        for part in parts:
+            by_clips[part.feature.shape[1]].append(part)
+        tables = [concatenate(alike) for alike in by_clips.values()]
         if split != "train":
-            return whole
+            return tables
+        (whole,) = tables  # the data module refuses exemplars of different numbers
         if self.trainer.world_size > 1:
             ids = gathered_ids(whole.video_id)
             of_all = map_columns(whole._replace(video_id=[]), self._of_all)
             whole = of_all._replace(video_id=ids)
         position = whole.labels.position.tolist()
         first = {int(place): row for row, place in reversed(list(enumerate(position)))}
-        return take_rows(whole, [first[place] for place in sorted(first)])
+        return [take_rows(whole, [first[place] for place in sorted(first)])]
 
 
 def process_count() -> int:

@@ -138,7 +138,7 @@ def lay_out(data: VideoData, boxes: BoxSource, ratio: float, backgrounds: int) -
     """
     plain = data.reader
     data.take_boxes(boxes)
-    reader = ProbeReader(plain, data.source.reader, ratio, keep=backgrounds + 2)
+    reader = ProbeReader(plain, data.source.pixel_reader, ratio, keep=backgrounds + 2)
     data.reader = reader
     layouts = {}
     for split in data.source.test_splits:

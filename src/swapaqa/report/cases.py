@@ -159,7 +159,7 @@ def read_strips(run: Run, video_ids: Sequence[str], open_data: OpenData) -> list
             raise InputError(f"data.root={source.root}: the test list there has no {video_id}")
     others = [video_id for video_id in records if video_id not in video_ids]
     shown = [*video_ids, *(others[:1] if len(video_ids) == 1 else [])]
-    samples = [source.reader.read(source.item(records[name])) for name in shown]
+    samples = [source.pixel_reader.read(source.item(records[name])) for name in shown]
     video = torch.stack([sample.video for sample in samples]).movedim(-1, 1)  # (B, 3, T, H, W)
     boxes = torch.stack([sample.region for sample in samples])
     plan = augment.draw(len(video), keyed_generator(0, "cases"))

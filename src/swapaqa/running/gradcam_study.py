@@ -88,6 +88,8 @@ def start(cfg: DictConfig) -> None:
     trained = [content[CONFIG_KEY] for content in contents]
     for one in trained:
         check_objects({"aug": one["aug"], "boxes": one["data"]["boxes"]})
+        if one["data"].get("features") is not None:
+            raise InputError(f"checkpoint={cfg.checkpoint}: was trained on features, and Grad-CAM looks at pixels")
     cfg.boxes = choose_boxes(cfg, trained, given)
     swaps = [make(one["aug"], path) for one, path in zip(trained, paths, strict=True)]
     ratio = choose_ratio(cfg, swaps)

@@ -99,7 +99,7 @@ def from_data_set(cfg: DictConfig, ids: list[str]) -> Videos:
     for name in chosen:
         if name not in records:
             raise InputError(f"--id {name}: no such video in data={cfg.data._target_}; one is {next(iter(records))}")
-    samples = [source.reader.read(source.item(records[name])) for name in chosen]
+    samples = [source.pixel_reader.read(source.item(records[name])) for name in chosen]
     return Videos(
         chosen,
         torch.stack([sample.video for sample in samples]).movedim(-1, 1),

@@ -29,6 +29,7 @@ from swapaqa.recording.result_file import compose_result, save_result
 from swapaqa.running import out_of_memory
 from swapaqa.running.ending import refuse_partial_evaluation, refuse_without_evaluation
 from swapaqa.running.epoch_checkpoints import EpochCheckpoints
+from swapaqa.running.features import complete_feature_size, refuse_clip_counts, refuse_pixels
 from swapaqa.running.interruption import AtomicCheckpointIO, StepCheckpoints
 from swapaqa.running.jobs import FAILURE_FILE, RESUME_FILE
 from swapaqa.running.measures import configured_measures
@@ -56,7 +57,7 @@ def train(cfg: DictConfig, folder: Path) -> None:
     log.info("pixels replaced by the augmentation: %s", describe_shares(shares))
     logger = hydra.utils.instantiate(cfg.logger)
     logger.log_hyperparams(model.config)
-    if getattr(rank_zero_only, "rank", 0) == 0:
+    if getattr(rank_zero_only, "rank", 0) == 0 and data.source.features is None:
         draw_preview(preview, cfg, folder / "swap.png")
         tracking.log_images([logger], "swap", folder / "swap.png")
     recorder = Recorder(data.records(), measures=measures)
@@ -111,11 +112,14 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     refuse_without_evaluation(cfg.trainer)
     seed_everything(cfg.seed, verbose=False)
     data = make_data(cfg.data)
+    refuse_pixels(cfg, data)
+    complete_feature_size(cfg, data.source)
     model = make_model(cfg)
     refuse_missing_sides(model, data.source, training=True)
     refuse_missing_boxes(model, data.source)
     refuse_short_windows(model, data.source)
     data.setup()
+    refuse_clip_counts(model, data)
     model.learn_scale(data.training_labels())
     return data, model
 

@@ -33,6 +33,8 @@ def refuse_sides_of_a_file(model: Scorer) -> None:
 @torch.no_grad()
 def score_video(cfg: DictConfig, model: Scorer, data: VideoData) -> Predicted:
     """Score and standard deviation of the video `cfg.video`, in points, as tensors of one element."""
+    if data.source.features is not None:
+        raise InputError("video: this checkpoint scores features, and a file of a video has none; extract them first")
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     item = new_item(cfg, model, data.source)
     exemplars, voters = voting(model, data, item.record)
