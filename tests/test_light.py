@@ -102,6 +102,9 @@ swapped = swap_background(video, boxes, torch.tensor([1, 0]), ratio=1.0)
 inside = torch.zeros(8, 8, dtype=torch.bool)
 inside[2:6, 2:6] = True
 assert (swapped[0][..., inside] == 10).all() and (swapped[0][..., ~inside] == 200).all()
+masks = inside.expand(2, 2, 8, 8)
+assert torch.equal(swap_background(video, masks, torch.tensor([1, 0]), ratio=1.0), swapped)
+assert (swap_background(video, masks, torch.tensor([1, 0]), ratio=2.0, edge=1)[0] == 10).sum() == 3 * 2 * 16
 print("swapped")
 """
     done = without_heavy(body, tmp_path)

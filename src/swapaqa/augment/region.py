@@ -9,11 +9,15 @@ pixels of that box at every ratio. The other reading, the outline scaled about i
 wherever a line from the centre leaves the mask, as between two legs.
 """
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+try:
+    import cv2
+except ImportError:  # who takes only the swap may have none: the device's way gives the same
+    cv2 = None  # type: ignore[assignment]
 
 
 def is_mask(region: Tensor) -> bool:
@@ -52,7 +56,11 @@ def scale_mask(mask: Tensor, ratio: float) -> Tensor:
     """
     if ratio == 1:
         return mask
-    return _scaled_by_opencv(mask, ratio) if mask.device.type == "cpu" else _scaled_by_sums(mask, ratio)
+    return _scaled_by_opencv(mask, ratio) if _for_opencv(mask) else _scaled_by_sums(mask, ratio)
+
+
+def _for_opencv(mask: Tensor) -> bool:
+    return cv2 is not None and mask.device.type == "cpu"
 
 
 def _scaled_by_sums(mask: Tensor, ratio: float) -> Tensor:
@@ -157,7 +165,7 @@ def near_counts(kept: Tensor, edge: int) -> Tensor:
 
     What lies beyond the frame is as the frame's nearest pixel.
     """
-    return _counted_by_opencv(kept, edge) if kept.device.type == "cpu" else _counted_by_sums(kept, edge)
+    return _counted_by_opencv(kept, edge) if _for_opencv(kept) else _counted_by_sums(kept, edge)
 
 
 def _counted_by_opencv(kept: Tensor, edge: int) -> Tensor:

@@ -147,6 +147,7 @@ def without_zeros(name: str) -> str:
 
 
 def first(names: Mapping[str, Any]) -> str:
+    """The first three names, for a message."""
     return ", ".join(list(names)[:3])
 
 

@@ -119,6 +119,7 @@ def refuse_full_disk(out: Path, units: Sequence[Unit], clips: int, size: int) ->
 
 
 def megabytes(size: float) -> str:
+    """Bytes as `3.4 MB`."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 

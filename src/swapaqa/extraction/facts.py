@@ -68,6 +68,7 @@ def clip_count(encoder: VideoEncoder, frames: int) -> int:
 
 
 def without(node: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """A node less some of its keys."""
     return {key: value for key, value in node.items() if key not in keys}
 
 
