@@ -48,7 +48,7 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             raise ChildFailedError("worker", {rank: SimpleNamespace(exitcode=one) for rank, one in enumerate(statuses)})
 
         monkeypatch.setattr(ChildFailedError, "format_msg", lambda *_: "")
-        monkeypatch.setattr(processes, "elastic_launch", lambda *_: launched)
+        monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", lambda *_: launched)
 
     return ends
 
@@ -85,7 +85,7 @@ def test_an_agents_processes_know_their_parent_and_nobody_else_does(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: dict[str, str] = {}
-    monkeypatch.setattr(processes, "elastic_launch", lambda *_: lambda *_: seen.update(os.environ))
+    monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", lambda *_: lambda *_: seen.update(os.environ))
     monkeypatch.setenv(orphans.PARENT, "1")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before = dict(os.environ)

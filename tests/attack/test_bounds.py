@@ -20,7 +20,7 @@ from swapaqa.boxes.cvat_xml import ALL, read_cvat
 from swapaqa.boxes.darklabel_format import read_formats
 from swapaqa.boxes.ledger import read_ledger
 from swapaqa.boxes.mot import read_mot
-from swapaqa.boxes.tracker_boxes import result_rows
+from swapaqa.boxes.tracker_results import result_rows
 from swapaqa.boxes.tracks import existing, parse_xml
 from swapaqa.data.clips import read_table
 from swapaqa.data.demo import read_judges
