@@ -6,7 +6,7 @@ every video as it is, without its athlete, without its background, and with the 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from rich.progress import track
 
 from swapaqa.batch import Sample
 from swapaqa.boxes.source import BoxSource
-from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item, ItemReader, SampleReader
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
@@ -26,6 +25,9 @@ from swapaqa.probing.conditions import (
     remove_athlete,
 )
 from swapaqa.seeds import keyed_generator
+
+if TYPE_CHECKING:  # it imports Lightning, which a report of a probe does not need
+    from swapaqa.data.datamodule import VideoData
 
 LEAST_VIDEOS, LEAST_BACKGROUNDS = 3, 2
 ALONE: tuple[Condition, ...] = ("as_is", "removed", "alone")  # without a second video
@@ -124,7 +126,7 @@ def draw_donors(actions: Sequence[str], count: int, generator: torch.Generator) 
     return np.concatenate(order), donors
 
 
-def lay_out(data: VideoData, boxes: BoxSource, ratio: float, backgrounds: int) -> dict[str, Layout]:
+def lay_out(data: "VideoData", boxes: BoxSource, ratio: float, backgrounds: int) -> dict[str, Layout]:
     """Put the probe of every test split into `data` in the split's place; returns what was laid out.
 
     Args:

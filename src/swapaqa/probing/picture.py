@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from swapaqa.augment.region import scale_region
-from swapaqa.data.datamodule import VideoData
 from swapaqa.pictures.figures import Augmented, swap_strip
 from swapaqa.probing.conditions import WORDS
 from swapaqa.probing.design import ALONE, Layout, ProbeReader
 
+if TYPE_CHECKING:  # it imports Lightning, which a report of a probe does not need
+    from swapaqa.data.datamodule import VideoData
+
 VIDEOS = 2
 
 
-def show_what_was_seen(data: VideoData, layouts: Mapping[str, Layout], path: Path) -> None:
+def show_what_was_seen(data: "VideoData", layouts: Mapping[str, Layout], path: Path) -> None:
     """Draw the first two athletes of the first split: as they are, exchanged (with the first of the backgrounds),
     without athlete, and the athlete alone. `data`: laid out as `layouts`.
     """

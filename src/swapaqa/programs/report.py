@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.errors import InstantiationException
@@ -29,23 +29,22 @@ from swapaqa.files.foreign_file import reason
 from swapaqa.files.spreadsheet import guarded
 from swapaqa.files.whole_file import write_whole
 from swapaqa.measures.ours import OURS, SPEARMAN
-from swapaqa.report.cases import Shown
-from swapaqa.report.contents import Wanted, read_report, write_report
-from swapaqa.report.probes import probe_tables
 from swapaqa.report.render import FORMATS, print_table
 from swapaqa.report.table import Table
 from swapaqa.running.program import run_program
-from swapaqa.runs.compare import Protocol, compare
-from swapaqa.runs.run_folders import read_sweeps
-from swapaqa.runs.runs_table import runs_table
 from swapaqa.runs.settings import PROTOCOLS
-from swapaqa.scrutiny.findings import findings
+
+if TYPE_CHECKING:
+    from swapaqa.report.cases import Shown
 
 TERMINAL = "terminal"
 
 
 def show(given: argparse.Namespace) -> None:
     """Print answers and tables of all runs below the paths in one form, and write them in every form with the page."""
+    from swapaqa.report.contents import Wanted, read_report, write_report  # here, as --help needs nothing that trains
+    from swapaqa.report.probes import probe_tables
+
     wanted = Wanted(given.rows, given.protocol, given.table, given.beside, given.trust)
     report = read_report(given.paths, wanted)
     folder = given.out or given.paths[0] / "report"
@@ -67,6 +66,9 @@ def show(given: argparse.Namespace) -> None:
 
 def runs(given: argparse.Namespace) -> None:
     """Write the runs below the paths as one tidy table, to a file or to the terminal."""
+    from swapaqa.runs.run_folders import read_sweeps
+    from swapaqa.runs.runs_table import runs_table
+
     text = runs_table(read_sweeps(given.paths, given.trust)).map(guarded_cell).to_csv(index=False, lineterminator="\n")
     if given.csv is None:
         sys.stdout.write(text)
@@ -84,6 +86,7 @@ def published(given: argparse.Namespace) -> None:
     """Print what logs and predictions of others tell."""
     from swapaqa.configuration.data_sets import make_source  # it imports what trains
     from swapaqa.running.program import compose_quietly
+    from swapaqa.scrutiny.findings import findings
 
     source = make_source(compose_quietly(given.videos, "published").data) if given.videos else None
     print_tables(findings(given.files, given.true, source), given.format)
@@ -104,7 +107,7 @@ def print_note(line: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
 
 
-def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> Shown:
+def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> "Shown":
     """The data set of a run and its augmentation, from its configuration.
 
     Raises:
@@ -112,6 +115,7 @@ def open_data(config: Mapping[str, Any], trust: Sequence[str] = ()) -> Shown:
     """
     from swapaqa.configuration.checking import check_objects  # they import what trains
     from swapaqa.configuration.data_sets import make_source
+    from swapaqa.report.cases import Shown
     from swapaqa.running.registry import admit
 
     tree = {"data": admit({"data": config.get("data")}, "result.json", trust)["data"]}
@@ -248,6 +252,8 @@ def add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def comparison(given: argparse.Namespace) -> str:
     """The sentence of `compare`."""
+    from swapaqa.runs.compare import Protocol, compare
+
     protocol = Protocol(given.metric, given.protocol, given.split)
     return compare(given.RUN_A, given.RUN_B, protocol, given.trust)
 
