@@ -5,6 +5,7 @@
 # make mutation: whether tests notice a changed operator, number or argument in what the results depend on;
 # docs/mutation.md. It takes an hour. Its details afterwards: .venv/bin/mutmut results, .venv/bin/mutmut show MUTANT.
 # make docs: the pages of docs/ and the API from docstrings as a site, site/index.html; every link is checked.
+# make gpu: what a machine with one GPU is asked, in about ten minutes; answers in outputs/gpu, docs/performance.md.
 # make attack: damaged and hostile files for every reader and program, kills, full and read-only disks; docs/reliability.md.
 # SECONDS_OF_FILES, KILLS: how long the readers are attacked, how many trainings are killed. ATTACK: more options.
 # WORKERS: how many tests run at once.
@@ -18,7 +19,7 @@ KILLS ?= 40
 PYTEST = -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test slow coverage: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test slow coverage mutation launchers docs attack lint setup
+.PHONY: demo test slow coverage mutation launchers docs gpu attack lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
@@ -47,6 +48,9 @@ launchers: $(READY)
 docs: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+gpu: $(READY)
+	$(BIN)/python -m src.bench gpu data=mtl_aqa
 
 attack: $(READY)
 	PYTHONPATH=src OMP_NUM_THREADS=1 $(BIN)/python -m tests.attack --seconds $(SECONDS_OF_FILES) --kills $(KILLS) $(ATTACK)

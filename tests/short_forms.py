@@ -49,6 +49,7 @@ OPTIONS = {  # of a program with subcommands: a later one wins
     "bench loader": ["--rounds", "1"],
     "bench folder": ["--images", "200", "--rounds", "1"],
     "bench pairs": ["--videos", "300"],
+    "bench start": ["--rounds", "1"],
     "bench step": ["--rounds", "0", "--frames", "16", "--size", "32", "data.batch_size=1"],
     "bench evaluation": [],
     "bench methods": ["--experiment", "gdlt_mtl_aqa", "--rounds", "0"],

@@ -36,6 +36,7 @@ NOT_RUN = {  # with the reason of each
     "train --multirun +sweeps=diving_features data.root=AQA7 data.features.root=diving_p3d.npz": "needs files of "
     "others, which tests/data/test_features.py reads",
     "bench step data=mtl_aqa data.batch_size=4 trainer.precision=bf16-mixed": "needs a GPU",
+    "bench gpu data=mtl_aqa": "as `make gpu`",
     "report show outputs/within": "run by test_extend.py, after the example that makes the folder",
     'evaluate checkpoint=outputs/within/0/checkpoints/last.ckpt "measures=[kendall_tau]"': "run by test_extend.py",
     "report show outputs/lion": "run by test_extend.py, after the example that makes the folder",
@@ -47,6 +48,7 @@ NOT_OURS = {  # commands of other programs, by how they begin, with the reason o
     "make docs": "is run by CI, .ci/run",
     "make launchers": "is run by CI, .ci/run",
     "make mutation": "takes an hour",
+    "make gpu": "needs a GPU: tests/test_bench_gpu.py asks its parts of a CPU",
     "make attack": "tests/attack/test_attack.py runs a short form",
     "python -m tests.attack": "tests/attack/test_attack.py runs a short form",
     "pip install": "fetches packages; test_installed.py installs the project",

@@ -1,6 +1,6 @@
 """Benchmarks: `python -m src.bench step model=core backbone=i3d data.batch_size=1`.
 
-`step` and `evaluation` take overrides of src.train, such as model=core or data.frames=64, anywhere in the line.
+`step`, `evaluation` and `gpu` take overrides of src.train, such as model=core or data.frames=64, anywhere in the line.
 """
 
 import argparse
@@ -8,6 +8,7 @@ import argparse
 from swapaqa.bench.augment import add_augment
 from swapaqa.bench.evaluation import add_evaluation
 from swapaqa.bench.folder import add_folder
+from swapaqa.bench.gpu import add_gpu
 from swapaqa.bench.loader import add_loader
 from swapaqa.bench.methods import add_methods
 from swapaqa.bench.pairs import add_pairs
@@ -17,6 +18,10 @@ from swapaqa.command import spelled
 from swapaqa.console import quieten
 from swapaqa.running.program import run_program
 
+ADDED = (
+    add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_evaluation, add_gpu,
+)  # fmt: skip
+
 
 def main() -> None:
     """Entry point: one subcommand per part of the project."""
@@ -24,7 +29,17 @@ def main() -> None:
         prog=spelled("bench"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="what")
-    for add in (add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_evaluation):
+    for add in (
+        add_augment,
+        add_loader,
+        add_folder,
+        add_pairs,
+        add_start,
+        add_step,
+        add_methods,
+        add_evaluation,
+        add_gpu,
+    ):
         add(commands)
     given, overrides = parser.parse_known_args()  # what is left are overrides, wherever they stand
     for override in overrides:
