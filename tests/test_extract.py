@@ -186,11 +186,15 @@ def test_a_killed_extraction_goes_on(tmp_path: Path, train_environment: Callable
              f"hydra.run.dir={tmp_path}/run"]  # fmt: skip
     killed = Forked("src.extract", words, train_environment(tmp_path))
     until = time.monotonic() + 120
-    while len(list(features.rglob("diving/*.npy"))) < 20 and killed.poll() is None and time.monotonic() < until:
+
+    def whole() -> list[Path]:
+        return [path for path in features.rglob("diving/*.npy") if "unfinished" not in path.name]
+
+    while len(whole()) < 20 and killed.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
     killed.kill()
     assert killed.wait() == -signal.SIGKILL
-    kept = {path: path.stat().st_mtime_ns for path in features.rglob("*.npy") if "unfinished" not in path.name}
+    kept = {path: path.stat().st_mtime_ns for path in whole()}
     assert 20 <= len(kept) < 92 + 3 * 80
     assert {np.load(path).shape for path in kept} == {(LENGTHS, 16)}
     again = Forked("src.extract", words, train_environment(tmp_path))
