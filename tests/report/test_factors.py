@@ -120,3 +120,14 @@ def test_points_and_lines_are_drawn_with_what_was_not_run(cells_folder: Path) ->
     assert drawn.lines[0].get_xydata() == pytest.approx(np.array([[1.0, 0.5], [2.0, 0.85], [3.0, 0.7]]))
     assert shares.figure.axes[0].containers[0].lines[0].get_xydata()[:, 0].tolist() == [40.0] * 3
     assert [text.get_text() for text in shares.figure.axes[0].texts] == ["1", "2", "3"]
+
+
+def test_where_the_data_lie_sets_no_run_apart(sweep_folder: WriteSweep, make_job: Callable[..., Any]) -> None:
+    """The same sweep on two machines, or given with `data.root=` and `data.workers=` and without."""
+    words = [["aug=none"], ["aug=swap", "aug.ratio=3"]]
+    here = [make_job(["seed=0", "data.root=/here", "data.workers=2", *own], {"diving": (0.5, 1.0)}) for own in words]
+    there = [make_job(["seed=1", *own], {"diving": (0.7, 1.0)}, seed=1) for own in words]
+    folders = [sweep_folder("mine", here), sweep_folder("elsewhere/mine", there)]
+    found = find_factors(read_sweeps(folders))
+    assert [factor_name(own) for own in found.runs] == ["aug=none", "aug=swap ratio=3"]
+    assert [len(runs) for runs in found.runs.values()] == [2, 2]

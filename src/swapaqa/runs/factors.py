@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from swapaqa.measures.ours import SPEARMAN
 from swapaqa.measures.record import Description
+from swapaqa.running.facts import TIME_ONLY
 from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.runs_table import Estimate, Estimates
 from swapaqa.runs.settings import protocols_of, splits_of
@@ -36,8 +37,8 @@ def parted(sweeps: Sequence[Sweep]) -> tuple[dict[str, list[Sweep]], list[Sweep]
 
 
 def factors(run: Run) -> dict[str, str]:
-    """What sets a run apart, by key: its overrides but for the seed and what decides nothing."""
-    return {key: value for key, value in run.given.items() if key not in NOT_A_FACTOR}
+    """What sets a run apart, by key: its overrides but for the seed and what decides nothing, as where the data lie."""
+    return {key: value for key, value in run.given.items() if key not in (*NOT_A_FACTOR, *TIME_ONLY)}
 
 
 @dataclass(frozen=True)
