@@ -52,18 +52,18 @@ def bench_start(arguments: argparse.Namespace) -> None:
 
 
 def candidates(folder: Path) -> Candidates:
-    """What is timed, by name; the jobs' folder is empty."""
-    found: Candidates = {TORCH: lambda: run("-c", TORCH)}
+    """What is timed, by name; the jobs' folder is not there."""
+    found: Candidates = {TORCH: lambda: run(folder, "-c", TORCH)}
     for name, words in COMMANDS.items():
-        found[name] = lambda words=words: run("-m", *words)  # type: ignore[misc]
-    found[NEW] = lambda: run("-m", "swapaqa.running.worker", str(folder))
-    found[FORKED] = lambda: PreloadedJob(folder, 1, dict(os.environ)).wait()
+        found[name] = lambda words=words: run(folder, "-m", *words)  # type: ignore[misc]
+    found[NEW] = lambda: run(folder, "-m", "swapaqa.running.worker", str(folder / "none"))
+    found[FORKED] = lambda: PreloadedJob(folder / "none", 1, dict(os.environ)).wait()
     return found
 
 
-def run(*words: str) -> int:
-    """The exit status of an interpreter with these words."""
-    return subprocess.run([sys.executable, *words], check=False, stdout=subprocess.DEVNULL).returncode
+def run(folder: Path, *words: str) -> int:
+    """The exit status of an interpreter with these words; what they write is below `folder`."""
+    return subprocess.run([sys.executable, *words], check=False, cwd=folder, stdout=subprocess.DEVNULL).returncode
 
 
 @contextmanager
