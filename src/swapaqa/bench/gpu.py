@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
@@ -79,11 +80,11 @@ def ask(parts: Sequence[Part], out: Path) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     table = Table("part", "seconds", "answer", title=f"{describe(device)}, CUDA {version.cuda}")
     for number, part in enumerate(parts):
-        start, folder = time.monotonic(), out / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
+        start = time.monotonic()
         try:
-            words, became = part.ask(folder, part.limit_s), "answered"
-        except (RuntimeError, OSError) as error:
+            with TemporaryDirectory() as folder:  # a training of before would be done already
+                words, became = part.ask(Path(folder), part.limit_s), "answered"
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             words, became = str(error), "failed"
         write_whole(out / f"{number}.txt", f"{part.name}: {became}\n\n{words}")
         table.add_row(part.name, f"{time.monotonic() - start:.0f}", f"{became}: {out / f'{number}.txt'}")

@@ -33,8 +33,12 @@ def compare_resumed(folder: Path, accelerator: str, limit_s: float) -> str:
     while not (halved / RESUME_FILE).exists() and stopped.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
     stopped.send_signal(signal.SIGTERM)
-    if stopped.wait(max(1.0, until - time.monotonic())) != 128 + signal.SIGTERM:
-        raise RuntimeError("was not stopped at its first checkpoint: it failed, or had ended")
+    try:
+        printed, _ = stopped.communicate(timeout=max(1.0, until - time.monotonic()))
+    finally:
+        stopped.kill()
+    if stopped.returncode != 128 + signal.SIGTERM:
+        raise RuntimeError(f"was not stopped at its first checkpoint: it failed, or had ended\n{printed[-2000:]}")
     _finish([_begin([*words, f"hydra.run.dir={halved}", "resume=true"])], until)
     return _same(whole, halved, 0.0)
 
