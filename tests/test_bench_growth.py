@@ -15,7 +15,7 @@ from swapaqa.bench.rehearsal import Step, disk, run, take
 def test_every_part_does_what_it_is_called(tmp_path: Path) -> None:
     found = {name: part() for name, part in parts_of(200, tmp_path).items()}
     assert len(found["exemplars of an epoch"]) == len(found["exemplars that vote"]) == 100
-    assert found["borders of CoRe's groups"].shape == (16, 2)
+    assert found["borders of the score groups"].shape == (16, 2)
     assert len(found["list of the drawing page"]["videos"]) == 200
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert len(result["predictions"]["test"]) == 100

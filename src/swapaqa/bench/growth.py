@@ -2,8 +2,8 @@
 
 A data set of made-up records, whose videos all are a few small files, so that what is timed is the bookkeeping: lists,
 set-up, groups, exemplars, fingerprint, evaluation, metrics, intervals, files, report, the drawing page's list. Half
-of the videos are for training. The power is that of N with which the
-time grew from the second largest size to the largest: 1 is linear.
+of the videos are for training. The power is that of N with which the time grew from the second largest size to the
+largest: 1 is linear.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
 from swapaqa.doctor.examination import examine
 from swapaqa.errors import InputError
+from swapaqa.files.whole_file import write_whole
 from swapaqa.metrics import SpearmanById
 from swapaqa.models.score_groups import build_groups_of_videos
 from swapaqa.recording.evaluation import Evaluation
@@ -47,7 +48,7 @@ VOTERS, DEPTH = 10, 5  # of CoRe
 BATCH = 16
 READ_FEWER = 10  # what opens every video is asked of a tenth of them
 
-Parts = dict[str, Callable[[], object]]
+Timed = dict[str, Callable[[], object]]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -131,10 +132,10 @@ def write_files(room: Path) -> None:
     draw = np.random.default_rng(0)
     for number in range(FILES):
         write_video(room / f"{number}.avi", draw.integers(0, 256, (FRAMES, SIDE, SIDE, 3), dtype=np.uint8))
-    (room / "boxes.txt").write_text(f"0,0,4,4,9,9,diver\n{FRAMES - 1},0,20,20,9,9,diver\n")
+    write_whole(room / "boxes.txt", f"0,0,4,4,9,9,diver\n{FRAMES - 1},0,20,20,9,9,diver\n")
 
 
-def parts_of(count: int, room: Path) -> Parts:
+def parts_of(count: int, room: Path) -> Timed:
     """What is timed, in an order in which each finds what it needs."""
     write_files(room)
     data = VideoData(
@@ -145,7 +146,7 @@ def parts_of(count: int, room: Path) -> Parts:
     return {
         "set-up: lists, files, exemplar groups": data.setup,
         "fingerprint of the data": data.fingerprint,
-        "borders of CoRe's groups": lambda: borders(data),
+        "borders of the score groups": lambda: borders(data),
         "exemplars of an epoch": lambda: [data.bank and data.bank.draw(r, 0) for r in data.records()["train"]],
         "exemplars that vote": lambda: [data.bank and data.bank.voters(r, VOTERS) for r in data.records()["test"]],
         "predictions gathered by id, Spearman": tested.gather,
@@ -158,7 +159,7 @@ def parts_of(count: int, room: Path) -> Parts:
 
 
 def borders(data: VideoData) -> torch.Tensor:
-    """As CoRe has them of all pairs of one difficulty."""
+    """Of all pairs of one difficulty."""
     labels = data.training_labels()
     return build_groups_of_videos(labels.label, labels.group, DEPTH, labels.max_label)
 

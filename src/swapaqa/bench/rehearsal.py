@@ -24,7 +24,8 @@ from swapaqa.running.jobs import RESUME_FILE
 
 GIB = 2**30
 SMALLEST = "data.action=sync_diving_3m"  # 62 training videos and 26 of the test
-SHORT = ["backbone=tiny", "trainer.max_steps=1", "data.cache=packed", "logger=csv"]
+SWEPT = "data.action=sync_diving_3m,sync_diving_10m"  # of six
+SHORT = ["backbone=tiny", "+trainer.max_steps=1", "data.cache=packed", "logger=csv"]
 SWEEPS = ("ratio", "box_source")  # whose jobs differ in what a small backbone has too
 PLANNED = (*SWEEPS, "aqa7_table")
 
@@ -62,10 +63,11 @@ def rehearse(given: argparse.Namespace) -> None:
     out = given.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     os.environ["SWAPAQA_CACHE"] = str(out / "cache")
-    wanted = [s for s in steps(given, out) if not given.only or any(words in s.name for words in given.only)]
     console = Console(soft_wrap=True, highlight=False)
     table = Table("step", "minutes", "GiB of memory", "GB on disk", "became", title=describe(best_device()))
-    for number, step in enumerate(wanted):
+    for number, step in enumerate(steps(given, out)):
+        if given.only and not any(words in step.name for words in given.only):
+            continue
         cost = take(step, out)
         row = (f"{cost.seconds / 60:.1f}", f"{cost.memory / GIB:.2f}", f"{cost.disk / 1e9:.2f}", cost.became)
         write_whole(out / "steps" / f"{number:02d}.txt", f"{step.name}: {' | '.join(row)}\n")
@@ -78,27 +80,27 @@ def steps(given: argparse.Namespace, out: Path) -> list[Step]:
     """Everything, in the order in which a user does it."""
     root = out / "AQA-7"
     data = ["data=aqa7", f"data.root={root}"]
-    boxes = f"boxes.root={out / 'boxes'}"
-    main = ["train", "model=core", *data, "aug.ratio=2.0", SMALLEST, "data.cache=bytes", "trainer.max_steps=1"]
+    tracked = ["source=tracker", f"boxes.root={out / 'boxes'}", SMALLEST]
+    main = ["train", "model=core", *data, "aug.ratio=2.0", SMALLEST, "data.cache=bytes", "+trainer.max_steps=1"]
     short = [*data, *SHORT]
     made = [sys.executable, "-m", "swapaqa.bench.made_aqa7", str(given.lists), str(given.clips), str(root)]
     found = [
         Step("the data set made", lambda: run(made)),
         Step("doctor", lambda: program("doctor", *data, "data.action=all")),
-        Step("boxes make, by the tracker", lambda: program("boxes", "make", *data, "source=tracker", boxes)),
-        Step("boxes check", lambda: program("boxes", "check", *data, boxes, accepted=(0, 1))),
+        Step("boxes make, by the tracker, of one action", lambda: program("boxes", "make", *data, *tracked)),
+        Step("boxes check of these", lambda: program("boxes", "check", *data, *tracked[1:], accepted=(0, 1))),
         Step(
             "cache=packed of all, a step and an evaluation of a small backbone",
             lambda: program("train", *short, "data.action=all", f"hydra.run.dir={out / 'all'}"),
         ),
         Step(
-            "main command, I3D, cache=bytes: a step, an evaluation",
+            "main command, cache=bytes: a step, an evaluation",
             lambda: program(*main, f"hydra.run.dir={out / 'main'}"),
         ),
         Step("killed after a step, and resumed", lambda: kill_and_resume([*short, SMALLEST], out / "killed")),
     ]
     for sweep in PLANNED:
-        words = ["train", "--multirun", f"+sweeps={sweep}", *short, f"hydra.sweep.dir={out / sweep}"]
+        words = ["train", "--multirun", f"+sweeps={sweep}", *short, SWEPT, f"hydra.sweep.dir={out / sweep}"]
         found.append(Step(f"{sweep}: plan=true", lambda words=words: program(*words, "plan=true")))  # type: ignore[misc]
         if sweep in SWEEPS:
             found.append(Step(f"{sweep}: a step of every job", lambda words=words: program(*words)))  # type: ignore[misc]
@@ -143,7 +145,7 @@ def run(command: Sequence[str], accepted: Sequence[int] = (0,)) -> int:
 
 def kill_and_resume(words: Sequence[str], folder: Path) -> int:
     """Kill a training with its second step under way, as a machine that loses its power would, and resume it."""
-    words = ["train", *words, "trainer.max_steps=4", "save_every=1", f"hydra.run.dir={folder}"]
+    words = ["train", *words, "+trainer.max_steps=4", "save_every=1", f"hydra.run.dir={folder}"]
     started = subprocess.Popen(
         [sys.executable, "-m", "swapaqa", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -46,7 +46,12 @@ def track_boxes(frames: np.ndarray, first_box: np.ndarray, method: Method, weigh
     scale = max(1.0, SMALLEST_SIDE / min(x2 - x1 + 1, y2 - y1 + 1))
     tracker = make_tracker(method, weights)
     first = _enlarged(frames[0], scale)
-    corner = (round(x1 * scale), round(y1 * scale), round((x2 - x1 + 1) * scale), round((y2 - y1 + 1) * scale))
+    corner: Sequence[float] = (
+        round(x1 * scale),
+        round(y1 * scale),
+        round((x2 - x1 + 1) * scale),
+        round((y2 - y1 + 1) * scale),
+    )
     tracker.init(first, corner)
     if method == "kcf":  # OpenCV's KCF learns only at its first update, without looking: on the next frame it would lag
         tracker.update(first)
@@ -54,7 +59,7 @@ def track_boxes(frames: np.ndarray, first_box: np.ndarray, method: Method, weigh
     boxes, confidence = [np.array([x1, y1, x2, y2])], [1.0]
     for frame in frames[1:]:
         picture = _enlarged(frame, scale)
-        found, corner = tracker.update(picture)
+        found, corner = updated(tracker, picture)
         if found:
             left, top, width, height = np.array(corner) / scale
             boxes.append(np.array([left, top, left + width - 1, top + height - 1]))
@@ -64,6 +69,19 @@ def track_boxes(frames: np.ndarray, first_box: np.ndarray, method: Method, weigh
             boxes.append(boxes[-1])
             confidence.append(0.0)
     return Tracked(np.stack(boxes), np.array(confidence))
+
+
+def updated(tracker: Any, picture: np.ndarray) -> tuple[bool, Sequence[float]]:
+    """Whether the athlete was found, and in which rectangle x, y, w, h.
+
+    OpenCV's CSRT fails on an athlete who leaves the frame, with an assertion on the part of the picture it looks at:
+    then he is lost.
+    """
+    try:
+        found, corner = tracker.update(picture)
+    except cv2.error:
+        return False, (0, 0, 0, 0)
+    return bool(found), corner
 
 
 def make_tracker(method: Method, weights: Sequence[str]) -> Any:

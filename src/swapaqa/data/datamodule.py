@@ -132,6 +132,13 @@ class VideoData(LightningDataModule):
             return
         reader.store.fill([reader.want(item) for items in self.items.values() for item in items])
 
+    def cached_bytes(self) -> int:
+        """What `data.cache` keeps of these videos on the disk, once it is set up."""
+        reader = self.source.reader
+        if isinstance(reader, FeatureReader):
+            return 0
+        return reader.store.size_of({reader.want(item) for items in self.items.values() for item in items})
+
     def take_boxes(self, boxes: BoxSource) -> None:
         """Read the test videos with other boxes from now on, which training videos need not have: their items stay.
 

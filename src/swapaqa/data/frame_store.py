@@ -14,7 +14,7 @@ import hashlib
 import logging
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -146,6 +146,10 @@ class FrameStore:
             written = pool.map(self.write, missing)
             for _ in track(written, description=f"data.cache={self.kind}", total=len(missing), transient=True):
                 pass
+
+    def size_of(self, wants: Iterable[WantedFrames]) -> int:
+        """Bytes of what is kept of these."""
+        return 0 if self.kind == "none" else sum(self.path(want).stat().st_size for want in wants)
 
     def _announce(self, missing: Sequence[WantedFrames]) -> None:
         if self.kind == "packed":

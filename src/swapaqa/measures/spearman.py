@@ -49,31 +49,40 @@ def counted_rank_correlation(whole: Scores, counts: np.ndarray) -> np.ndarray:
     """`rank_correlation` of draws from `whole`, (N,), in which video i is `counts[..., i]` times: (...,)."""
     draws = counts.reshape(-1, counts.shape[-1])
     few = max(1, IN_CACHE // draws.shape[1])
-    found = [_few_correlations(whole, draws[start : start + few]) for start in range(0, len(draws), few)]
+    sides = Order(whole.predicted), Order(whole.true)
+    found = [_few_correlations(*sides, draws[start : start + few]) for start in range(0, len(draws), few)]
     return np.concatenate(found).reshape(counts.shape[:-1])
 
 
-def _few_correlations(whole: Scores, counts: np.ndarray) -> np.ndarray:
+def _few_correlations(predicted: "Order", true: "Order", counts: np.ndarray) -> np.ndarray:
     """Of as many draws as a processor's cache holds: (D, N) -> (D,)."""
     middle = (counts.sum(-1, keepdims=True) + 1) / 2
-    one, other = (counted_ranks(side, counts) - middle for side in (whole.predicted, whole.true))
+    one, other = (side.ranks(counts) - middle for side in (predicted, true))
     weighted = counts * one
     spread = np.sqrt((weighted * one).sum(-1) * (counts * other * other).sum(-1))
-    order = np.argsort(whole.predicted)
-    drawn = counts[:, order] > 0
-    lowest = whole.predicted[order[drawn.argmax(-1)]]
-    highest = whole.predicted[order[len(order) - 1 - drawn[:, ::-1].argmax(-1)]]
-    without_order = (spread == 0) | constant(lowest, highest)
+    without_order = (spread == 0) | constant(*predicted.extremes(counts))
     rho: np.ndarray = (weighted * other).sum(-1) / np.where(without_order, np.inf, spread)
     return rho
 
 
-def counted_ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The mean rank, from 1, of `values[i]`, (N,), in a draw that holds it `counts[d, i]` times, (D, N): (D, N)."""
-    distinct, place = np.unique(values, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    last = np.searchsorted(place[order], np.arange(len(distinct)), side="right") - 1
-    at_most = np.cumsum(counts[:, order], axis=-1, dtype=np.float64)[:, last]  # how many of the draw are at most it
-    below = np.concatenate([np.zeros((len(counts), 1)), at_most[:, :-1]], axis=-1)
-    ranks: np.ndarray = ((below + at_most + 1) / 2)[:, place]
-    return ranks
+class Order:
+    """The order of (N,) values, from which the ranks in any draw of them follow without sorting it."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.distinct, self.place = np.unique(values, return_inverse=True)  # `place`: of each among the distinct
+        self.order = np.argsort(self.place, kind="stable")
+        self.last = np.searchsorted(self.place[self.order], np.arange(len(self.distinct)), side="right") - 1
+
+    def ranks(self, counts: np.ndarray) -> np.ndarray:
+        """The mean rank, from 1, of each value in a draw that holds it `counts[d, i]` times: (D, N) -> (D, N)."""
+        at_most = np.cumsum(counts[:, self.order], axis=-1, dtype=np.float64)[:, self.last]  # of the draw
+        below = np.concatenate([np.zeros((len(counts), 1)), at_most[:, :-1]], axis=-1)
+        ranks: np.ndarray = ((below + at_most + 1) / 2)[:, self.place]
+        return ranks
+
+    def extremes(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest value in each draw: (D, N) -> (D,) twice."""
+        drawn = counts[:, self.order] > 0
+        lowest, highest = drawn.argmax(-1), drawn.shape[1] - 1 - drawn[:, ::-1].argmax(-1)
+        ordered = self.distinct[self.place[self.order]]
+        return ordered[lowest], ordered[highest]

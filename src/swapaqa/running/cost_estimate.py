@@ -1,6 +1,7 @@
 """What a run would cost: `python -m swapaqa.running.cost_estimate FOLDER` trains its configuration for a few steps.
 
-It writes `cost.json` there and nothing else that stays; `swapaqa.running.plan` starts it and multiplies.
+It writes `cost.json` there and nothing else that stays; `swapaqa.running.plan` starts it and multiplies. A launcher
+calls `estimate_job` where the jobs themselves would run.
 """
 
 import json
@@ -9,6 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import hydra
 import torch
@@ -18,6 +20,7 @@ from pytorch_lightning import Trainer
 from swapaqa.batch import channels_first
 from swapaqa.console import quieten
 from swapaqa.data.datamodule import VideoData
+from swapaqa.errors import one_line
 from swapaqa.files.whole_file import write_whole
 from swapaqa.models.scorer import Scorer
 from swapaqa.recording.recorder import Recorder
@@ -29,25 +32,34 @@ from swapaqa.running.training import build, more_memory
 
 COST_FILE = "cost.json"
 STEPS, WARM_UP, EVALUATION_BATCHES = 20, 5, 2
+MOST_S = 120  # of steps, after which there are fewer
 
 
 @dataclass(frozen=True)
 class Cost:
     """What a run of one configuration costs.
 
+    `start_s`: seconds of setting a job up, where indexes and caches are made and all is imported.
     `step_s`: seconds of a training step with its wait for data, median. `evaluation_s`: seconds of encoding every
-    video of an evaluation. `checkpoint_bytes`: size of one checkpoint.
+    video of an evaluation. `checkpoint_bytes`: size of one checkpoint; `cache_bytes`: of what `data.cache` keeps, which
+    jobs share.
     """
 
+    start_s: float
     step_s: float
     steps_per_epoch: int
     evaluation_s: float
     checkpoint_bytes: int
+    cache_bytes: int
 
 
 def estimate(cfg: DictConfig, folder: Path) -> Cost:
     """Train for STEPS steps on this device, encode a few batches of every evaluation loader, save one checkpoint."""
+    build(cfg)[0].setup()  # makes indexes and caches, once for all jobs
+    began = time.monotonic()
     data, model = build(cfg)
+    data.setup()
+    start = time.monotonic() - began
     recorder = Recorder(data.records())
     make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)
     trainer: Trainer = make_trainer(
@@ -61,6 +73,7 @@ def estimate(cfg: DictConfig, folder: Path) -> Cost:
         devices=1,
         max_epochs=-1,
         max_steps=STEPS * cfg.trainer.accumulate_grad_batches,
+        max_time={"seconds": MOST_S},
         limit_val_batches=0,
     )
     with out_of_memory.explained(more_memory(cfg, model)):
@@ -71,7 +84,18 @@ def estimate(cfg: DictConfig, folder: Path) -> Cost:
     size = checkpoint.stat().st_size
     checkpoint.unlink()
     per_epoch = len(data.train_dataloader())
-    return Cost(median(steps[WARM_UP:] or steps), per_epoch, evaluation_seconds(data, model, trainer), size)
+    evaluation = evaluation_seconds(data, model, trainer)
+    return Cost(start, median(steps[WARM_UP:] or steps), per_epoch, evaluation, size, data.cached_bytes())
+
+
+def estimate_job(cfg: DictConfig) -> Cost | str:
+    """`estimate` of a job's composed configuration, in the process of a launcher; why there is none."""
+    quieten()
+    with TemporaryDirectory() as folder:
+        try:
+            return estimate(cfg, Path(folder))
+        except Exception as error:  # the launcher would end the plan with all of its other jobs
+            return one_line(str(error) or type(error).__name__)
 
 
 def evaluation_seconds(data: VideoData, model: Scorer, trainer: Trainer) -> float:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from swapaqa.errors import InputError
 
 RAY, SLURM = "ray", "slurm"  # names of the yaml files and of the extras
+ONE_AFTER_ANOTHER = "BasicLauncher"  # Hydra's; others start a process for every job themselves
 PLUGINS = {"hydra_ray_launcher": RAY, "hydra_submitit_launcher": SLURM}
 
 
@@ -34,6 +35,23 @@ def prepare_launcher(launcher: DictConfig, gpus: int) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     elif launcher._target_.endswith(".SlurmLauncher"):
         _check_slurm(launcher)
+
+
+def starts_processes(launcher: DictConfig) -> bool:
+    """Whether the launcher itself starts a process for every job, here or elsewhere."""
+    return not launcher._target_.endswith(ONE_AFTER_ANOTHER)
+
+
+def jobs_at_once(launcher: DictConfig, gpus: int) -> int:
+    """How many jobs of a sweep run at once, at most. `gpus`: how many this machine has."""
+    if "array_parallelism" in launcher:
+        return int(launcher.array_parallelism)
+    if "ray" in launcher:
+        each, there = launcher.ray.remote.get("num_gpus") or 0, launcher.ray.init.get("num_gpus")
+        if each:
+            return max(1, int((gpus if there is None else there) / each))
+        return max(1, (os.cpu_count() or 1) // max(1, launcher.ray.remote.get("num_cpus") or 1))
+    return 1
 
 
 def _check_gpus(ray: DictConfig, gpus: int) -> None:

@@ -15,11 +15,10 @@ from swapaqa.running import processes
 from swapaqa.running.failures import failure, failure_recorded
 from swapaqa.running.interruption import STOPPED
 from swapaqa.running.jobs import FAILURE_FILE, Start, State, claim, config_content, state
+from swapaqa.running.launchers import starts_processes
 from swapaqa.running.rank import process_rank
 
 log = logging.getLogger(__name__)
-
-ONE_AFTER_ANOTHER = "BasicLauncher"  # Hydra's; others start a process for every job themselves
 
 
 def start(cfg: DictConfig) -> None:
@@ -80,7 +79,7 @@ def run(cfg: DictConfig, folder: Path, in_sweep: bool) -> int:
         return 0
     count = processes.process_count(cfg.trainer)
     if ranked is None and (in_sweep or count > 1):
-        preloaded = in_sweep and HydraConfig.get().launcher._target_.endswith(ONE_AFTER_ANOTHER)
+        preloaded = in_sweep and not starts_processes(HydraConfig.get().launcher)
         status = processes.run_job(folder, config_content(cfg), count, preloaded)
         if status == STOPPED or (status and not in_sweep):
             sys.exit(status)

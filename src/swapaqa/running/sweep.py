@@ -30,13 +30,16 @@ class Overview(Callback):
         if config.get("plan"):
             from swapaqa.running.plan import show_plan  # it trains for a few steps, and so imports everything
 
-            show_plan(config, self._jobs(config))
+            try:
+                show_plan(config, self._jobs(config))
+            except InputError as error:  # Hydra makes a warning of what a callback raises
+                fail(str(error))
             sys.exit(0)
         folder = Path(config.hydra.sweep.dir)
         try:
             prepare_launcher(config.hydra.launcher, torch.cuda.device_count())
             refuse_another_list(folder, self._jobs(config))
-        except InputError as error:  # Hydra makes a warning of what a callback raises
+        except InputError as error:  # as above
             fail(str(error))
         command = spelled(f"train --multirun {shlex.join(config.hydra.overrides.task)}")
         jobs = self._jobs(config)
