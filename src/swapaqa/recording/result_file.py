@@ -41,8 +41,8 @@ def write_result(folder: Path, recorder: "Recorder", facts: Mapping[str, Any]) -
 def compose_result(folder: Path, recorder: "Recorder", facts: Mapping[str, Any]) -> dict[str, Any]:
     """Metrics by protocol, predictions by id, timing, versions and the given `facts`; writes the tables of predictions.
 
-    The columns of `predictions` are the true score and the protocols, in the order of `prediction_columns`. `began`: when
-    the run first started, in UTC.
+    The columns of `predictions` are the true score and the protocols, in the order of `prediction_columns`. `began` is
+    when the run first started, in UTC.
     """
     return {
         "format": FORMAT,

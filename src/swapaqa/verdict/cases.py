@@ -55,14 +55,16 @@ class Pair(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Runs alike in everything that the arms do not name. `name`: what sets it apart; `value`: of `over`."""
+    """Runs alike in everything that the arms do not name.
+
+    `name`: what sets it apart; `value`: of `over`; `brackets`: of a top, whether there are values below and above it.
+    """
 
     data: str
     name: str
     value: Any
     pairs: tuple[Pair, ...]
-    inner: frozenset[str] = frozenset()  # of a top, the names of the settings that are claimed to be
-    brackets: bool = True  # of a top, whether there are values below and above
+    brackets: bool = True
 
 
 @dataclass
@@ -123,8 +125,7 @@ def _case(claim: AnyClaim, arms: Sequence[Arm], settings: Sequence[list[Setting]
         pairs = [pair for i in inside for o in outside for pair in _product(settings[i], settings[o], arms, (i, o), 0)]
         there = [_top_value(arm) for number, arm in enumerate(arms) if settings[number]]
         brackets = min(there) < min(claim.values) and max(there) > max(claim.values)
-        names = frozenset(setting.name for number in inside for setting in settings[number])
-        return Case(*about, tuple(pair for pair in pairs if not pair.missing), names, brackets)
+        return Case(*about, tuple(pair for pair in pairs if not pair.missing), brackets)
     meetings, bound = _meetings(claim)
     pairs = [
         pair for i, o in meetings for pair in _product(settings[i], settings[o], arms, (i, o), bound)
@@ -230,7 +231,7 @@ def _says(one: Found, key: str, word: Any) -> bool:
         return one.facts.ratio is not None and one.facts.ratio == one.facts.own_ratio
     there = _value(one, key)
     if there is None:
-        return word == "none" or word == "null"
+        return str(word) in ("none", "null")
     if key == "boxes":
         there = str(there).partition(" ")[0]  # without the reading of a rectangle
     if isinstance(word, bool) or isinstance(there, bool):
@@ -243,7 +244,7 @@ def _says(one: Found, key: str, word: Any) -> bool:
 
 def _value(one: Found, key: str) -> Any:
     if key in OF_FACTS:
-        return getattr(one.facts, key)
+        return dict(vars(one.facts))[key]
     configured = one.run.configured(key)
     return (
         one.run.choices.get(key, one.own.get(key))

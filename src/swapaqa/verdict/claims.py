@@ -8,8 +8,8 @@ A claim has one of four forms:
 - `top`: over the values of `key`, the best one is among `values` (the scale ratio's top).
 
 An arm is the runs that have certain values. Two arms are compared where everything else is the same: such a group of
-runs is a case, and a claim holds where it holds in all of its cases. Nothing in a file is run: its keys are looked up in
-the configurations of runs, and no code is named.
+runs is a case, and a claim holds where it holds in all of its cases. Nothing in a file is run: its keys are looked up
+in the configurations of runs, and no code is named.
 """
 
 from collections.abc import Mapping
