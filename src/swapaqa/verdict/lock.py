@@ -76,12 +76,15 @@ def committed(claims: Path) -> str:
     """The last commit that changed a file; InputError where git does not hold it as it is."""
     folder, name = claims.resolve().parent, claims.name
     try:
-        commit = git("log", "-1", "--format=%H", "--", name, at=folder).strip()
         changed = git("status", "--porcelain", "--", name, at=folder).strip()
     except (OSError, subprocess.CalledProcessError) as error:
         raise InputError(
             f"{claims}: is in no repository of git, which a lock needs; git init, then commit it"
         ) from error
+    try:
+        commit = git("log", "-1", "--format=%H", "--", name, at=folder).strip()
+    except subprocess.CalledProcessError:  # nothing was ever committed
+        commit = ""
     if not commit or changed:
         raise InputError(f"{claims}: is not committed as it is; git add {name} && git commit, then lock it")
     return commit
