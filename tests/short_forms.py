@@ -88,6 +88,10 @@ MAKERS = [  # what a command reads, and the command that writes it
     (r"outputs/evaluate\b", "evaluate checkpoint=.../last.ckpt probe=background"),
     (r"outputs/A\b|RUN_A|=A\.ckpt|checkpoint=[\w/]*\.\.\.", "train aug=none hydra.run.dir=outputs/A"),
     (r"outputs/B\b|RUN_B|=B\.ckpt|also=\.\.\.", "train hydra.run.dir=outputs/B"),
+    (
+        r"checkpoint=outputs/OWN\b",
+        "train model=core data=finediving data.without=mtl_aqa hydra.run.dir=outputs/OWN",
+    ),
     (r"outputs/NAME/TIME\b", "train hydra.run.dir=outputs/NAME/TIME"),
     (
         r"pretrained=outputs/PECOP\b",

@@ -35,7 +35,6 @@ Known fault, kept: the difficulty of dive 164 of session 17 is 2.0 here and 3.4 
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -58,6 +57,8 @@ from swapaqa.data.annotation_files import (
     whole_number,
 )
 from swapaqa.data.dive_numbers import dive_attributes
+from swapaqa.data.dives_in_common import AQA7, MTL_AQA, mtl_aqa_footage
+from swapaqa.data.footage import Footage
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
@@ -228,6 +229,7 @@ class FineDiving(VideoSource):
     events: Events = "competition"
 
     layout: ClassVar[str] = LAYOUT
+    shares_with: ClassVar[tuple[str, ...]] = (MTL_AQA, AQA7)
     sides: ClassVar[tuple[str, ...]] = ("dive", "steps", "sub_actions")
 
     @classmethod
@@ -264,16 +266,13 @@ class FineDiving(VideoSource):
         competition, venue = sessions().get(record.session, (None, None))
         return competition if self.events == "competition" else venue
 
-    def overlap(self, records: Sequence[Record]) -> str | None:
-        """The dives of MTL-AQA among them."""
-        count = Counter(record.split for record in records if cast(Dive, record).session.isdigit())
-        if not count:
-            return None
-        parts = " and ".join(f"{number} of {split}" for split, number in count.items())
-        return (
-            f"{parts} are dives of MTL-AQA too, with its ids: who trains on one and tests on the other tests on videos "
-            "of the training"
-        )
+    def footage(self, record: Record) -> Footage | None:
+        """Of a session with a number, a competition of MTL-AQA, that data set's."""
+        dive = cast(Dive, record)
+        if dive.session.isdigit():
+            found = mtl_aqa_footage(int(dive.session), dive.dive)
+            return found._replace(also_in=(MTL_AQA, *found.also_in))
+        return Footage(f"finediving/{record.video_id}")
 
     def score_label(self, record: Record) -> Label:
         return Label(record.score, offset=0.0, factor=1.0)
