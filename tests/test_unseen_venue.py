@@ -1,5 +1,6 @@
 """`+sweeps=unseen_venue`: no venue of a test is in its training, on the real lists of both data sets."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -47,12 +48,15 @@ def test_four_settings_of_every_fold_and_list_and_all_of_a_seed_before_the_next(
 
 @pytest.fixture(scope="module")
 def sources(jobs: list[list[str]], real_data: Path) -> dict[tuple[str, ...], VideoSource]:
-    """The sources of the sweep on the real annotations, by their words."""
-    found = {}
+    """The sources of the sweep on the real annotations, by their words; the lists of each data set are read once."""
+    found: dict[tuple[str, ...], VideoSource] = {}
+    lists: dict[str, Callable[[str], list[Record]]] = {}
     with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
-        for words in {of_data(job) for job in jobs}:
+        for words in sorted({of_data(job) for job in jobs}):
             root = real_data / ROOTS[words[0].partition("=")[2]]
-            found[words] = make_source(compose("train", [*words, f"data.root={root}"]).data)
+            source = make_source(compose("train", [*words, f"data.root={root}"]).data)
+            source.read_list = lists.setdefault(words[0], functools.cache(source.read_list))  # type: ignore[method-assign]
+            found[words] = source
     return found
 
 
