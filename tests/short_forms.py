@@ -36,6 +36,7 @@ SWEEPS = {  # two jobs or so of each
     "aqa7_table": ["data.action=diving", "seed=0"],
     "mtl_aqa_table": ["model=musdl,core"],
     "evidence": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
+    "unseen_venue": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
 }
 OPTIONS = {  # of a program with subcommands: a later one wins
     "demo swap": [],
@@ -83,6 +84,7 @@ MAKERS = [  # what a command reads, and the command that writes it
     (r"outputs/ratio\b", "train --multirun +sweeps=ratio"),
     (r"outputs/box_source\b", "train --multirun +sweeps=box_source seed=0,1,2"),
     (r"outputs/evidence\b", "train --multirun +sweeps=evidence"),
+    (r"outputs/unseen_venue\b", "train --multirun +sweeps=unseen_venue"),
     (r"outputs/aqa7_table\b", "train --multirun +sweeps=aqa7_table experiment=core_as_published,sbs_as_published"),
     (r"outputs/demo\b", "demo compare"),
     (r"outputs/evaluate\b", "evaluate checkpoint=.../last.ckpt probe=background"),

@@ -37,6 +37,8 @@ NOT_RUN = {  # with the reason of each
     "others, which tests/data/test_features.py reads",
     "bench step data=mtl_aqa data.batch_size=4 trainer.precision=bf16-mixed": "needs a GPU",
     "bench gpu data=mtl_aqa": "as `make gpu`",
+    "report verdict --lock my_claims.yaml": "needs a repository of git: tests/report/test_verdict.py",
+    "report verdict outputs/ratio --claims my_claims.yaml": "the same",
     "report show outputs/within": "run by test_extend.py, after the example that makes the folder",
     'evaluate checkpoint=outputs/within/0/checkpoints/last.ckpt "measures=[kendall_tau]"': "run by test_extend.py",
     "report show outputs/lion": "run by test_extend.py, after the example that makes the folder",

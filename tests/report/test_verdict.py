@@ -349,3 +349,33 @@ def test_what_cannot_be_asked_is_one_line(tmp_path: Path, runs) -> None:
     found = run_report("verdict", str(runs(pair(3.0, 9.0))), "--claims", str(claims))
     assert found[2] == 2
     assert "no lock of claims (sha256" in found[1]
+
+
+def test_evaluations_are_of_the_runs_whose_checkpoints_they_scored(runs, sweep_folder, make_job) -> None:
+    """Two noises are exchanged, so that the verdict on the other data set is the opposite."""
+    trained = runs(pair(3.0, 9.0, seeds=5))
+    jobs = [make_job([f"number={number}"], {"diving": (0.5, 1)}, "mtl_aqa", aug="none") for number in range(11)]
+    folder = sweep_folder("scored", jobs, plan=False)
+    for number in range(11):
+        path = folder / str(number) / "result.json"
+        predict(path.parent, 9.0 if number < 5 else 3.0, number % 5)
+        result = json.loads(path.read_text())
+        of = trained / str(number) if number < 10 else trained / "gone"
+        result["config"]["checkpoint"] = str(of / "checkpoints" / "last.ckpt")
+        result["config"]["seed"] = 0  # of the evaluation
+        path.write_text(json.dumps(result))
+    given = judge(
+        TypeAdapter(ClaimsFile).validate_python({"source": "a test", "claims": {"claim": gain()}}),
+        read_sweeps([trained, folder]),
+        "last",
+    )
+    found = {claim.data: claim for claim in given.claims}
+    assert {data: claim.verdict for data, claim in found.items()} == {
+        "demo": Verdict.HOLDS,
+        "mtl_aqa, trained on demo": Verdict.FAILS,
+    }
+    (comparison,) = found["mtl_aqa, trained on demo"].cases[0].comparisons
+    assert [len(side.values) for side in (comparison.found.first, comparison.found.second)] == [5, 5]
+    assert given.runs.lost == 1
+    said = head_lines(shown(given, LATE._replace(at=None)))
+    assert "Evaluations left out, as the run of their checkpoint is not there: 1." in said

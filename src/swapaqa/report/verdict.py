@@ -53,6 +53,8 @@ def head_lines(given: Shown) -> list[str]:
             f"{runs} of {len(judgement.runs.all)} began before that, so that nothing was expected of them before "
             f"(marked{BEFORE}): {', '.join(names)}{more}."
         )
+    if judgement.runs.lost:
+        lines.append(f"Evaluations left out, as the run of their checkpoint is not there: {judgement.runs.lost}.")
     tests = "1 test" if judgement.tests == 1 else f"{judgement.tests} tests"
     lines.append(
         f"{tests} over the seeds (Welch), corrected together by Holm at {file.level:g}; what is told is also beyond "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from swapaqa.running.facts import RATIO, Facts, is_evaluation, settings_digest
@@ -9,6 +10,7 @@ from swapaqa.runs.factors import factors
 from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import label, setting_of
 from swapaqa.verdict.claims import OWN, AnyClaim, Arm, First, NoWorse, Order, Over, Top
+from swapaqa.verdict.evaluated import as_trained
 
 OF_FACTS = ("data", "model", "aug", "boxes", "ratio", "action")
 DECIDED_BY = {  # the keys of a configuration that a fact is read from, or that follow it
@@ -69,9 +71,13 @@ class Case(NamedTuple):
 
 @dataclass
 class Runs:
-    """The finished runs of sweeps, and digests of their configurations, computed once."""
+    """The finished runs of sweeps, and digests of their configurations, computed once.
+
+    `lost`: evaluations of checkpoints whose run is not there, so that nobody knows what they are of.
+    """
 
     all: list[Found]
+    lost: int = 0
     digests: dict[tuple[int, tuple[str, ...]], str] = field(default_factory=dict)
 
     def digest(self, found: Found, without: tuple[str, ...]) -> str:
@@ -84,14 +90,17 @@ class Runs:
 
 
 def find_runs(sweeps: Iterable[Sweep]) -> Runs:
-    """Every finished run of a training once."""
-    found = {
-        run.folder.resolve(): Found(run, run.facts, label(setting_of(run, run.facts, sweep)), factors(run))
-        for sweep in sweeps
-        for run in sweep.runs
-        if run.result is not None and run.facts is not None and not is_evaluation(run.config)
-    }
-    return Runs(list(found.values()))
+    """Every finished run once, an evaluation by the run whose checkpoint it is of."""
+    found: dict[Path, Found] = {}
+    lost = 0
+    for sweep, run in ((one, run) for one in sweeps for run in one.runs if run.result is not None):
+        one = as_trained(run) if is_evaluation(run.config) else run
+        if one is None or one.facts is None:
+            lost += 1
+        else:
+            name = label(setting_of(one, one.facts, sweep))
+            found[run.folder.resolve()] = Found(one, one.facts, name, factors(one))
+    return Runs(list(found.values()), lost)
 
 
 def find_cases(claim: AnyClaim, runs: Runs) -> list[Case]:
