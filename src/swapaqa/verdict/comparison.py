@@ -13,6 +13,8 @@ from swapaqa.verdict.cases import Pair, Setting
 
 Numbers = tuple[tuple[float, ...], tuple[float, ...], float]
 
+Known = dict[tuple[Protocol, tuple[int, ...], tuple[int, ...]], statistics.Interval | None]  # by the ids of the runs
+
 
 class Reached(NamedTuple):
     """What a setting reached: the metric by seed, averaged over the actions that both settings have."""
@@ -76,8 +78,8 @@ class Comparison(NamedTuple):
         return abs(self.gain - self.bound)
 
 
-def compare_pair(pair: Pair, measure: Measure, protocol: Protocol) -> Comparison:
-    """The numbers of one pair; where there are none, why."""
+def compare_pair(pair: Pair, measure: Measure, protocol: Protocol, known: Known) -> Comparison:
+    """The numbers of one pair; where there are none, why. `known`: intervals over videos, which claims share."""
     first, second = pair.first, pair.second
     if first is None or second is None:
         return _without(pair, pair.missing)
@@ -97,10 +99,12 @@ def compare_pair(pair: Pair, measure: Measure, protocol: Protocol) -> Comparison
         return Comparison(one, other, pair.bound, missing="no seed has every action")
     if any(math.isnan(value) for value in (*one.values, *other.values)):
         return Comparison(one, other, pair.bound, missing="undefined, as of constant predictions")
-    over_videos = statistics.difference_interval(measure, ours.runs, others.runs)
+    key = (protocol, tuple(map(id, first.runs)), tuple(map(id, second.runs)))
+    if key not in known:
+        known[key] = statistics.difference_interval(measure, ours.runs, others.runs)
     sign = -1 if measure.higher_is_better is False else 1
     found = Comparison(one, other, pair.bound, sign * (one.mean - other.mean), videos=_count(ours))
-    return _with_test(found._replace(over_videos=_turned(over_videos, sign)), sign)
+    return _with_test(found._replace(over_videos=_turned(known[key], sign)), sign)
 
 
 def _with_test(found: Comparison, sign: int) -> Comparison:

@@ -22,7 +22,7 @@ from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import splits_of
 from swapaqa.verdict.cases import Case, Runs, find_cases, find_runs
 from swapaqa.verdict.claims import AnyClaim, ClaimsFile, Top
-from swapaqa.verdict.comparison import Comparison, Numbers, compare_pair
+from swapaqa.verdict.comparison import Comparison, Known, Numbers, compare_pair
 from swapaqa.verdict.needs import is_beyond, seeds_words, videos_words, would_tell
 from swapaqa.verdict.outcome import Judged, JudgedCase, JudgedClaim, Judgement, Verdict
 
@@ -51,7 +51,8 @@ def judge(file: ClaimsFile, sweeps: Sequence[Sweep], protocol: str) -> Judgement
         InputError: a claim's metric is not known, or has no better side.
     """
     runs = find_runs(sweeps)
-    asked = [one for name, claim in file.claims.items() for one in _asked(name, claim, runs, protocol)]
+    intervals: Known = {}
+    asked = [one for name, claim in file.claims.items() for one in _asked(name, claim, runs, protocol, intervals)]
     tested = {
         found.numbers: found.p
         for one in asked
@@ -69,7 +70,7 @@ def judge(file: ClaimsFile, sweeps: Sequence[Sweep], protocol: str) -> Judgement
     return Judgement(file, tuple(sorted(claims, key=lambda one: order.index(one.name))), len(tested), protocol, runs)
 
 
-def _asked(name: str, claim: AnyClaim, runs: Runs, protocol: str) -> list[_Asked]:
+def _asked(name: str, claim: AnyClaim, runs: Runs, protocol: str, intervals: Known) -> list[_Asked]:
     by_data: dict[str, list[Case]] = {}
     for case in find_cases(claim, runs):
         by_data.setdefault(case.data.partition(FOLD)[0], []).append(case)
@@ -79,7 +80,7 @@ def _asked(name: str, claim: AnyClaim, runs: Runs, protocol: str) -> list[_Asked
         measure = _measure(name, claim, members)
         for split in splits_of(members):
             told = Protocol(measure.name, protocol, split)
-            found = [[compare_pair(pair, measure, told) for pair in case.pairs] for case in cases]
+            found = [[compare_pair(pair, measure, told, intervals) for pair in case.pairs] for case in cases]
             asked.append(_Asked(name, claim, measure, data, split, [_named(case) for case in cases], found))
     return asked
 
