@@ -20,6 +20,7 @@ from tests.program_server import ProgramServer
 from tests.short_forms import MAKERS, PUBLISHED, VIDEO, shortened, write_home, write_published
 
 Done = tuple[int, str]
+TREES = ("aqa7", "mtl_aqa", "finediving", "rg", "fisv", "logo", "finefs")
 
 NOT_RUN = {  # with the reason of each
     "train --multirun +sweeps=ratio hydra/launcher=ray": "needs the extra `ray`: tests/launchers/test_ray.py",
@@ -86,7 +87,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(home: Path, demo_cache: Path) -> dict[str, str]:
     path = os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "src")))
-    trees = {f"{name.upper()}_ROOT": str(home.parent / name) for name in ("aqa7", "mtl_aqa", "finediving")}
+    trees = {f"{name.upper()}_ROOT": str(home.parent / name) for name in TREES}
     return isolated(home.parent, demo_cache) | trees | {"PYTHONPATH": path, "COLUMNS": "200"}
 
 

@@ -12,7 +12,8 @@ import torch
 from scipy import stats
 
 from swapaqa.data.boxes import FixedBoxes
-from swapaqa.data.finediving import ANNOTATIONS, Dive, FineDiving, read_records, sessions
+from swapaqa.data.finediving import FineDiving
+from swapaqa.data.finediving_annotations import ANNOTATIONS, Dive, read_records, sessions
 from swapaqa.data.footage import shared_words
 from swapaqa.data.geometry import Geometry, Window
 from swapaqa.data.splits import split_by_event

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig
+from scipy import stats
 
 from swapaqa.configuration.data_sets import make_data, make_source
 from swapaqa.data.dives_in_common import in_aqa7, in_mtl_aqa
@@ -15,6 +16,7 @@ from swapaqa.data.footage import Footage, Seen, names_of, shared_words, unseen, 
 from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
+from swapaqa.probing.baselines import predict
 
 Config = Callable[..., DictConfig]
 Open = Callable[..., VideoSource]
@@ -74,6 +76,20 @@ def test_the_dives_of_aqa7_are_those_of_mtl_aqa(lists: Lists, real_data: Path) -
     assert rest == {"03_009", "01_070"}
     assert in_mtl_aqa(371) is None
     assert in_aqa7(26, 1) is None
+
+
+def test_the_competition_of_a_dive_of_aqa7_tells_its_score(lists: Lists) -> None:
+    """`docs/evidence.md`: by the competition that MTL-AQA knows it from, one of three."""
+
+    def competition(record: Record) -> str:
+        place = in_mtl_aqa(int(record.video_id.rpartition("/")[2]))
+        assert place is not None
+        return str(place[0])
+
+    predicted = predict("event", lists["aqa7"]["train"], lists["aqa7"]["test"], competition)
+    assert len(set(predicted)) == 3
+    true = [record.score for record in lists["aqa7"]["test"]]
+    assert stats.spearmanr(predicted, true).statistic == pytest.approx(0.508, abs=5e-4)
 
 
 @pytest.mark.parametrize(

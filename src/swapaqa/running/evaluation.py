@@ -101,7 +101,9 @@ def show_baseline(cfg: DictConfig) -> None:
     check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
     source = make_source(cfg.data)
     records = source.read_splits()
-    chosen = baselines.BASELINES if cfg.baseline == "all" else [cfg.baseline]
+    everything = [record for found in records.values() for record in found]
+    known = baselines.known_baselines(everything, source.event) or baselines.BASELINES
+    chosen = known if cfg.baseline == "all" else [cfg.baseline]
     show_floors(
         baselines.floors(records, source.event, chosen), {split: len(found) for split, found in records.items()}
     )
