@@ -6,6 +6,8 @@
 # docs/mutation.md. It takes an hour. Its details afterwards: .venv/bin/mutmut results, .venv/bin/mutmut show MUTANT.
 # make docs: the pages of docs/ and the API from docstrings as a site, site/index.html; every link is checked.
 # make gpu: what a machine with one GPU is asked, in about ten minutes; answers in outputs/gpu, docs/performance.md.
+# make rehearsal: everything from doctor to report on a made-up AQA-7 of true size, an hour or two; docs/performance.md.
+# LISTS, CLIPS: folders of AQA-7's lists and of real videos that it is made of.
 # make attack: damaged and hostile files for every reader and program, kills, full and read-only disks; docs/reliability.md.
 # SECONDS_OF_FILES, KILLS: how long the readers are attacked, how many trainings are killed. ATTACK: more options.
 # WORKERS: how many tests run at once.
@@ -15,11 +17,13 @@ READY := .venv/.ready
 WORKERS ?= 2
 SECONDS_OF_FILES ?= 300
 KILLS ?= 40
+LISTS ?= ../shared/data/aqa7
+CLIPS ?= ../shared/data/video
 # bytecode is kept although a shell may forbid it: hundreds of processes would compile every file again
 PYTEST = -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test slow coverage: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test slow coverage mutation launchers docs gpu attack lint setup
+.PHONY: demo test slow coverage mutation launchers docs gpu rehearsal attack lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
@@ -51,6 +55,9 @@ docs: $(READY)
 
 gpu: $(READY)
 	$(BIN)/python -m src.bench gpu data=mtl_aqa
+
+rehearsal: $(READY)
+	$(BIN)/python -m src.bench rehearsal --lists $(LISTS) --clips $(CLIPS)
 
 attack: $(READY)
 	PYTHONPATH=src OMP_NUM_THREADS=1 $(BIN)/python -m tests.attack --seconds $(SECONDS_OF_FILES) --kills $(KILLS) $(ATTACK)

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from swapaqa.doctor.duplicates import SAME_CONTENT, Twins
 from tests.numbered import write
 
 REPOSITORY = Path(__file__).parents[1]
@@ -245,3 +246,23 @@ def test_masks_are_looked_at_as_boxes_are(
     assert {name: kind for name, kind in kinds(report(tmp_path)).items() if kind != "duplicate"} == {
         "diving/002": "boxes unreadable", "diving/004": "boxes unreadable", "diving/006": "boxes missing",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [0, 6, 12, 13])
+def test_a_twin_is_found_among_many_as_by_looking_at_all(error: int) -> None:
+    """`error`: of one pixel, or of all. Pictures of one pool, whose means are alike, among others."""
+    draw = np.random.default_rng(error)
+    pictures = draw.integers(13, 243, (40, 16, 16, 16, 3), dtype=np.uint8)
+    pool = pictures[0]
+    pictures[1:20] = pool + draw.integers(-1, 2, (19, 16, 16, 16, 3)) * 12  # alike in their outlines
+    twins = Twins(pictures)
+    for number in (0, 5, 19, 39):
+        everywhere = (pictures[number] + error).astype(np.uint8)
+        once = pictures[number].copy()
+        once[3, 4, 5, 1] += error
+        for shown in (everywhere, once):
+            distance = np.abs(pictures.astype(int) - shown).max(axis=(1, 2, 3, 4))
+            found = twins.of(shown)
+            assert (found is None) == (distance.min() > SAME_CONTENT)
+            assert found is None or distance[found] <= SAME_CONTENT
+    assert twins.of(255 - pool) is None

@@ -121,6 +121,18 @@ def test_rounding_does_not_decide_an_interval() -> None:
         assert one == pytest.approx(other, rel=1e-9)
 
 
+def test_of_very_many_videos_the_interval_is_of_percentiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few draws at a time and all at once are the same draws; the other method is near."""
+    scores = sample(300)
+    corrected = statistics.interval(SPEARMAN, [scores])
+    monkeypatch.setattr(statistics, "MOST_JACKKNIFED", 299)
+    plain = statistics.interval(SPEARMAN, [scores])
+    assert plain != corrected
+    assert plain == pytest.approx(corrected, abs=0.1 * (corrected[1] - corrected[0]))
+    monkeypatch.setattr(statistics, "AT_A_TIME", 3000)
+    assert statistics.interval(SPEARMAN, [scores]) == pytest.approx(plain, abs=1e-15)
+
+
 def test_what_is_constant_has_no_correlation_and_no_interval() -> None:
     true = np.arange(5.0)
     constant = Scores(np.full(5, 3.0), true)

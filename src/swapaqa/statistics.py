@@ -13,6 +13,8 @@ Rules:
   wider, and the bootstrap is not valid for extremes; so the interval is that of the mean squared error.
 - The paired test exchanges what the record says, with the predicted deviations: ranks for Spearman and predictions for
   R-l2: like rho itself, its p does not change when one of the runs is rescaled.
+- Of over `MOST_JACKKNIFED` videos an interval is the percentile interval: what BCa corrects vanishes as 1/N, and its
+  jackknife costs N squared. Draws are made so many at a time that memory does not grow with N.
 - Draws are keyed by their purpose, not by the run: the same predictions always have the same interval.
 """
 
@@ -20,7 +22,8 @@ import bisect
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -32,9 +35,29 @@ LEVEL = 0.95
 RESAMPLES = 2000  # of an interval; its ends vary by about 2 % of its width with the draws
 PERMUTATIONS = 9999  # at most; all of them where there are no more
 MOST_SEEDS = 1000  # of a plan
+MOST_JACKKNIFED = 5000  # videos
+AT_A_TIME = 4_000_000  # drawn videos: 32 MB
 BATCH = 1000  # permutations at a time: 1000 x 353 videos are 3 MB
 
 Interval = tuple[float, float]
+
+
+class Drawn:
+    """Videos of a test set of `videos`, drawn into many: their `positions`, (..., N), and how often each is drawn."""
+
+    def __init__(self, positions: np.ndarray, videos: int) -> None:
+        self.videos = videos
+        # In order: BCa counts resamples below the estimate, and those of every video once equal it. Summed in another
+        # order they would lie below or above it by rounding alone, of six videos one resample in 65.
+        self.positions = np.sort(positions, axis=-1)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(..., videos)."""
+        rows = self.positions.reshape(-1, self.positions.shape[-1])
+        apart = rows + self.videos * np.arange(len(rows))[:, None]
+        counts = np.bincount(apart.ravel(), minlength=self.videos * len(rows))
+        return counts.reshape(*self.positions.shape[:-1], self.videos)
 
 
 class SeedsTest(NamedTuple):
@@ -65,8 +88,8 @@ def mean_interval(measure: Measure, runs: Sequence[Sequence[Scores]]) -> Interva
 def interval_of_mean(values: np.ndarray) -> Interval | None:
     """BCa interval of 95 % over the videos of the mean of one number a video, (N,); None as in `interval`."""
 
-    def mean(drawn: Sequence[np.ndarray]) -> np.ndarray:  # longer sums: three times 0.4 has the mean 0.4, and no more
-        means: np.ndarray = values[drawn[0]].mean(-1, dtype=np.longdouble).astype(np.float64)
+    def mean(drawn: Sequence[Drawn]) -> np.ndarray:  # longer sums: three times 0.4 has the mean 0.4, and no more
+        means: np.ndarray = values[drawn[0].positions].mean(-1, dtype=np.longdouble).astype(np.float64)
         return means
 
     return _bootstrap([Scores(values, values)], mean)
@@ -104,8 +127,8 @@ def paired_test(measure: Measure, ours: Sequence[Scores], others: Sequence[Score
         return gap
 
     found = stats.permutation_test(
-        (one, other), difference, permutation_type="samples", vectorized=True, n_resamples=PERMUTATIONS, batch=BATCH,
-        rng=_generator("permutation"),
+        (one, other), difference, permutation_type="samples", vectorized=True, n_resamples=PERMUTATIONS,
+        batch=max(1, min(BATCH, AT_A_TIME // len(one))), rng=_generator("permutation"),
     )  # fmt: skip
     return float(found.pvalue)
 
@@ -166,12 +189,14 @@ def _beside(measure: Measure, ours: Scores, others: Scores) -> Scores:
     return Scores(np.concatenate(predicted), np.concatenate([ours.true, others.true]), deviation)
 
 
-def _measured(measure: Measure, actions: Sequence[Scores], drawn: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The metric of every action, of its videos at the positions (..., N) in `drawn`."""
-    return [measure.of_draws(s.at(chosen), s) for s, chosen in zip(actions, drawn, strict=True)]
+def _measured(measure: Measure, actions: Sequence[Scores], drawn: Sequence[Drawn]) -> list[np.ndarray]:
+    """The metric of every action, of its videos in `drawn`."""
+    if measure.counted is not None:
+        return [measure.of_counts(scores, one.counts) for scores, one in zip(actions, drawn, strict=True)]
+    return [measure.of_draws(scores.at(one.positions), scores) for scores, one in zip(actions, drawn, strict=True)]
 
 
-def _mean(measure: Measure, runs: Sequence[Sequence[Scores]], drawn: Sequence[np.ndarray]) -> np.ndarray:
+def _mean(measure: Measure, runs: Sequence[Sequence[Scores]], drawn: Sequence[Drawn]) -> np.ndarray:
     """The metric averaged over actions, then over `runs`."""
     over_runs: np.ndarray = np.mean([_average(measure, _measured(measure, run, drawn)) for run in runs], axis=0)
     return over_runs
@@ -188,25 +213,29 @@ def _average(measure: Measure, by_action: Sequence[np.ndarray]) -> np.ndarray:
     return average
 
 
-def _bootstrap(actions: Sequence[Scores], statistic: Callable[[Sequence[np.ndarray]], np.ndarray]) -> Interval | None:
-    """`statistic` takes positions (..., N) by action."""
+def _bootstrap(actions: Sequence[Scores], statistic: Callable[[Sequence[Drawn]], np.ndarray]) -> Interval | None:
+    """`statistic` takes what is drawn of each action."""
     videos = [np.arange(len(scores.true)) for scores in actions]
-    if min(map(len, videos), default=0) < 2 or np.isnan(statistic(videos)):
+    counts = [len(all_of_one) for all_of_one in videos]
+
+    def of_resample(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:  # noqa: ARG001  always the last
+        return statistic([Drawn(positions, count) for positions, count in zip(drawn, counts, strict=True)])
+
+    if min(counts, default=0) < 2 or np.isnan(of_resample(*videos)):
         return None
-
-    def of_resample(*drawn: np.ndarray, axis: int) -> np.ndarray:  # noqa: ARG001  always the last
-        # In order: BCa counts resamples below the estimate, and those of every video once equal it. Summed in another
-        # order they would lie below or above it by rounding alone, of six videos one resample in 65.
-        return statistic([np.sort(chosen, axis=-1) for chosen in drawn])
-
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of degenerate resamples, for which we answer None
         found = stats.bootstrap(
-            videos, of_resample, confidence_level=LEVEL, n_resamples=RESAMPLES, method="BCa", vectorized=True,
-            rng=_generator("bootstrap"),
+            videos, of_resample, confidence_level=LEVEL, n_resamples=RESAMPLES, method=method_of(max(counts)),
+            vectorized=True, batch=max(1, min(RESAMPLES, AT_A_TIME // max(counts))), rng=_generator("bootstrap"),
         ).confidence_interval  # fmt: skip
     low, high = float(found.low), float(found.high)
     return None if np.isnan(low) or np.isnan(high) else (low, high)
+
+
+def method_of(videos: int) -> Literal["BCa", "percentile"]:
+    """How the interval over so many test videos of an action is had."""
+    return "BCa" if videos <= MOST_JACKKNIFED else "percentile"
 
 
 def _generator(purpose: str) -> np.random.Generator:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from swapaqa import metrics
 from swapaqa.measures.kendall import kendall_tau, tau_b
 from swapaqa.measures.ours import PAIRWISE_ACCURACY
 from swapaqa.measures.pairs import pair_sums
@@ -35,6 +36,28 @@ def test_tau_is_scipys(levels: int) -> None:
     assert tau_b(predicted, true) == pytest.approx(expected, abs=1e-12)
     of_record = [kendall_tau().of(Scores(p, t)) for p, t in zip(predicted, true, strict=True)]
     assert of_record == expected
+
+
+@pytest.mark.parametrize("levels", [0, 1, 4, 40])
+def test_the_sums_are_those_of_every_pair(levels: int) -> None:
+    """The oracle looks at every pair twice, once from each side."""
+    rng = np.random.default_rng(levels)
+    predicted, true = rng.normal(size=(2, 60))
+    if levels:
+        predicted, true = np.round(predicted * levels), np.round(true * levels / 2)
+    signs = [np.sign(side[:, None] - side) for side in (predicted, true)]
+    expected = tuple(int(total.sum()) // 2 for total in (signs[0] * signs[1], signs[0] ** 2, signs[1] ** 2))
+    assert metrics.pair_sums(predicted, true) == expected
+
+
+def test_the_pairs_of_many_videos_need_no_table_of_pairs() -> None:
+    """A table of 60,000 videos' pairs would have 3.6 GB a side."""
+    true = np.arange(60_000.0)
+    swapped = true.copy()
+    swapped[[0, -1]] = swapped[[-1, 0]]  # wrong: the two, and each of the others with both
+    agreement, *told_apart = metrics.pair_sums(swapped, true)
+    assert told_apart == [60_000 * 59_999 // 2] * 2
+    assert agreement == told_apart[0] - 2 * (2 * 59_998 + 1)
 
 
 def test_draws_of_several_axes_are_each_by_itself() -> None:

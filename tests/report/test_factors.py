@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from swapaqa.errors import InputError
+from swapaqa.report import factor_views
 from swapaqa.report.factor_views import lines_drawing
 from swapaqa.report.figures import drawings
 from swapaqa.report.table import cell_text
@@ -111,7 +112,7 @@ def test_a_panel_without_a_factor_is_empty(cells_folder: Path) -> None:
 
 
 def test_points_and_lines_are_drawn_with_what_was_not_run(cells_folder: Path) -> None:
-    points, lines, shares = drawings(read_sweeps([cells_folder]), "last")
+    points, lines, shares = drawings(read_sweeps([cells_folder]), "last").drawings
     (panel,) = points.figure.axes
     assert [tick.get_text() for tick in panel.get_yticklabels()][-1] == "aug=swap variant=clean"
     assert "not run, or undefined" in [text.get_text() for text in panel.texts]
@@ -120,6 +121,15 @@ def test_points_and_lines_are_drawn_with_what_was_not_run(cells_folder: Path) ->
     assert drawn.lines[0].get_xydata() == pytest.approx(np.array([[1.0, 0.5], [2.0, 0.85], [3.0, 0.7]]))
     assert shares.figure.axes[0].containers[0].lines[0].get_xydata()[:, 0].tolist() == [40.0] * 3
     assert [text.get_text() for text in shares.figure.axes[0].texts] == ["1", "2", "3"]
+
+
+def test_what_a_figure_has_no_room_for_is_counted(cells_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factor_views, "MOST_ROWS", 2)
+    monkeypatch.setattr(factor_views, "MOST_LINES", 0)  # of the only one
+    points, lines, _ = drawings(read_sweeps([cells_folder]), "last").drawings
+    assert len(points.figure.axes[0].get_yticklabels()) == 2
+    assert " more settings are not drawn: see the table." in points.caption
+    assert " 1 more lines are not drawn: see the table." in lines.caption
 
 
 def test_where_the_data_lie_sets_no_run_apart(sweep_folder: WriteSweep, make_job: Callable[..., Any]) -> None:

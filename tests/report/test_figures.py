@@ -17,7 +17,7 @@ Write = Callable[..., Path]
 
 
 def figures(paths: list[Path], protocol: str = "last") -> dict[str, Drawing]:
-    return {drawing.name: drawing for drawing in drawings(read_sweeps(paths), protocol)}
+    return {drawing.name: drawing for drawing in drawings(read_sweeps(paths), protocol).drawings}
 
 
 def bars(drawing: Drawing, panel: int, label: str) -> list[float]:
@@ -170,12 +170,24 @@ def test_equal_facts_under_other_settings_stay_apart(sweep_folder: Write, make_j
     result = json.loads((other / "0" / "result.json").read_text())
     result["config"]["model"]["depth"] = 4
     (other / "0" / "result.json").write_text(json.dumps(result))
-    found = drawings(read_sweeps([folder, other]), "last")
+    found = drawings(read_sweeps([folder, other]), "last").drawings
     names = [drawing.name for drawing in found]
     assert len(names) == len(set(names))
     assert len({drawing.title for drawing in found}) == len(found)
     labels = [label.get_text() for label in found[0].figure.axes[0].get_xticklabels()]
     assert {"darklabel\nratio 2\nbox_darklabel", "darklabel\nratio 2"} <= set(labels)  # the one run sweeps nothing
+
+
+def test_so_many_figures_of_a_kind_as_asked(sweep_folder: Write, make_job: Any) -> None:
+    jobs = [
+        make_job([f"model={model}", f"aug.ratio={ratio}"], {"diving": (0.5, 1.0)}, ratio=float(ratio), model=model)
+        for model in ("core", "usdl", "dae")
+        for ratio in (1, 2)
+    ]
+    sweeps = read_sweeps([sweep_folder("many", jobs)])
+    every, two = drawings(sweeps, "last"), drawings(sweeps, "last", most=2)
+    assert (len(every.drawings), every.left_out) == (3, 0)
+    assert ([one.name for one in two.drawings], two.left_out) == ([one.name for one in every.drawings[:2]], 1)
 
 
 def test_a_curve_is_of_one_setting(ratios: Path, sweep_folder: Write, make_job: Any) -> None:

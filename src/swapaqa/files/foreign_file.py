@@ -22,6 +22,7 @@ Row = TypeVar("Row")
 MIB = 2**20
 MOST = 256 * MIB  # bytes of an annotation, a run's result, a settings file: the largest in circulation has one
 MOST_YAML = MIB  # whose reader is slow
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # of the same values; a build without libyaml lacks it
 DEEPEST = 64  # levels of values within values
 HEAD = 1024
 GIT_LFS = b"version https://git-lfs.github.com/spec/"
@@ -129,13 +130,13 @@ def _cells(header: Sequence[str], row: Sequence[str]) -> dict[str, str]:
 def parse_yaml(text: str) -> Any:
     """Plain values. YAMLError for anything else, for aliases, and for values within values without end."""
     levels = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=YAML_LOADER):
         levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if levels > DEEPEST:
             raise yaml.YAMLError(f"values within values, over {DEEPEST} levels")
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name), which such a file does not need")
-    return yaml.safe_load(text)
+    return yaml.load(text, Loader=YAML_LOADER)
 
 
 def _parsed(path: Path, most: int, form: str, remedy: str, parse: Callable[[str], Any]) -> Any:

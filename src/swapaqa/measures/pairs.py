@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from swapaqa import metrics
 from swapaqa.metrics import constant
 
 
@@ -24,12 +25,7 @@ def pair_sums(predicted: np.ndarray, true: np.ndarray) -> PairSums:
     predicted = np.where(constant(predicted.min(-1), predicted.max(-1))[..., None], 0.0, predicted)
     predicted, true = np.broadcast_arrays(predicted, true)
     rows, videos = predicted.shape[:-1], predicted.shape[-1]
-    found = [_of_row(*row) for row in zip(predicted.reshape(-1, videos), true.reshape(-1, videos), strict=True)]
+    found = [
+        metrics.pair_sums(*row) for row in zip(predicted.reshape(-1, videos), true.reshape(-1, videos), strict=True)
+    ]
     return PairSums(*(np.array(sums, dtype=np.float64).reshape(rows) for sums in zip(*found, strict=True)))
-
-
-def _of_row(predicted: np.ndarray, true: np.ndarray) -> tuple[np.intp, np.intp, np.intp]:
-    """Of (N,) arrays; every pair that a side tells apart is above in one of its two directions."""
-    above, truly_above = predicted[:, None] > predicted, true[:, None] > true  # (N, N)
-    right, wrong = np.count_nonzero(above & truly_above), np.count_nonzero(above & truly_above.T)
-    return right - wrong, np.count_nonzero(above), np.count_nonzero(truly_above)

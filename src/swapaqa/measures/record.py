@@ -115,6 +115,8 @@ class Measure(Description):
             deviation).
         draws: the same of many test sets at once: (drawn, whole) -> (...,), where `drawn` has (..., N) arrays and
             `whole` is the test set that they were drawn from, (N,). None: `value` of one after the other.
+        counted: what `draws` says, from how often each video of `whole` is drawn: (whole, counts) -> (...,), counts
+            (..., N) integers. An interval asks for it where it is there: nothing is gathered or sorted anew.
         exchanged: what the paired test exchanges between two runs: predictions, or their ranks where the metric does
             not change when a run is rescaled.
         needs_deviation: whether it is of the predicted standard deviations; a method without them leaves it undefined.
@@ -123,6 +125,7 @@ class Measure(Description):
 
     value: Callable[..., float]
     draws: Callable[[Scores, Scores], np.ndarray] | None = None
+    counted: Callable[[Scores, np.ndarray], np.ndarray] | None = None
     exchanged: Literal["predictions", "ranks"] = "predictions"
     needs_deviation: bool = False
     reason: Callable[[Scores], str | None] = lambda scores: None  # noqa: ARG005
@@ -160,6 +163,13 @@ class Measure(Description):
         undefined = 0.0 if self.average == "fisher" else math.nan
         found = [undefined if self.why_undefined(one) else self._one(one) for one in (Scores(*row) for row in rows)]
         return np.array(found, dtype=np.float64).reshape(shape[:-1])
+
+    def of_counts(self, whole: Scores, counts: np.ndarray) -> np.ndarray:
+        """`of_draws` by `counted`, which is there: (...,)."""
+        if self.why_undefined(whole):
+            return np.full(counts.shape[:-1], np.nan)
+        assert self.counted is not None
+        return np.asarray(self.counted(whole, counts), dtype=np.float64)
 
     def _one(self, scores: Scores) -> float:
         given = scores if self.needs_deviation else scores[:2]

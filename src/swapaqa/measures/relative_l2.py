@@ -17,6 +17,7 @@ def relative_l2_x100() -> Measure:
         higher_is_better=False,
         value=lambda predicted, true: float(of_tensors(torch.tensor(predicted), torch.tensor(true))),
         draws=lambda drawn, whole: relative_squared_error(drawn.predicted, drawn.true, float(np.ptp(whole.true))),
+        counted=counted_relative_squared_error,
         reason=without_range,
     )
 
@@ -30,3 +31,10 @@ def relative_squared_error(predicted: np.ndarray, true: np.ndarray, span: float)
     """R-l2 times 100 over the last axis of (..., N) arrays, relative to `span`, the range of the whole test set."""
     error: np.ndarray = 100 * np.square((predicted - true) / span).mean(-1)
     return error
+
+
+def counted_relative_squared_error(whole: Scores, counts: np.ndarray) -> np.ndarray:
+    """`relative_squared_error` of draws from `whole`, (N,), in which video i is `counts[..., i]` times: (...,)."""
+    errors = np.square((whole.predicted - whole.true) / np.ptp(whole.true))
+    mean: np.ndarray = 100 * (counts * errors).sum(-1) / counts.sum(-1)
+    return mean

@@ -8,6 +8,7 @@ carries are here and nowhere else.
 import logging
 from abc import abstractmethod
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
@@ -28,6 +29,7 @@ from swapaqa.models.stored_exemplars import EXEMPLARS_KEY, from_plain
 
 log = logging.getLogger(__name__)
 
+SCORED_AT_ONCE = 4096  # videos of an evaluation: with ten voters of 2,049 features each a third of a GiB
 Target = Literal["score", "completeness"]  # what a label is, where the data set knows the difficulty
 # in a checkpoint, beside Lightning's own
 CONFIG_KEY, BATCH_NORM_KEY, TRAINED_ON_KEY = "swapaqa_config", "swapaqa_batch_norm", "swapaqa_trained_on"
@@ -223,8 +225,9 @@ class Scorer(LightningModule):
         train = encoded.pop("train", None)
         self.exemplars = train[0] if train else self._stored()
         for split, tables in encoded.items():
-            predicted = [in_points(self.score(videos, self.exemplars), videos) for videos in tables]
-            self._measure(split, concatenate(predicted), concatenate([videos.labels for videos in tables]))
+            parts = [part for videos in tables for part in in_parts(videos, SCORED_AT_ONCE)]
+            predicted = [in_points(self.score(part, self.exemplars), part) for part in parts]
+            self._measure(split, concatenate(predicted), concatenate([part.labels for part in parts]))
 
     def _of_all(self, column: Tensor) -> Tensor:
         """(B, ...) -> (processes * B, ...), one process after the other."""
@@ -261,6 +264,12 @@ class Scorer(LightningModule):
         position = whole.labels.position.tolist()
         first = {int(place): row for row, place in reversed(list(enumerate(position)))}
         return [take_rows(whole, [first[place] for place in sorted(first)])]
+
+
+def in_parts(videos: Encoded, most: int) -> Iterator[Encoded]:
+    """The same videos, at most so many at a time."""
+    for start in range(0, len(videos.feature), most):
+        yield take_rows(videos, slice(start, start + most))
 
 
 def process_count() -> int:

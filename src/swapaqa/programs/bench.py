@@ -9,9 +9,11 @@ from swapaqa.bench.augment import add_augment
 from swapaqa.bench.evaluation import add_evaluation
 from swapaqa.bench.folder import add_folder
 from swapaqa.bench.gpu import add_gpu
+from swapaqa.bench.growth import add_growth
 from swapaqa.bench.loader import add_loader
 from swapaqa.bench.methods import add_methods
 from swapaqa.bench.pairs import add_pairs
+from swapaqa.bench.rehearsal import add_rehearsal
 from swapaqa.bench.start import add_start
 from swapaqa.bench.step import add_step
 from swapaqa.command import spelled
@@ -20,6 +22,7 @@ from swapaqa.running.program import run_program
 
 ADDED = (
     add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_evaluation, add_gpu,
+    add_growth, add_rehearsal,
 )  # fmt: skip
 
 
@@ -29,17 +32,7 @@ def main() -> None:
         prog=spelled("bench"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="what")
-    for add in (
-        add_augment,
-        add_loader,
-        add_folder,
-        add_pairs,
-        add_start,
-        add_step,
-        add_methods,
-        add_evaluation,
-        add_gpu,
-    ):
+    for add in ADDED:
         add(commands)
     given, overrides = parser.parse_known_args()  # what is left are overrides, wherever they stand
     for override in overrides:

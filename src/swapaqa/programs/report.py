@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from swapaqa.report.cases import Shown
 
 TERMINAL = "terminal"
+MOST_FIGURES = 10  # of a kind: each costs a third of a second and a quarter of a megabyte of the page
 
 
 def show(given: argparse.Namespace) -> None:
@@ -49,7 +50,7 @@ def show(given: argparse.Namespace) -> None:
     wanted = Wanted(given.rows, given.protocol, given.table, given.beside, given.trust)
     report = read_report(given.paths, wanted)
     folder = given.out or given.paths[0] / "report"
-    written = write_report(report, folder, partial(open_data, trust=given.trust))
+    written = write_report(report, folder, partial(open_data, trust=given.trust), given.figures)
     console = open_console()
     if given.format == TERMINAL:
         for answer in report.answers:
@@ -193,6 +194,10 @@ def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_many(
         parser, "--beside", "FILE", "published rows to stand beside ours: a file of yours, or finediving, rg, fisv"
     )
+    parser.add_argument(
+        "--figures", type=int, default=MOST_FIGURES, metavar="N",
+        help=f"at most so many of a kind, such as one a method; default: {MOST_FIGURES}",
+    )  # fmt: skip
     parser.add_argument("--wandb", metavar="PROJECT", help="log the figures in this wandb project too")
     add_trust(parser)
     parser.set_defaults(run=show)

@@ -60,6 +60,7 @@ def split_confidence(
 ) -> dict[str, Any]:
     """The intervals over test videos of `split_metrics`, [low, high] or None; see `swapaqa.statistics`."""
     scores = by_action(table, records, std)
+    method = statistics.method_of(max((len(found.true) for found in scores.values()), default=0))
 
     def intervals(actions: Sequence[Scores]) -> dict[str, list[float] | None]:
         found = {measure.name: statistics.interval(measure, actions) for measure in measures}
@@ -67,7 +68,7 @@ def split_confidence(
 
     return {
         "level": statistics.LEVEL,
-        "method": f"BCa bootstrap over the videos, {statistics.RESAMPLES} resamples",
+        "method": f"{method} bootstrap over the videos, {statistics.RESAMPLES} resamples",
         "average": intervals([*scores.values()]),
         "per_action": {action: intervals([found]) for action, found in scores.items()},
     }

@@ -78,23 +78,25 @@ def read_report(paths: Sequence[Path], wanted: Wanted = EVERYTHING) -> Report:
     return Report(sweeps, probes, protocols, answers(sweeps, answered), tables, single)
 
 
-def write_report(report: Report, folder: Path, open_data: OpenData) -> list[Path]:
+def write_report(report: Report, folder: Path, open_data: OpenData, most_figures: int | None = None) -> list[Path]:
     """Write tables, figures and the page into `folder`; returns the files.
 
     `open_data`: makes the data set of a run from its configuration; an InputError of it leaves Fig. 8 without pictures,
-    with its words as the reason.
+    with its words as the reason. `most_figures`: of a kind; None: all.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({error.strerror}); choose another with --out") from error
     single = report.single
+    drawn = [drawings(report.sweeps, protocol, most_figures) for protocol in report.protocols]
     content = Content(
         sweeps=report.sweeps,
         protocols=report.protocols,
         answers=report.answers,
         tables=report.tables,
-        figures=[drawings(report.sweeps, protocol) for protocol in report.protocols],
+        figures=[one.drawings for one in drawn],
+        undrawn=sum(one.left_out for one in drawn[:1]),
         single=single,
         studies=find_studies(report.sweeps, report.protocols[0], open_data),
         probes=report.probes,

@@ -38,6 +38,7 @@ def write_drawing(drawing: Drawing, folder: Path) -> Path:
     """Write `<name>.png` and `<name>.pdf` into `folder`, which is made; returns the path of the PNG."""
     path = folder / f"{drawing.name}.png"
     save_figure(drawing.figure, path, dpi=150, facecolor="white")
+    drawing.figure.set_layout_engine("none")  # it is laid out, and again would be half of the PDF's time
     # without a date equal numbers make equal files
     save_figure(drawing.figure, path.with_suffix(".pdf"), metadata={"CreationDate": None}, facecolor="white")
     return path

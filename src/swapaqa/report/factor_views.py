@@ -26,6 +26,8 @@ from swapaqa.runs.runs_table import Estimate
 from swapaqa.runs.settings import PROTOCOLS, measures_of, seed_words
 
 RATIO = "aug.ratio"
+MOST_ROWS = 80  # of a figure, that a page can show
+MOST_LINES = len(COLOURS)  # of a panel, that an eye can tell apart
 
 
 def factor_table(name: str, found: Factors) -> Table:
@@ -75,7 +77,7 @@ def factor_drawings(name: str, found: Factors, protocol: str) -> list[Drawing]:
 
 def settings_drawing(name: str, found: Factors, protocol: str) -> Drawing:
     """A row a setting, a marker a split, with error bars; settings without a run are named as such."""
-    settings = list(found.runs)
+    settings = list(found.runs)[:MOST_ROWS]
     figure = Figure(figsize=(9.6, 1.2 + 0.21 * len(settings)), layout="constrained")
     panel = figure.subplots()
     for number, split in enumerate(found.splits):
@@ -99,8 +101,13 @@ def settings_drawing(name: str, found: Factors, protocol: str) -> Drawing:
     tidy(panel)
     panel.grid(axis="x", color="#dddddd", linewidth=0.7)
     figure.legend(loc="outside upper right", ncols=len(found.splits), fontsize=8, frameon=False)
-    caption = f"{protocol_words(protocol)} {_spread(found, settings, protocol)}"
+    rest = _not_drawn(len(found.runs) - len(settings), "settings")
+    caption = f"{protocol_words(protocol)} {_spread(found, settings, protocol)}{rest}"
     return Drawing(f"settings_{name}_{protocol}", f"Every setting: {name}", caption, figure)
+
+
+def _not_drawn(count: int, what: str) -> str:
+    return f" {count} more {what} are not drawn: see the table." * (count > 0)
 
 
 def _spread(found: Factors, settings: Sequence[frozenset[str]], protocol: str) -> str:
@@ -112,7 +119,7 @@ def shares_drawing(name: str, found: Factors, lines: Sequence[Line], protocol: s
     figure = Figure(figsize=(9.6, 4.0), layout="constrained")
     panels = figure.subplots(1, len(found.splits), squeeze=False, sharey=True)[0]
     for panel, split in zip(panels, found.splits, strict=True):
-        for number, line in enumerate(lines):
+        for number, line in enumerate(lines[:MOST_LINES]):
             points = [
                 (share, one, f"{ratio:g}")
                 for ratio, own in line.points.items()
@@ -131,9 +138,10 @@ def shares_drawing(name: str, found: Factors, lines: Sequence[Line], protocol: s
         tidy(panel)
     panels[0].set_ylabel(SPEARMAN.axis)
     panels[0].legend(fontsize=6.5, loc="best")
-    settings = [own for line in lines for own in line.points.values() if own in found.runs]
+    settings = [own for line in lines[:MOST_LINES] for own in line.points.values() if own in found.runs]
     numbers = "The number at a point is its ratio."
-    caption = f"{protocol_words(protocol)} {numbers} {_spread(found, settings, protocol)}"
+    rest = _not_drawn(len(lines) - MOST_LINES, "lines")
+    caption = f"{protocol_words(protocol)} {numbers} {_spread(found, settings, protocol)}{rest}"
     return Drawing(f"shares_{name}_{protocol}", f"Over the share of pixels replaced: {name}", caption, figure)
 
 
@@ -145,7 +153,7 @@ def lines_drawing(name: str, found: Factors, lines: Mapping[str, Sequence[Line]]
     panels = figure.subplots(rows, columns, squeeze=False).flat
     gaps: list[str] = []
     for (key, of_factor), panel in zip(lines.items(), panels, strict=False):  # so that no spare panel is taken
-        for number, line in enumerate(of_factor):
+        for number, line in enumerate(of_factor[:MOST_LINES]):
             for split in found.splits:
                 last = split == found.splits[-1]
                 values = {
@@ -159,8 +167,10 @@ def lines_drawing(name: str, found: Factors, lines: Mapping[str, Sequence[Line]]
         tidy(panel)
     for panel in list(panels):
         panel.set_axis_off()
-    settings = [own for of in lines.values() for one in of for own in one.points.values() if own in found.runs]
-    caption = f"{protocol_words(protocol)} {_spread(found, settings, protocol)}{missing_words(gaps)}"
+    drawn = [line for of_factor in lines.values() for line in of_factor[:MOST_LINES]]
+    settings = [own for line in drawn for own in line.points.values() if own in found.runs]
+    rest = _not_drawn(sum(map(len, lines.values())) - len(drawn), "lines")
+    caption = f"{protocol_words(protocol)} {_spread(found, settings, protocol)}{missing_words(gaps)}{rest}"
     return Drawing(f"factors_{name}_{protocol}", f"Over each factor: {name}", caption, figure)
 
 

@@ -6,6 +6,7 @@ paper's numbers stand beside ours only on its own data sets, and averages of Tab
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN, STANDARD
 from swapaqa.report.bars import BoxSource, Method, Printed, Reached, box_source_bars, plug_and_play_bars
@@ -22,18 +23,28 @@ from swapaqa.runs.runs_table import AVERAGE
 from swapaqa.runs.settings import Setting, find_settings, grouped, label, pairs_of, ratio_groups, source_groups
 
 
-def drawings(sweeps: Sequence[Sweep], protocol: str) -> list[Drawing]:
-    """The figures of one protocol but for Fig. 8, which needs the videos."""
+class Drawn(NamedTuple):
+    """Figures, and how many more the runs would support."""
+
+    drawings: list[Drawing]
+    left_out: int
+
+
+def drawings(sweeps: Sequence[Sweep], protocol: str, most: int | None = None) -> Drawn:
+    """The figures of one protocol but for Fig. 8, which needs the videos. `most`: of a kind; None: all."""
     listed, sweeps = parted(sweeps)
     scopes = question_scopes(sweeps)
+    pairs = [(scope, pair) for scope in scopes["models"] for pair in pairs_of(scope.settings)]
     found = [
         *(one for name, same in listed.items() for one in factor_drawings(name, find_factors(same), protocol)),
-        *(ratio_drawing(scope, protocol) for scope in scopes["ratios"]),
-        *(box_source_drawing(scope, protocol) for scope in scopes["sources"]),
-        *(plug_and_play_drawing(scope, protocol) for scope in scopes["methods"]),
-        *(scatter_drawing(scope, pair, protocol) for scope in scopes["models"] for pair in pairs_of(scope.settings)),
+        *(ratio_drawing(scope, protocol) for scope in scopes["ratios"][:most]),
+        *(box_source_drawing(scope, protocol) for scope in scopes["sources"][:most]),
+        *(plug_and_play_drawing(scope, protocol) for scope in scopes["methods"][:most]),
+        *(scatter_drawing(scope, pair, protocol) for scope, pair in pairs[:most]),
     ]
-    return [numbered(drawing, found[:position]) for position, drawing in enumerate(found)]
+    kinds = (scopes["ratios"], scopes["sources"], scopes["methods"], pairs)
+    left_out = sum(len(kind) - len(kind[:most]) for kind in kinds)
+    return Drawn([numbered(drawing, found[:position]) for position, drawing in enumerate(found)], left_out)
 
 
 def question_scopes(sweeps: Sequence[Sweep]) -> dict[str, list[Scope]]:

@@ -17,7 +17,15 @@ from swapaqa.report.captions import WITHOUT_FACTS
 from swapaqa.report.cases import Study
 from swapaqa.report.drawing import Drawing
 from swapaqa.report.page_jobs import Columns, as_job, count_states, facts
-from swapaqa.report.page_pictures import Figure, Picture, as_gradcam, as_picture, as_strip, one_strip_a_setting
+from swapaqa.report.page_pictures import (
+    MOST_STRIPS,
+    Figure,
+    Picture,
+    as_gradcam,
+    as_picture,
+    as_strip,
+    one_strip_a_setting,
+)
 from swapaqa.report.probes import probe_tables
 from swapaqa.report.single import SingleRun
 from swapaqa.report.table import Table
@@ -45,13 +53,14 @@ class ProbeView(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What stands on a page. `figures`: of each protocol, the same ones."""
+    """What stands on a page. `figures`: of each protocol, the same ones. `undrawn`: how many more there would be."""
 
     sweeps: Sequence[Sweep]
     protocols: Sequence[str]
     answers: Sequence[Answer]
     tables: Sequence[Table]
     figures: Sequence[Sequence[Drawing]]
+    undrawn: int
     single: SingleRun | None
     studies: Sequence[Study]
     probes: Sequence[Probe]
@@ -73,6 +82,7 @@ def render(content: Content, pictures: Mapping[str, Picture], folder: Path) -> s
     template = read_template("page.html.j2")
     every_run = [run for sweep in content.sweeps for run in sweep.runs]
     measures, splits = measures_of(every_run), splits_of(every_run)
+    strips = one_strip_a_setting(content.sweeps)
     columns = Columns(content.protocols, splits, measures)
     jobs = [as_job(sweep, run, columns, folder) for sweep in content.sweeps for run in sweep.runs]
     names = [sweep.name for sweep in content.sweeps] or [probe.name for probe in content.probes]
@@ -95,7 +105,9 @@ def render(content: Content, pictures: Mapping[str, Picture], folder: Path) -> s
             CasesView(f"cases_{number}", study, pictures[study.drawing.name] if study.drawing else None)
             for number, study in enumerate(content.studies, 1)
         ],
-        strips=[as_strip(*found) for found in one_strip_a_setting(content.sweeps)],
+        undrawn=content.undrawn,
+        strips=[as_strip(*found) for found in strips[:MOST_STRIPS]],
+        more_strips=len(strips[MOST_STRIPS:]),
         probes=[ProbeView(probe, as_strip(probe.title, probe.picture)) for probe in content.probes],
         probe_tables=probe_tables(content.probes),
         gradcam=[as_gradcam(path, folder) for path in find_gradcam([sweep.folder for sweep in content.sweeps])],

@@ -18,6 +18,7 @@ from swapaqa.runs.run import Sweep
 FIGURES = "figures"
 STRIP = "swap.png"  # written by training
 STRIP_WIDTH = 1200  # pixels; a strip is one of many pictures of a page
+MOST_STRIPS = 20  # of a page: each has a sixth of a megabyte
 FILM_BYTES = 2_000_000  # a larger film is beside the page only
 
 

@@ -13,8 +13,9 @@ user trusts.
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
@@ -59,13 +60,14 @@ class Chosen(NamedTuple):
 class Difference(NamedTuple):
     """What two sides differ by. `interval`: over the seeds where there are several, else over the videos.
 
-    `words`: the numbers, the difference and how sure it is; `verdict`: whether it is more than noise.
+    `words`: the numbers, the difference and how sure it is, asked for where they are shown, as they cost an interval;
+    `verdict`: whether it is more than noise.
     """
 
     difference: float
     interval: statistics.Interval | None
     is_more_than_noise: bool
-    words: str
+    words: Callable[[], str]
     verdict: str
 
 
@@ -97,7 +99,7 @@ def compare(ours: str, others: str, protocol: Protocol, trust: Sequence[str] = (
     videos = sum(len(rows) for rows in next(iter(sides[0].videos.values())).values())
     what = f"{protocol.name}, {protocol.split}, {videos} videos"
     words = " against ".join(f"{side.name} ({side.text})" for side in sides)
-    return f"{words}, {what}: {measure.title} {found.words}: {found.verdict}."
+    return f"{words}, {what}: {measure.title} {found.words()}: {found.verdict}."
 
 
 def difference(measure: Measure, ours: Side, others: Side) -> Difference:
@@ -259,7 +261,7 @@ def _over_videos(measure: Measure, sides: Sequence[Side], values: Sequence[Seque
         f"{numbers}, a difference of {by:+.{digits}f} ({measure.direction}), "
         f"95 % interval {_interval_words(ends, digits)} over the videos, p = {p:.2g} (paired permutation test)"
     )
-    return Difference(by, ends, p < SIGNIFICANT, words, verdict)
+    return Difference(by, ends, p < SIGNIFICANT, lambda: words, verdict)
 
 
 def _over_seeds(measure: Measure, sides: Sequence[Side], values: Sequence[Sequence[float]]) -> Difference:
@@ -270,22 +272,27 @@ def _over_seeds(measure: Measure, sides: Sequence[Side], values: Sequence[Sequen
         f"{mean:.{digits}f} ± {stdev(found):.{digits}f} ({len(found)} seeds)"
         for mean, found in zip(means, values, strict=True)
     )
-    over_videos = statistics.difference_interval(measure, sides[0].runs, sides[1].runs)
+    over_videos = cache(lambda: statistics.difference_interval(measure, sides[0].runs, sides[1].runs))
     verdict = _verdict(test, over_videos)
-    words = (
-        f"{numbers}, a difference of {means[0] - means[1]:+.{digits}f} ({measure.direction}), 95 % interval "
-        f"{_interval_words(test.interval, digits)} and p = {test.p:.2g} over the seeds (Welch's t-test), interval "
-        f"{_interval_words(over_videos, digits)} over the videos"
-    )
+
+    def words() -> str:
+        return (
+            f"{numbers}, a difference of {means[0] - means[1]:+.{digits}f} ({measure.direction}), 95 % interval "
+            f"{_interval_words(test.interval, digits)} and p = {test.p:.2g} over the seeds (Welch's t-test), interval "
+            f"{_interval_words(over_videos(), digits)} over the videos"
+        )
+
     return Difference(means[0] - means[1], test.interval, verdict == DISTINGUISHABLE, words, verdict)
 
 
-def _verdict(test: statistics.SeedsTest, over_videos: statistics.Interval | None) -> str:
+def _verdict(test: statistics.SeedsTest, over_videos: Callable[[], statistics.Interval | None]) -> str:
+    """`over_videos` is asked for only where the seeds tell a difference."""
     if math.isnan(test.p):
         return "no spread over the seeds, so nothing to tell a difference from"
     if test.p >= SIGNIFICANT:
         return "not distinguishable from the noise of the seeds"
-    if over_videos is None or over_videos[0] <= 0 <= over_videos[1]:
+    ends = over_videos()
+    if ends is None or ends[0] <= 0 <= ends[1]:
         return "distinguishable from the noise of the seeds, but not from that of the choice of test videos"
     return DISTINGUISHABLE
 

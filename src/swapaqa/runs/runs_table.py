@@ -23,7 +23,6 @@ COLUMNS = (
     "sweep", "job", "state", *FACTS, "seed", "setting", "overrides", "protocol", "epoch", "split", "action", "metric",
     "value", "low", "high", "videos", "folder",
 )  # fmt: skip
-GROUP = ["group", "protocol", "split", "metric"]
 
 
 def runs_table(sweeps: Sequence[Sweep]) -> pd.DataFrame:
@@ -84,8 +83,18 @@ class Estimate(NamedTuple):
         return self.interval or (self.mean, self.mean)
 
 
+class Place(NamedTuple):
+    """Where a number stands. `key`: of a group of runs, which is hashable."""
+
+    key: Any
+    protocol: str
+    split: str
+    metric: str
+    action: str
+
+
 class Estimates:
-    """What groups of runs reached, as a table over their seeds.
+    """What groups of runs reached over their seeds.
 
     Args:
         groups: runs by any key, as by setting.
@@ -95,58 +104,52 @@ class Estimates:
     def __init__(self, groups: Mapping[Any, Sequence[Run]], actions: Sequence[str] | None = None) -> None:
         self.groups = dict(groups)
         self.actions = {key: tuple(actions or actions_of(runs)) for key, runs in groups.items()}
-        self.numbers = {key: number for number, key in enumerate(self.groups)}
 
     @cached_property
-    def by_seed(self) -> pd.DataFrame:
-        """`value` by group, protocol, split, metric, action and seed; AVERAGE where every action is there."""
-        rows = [
-            {"group": self.numbers[key], "seed": run.seed, **found}
-            for key, runs in self.groups.items()
-            for run in runs
-            if run.seed is not None
-            for found in _numbers(run)
-            if found["action"] != AVERAGE
-        ]
-        columns = [*GROUP, "action", "seed"]
-        table = pd.DataFrame(rows, columns=[*columns, "value"])
-        own = table.drop_duplicates(columns, keep="last")  # of two runs with one seed the later one counts
-        return pd.concat([own, self._averages(own)]).set_index(columns)["value"].sort_index()
+    def by_seed(self) -> dict[Place, dict[int, float]]:
+        """Values by seed; those of AVERAGE where every action is there."""
+        found: dict[Place, dict[int, float]] = {}
+        for key, runs in self.groups.items():
+            for run in runs:
+                if run.seed is not None:
+                    for one in _numbers(run):
+                        if one["action"] != AVERAGE:  # of two runs with one seed the later one counts
+                            place = Place(key, one["protocol"], one["split"], one["metric"], one["action"])
+                            found.setdefault(place, {})[run.seed] = one["value"]
+        return found | self._averages(found)
 
-    def _averages(self, own: pd.DataFrame) -> pd.DataFrame:
+    def _averages(self, own: Mapping[Place, Mapping[int, float]]) -> dict[Place, dict[int, float]]:
         asked = measures_of(run for runs in self.groups.values() for run in runs)
         measures: dict[str, Description] = {**OURS, **{measure.name: measure for measure in asked}}
-        wanted = {number: set(self.actions[key]) for key, number in self.numbers.items()}
-        rows = []
-        for (group, protocol, split, metric, seed), part in own.groupby([*GROUP, "seed"], sort=False):
-            values = part[part["action"].isin(wanted[group])]["value"]
-            if metric in measures and 0 < len(values) == len(wanted[group]):
-                rows.append((group, protocol, split, metric, AVERAGE, seed, measures[metric].over_actions([*values])))
-        return pd.DataFrame(rows, columns=[*GROUP, "action", "seed", "value"])
+        found: dict[Place, dict[int, float]] = {}
+        for place in dict.fromkeys(one._replace(action=AVERAGE) for one in own):
+            by_action = [own.get(place._replace(action=action), {}) for action in self.actions[place.key]]
+            if place.metric in measures and by_action:
+                over_actions = measures[place.metric].over_actions
+                seeds = sorted(set(by_action[0]).intersection(*by_action[1:]))
+                found[place] = {seed: over_actions([values[seed] for values in by_action]) for seed in seeds}
+        return found
 
     @cached_property
-    def over_seeds(self) -> dict[tuple[Any, ...], tuple[float, float, int]]:
+    def over_seeds(self) -> dict[Place, tuple[float, float, int]]:
         """Mean, sample standard deviation and number of seeds; NaN where one value is."""
-        grouped = self.by_seed.groupby(level=[*GROUP, "action"])
-        table = grouped.agg(
-            mean=lambda values: values.mean(skipna=False),
-            deviation=lambda values: values.std(skipna=False),
-            seeds="size",
-        )
-        return dict(zip(table.index, table.itertuples(index=False, name=None), strict=True))
+        return {
+            place: (float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else math.nan, len(values))
+            for place, by_seed in self.by_seed.items()
+            if (values := [*by_seed.values()])
+        }
 
     def seeds(
         self, key: Any, metric: Description, protocol: str, split: str, action: str = AVERAGE
     ) -> dict[int, float]:
         """The values by seed; none where no run is complete."""
-        place = (self.numbers[key], protocol, split, metric.name, action)
-        return self.by_seed.loc[place].to_dict() if place in self.over_seeds else {}
+        return dict(sorted(self.by_seed.get(Place(key, protocol, split, metric.name, action), {}).items()))
 
     def of(
         self, key: Any, metric: Description, protocol: str, split: str = "test", action: str = AVERAGE
     ) -> Estimate | None:
         """The estimate of one group; None without any complete run."""
-        found = self.over_seeds.get((self.numbers[key], protocol, split, metric.name, action))
+        found = self.over_seeds.get(Place(key, protocol, split, metric.name, action))
         if found is None:
             return None
         mean, deviation, seeds = found
@@ -158,16 +161,6 @@ class Estimates:
     def is_partial(self, key: Any, found: Estimate) -> bool:
         """Whether an estimate is over fewer seeds than were planned."""
         return found.seeds < len(seeds_of(self.groups[key]))
-
-
-def _mean(values: pd.Series) -> float:
-    mean: float = values.mean(skipna=False)
-    return mean
-
-
-def _deviation(values: pd.Series) -> float:
-    deviation: float = values.std(skipna=False)
-    return deviation
 
 
 def interval(

@@ -61,9 +61,9 @@ def find_settings(sweeps: Sequence[Sweep]) -> dict[Setting, tuple[Run, ...]]:
             if run.facts is not None:
                 named.setdefault(setting_of(run, run.facts, sweep), []).append(run)
     found: dict[Setting, tuple[Run, ...]] = {}
+    known: dict[tuple[Setting, str], Setting] = {}
     for setting, runs in named.items():
-        alike = (other for other in found if other.without_preset == setting.without_preset)
-        same = next((other for other in alike if _digest(found[other]) == _digest(runs)), setting)
+        same = known.setdefault((setting.without_preset, _digest(runs)), setting)
         found[same] = found.get(same, ()) + tuple(runs)
     return found
 

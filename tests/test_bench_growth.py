@@ -1,0 +1,56 @@
+"""`python -m src.bench growth` and `rehearsal`: what is timed is what a run does, and a step that fails is said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from swapaqa.bench.growth import parts_of, power
+from swapaqa.bench.made_aqa7 import FRAMES, SIZE, boxes_of, recoloured
+from swapaqa.bench.rehearsal import Step, disk, run, take
+
+
+@pytest.mark.slow
+def test_every_part_does_what_it_is_called(tmp_path: Path) -> None:
+    found = {name: part() for name, part in parts_of(200, tmp_path).items()}
+    assert len(found["exemplars of an epoch"]) == len(found["exemplars that vote"]) == 100
+    assert found["borders of CoRe's groups"].shape == (16, 2)
+    assert len(found["list of the drawing page"]["videos"]) == 200
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert len(result["predictions"]["test"]) == 100
+    assert 0.9 < result["metrics"]["last"]["splits"]["test"]["average"]["spearman"] < 1
+    assert (tmp_path / "run" / "report" / "index.html").is_file()
+    counts, problems = found["doctor, of a tenth of the videos"]
+    assert counts == {"train": 10, "test": 10}
+    assert {problem.kind for problem in problems} == {"duplicate"}  # eight files are all videos
+
+
+def test_the_power_of_a_growth() -> None:
+    assert power([10, 100, 1000], [9.0, 2.0, 20.0]) == pytest.approx(1)
+    assert power([10, 100], [1.0, 100.0]) == pytest.approx(2)
+
+
+def test_a_step_says_what_it_took_or_why_it_failed(tmp_path: Path) -> None:
+    def fails() -> int:
+        return run(["python", "-c", "print('one'); print('two'); raise SystemExit(3)"])
+
+    assert take(Step("", fails), tmp_path).became == "exit status 3: two"
+    assert run(["python", "-c", "raise SystemExit(1)"], accepted=(0, 1)) > 2**20
+    written = take(Step("", lambda: run(["python", "-c", f"open('{tmp_path}/a', 'w').write('12345')"])), tmp_path)
+    assert (written.became, written.disk) == ("done", 5)
+    assert disk(tmp_path) == 5
+
+
+def test_a_made_video_is_its_clip_there_and_back() -> None:
+    frames = np.arange(40, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 3, 3), np.uint8)
+    frames[:, :, 0] = 0
+    made = np.stack(recoloured(frames, 38, True, np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.0, 20.0])))
+    assert made.shape == (FRAMES, 2, 3, 3)
+    assert made[:4, 0, 0].tolist() == [[3 * t + 20, 2 * t, t] for t in (38, 39, 38, 37)]  # blue first
+    assert (made[:, :, 2] == [20, 0, 0]).all()  # mirrored
+    rows = [[int(cell) for cell in line.split(",")[:6]] for line in boxes_of(np.random.default_rng(0)).splitlines()]
+    for frame, _, x, y, width, height in rows:
+        assert 0 <= frame < FRAMES
+        assert 0 <= x <= SIZE[1] - width
+        assert 0 <= y <= SIZE[0] - height
