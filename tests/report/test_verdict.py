@@ -155,6 +155,7 @@ def test_no_loss_is_claimed_up_to_a_margin(runs) -> None:
         ({1: 12, 2: 2, 3: 12}, Verdict.HOLDS, ""),
         ({1: 12, 2: 6, 2.5: 2, 3: 12}, Verdict.HOLDS, ""),
         ({1: 12, 2: 6, 3: 2}, Verdict.FAILS, ""),
+        ({1: 12, 3: 2}, Verdict.OPEN, "no run at 2 or 2.5"),
         ({1: 12, 2: 2}, Verdict.OPEN, "needs values below 2 and above 2.5"),
         ({1: 12, 2: 2.01, 3: 2}, Verdict.OPEN, "within the noise of the seeds"),
     ],
@@ -364,12 +365,11 @@ def test_evaluations_are_of_the_runs_whose_checkpoints_they_scored(runs, sweep_f
         result["config"]["checkpoint"] = str(of / "checkpoints" / "last.ckpt")
         result["config"]["seed"] = 0  # of the evaluation
         path.write_text(json.dumps(result))
-    given = judge(
-        TypeAdapter(ClaimsFile).validate_python({"source": "a test", "claims": {"claim": gain()}}),
-        read_sweeps([trained, folder]),
-        "last",
-    )
-    found = {claim.data: claim for claim in given.claims}
+    claims = {"claim": gain(), "named": gain(data=["mtl_aqa"])}
+    file = TypeAdapter(ClaimsFile).validate_python({"source": "a test", "claims": claims})
+    given = judge(file, read_sweeps([trained, folder]), "last")
+    assert [claim.cases for claim in given.claims if claim.name == "named"] == [()]  # trained on another
+    found = {claim.data: claim for claim in given.claims if claim.name == "claim"}
     assert {data: claim.verdict for data, claim in found.items()} == {
         "demo": Verdict.HOLDS,
         "mtl_aqa, trained on demo": Verdict.FAILS,

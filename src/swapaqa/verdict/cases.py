@@ -10,7 +10,7 @@ from swapaqa.runs.factors import factors
 from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import label, setting_of
 from swapaqa.verdict.claims import OWN, AnyClaim, Arm, First, NoWorse, Order, Over, Top
-from swapaqa.verdict.evaluated import as_trained
+from swapaqa.verdict.evaluated import TRAINED_ON, as_trained
 
 OF_FACTS = ("data", "model", "aug", "boxes", "ratio", "action")
 DECIDED_BY = {  # the keys of a configuration that a fact is read from, or that follow it
@@ -223,8 +223,9 @@ def _excluded(claim: AnyClaim, arms: Sequence[Arm]) -> tuple[str, ...]:
 
 
 def _is_on(one: Found, data: Sequence[str]) -> bool:
-    """Whether a run is of one of these data sets, whatever its split; of any where none is named."""
-    return not data or one.facts.data.partition(",")[0] in data
+    """Whether a run is of one of these data sets, whatever its split, and trained on it; of any where none is named."""
+    name = one.facts.data
+    return not data or (name.partition(",")[0] in data and TRAINED_ON not in name)
 
 
 def _is_of(one: Found, where: Mapping[str, Any]) -> bool:

@@ -11,6 +11,8 @@ from swapaqa.running.facts import settings_digest
 from swapaqa.runs.run import Run
 from swapaqa.runs.run_folders import holds_runs, read_sweep
 
+TRAINED_ON = ", trained on "
+
 
 def as_trained(run: Run) -> Run | None:
     """An evaluation with the facts of the run whose checkpoint it is of; None where that run is not there any more.
@@ -39,5 +41,5 @@ def as_trained(run: Run) -> Run | None:
         overrides=trained.overrides,
         choices=trained.choices,
         config={**trained.config, "scored_on": scored_on},
-        facts=replace(trained.facts, data=f"{run.facts.data}, trained on {trained.facts.data}"),
+        facts=replace(trained.facts, data=f"{run.facts.data}{TRAINED_ON}{trained.facts.data}"),
     )

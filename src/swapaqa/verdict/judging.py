@@ -161,7 +161,9 @@ def _nothing(name: str, claim: AnyClaim) -> JudgedClaim:
 def _judged_case(claim: AnyClaim, case: Case, judged: Sequence[Judged]) -> JudgedCase:
     verdict = _of_top(case, judged) if isinstance(claim, Top) else _of_all(judged)
     why = ""
-    if isinstance(claim, Top) and verdict is Verdict.OPEN and not case.brackets:
+    if isinstance(claim, Top) and not judged:
+        why = f"no run at {' or '.join(f'{value:g}' for value in claim.values)}"
+    elif isinstance(claim, Top) and verdict is Verdict.OPEN and not case.brackets:
         why = f"needs values below {min(claim.values):g} and above {max(claim.values):g}"
     elif verdict is Verdict.OPEN:
         why = "; ".join(dict.fromkeys(one.why for one in judged if one.verdict is Verdict.OPEN and one.why))
