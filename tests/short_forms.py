@@ -19,6 +19,7 @@ from PIL import Image
 from swapaqa.data.demo_files import write_video
 from tests.forked import REPOSITORY
 from tests.published_files import fill, published_content
+from tests.routine_trees import write_fisv, write_rg
 from tests.trees import FINE_DIVES, FINE_TEST, write_aqa7, write_dive, write_finediving, write_mtl_aqa
 
 FRAMES = 112  # of a video: the window of 103, shifted
@@ -36,6 +37,7 @@ SWEEPS = {  # two jobs or so of each
     "aqa7_table": ["data.action=diving", "seed=0"],
     "mtl_aqa_table": ["model=musdl,core"],
     "evidence": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
+    "unseen_venue": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
 }
 OPTIONS = {  # of a program with subcommands: a later one wins
     "demo swap": [],
@@ -83,11 +85,16 @@ MAKERS = [  # what a command reads, and the command that writes it
     (r"outputs/ratio\b", "train --multirun +sweeps=ratio"),
     (r"outputs/box_source\b", "train --multirun +sweeps=box_source seed=0,1,2"),
     (r"outputs/evidence\b", "train --multirun +sweeps=evidence"),
+    (r"outputs/unseen_venue\b", "train --multirun +sweeps=unseen_venue"),
     (r"outputs/aqa7_table\b", "train --multirun +sweeps=aqa7_table experiment=core_as_published,sbs_as_published"),
     (r"outputs/demo\b", "demo compare"),
     (r"outputs/evaluate\b", "evaluate checkpoint=.../last.ckpt probe=background"),
     (r"outputs/A\b|RUN_A|=A\.ckpt|checkpoint=[\w/]*\.\.\.", "train aug=none hydra.run.dir=outputs/A"),
     (r"outputs/B\b|RUN_B|=B\.ckpt|also=\.\.\.", "train hydra.run.dir=outputs/B"),
+    (
+        r"checkpoint=outputs/OWN\b",
+        "train model=core data=finediving data.without=mtl_aqa hydra.run.dir=outputs/OWN",
+    ),
     (r"outputs/NAME/TIME\b", "train hydra.run.dir=outputs/NAME/TIME"),
     (
         r"pretrained=outputs/PECOP\b",
@@ -200,6 +207,8 @@ def write_home(parent: Path) -> Path:
     write_aqa7(parent / "aqa7", train=4, test=3, frames=FRAMES)
     write_mtl_aqa(parent / "mtl_aqa", "cut", FRAMES, more={(2, 1): (20, 3.0, "107B"), (3, 1): (24, 3.0, "207B")})
     write_finediving(parent / "finediving")
+    for name, write in (("rg", write_rg), ("fisv", write_fisv)):
+        shutil.copytree(write(parent / name), home / name)
     write_own_videos(home)
     write_own_features(home)
     write_published_material(home)
@@ -233,15 +242,10 @@ def write_other_formats(boxes: Path, home: Path) -> None:
 
 
 def write_published_material(home: Path) -> None:
-    """A log by epoch, predictions of the test dives of FineDiving's tree, and tables of Fis-V and RG."""
+    """A log by epoch, predictions of the test dives of FineDiving's tree, and a table of RG."""
     (home / "LOG.csv").write_text("run,epoch,spearman,relative_l2_x100\na,0,0.5,3\na,1,0.75,2\na,2,0.7,2.5\n")
     np.save(home / "PRED.npy", np.array([60.0, 20.0]))
     np.save(home / "TRUE.npy", np.array([FINE_DIVES[key][0] for key in FINE_TEST]))
-    (home / "fisv").mkdir()
-    rows = [
-        f"{number},{20 + 3 * number},{'test' if number > 4 else 'train'},skater_{number % 3}" for number in range(1, 8)
-    ]
-    (home / "fisv" / "pcs.csv").write_text("\n".join(["video,score,split,group", *rows]) + "\n")
     (home / "hoop.csv").write_text("pred,true\n90,16.7\n91,11.7\n88,14\n")
 
 

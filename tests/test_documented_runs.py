@@ -20,6 +20,7 @@ from tests.program_server import ProgramServer
 from tests.short_forms import MAKERS, PUBLISHED, VIDEO, shortened, write_home, write_published
 
 Done = tuple[int, str]
+TREES = ("aqa7", "mtl_aqa", "finediving", "rg", "fisv", "logo", "finefs")
 
 NOT_RUN = {  # with the reason of each
     "train --multirun +sweeps=ratio hydra/launcher=ray": "needs the extra `ray`: tests/launchers/test_ray.py",
@@ -37,6 +38,8 @@ NOT_RUN = {  # with the reason of each
     "others, which tests/data/test_features.py reads",
     "bench step data=mtl_aqa data.batch_size=4 trainer.precision=bf16-mixed": "needs a GPU",
     "bench gpu data=mtl_aqa": "as `make gpu`",
+    "report verdict --lock my_claims.yaml": "needs a repository of git: tests/report/test_verdict.py",
+    "report verdict outputs/ratio --claims my_claims.yaml": "the same",
     "report show outputs/within": "run by test_extend.py, after the example that makes the folder",
     'evaluate checkpoint=outputs/within/0/checkpoints/last.ckpt "measures=[kendall_tau]"': "run by test_extend.py",
     "report show outputs/lion": "run by test_extend.py, after the example that makes the folder",
@@ -84,7 +87,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(home: Path, demo_cache: Path) -> dict[str, str]:
     path = os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "src")))
-    trees = {f"{name.upper()}_ROOT": str(home.parent / name) for name in ("aqa7", "mtl_aqa", "finediving")}
+    trees = {f"{name.upper()}_ROOT": str(home.parent / name) for name in TREES}
     return isolated(home.parent, demo_cache) | trees | {"PYTHONPATH": path, "COLUMNS": "200"}
 
 

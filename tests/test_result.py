@@ -2,8 +2,10 @@
 
 import csv
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,19 @@ def test_result_file_is_what_was_returned(tmp_path: Path) -> None:
     assert found["timing"]["wall_s"] >= 0
     assert found["timing"]["step_median_s"] == pytest.approx(0.2)
     assert set(found["versions"]) >= {"python", "torch", "av", "decord"}
+
+
+def test_a_result_says_when_its_run_first_began(tmp_path: Path) -> None:
+    """Of a run that was continued, the first part; a checkpoint from before that was kept says how long it had run."""
+    first, continued, older = recorder(), recorder(), recorder()
+    first.began -= 3600
+    state = first.state_dict()
+    continued.load_state_dict(state)
+    said = datetime.fromisoformat(write_result(tmp_path, continued, {})["began"])
+    assert said.timestamp() == pytest.approx(first.began, abs=1)
+    state.pop("began")
+    older.load_state_dict(state | {"elapsed": 60.0})
+    assert older.began == pytest.approx(time.time() - 60, abs=30)
 
 
 def test_undefined_numbers_are_valid_json(tmp_path: Path) -> None:

@@ -263,3 +263,38 @@ def test_results_have_intervals_by_action_and_of_the_average() -> None:
         assert found["average"][metric.name] == list(statistics.interval(metric, [one, other]))
     recorder = Recorder({"test": rows}, last=Evaluation(0, {"test": table}))
     assert recorder.metrics()["last"]["splits"]["test"]["confidence"] == found
+
+
+def test_holms_correction_rejects_what_the_steps_of_its_definition_reject() -> None:
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 7):
+        found = rng.uniform(0, 0.2, count)
+        corrected = statistics.holm([*found])
+        for alpha in (0.01, 0.05, 0.1, 0.3):
+            rejected: set[int] = set()
+            for done, position in enumerate(np.argsort(found)):
+                if found[position] * (count - done) > alpha:
+                    break
+                rejected.add(int(position))
+            assert {position for position, p in enumerate(corrected) if p <= alpha} == rejected
+    assert statistics.holm([]) == []
+
+
+@pytest.mark.parametrize(("effect", "seeds"), [(0.2, 394), (0.5, 64), (0.8, 26), (1.0, 17), (2.0, 6), (1e6, 2)])
+def test_the_seeds_that_a_difference_needs_are_those_of_cohens_tables(effect: float, seeds: int) -> None:
+    """Two-sided at 5 % with 80 % power (Cohen, Statistical power analysis, 1988, tables 2.4)."""
+    assert statistics.seeds_needed(effect, 1.0, 0.05, 0.8) == seeds
+    assert statistics.seeds_needed(-effect / 3, 1 / 3, 0.05, 0.8) == seeds
+
+
+def test_so_many_seeds_find_it_as_often_as_promised() -> None:
+    rng, seeds = np.random.default_rng(0), statistics.seeds_needed(0.01, 0.008, 0.01, 0.9)
+    ours, others = rng.normal(0.01, 0.008, (4000, seeds)), rng.normal(0, 0.008, (4000, seeds))
+    assert (stats.ttest_ind(ours, others, axis=1).pvalue < 0.01).mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_no_number_of_seeds_finds_nothing() -> None:
+    assert statistics.seeds_needed(0.0, 1.0, 0.05, 0.8) is None
+    assert statistics.seeds_needed(0.001, 1.0, 0.05, 0.8) is None
+    assert statistics.seeds_needed(math.nan, 1.0, 0.05, 0.8) is None
+    assert statistics.seeds_needed(0.1, 0.0, 0.05, 0.8) == 2

@@ -1,9 +1,9 @@
 """Uncertainty of a metric: intervals over test videos, and tests of a difference. Pure functions; SciPy resamples.
 
 Two sources of noise, never mixed here: which videos are in the test set (`interval`, `difference_interval`,
-`paired_test`), and the seed (`seeds_test`). A model is given as `Scores` by action; an average over actions is the
-papers': correlations by Fisher's z, R-l2 plainly. Videos are drawn within their action. What a metric is, of a test
-set and of draws from it, is in its record (`swapaqa.measures`).
+`paired_test`), and the seed (`seeds_test`, `seeds_needed`). A model is given as `Scores` by action; an average over
+actions is the papers': correlations by Fisher's z, R-l2 plainly. Videos are drawn within their action. What a metric
+is, of a test set and of draws from it, is in its record (`swapaqa.measures`).
 
 Rules:
 - A resample in which the predictions or the truths are constant says nothing about the order: its correlation is 0.
@@ -18,6 +18,8 @@ Rules:
 - Draws are keyed by their purpose, not by the run: the same predictions always have the same interval.
 """
 
+import bisect
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -32,6 +34,7 @@ from swapaqa.seeds import keyed_generator
 LEVEL = 0.95
 RESAMPLES = 2000  # of an interval; its ends vary by about 2 % of its width with the draws
 PERMUTATIONS = 9999  # at most; all of them where there are no more
+MOST_SEEDS = 1000  # of a plan
 MOST_JACKKNIFED = 5000  # videos
 AT_A_TIME = 4_000_000  # drawn videos: 32 MB
 BATCH = 1000  # permutations at a time: 1000 x 353 videos are 3 MB
@@ -137,6 +140,44 @@ def seeds_test(ours: Sequence[float], others: Sequence[float]) -> SeedsTest:
         found = stats.ttest_ind(ours, others, equal_var=False)
         low, high = found.confidence_interval(LEVEL)
     return SeedsTest(float(found.pvalue), (float(low), float(high)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values of a family of tests, corrected by Holm's method (1979), in the order given.
+
+    Rejecting those of at most alpha leaves the probability of any false one at most alpha. SciPy corrects for the rate
+    of false discoveries only.
+    """
+    order = sorted(range(len(p_values)), key=lambda position: p_values[position])
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for done, position in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - done) * p_values[position]))
+        corrected[position] = highest
+    return corrected
+
+
+def seeds_needed(difference: float, deviation: float, level: float, power: float) -> int | None:
+    """Seeds a side for which a two-sided t-test at `level` finds a true difference with probability `power`.
+
+    Args:
+        difference: of the means, from what the test asks about.
+        deviation: the standard deviation over the seeds of either side, in the same unit.
+
+    Returns:
+        At least 2; None for more than `MOST_SEEDS`, and where there is no difference.
+    """
+    if difference == 0 or math.isnan(difference + deviation):
+        return None
+    if deviation == 0:
+        return 2
+
+    def finds(seeds: int) -> bool:
+        freedom, shift = 2 * seeds - 2, abs(difference) / deviation * math.sqrt(seeds / 2)
+        return bool(stats.nct.sf(stats.t.isf(level / 2, freedom), freedom, shift) >= power)
+
+    if not finds(MOST_SEEDS):
+        return None
+    return bisect.bisect_left(range(2, MOST_SEEDS), True, key=finds) + 2
 
 
 def _beside(measure: Measure, ours: Scores, others: Scores) -> Scores:

@@ -12,9 +12,10 @@ import torch
 from scipy import stats
 
 from swapaqa.data.boxes import FixedBoxes
-from swapaqa.data.finediving import ANNOTATIONS, Dive, FineDiving, read_records, sessions
+from swapaqa.data.finediving import FineDiving
+from swapaqa.data.finediving_annotations import ANNOTATIONS, Dive, read_records, sessions
+from swapaqa.data.footage import shared_words
 from swapaqa.data.geometry import Geometry, Window
-from swapaqa.data.mtl_aqa import read_records as read_mtl_aqa
 from swapaqa.data.splits import split_by_event
 from swapaqa.doctor.examination import examine
 from swapaqa.errors import InputError
@@ -165,19 +166,18 @@ def test_events(open_fine: Open) -> None:
     assert said == [f"{FINAL}2", "FINADivingWorldCup2021_Men10m", "tokyo"]
 
 
-def test_what_is_in_mtl_aqa_too_is_said(published: dict[str, list[Dive]], real_data: Path, open_fine: Open) -> None:
+def test_what_is_in_mtl_aqa_too_is_said(published: dict[str, list[Dive]], open_fine: Open) -> None:
     source = open_fine()
-    said = source.overlap([*published["train"], *published["test"]])
+    said = shared_words([*published["train"], *published["test"]], source.footage)
     assert said is not None
-    assert said.startswith("1044 of train and 325 of test are dives of MTL-AQA too")
-    assert source.overlap([dive for dive in published["test"] if dive.session.startswith("FINA")]) is None
-    of_mtl_aqa = {dive.video_id for dive in read_mtl_aqa(real_data / "mtl_aqa", "test")}
-    assert len(of_mtl_aqa & {dive.video_id for dive in published["train"]}) == 268
+    assert said.startswith("1044 of train and 325 of test are in data=mtl_aqa too; ")
+    own = [dive for dive in published["test"] if dive.session.startswith("FINA")]
+    assert shared_words(own, source.footage) is None
 
     counts, problems = examine(source, workers=0)
     assert counts == {"train": 6, "test": 2}
     said = [problem.message for problem in problems if problem.kind == "overlap"]
-    assert said == [source.overlap([*source.read_split("train"), *source.read_split("test")])]
+    assert said == [shared_words([*source.read_split("train"), *source.read_split("test")], source.footage)]
     assert not any(problem.blocks for problem in problems)
 
 

@@ -6,6 +6,7 @@ import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -116,14 +117,43 @@ def test_fill_writes_what_is_missing_once_and_says_how_much(
     assert {file: file.stat().st_mtime_ns for file in cache.iterdir()} == written
 
 
-def test_a_byte_cache_that_does_not_fit_is_refused_before_it_starts(
-    want: WantedFrames, cache: Path, monkeypatch: pytest.MonkeyPatch
+def test_packed_frames_say_how_much_they_take_by_the_first_video(
+    want: WantedFrames, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = WantedFrames(want.media, want.indices[:5])
+    store = FrameStore("packed", SIZE)
+    with caplog.at_level(logging.INFO):
+        store.fill([want, half])
+    assert f"2 videos take about 0.0 GB in {cache}, where" in caplog.text
+    assert len(list(cache.iterdir())) == 2
+    assert store._needed([want, half]) == 1.5 * store.path(want).stat().st_size
+
+
+def test_a_cache_in_the_home_folder_is_pointed_elsewhere(
+    want: WantedFrames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = "it is in your home folder: name another with SWAPAQA_CACHE"
+    with caplog.at_level(logging.INFO):
+        FrameStore("bytes", SIZE).fill([want])
+        assert words not in caplog.text
+        monkeypatch.delenv("SWAPAQA_CACHE")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        FrameStore("bytes", SIZE).fill([want])
+    assert words in caplog.text
+    assert len(list((tmp_path / ".cache" / "swapaqa" / "frames").iterdir())) == 1
+
+
+@pytest.mark.parametrize(("kind", "left", "other"), [("bytes", 0, "packed"), ("packed", 1, "none")])
+def test_a_cache_that_does_not_fit_is_refused(
+    kind: Any, left: int, other: str, want: WantedFrames, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    with pytest.raises(InputError, match=r"data\.cache=packed"):
-        FrameStore("bytes", SIZE).fill([want])
-    assert list(cache.iterdir()) == []
+    wants = [want, WantedFrames(want.media, want.indices[:5])]
+    with pytest.raises(InputError, match=rf"with SWAPAQA_CACHE, or say data\.cache={other}$"):
+        FrameStore(kind, SIZE).fill(wants)
+    assert len(list(cache.iterdir())) == left  # `packed` is measured
 
 
 def test_an_unreadable_video_is_named(tmp_path: Path) -> None:

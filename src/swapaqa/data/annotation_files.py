@@ -62,8 +62,8 @@ def check_points(path: Path, key: Any, score: float, difficulty: float, highest:
         )
 
 
-def check_once(path: Path, dives: Sequence[Record]) -> None:
-    """Raise InputError for a dive that a split names again."""
-    twice = next((name for name, times in Counter(dive.video_id for dive in dives).items() if times > 1), None)
+def check_once(path: Path, records: Sequence[Record], kind: str = "dive") -> None:
+    """Raise InputError for a video, a `kind`, that a split names again."""
+    twice = next((name for name, times in Counter(record.video_id for record in records).items() if times > 1), None)
     if twice is not None:
-        raise InputError(f"{path}: names dive {twice} more than once; once is right")
+        raise InputError(f"{path}: names {kind} {twice} more than once; once is right")

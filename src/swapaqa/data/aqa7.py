@@ -22,6 +22,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from swapaqa.command import spelled
+from swapaqa.data.dives_in_common import MTL_AQA, aqa7_footage
+from swapaqa.data.footage import Footage
 from swapaqa.data.mat_file import read_matrices
 from swapaqa.data.records import Label, Record, scaled_label
 from swapaqa.data.source import VideoSource
@@ -153,6 +155,7 @@ class AQA7(VideoSource):
     action: Action | Literal["all", "trampoline"]
 
     layout: ClassVar[str] = LAYOUT
+    shares_with: ClassVar[tuple[str, ...]] = (MTL_AQA,)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -176,6 +179,9 @@ class AQA7(VideoSource):
         if not records:
             raise InputError(f"{self.folder}: the {split} list has no video of data.action={self.action}")
         return records
+
+    def footage(self, record: Record) -> Footage | None:
+        return aqa7_footage(record.video_id)
 
     def media(self, record: Record) -> Path:
         return find_media(self.folder / f"{record.action}-out", _spellings(record))

@@ -24,6 +24,7 @@ from swapaqa.boxes.source import BoxSource
 from swapaqa.data.dataset import EvaluationVideos, Item, ItemReader, TrainingPairs, TrainingVideos
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.feature_reader import FeatureReader, has_lengths, refuse_mixed
+from swapaqa.data.footage import Seen, names_of, unseen
 from swapaqa.data.pooling import Augmentation, Preview, augmented, gathered
 from swapaqa.data.records import Record
 from swapaqa.data.sampler import Key, KeyedPermutation, WholeBatches
@@ -57,6 +58,8 @@ class VideoData(LightningDataModule):
         items: by split, once it is set up; a sample's `position` is one in it.
         reader: of the samples in evaluation.
         bank: the exemplars of a method that votes.
+        seen: what the weights were trained on before, set ahead of the set-up; see `swapaqa.data.footage`.
+        left_out: ids by test split of the videos that were left out as the weights were trained on them.
         done: epoch, and its batches before the run was cut off.
     """
 
@@ -71,6 +74,8 @@ class VideoData(LightningDataModule):
     items: dict[str, list[Item]] = field(init=False, default_factory=dict)
     skipped: list[str] = field(init=False, default_factory=list)
     bank: ExemplarBank | None = field(init=False, default=None)
+    seen: list[Seen] = field(init=False, default_factory=list)
+    left_out: dict[str, list[str]] = field(init=False, default_factory=dict)
     done: tuple[int, int] = field(init=False, default=(0, 0))
 
     def __init_subclass__(cls) -> None:
@@ -102,7 +107,7 @@ class VideoData(LightningDataModule):
         train, val = cut_val(tests.pop("train"), self.val_fraction, self.seed)
         if self.voters:
             self._refuse_blended_groups(self.source.exemplar_bank(train, self.seed))  # before a file is looked at
-        self._find({"train": train} | ({"val": val} if val else {}) | tests)
+        self._find({"train": train} | ({"val": val} if val else {}) | self._unseen(tests))
         if self.voters:
             self.bank = self.source.exemplar_bank(self.records()["train"], self.seed)
             self._note_strays(self.bank)
@@ -110,9 +115,18 @@ class VideoData(LightningDataModule):
 
     def setup_tests(self, bank: ExemplarBank | None) -> None:
         """As `setup`, with the test splits alone: for a method that does not vote, or has its exemplars in `bank`."""
-        self._find(self.source.read_splits(train=False))
+        self._find(self._unseen(self.source.read_splits(train=False)))
         self.bank = bank
         self._fill()
+
+    def _unseen(self, tests: dict[str, list[Record]]) -> dict[str, list[Record]]:
+        """The test splits without videos that the weights were trained on; refused where `seen` does not allow it."""
+        for seen in self.seen:
+            tests, left_out = unseen(tests, self.source.footage, seen)
+            for split, ids in left_out.items():
+                self.left_out.setdefault(split, []).extend(ids)
+                log.warning("%s %d videos of %s, which are left out", seen.who, len(ids), split)
+        return tests
 
     def _find(self, records: Mapping[str, list[Record]]) -> None:
         """Find the files of all splits."""
@@ -193,6 +207,10 @@ class VideoData(LightningDataModule):
         if not records:
             records, _ = cut_val(self.source.read_split("train"), self.val_fraction, self.seed)
         return self.source.training_labels(records)
+
+    def trained_on(self) -> frozenset[str]:
+        """The footage of weights that are trained here: that of the training videos, and what they were trained on."""
+        return names_of(self.records()["train"], self.source.footage).union(*(seen.names for seen in self.seen))
 
     def fingerprint(self) -> str:
         """A digest of what was trained and tested on: ids, scores and sizes of the files."""

@@ -25,6 +25,7 @@ from swapaqa.data.demo_files import (  # configurations name the settings here
 )
 from swapaqa.data.demo_words import caption, shown_dive
 from swapaqa.data.records import Record
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_bytes, read_csv, read_json
 
@@ -41,7 +42,10 @@ class Demo(AQA7):
     settings: DemoSettings
 
     test_splits: ClassVar[tuple[str, ...]] = ("test", "shifted")
+    shares_with: ClassVar[tuple[str, ...]] = ()
     sides: ClassVar[tuple[str, ...]] = ("dive", "caption")  # of dives, which are judged as such
+
+    footage = VideoSource.footage  # not known: other settings give other videos under the same numbers
 
     def __post_init__(self) -> None:
         super().__post_init__()

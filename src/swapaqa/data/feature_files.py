@@ -11,6 +11,7 @@ the training videos under their augmentation in `copies/<number>/`.
 
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -155,7 +156,7 @@ def load(path: Path) -> Any:
     """An array, a tensor, or a mapping of them, whatever kind of file it is. InputError where it cannot be read."""
     if path.suffix in (".npy", ".npz"):
         return read_arrays(path)
-    if path.suffix == ".pkl":
+    if path.suffix == ".pkl" and not zipfile.is_zipfile(path):  # some call so what torch.save wrote
         return load_pickle(path)
     try:
         content = load_tensors(path)

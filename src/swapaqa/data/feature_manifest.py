@@ -15,8 +15,10 @@ from swapaqa.files.foreign_file import read_json, shown
 
 MANIFEST, FORMAT = "manifest.json", 1
 REMEDY = "extract into another folder"
+WEIGHTS_TRAINED_ON = "weights_trained_on"  # names of footage, see `swapaqa.data.footage`; absent where nothing is known
 COUNT, TRAINED, CONTENT = "count", "train_list", "copies"  # of the copies
-FREE = ("versions", "commit", "weights_from")  # what two manifests of the same features may differ in
+# what two manifests of the same features may differ in
+FREE = ("versions", "commit", "weights_from", WEIGHTS_TRAINED_ON)
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

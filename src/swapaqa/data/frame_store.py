@@ -29,7 +29,7 @@ from rich.progress import track
 from swapaqa.data.geometry import Resize, resize_frame
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import check_regular, reason
-from swapaqa.video.cache import cache_root, make_folder
+from swapaqa.video.cache import cache_root, in_home, make_folder
 from swapaqa.video.frames import Decoding, Frames, LazyFrames, Reader, decode, read_frames
 from swapaqa.video.image_folder import open_folder
 
@@ -130,7 +130,9 @@ class FrameStore:
             unfinished.unlink(missing_ok=True)
 
     def fill(self, wants: Sequence[WantedFrames]) -> None:
-        """Write what is not there yet, with a progress bar; `bytes` says beforehand how much disk it takes.
+        """Write what is not there yet, with a progress bar, having said how much disk it takes.
+
+        `packed` says it by its first video.
 
         Raises:
             InputError: the disk has no room for it, or a video cannot be read.
@@ -141,10 +143,13 @@ class FrameStore:
         if not missing:
             return
         make_folder(self.folder)
+        if self.kind == "packed":
+            self.write(missing[0])
         self._announce(missing)
         with ThreadPoolExecutor() as pool:  # decoding and JPEG release the interpreter's lock
-            written = pool.map(self.write, missing)
-            for _ in track(written, description=f"data.cache={self.kind}", total=len(missing), transient=True):
+            rest = [want for want in missing if not self.path(want).exists()]
+            written = pool.map(self.write, rest)
+            for _ in track(written, description=f"data.cache={self.kind}", total=len(rest), transient=True):
                 pass
 
     def size_of(self, wants: Iterable[WantedFrames]) -> int:
@@ -152,17 +157,26 @@ class FrameStore:
         return 0 if self.kind == "none" else sum(self.path(want).stat().st_size for want in wants)
 
     def _announce(self, missing: Sequence[WantedFrames]) -> None:
-        if self.kind == "packed":
-            log.info("data.cache=packed: converting %d videos into %s", len(missing), self.folder)
-            return
-        needed = sum(len(want.indices) for want in missing) * self.size[0] * self.size[1] * 3
-        free = shutil.disk_usage(self.folder).free
-        log.info("data.cache=bytes: %d videos take %.1f GB in %s", len(missing), needed / 1e9, self.folder)
+        needed, free = self._needed(missing), shutil.disk_usage(self.folder).free
+        about = "about " if self.kind == "packed" else ""
+        size, room = f"{about}{needed / 1e9:.1f} GB", f"{free / 1e9:.1f} GB"
+        home = "; it is in your home folder: name another with SWAPAQA_CACHE" if in_home(self.folder) else ""
+        said = f"{len(missing)} videos take {size} in {self.folder}, where {room} are free{home}"
+        log.info("data.cache=%s: %s", self.kind, said)
         if needed > free:
+            other = "or say data.cache=packed" if self.kind == "bytes" else "or say data.cache=none"
             raise InputError(
-                f"data.cache=bytes needs {needed / 1e9:.1f} GB in {self.folder} and {free / 1e9:.1f} GB are free: name "
-                "another folder with SWAPAQA_CACHE, or say data.cache=packed"
+                f"data.cache={self.kind} needs {size} in {self.folder} and {room} are free: name another folder with "
+                f"SWAPAQA_CACHE, {other}"
             )
+
+    def _needed(self, missing: Sequence[WantedFrames]) -> float:
+        """The bytes that these take; of `packed` as many a frame as the first of them, which is there, takes."""
+        frames = sum(len(want.indices) for want in missing)
+        if self.kind == "bytes":
+            return frames * self.size[0] * self.size[1] * 3
+        first = missing[0]
+        return frames * self.path(first).stat().st_size / len(first.indices)
 
     def _read_bytes(self, path: Path, positions: np.ndarray) -> Stored:
         store = np.load(path, mmap_mode="r")  # one record of (source_size, frames)

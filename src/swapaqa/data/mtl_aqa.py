@@ -56,6 +56,8 @@ from swapaqa.data.annotation_files import (
 )
 from swapaqa.data.captions import CAPTIONS, NO_CAPTIONS, VOCABULARY, read_captions
 from swapaqa.data.dive_numbers import dive_attributes, dive_class, dive_number
+from swapaqa.data.dives_in_common import AQA7, mtl_aqa_footage
+from swapaqa.data.footage import Footage
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Label, Record
 from swapaqa.data.source import VideoSource
@@ -193,6 +195,7 @@ class MTLAQA(VideoSource):
     captions: bool = False
 
     layout: ClassVar[str] = LAYOUT
+    shares_with: ClassVar[tuple[str, ...]] = (AQA7,)
     sides: ClassVar[tuple[str, ...]] = ("dive", "dive_class", "caption")
 
     @classmethod
@@ -236,6 +239,11 @@ class MTLAQA(VideoSource):
     def shown(self, record: Record) -> Hashable:
         """The end of the dive in its competition: annotated twice, under two numbers, it is one dive."""
         return self.event(record), record.last_frame
+
+    def footage(self, record: Record) -> Footage | None:
+        """By competition and dive."""
+        competition, dive = (int(number) for number in record.video_id.split("_"))
+        return mtl_aqa_footage(competition, dive)
 
     def score_label(self, record: Record) -> Label:
         return Label(record.score, offset=0.0, factor=1.0)

@@ -23,6 +23,7 @@ from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.feature_files import FeatureFiles
 from swapaqa.data.feature_manifest import copies_there
 from swapaqa.data.feature_reader import FeatureItem, FeatureReader
+from swapaqa.data.footage import Footage, without_data_set
 from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
 from swapaqa.data.records import Label, Record, faults
@@ -52,6 +53,7 @@ class VideoSource(ABC):
         video_reader: of video files: `pyav`, `decord` or `opencv`; see `swapaqa.video.frames`.
         accept_incomplete: read video files that were cut off or have a hole, by the frames that can be decoded.
         features: read these in the place of the videos, which need not be there.
+        without: leave out of every split the videos that another data set has too: its name in `data=`.
     """
 
     root: str | None
@@ -67,16 +69,21 @@ class VideoSource(ABC):
     video_reader: Reader = "pyav"
     accept_incomplete: bool = False
     features: FeatureFiles | None = None
+    without: str | None = None
 
     layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
     sides: ClassVar[tuple[str, ...]] = ()  # names of what `read_side` gives of every record
+    shares_with: ClassVar[tuple[str, ...]] = ()  # data sets that `footage` knows to have the same videos
 
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise InputError(f"data.frames={self.frames}: at least 1 is needed")
         if self.split == "published" and self.fold:
             raise InputError(f"data.fold={self.fold}: the published split has no folds; say data.split=by_event")
+        if self.without is not None and self.without not in self.shares_with:
+            known = ", ".join(self.shares_with) or "none"
+            raise InputError(f"data.without={self.without}: {type(self).__name__} knows what it shares with {known}")
 
     # what a data set says of itself
 
@@ -119,8 +126,11 @@ class VideoSource(ABC):
         """What a record shows: two records that show the same are one video under two names, and refused."""
         return record.video_id
 
-    def overlap(self, records: Sequence[Record]) -> str | None:  # noqa: ARG002  others know of one
-        """What `records` share with another data set, as a sentence; None where nothing is known."""
+    def footage(self, record: Record) -> Footage | None:  # noqa: ARG002  others know it
+        """Which video a record is, by a name that is the same in every data set that has it; None: nothing is known.
+
+        What training and test have in common is found by it, see `swapaqa.data.footage`.
+        """
         return None
 
     def box_files(self, record: Record) -> list[Path]:
@@ -160,9 +170,19 @@ class VideoSource(ABC):
     def read_split(self, split: str) -> list[Record]:
         """The records of a split under the rule `split`, in the order of the data set's list."""
         if self.split == "published" or split not in ("train", "test"):
-            return self.read_list(split)
-        everything = [record for name in ("train", "test") for record in self.read_list(name)]
+            return self._listed(split)
+        everything = [record for name in ("train", "test") for record in self._listed(name)]
         return [record for record in split_by_event(everything, self.event, self.fold) if record.split == split]
+
+    def _listed(self, split: str) -> list[Record]:
+        """The records of a published split, less those that another data set has, where one is named."""
+        records = self.read_list(split)
+        if self.without is None:
+            return records
+        kept = without_data_set(records, self.footage, self.without)
+        if not kept:
+            raise InputError(f"data.without={self.without}: no video of {split} is left; leave it out")
+        return kept
 
     def read_splits(self, train: bool = True) -> dict[str, list[Record]]:
         """The records by split, with `train` first. InputError where they do not go together, see `records.faults`."""

@@ -55,7 +55,7 @@ def read_cells(path: Path) -> Table:
     Raises:
         InputError: no regular file or too large, not text, quotes that do not end.
     """
-    text, encoding = _decoded(path)
+    text, encoding = decoded(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
     named = SEPARATOR_LINE.fullmatch(first)
     separator = named[1] if named and named[1] in SEPARATORS else max(SEPARATORS, key=first.count)
@@ -94,7 +94,7 @@ def _split(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]
     return [(number, cells) for number, cells in lines if any(cells)]
 
 
-def _decoded(path: Path) -> tuple[str, str]:
+def decoded(path: Path) -> tuple[str, str]:
     """The text of a file and the name of its encoding."""
     content = read_bytes(path, LARGEST)
     kind = kind_of(content)

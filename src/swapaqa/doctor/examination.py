@@ -11,6 +11,7 @@ from swapaqa.boxes.ledger import is_changed
 from swapaqa.data.dataset import Located
 from swapaqa.data.feature_files import FeatureFiles
 from swapaqa.data.feature_reader import refuse_mixed
+from swapaqa.data.footage import shared_words
 from swapaqa.data.records import Record, faults
 from swapaqa.data.source import VideoSource
 from swapaqa.doctor.duplicates import duplicates, thumbnails
@@ -151,15 +152,16 @@ def examine(source: VideoSource, workers: int) -> tuple[dict[str, int], list[Pro
         counts[split] = len(chosen)
         records += chosen
     problems += [Problem("list", "", "", fault) for fault in faults(records, source.shown)]
-    if (overlap := source.overlap(records)) is not None:
-        problems.append(Problem("overlap", "", "", overlap, blocks=False))
     loader = DataLoader(Examination(source, records), batch_size=None, num_workers=workers)
     with explained("lower data.workers or data.frames"):
         findings = list(track(loader, description="reading every video", total=len(records)))
     problems += [problem for finding in findings for problem in finding.problems]
     if source.features is not None and not problems:
         problems += mixed_features(source, source.features, records)
-    return counts, problems + duplicates(findings)
+    problems += duplicates(findings)
+    if (overlap := shared_words(records, source.footage)) is not None:
+        problems.append(Problem("overlap", "", "", overlap, blocks=False))
+    return counts, problems
 
 
 def mixed_features(source: VideoSource, files: FeatureFiles, records: Sequence[Record]) -> list[Problem]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from swapaqa import __version__
 from swapaqa.data.datamodule import VideoData
-from swapaqa.data.feature_manifest import CONTENT, COUNT, FORMAT, TRAINED, list_digest
+from swapaqa.data.feature_manifest import CONTENT, COUNT, FORMAT, TRAINED, WEIGHTS_TRAINED_ON, list_digest
 from swapaqa.models.encoder import VideoEncoder
 from swapaqa.recording.checkout import git_commit
 
@@ -21,13 +21,18 @@ ELSEWHERE = ("clips", "pretrained", "learning_rate", "frozen", "freeze_bn")
 NOT_SEEN = (
     "root", "boxes", "features", "target", "split", "fold", "events", "exemplars", "exemplars_from", "cache",
     "captions", "frames", "geometry", "shift", "augment", "voters", "batch_size", "workers", "seed", "val_fraction",
-    "skip_unreadable",
+    "skip_unreadable", "without",
 )  # fmt: skip
 PLACES = ("root", "settings_file")  # of boxes: where their files lie
 
 
-def facts(tree: Mapping[str, Any], data: VideoData, encoder: VideoEncoder) -> dict[str, Any]:
-    """The manifest of what a resolved configuration asks for, of JSON's types alone."""
+def facts(
+    tree: Mapping[str, Any], data: VideoData, encoder: VideoEncoder, trained_on: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The manifest of what a resolved configuration asks for, of JSON's types alone.
+
+    `trained_on`: the footage that the weights of the encoder are known to be trained on.
+    """
     source, geometry = data.source, tree["data"]["geometry"]
     records = source.read_splits()
     found: dict[str, Any] = {
@@ -47,6 +52,8 @@ def facts(tree: Mapping[str, Any], data: VideoData, encoder: VideoEncoder) -> di
                      "python": platform.python_version()},
         "commit": git_commit(),
     }  # fmt: skip
+    if trained_on:
+        found[WEIGHTS_TRAINED_ON] = sorted(trained_on)
     if tree["copies"]:
         found[CONTENT] = {
             COUNT: tree["copies"],

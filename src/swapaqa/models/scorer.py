@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 SCORED_AT_ONCE = 4096  # videos of an evaluation: with ten voters of 2,049 features each a third of a GiB
 Target = Literal["score", "completeness"]  # what a label is, where the data set knows the difficulty
 # in a checkpoint, beside Lightning's own
-CONFIG_KEY, BATCH_NORM_KEY = "swapaqa_config", "swapaqa_batch_norm"
+CONFIG_KEY, BATCH_NORM_KEY, TRAINED_ON_KEY = "swapaqa_config", "swapaqa_batch_norm", "swapaqa_trained_on"
 FORMAT_KEY, FORMAT = "swapaqa_format", 3  # see swapaqa.running.upgrade; absent: 1, with the best epoch in last.ckpt
 
 
@@ -56,6 +56,8 @@ class Scorer(LightningModule):
         couples_batch: whether a term of the loss compares the videos of a batch with each other. `losses` then gets
             those of all processes, with the gradient of each.
         config: the resolved configuration of the run, which every checkpoint carries; None until the recipe sets it.
+        trained_on: the names of the footage that its weights are trained on, which every checkpoint carries; see
+            `swapaqa.data.footage`. None: not known.
         optimisation: what trains it; None until the recipe sets it.
         auxiliary: what is learnt beside the score, whatever the method; None unless the recipe sets it.
         exemplars: the training videos encoded under the present weights, by position; None where there are none.
@@ -76,6 +78,7 @@ class Scorer(LightningModule):
         self.encoder = encoder
         self.spearman = ModuleDict()
         self.config: dict[str, Any] | None = None
+        self.trained_on: frozenset[str] | None = None
         self.optimisation: Optimisation | None = None
         self.auxiliary: AuxiliaryTasks | None = None
         self.exemplars: Encoded | None = None
@@ -142,6 +145,8 @@ class Scorer(LightningModule):
         """A checkpoint carries the resolved configuration, so that evaluation can build the same model again."""
         checkpoint[CONFIG_KEY], checkpoint[FORMAT_KEY] = self.config, FORMAT
         checkpoint[BATCH_NORM_KEY] = batch_norm_settings(self.encoder)
+        if self.trained_on is not None:
+            checkpoint[TRAINED_ON_KEY] = sorted(self.trained_on)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The weights are Lightning's part; here what is stored beside them."""

@@ -72,11 +72,16 @@ def floors(
 
 
 def known_floors(records: Mapping[str, Sequence[Record]], event_of: EventOf) -> dict[str, dict[str, dict[str, Any]]]:
-    """`floors` of data whose files name competitions and difficulties; empty for others."""
-    everything = [record for split in records.values() for record in split]
-    if any(event_of(record) is None or record.difficulty is None for record in everything):
-        return {}
-    return floors(records, event_of)
+    """`floors` of data whose files name competitions; empty for others."""
+    chosen = known_baselines([record for split in records.values() for record in split], event_of)
+    return floors(records, event_of, chosen) if chosen else {}
+
+
+def known_baselines(records: Sequence[Record], event_of: EventOf) -> Sequence[Baseline]:
+    """The baselines of data whose files name competitions: without difficulties `event` alone. Of others none."""
+    if any(event_of(record) is None for record in records):
+        return ()
+    return ("event",) if any(record.difficulty is None for record in records) else BASELINES
 
 
 def _floor(baseline: Baseline, train: Sequence[Record], test: Sequence[Record], event_of: EventOf) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 `compare RUN_A RUN_B` says in one sentence whether two runs, or two sets of seeds, differ by more than noise.
 
 `show` prints what the runs answer and the tables, also those of bias probes (`src.evaluate probe=background`) in the
-folders, and writes them, figures and one page with everything into `<first path>/report`. `runs` writes the runs
-themselves as one tidy table; `pack` makes one file of a run for a colleague. `published` says what logs and predictions
-of anybody's program carry: what choosing the epoch adds, intervals, floors without a pixel. `wandb` builds the
-dashboards of a wandb project; `sync` uploads what runs logged offline.
+folders, and writes them, figures and one page with everything into `<first path>/report`. `verdict` says which claims
+hold over them, the paper's or yours, and locks claims before a run. `runs` writes the runs themselves as one tidy
+table; `pack` makes one file of a run for a colleague. `published` says what logs and predictions of anybody's program
+carry: what choosing the epoch adds, intervals, floors without a pixel. `wandb` builds the dashboards of a wandb
+project; `sync` uploads what runs logged offline.
 """
 
 import argparse
@@ -81,6 +82,33 @@ def runs(given: argparse.Namespace) -> None:
 def guarded_cell(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula stays text."""
     return guarded(value) if isinstance(value, str) else value
+
+
+def verdict(given: argparse.Namespace) -> None:
+    """Print which claims hold over the runs, and write the page; or lock a file of claims."""
+    from swapaqa.verdict.claims import claims_path, read_claims
+    from swapaqa.verdict.lock import lock, state_of_lock
+
+    if given.lock:
+        print_lines([lock(claims_path(str(given.lock)))])
+        return
+    if not given.paths:
+        raise InputError(f"no runs given; {spelled('report verdict outputs/ratio')}, or --lock FILE before they start")
+    from swapaqa.report.verdict import claim_lines, comparisons_table, head_lines, shown, summary_table
+    from swapaqa.report.verdict_page import write_verdict
+    from swapaqa.runs.run_folders import read_sweeps
+    from swapaqa.verdict.judging import judge
+
+    path = claims_path(given.claims)
+    claims, content = read_claims(path)
+    judgement = judge(claims, read_sweeps(given.paths, given.trust), given.protocol)
+    found = shown(judgement, state_of_lock(path, content))
+    if given.format == TERMINAL:
+        print_lines([*head_lines(found), "", *claim_lines(found)])
+    else:
+        print_tables([summary_table(found), comparisons_table(found)], given.format)
+    folder = given.out or given.paths[0] / "report"
+    print_note(f"{len(write_verdict(found, folder))} files written to {folder}; the page is {folder / 'verdict.html'}")
 
 
 def published(given: argparse.Namespace) -> None:
@@ -173,6 +201,20 @@ def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--wandb", metavar="PROJECT", help="log the figures in this wandb project too")
     add_trust(parser)
     parser.set_defaults(run=show)
+
+
+def add_verdict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommand."""
+    parser = commands.add_parser("verdict", help="which of the paper's claims, or of yours, hold over the runs")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    claims = "a file of claims, or one of ours: paper, unseen_venue; default: paper"
+    parser.add_argument("--claims", default="paper", metavar="FILE", help=claims)
+    parser.add_argument("--protocol", default="last", help=f"{', '.join(PROTOCOLS)}; default: last")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: report/ in the first path")
+    parser.add_argument("--format", choices=(TERMINAL, *FORMATS), default=TERMINAL, help="of what is printed")
+    parser.add_argument("--lock", type=Path, metavar="FILE", help="lock committed claims before anything runs")
+    add_trust(parser)
+    parser.set_defaults(run=verdict)
 
 
 def add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -277,6 +319,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=spelled("report"), description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="command")
     add_show(commands)
+    add_verdict(commands)
     add_runs(commands)
     add_pack(commands)
     add_published(commands)

@@ -8,9 +8,9 @@ from swapaqa.command import IN_CLONE
 CHANGED = "+changes"  # behind a commit whose files were changed
 
 
-def git(*arguments: str) -> str:
-    """What git says here. OSError where there is no git, CalledProcessError where this is no checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+def git(*arguments: str, at: Path = Path(__file__).parent) -> str:
+    """What git says in a folder, by default here. OSError where there is no git, CalledProcessError in no checkout."""
+    command = ["git", "-C", str(at), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

@@ -44,6 +44,7 @@ class Recorder(Callback):
     step_seconds: list[float] = field(default_factory=list)
     wait_seconds: list[float] = field(default_factory=list)  # before each step: loading, transfer, augmentation
     started: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.time)  # in seconds since 1970; of a continued run its first part
     _undefined_said: bool = False
     _step_started: float = 0.0
     _step_ended: float = 0.0
@@ -57,6 +58,7 @@ class Recorder(Callback):
             "step_seconds": torch.tensor(self.step_seconds),
             "wait_seconds": torch.tensor(self.wait_seconds),
             "elapsed": time.monotonic() - self.started,
+            "began": self.began,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -65,6 +67,7 @@ class Recorder(Callback):
         self.best_spearman = state_dict["best_spearman"]
         self.step_seconds, self.wait_seconds = (state_dict[f"{n}_seconds"].tolist() for n in ("step", "wait"))
         self.started = time.monotonic() - state_dict["elapsed"]
+        self.began = state_dict.get("began", time.time() - state_dict["elapsed"])  # older checkpoints do not say it
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._step_ended = time.monotonic()  # a run that continues within an epoch does not start that epoch

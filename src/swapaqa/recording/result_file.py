@@ -4,6 +4,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,8 @@ def write_result(folder: Path, recorder: "Recorder", facts: Mapping[str, Any]) -
 def compose_result(folder: Path, recorder: "Recorder", facts: Mapping[str, Any]) -> dict[str, Any]:
     """Metrics by protocol, predictions by id, timing, versions and the given `facts`; writes the tables of predictions.
 
-    The columns of `predictions` are the true score and the protocols, in the order of `prediction_columns`.
+    The columns of `predictions` are the true score and the protocols, in the order of `prediction_columns`. `began` is
+    when the run first started, in UTC.
     """
     return {
         "format": FORMAT,
@@ -50,6 +52,7 @@ def compose_result(folder: Path, recorder: "Recorder", facts: Mapping[str, Any])
         "prediction_columns": ["true", *recorder.protocols()],
         "predictions": recorder.write_predictions(folder),
         "timing": recorder.timing(),
+        "began": datetime.fromtimestamp(recorder.began, UTC).isoformat(timespec="seconds"),
         "git_commit": git_commit(),
         "versions": {name: installed_version(name) for name in PACKAGES}
         | {"python": platform.python_version(), "swapaqa": __version__},

@@ -10,9 +10,9 @@ from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.settings import PROTOCOLS, Setting, Settings, seeds_of
 
 FLOORS = {  # by baseline, as `swapaqa.probing.baselines` says
-    "event": "training mean of the competition",
+    "event": "training mean of the event",
     "difficulty": "of the difficulty",
-    "both": "completeness of the competition x difficulty",
+    "both": "completeness of the event x difficulty",
 }
 WITHOUT_FACTS = "planned before jobs.json had facts: jobs that did not start are listed by their overrides"
 

@@ -5,11 +5,8 @@ What stands on the page is gathered in `content`, how it looks in `page.html.j2`
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
-
-from jinja2 import Environment, StrictUndefined
 
 from swapaqa.files.whole_file import write_whole
 from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_gradcam
@@ -31,10 +28,13 @@ from swapaqa.report.page_pictures import (
 )
 from swapaqa.report.probes import probe_tables
 from swapaqa.report.single import SingleRun
-from swapaqa.report.table import Table, Value, cell_text
+from swapaqa.report.table import Table
+from swapaqa.report.templates import read_template
 from swapaqa.running.jobs import State
 from swapaqa.runs.run import Sweep
 from swapaqa.runs.settings import PROTOCOLS, measures_of, splits_of
+
+VERDICT = "verdict.html"  # beside this page, where `report verdict` was there before
 
 
 class CasesView(NamedTuple):
@@ -79,8 +79,7 @@ def write_page(content: Content, folder: Path) -> list[Path]:
 
 def render(content: Content, pictures: Mapping[str, Picture], folder: Path) -> str:
     """The page as text. `pictures`: by the name of their drawing."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("swapaqa.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    template = read_template("page.html.j2")
     every_run = [run for sweep in content.sweeps for run in sweep.runs]
     measures, splits = measures_of(every_run), splits_of(every_run)
     strips = one_strip_a_setting(content.sweeps)
@@ -118,9 +117,8 @@ def render(content: Content, pictures: Mapping[str, Picture], folder: Path) -> s
         measures=measures,
         splits=splits,
         others=[measure for measure in measures if measure not in STANDARD],
+        verdict=VERDICT if (folder / VERDICT).is_file() else None,
         jobs=jobs,
         open_jobs=[job for job in jobs if job.run.state is not State.DONE],
-        cell_text=cell_text,
-        is_number=lambda cell: cell is None or isinstance(cell, Value),
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )

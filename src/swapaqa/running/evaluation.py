@@ -47,6 +47,7 @@ from swapaqa.running.needs import refuse_missing_boxes, refuse_missing_sides
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.running.score_tables import show, show_floors, show_probe
+from swapaqa.running.seen import seen_by_checkpoint
 from swapaqa.running.training import more_memory
 from swapaqa.running.video_score import refuse_sides_of_a_file, score_video
 
@@ -84,6 +85,7 @@ def start(cfg: DictConfig) -> None:
         refuse_sides_of_a_file(model)
         show_score(cfg.video, score_video(cfg, model, data))
         return
+    data.seen = seen_by_checkpoint(cfg, checkpoint, data.source)
     folder = Path(HydraConfig.get().runtime.output_dir)
     if cfg.probe is not None:
         probe(cfg, model, data, folder, protocol, checkpoint[CONFIG_KEY]["name"])
@@ -99,7 +101,9 @@ def show_baseline(cfg: DictConfig) -> None:
     check(OmegaConf.masked_copy(cfg, [key for key in cfg if key in TOP_LEVEL]))
     source = make_source(cfg.data)
     records = source.read_splits()
-    chosen = baselines.BASELINES if cfg.baseline == "all" else [cfg.baseline]
+    everything = [record for found in records.values() for record in found]
+    known = baselines.known_baselines(everything, source.event) or baselines.BASELINES
+    chosen = known if cfg.baseline == "all" else [cfg.baseline]
     show_floors(
         baselines.floors(records, source.event, chosen), {split: len(found) for split, found in records.items()}
     )
@@ -159,6 +163,7 @@ def evaluate(
         "seed": cfg.seed,
         "data_fingerprint": data.fingerprint(),
         "skipped": data.skipped,
+        "left_out_as_trained_on": data.left_out,
         "device": device_name(model),
         "world_size": trainer.world_size,
     }
@@ -207,6 +212,7 @@ def probe(cfg: DictConfig, model: Scorer, data: VideoData, folder: Path, protoco
         "model": OmegaConf.to_container(cfg.model, resolve=True),
         "seed": cfg.seed,
         "data_fingerprint": data.fingerprint(),
+        "left_out_as_trained_on": data.left_out,
         "device": device_name(model),
         "git_commit": git_commit(),
         "splits": outcomes,

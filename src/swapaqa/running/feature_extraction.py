@@ -26,6 +26,7 @@ from swapaqa.running import out_of_memory
 from swapaqa.running.features import refuse_pixels
 from swapaqa.running.needs import refuse_short_windows
 from swapaqa.running.precision import refuse_half_on_cpu
+from swapaqa.running.seen import seen_before
 from swapaqa.running.training import make_model, more_memory
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,8 @@ def refuse_unextractable(cfg: DictConfig, data: VideoData) -> None:
 def run(cfg: DictConfig, data: VideoData, encoder: VideoEncoder, out: Path) -> None:
     """Write the manifest and what is missing of the features."""
     tree: Any = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [*TOP_LEVEL, "copies"]), resolve=True)
-    asked = facts(tree, data, encoder)
+    seen = seen_before(cfg.backbone, data.source)
+    asked = facts(tree, data, encoder, frozenset[str]().union(*(one.names for one in seen)))
     copies = agree(out, asked)
     data.setup()
     units = all_units(data, cfg.copies, out)

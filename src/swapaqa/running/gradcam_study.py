@@ -54,6 +54,7 @@ from swapaqa.running.checkpoint import (
 from swapaqa.running.needs import refuse_missing_boxes, refuse_missing_sides
 from swapaqa.running.out_of_memory import explained
 from swapaqa.running.published_checkpoint import with_configuration
+from swapaqa.running.seen import seen_by_checkpoint
 
 SEEN = ("frames", "geometry")  # what two checkpoints must have in common to be shown the same pixels
 
@@ -164,6 +165,7 @@ def open_checkpoint(
     data: VideoData = make(own.data, path, make_data)
     refuse_missing_sides(model, data.source)
     refuse_missing_boxes(model, data.source)
+    data.seen = seen_by_checkpoint(own, content, data.source)
     prepare(data, model.exemplars)
     return OpenCheckpoint(title, path, content["epoch"], own.seed, model, data)
 

@@ -19,7 +19,7 @@ from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import read_json
 from swapaqa.files.tensor_file import load_tensors
 from swapaqa.files.whole_file import whole, write_whole
-from swapaqa.models.scorer import BATCH_NORM_KEY, CONFIG_KEY, FORMAT_KEY
+from swapaqa.models.scorer import BATCH_NORM_KEY, CONFIG_KEY, FORMAT_KEY, TRAINED_ON_KEY
 from swapaqa.models.stored_exemplars import EXEMPLARS_KEY
 from swapaqa.recording.checkout import CHANGED, git
 from swapaqa.recording.result_file import RESULT_FILE
@@ -27,7 +27,9 @@ from swapaqa.running.checkpoint import PACK_KEY, read_checkpoint
 from swapaqa.running.jobs import CONFIG_FILE
 from swapaqa.running.registry import plain
 
-KEPT = ("epoch", "global_step", "state_dict", CONFIG_KEY, FORMAT_KEY, BATCH_NORM_KEY, EXEMPLARS_KEY)
+KEPT = (
+    "epoch", "global_step", "state_dict", CONFIG_KEY, FORMAT_KEY, BATCH_NORM_KEY, EXEMPLARS_KEY, TRAINED_ON_KEY,
+)  # fmt: skip
 FOLDER_KEYS = (("data", "root"), ("data", "boxes", "root"), ("boxes", "root"))  # on the machine of the run
 PATCH_FILE = "changes.patch"
 Packed = dict[str, str]  # what stands under PACK_KEY: result, commit, patch; JSON and text

@@ -23,6 +23,7 @@ from swapaqa.console import open_console
 from swapaqa.data.pace_datamodule import PaceData
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
+from swapaqa.models.scorer import TRAINED_ON_KEY
 from swapaqa.models.segment_pace import MEASURES, SegmentPace
 from swapaqa.recording.checkout import git_commit
 from swapaqa.recording.recorder import device_name
@@ -33,6 +34,7 @@ from swapaqa.running.jobs import FAILURE_FILE, PRETRAINED_FILE, RESUME_FILE
 from swapaqa.running.precision import refuse_half_on_cpu
 from swapaqa.running.progress_bar import ProgressBar
 from swapaqa.running.resuming import check_resumable
+from swapaqa.running.seen import seen_before
 from swapaqa.running.training import plugins
 
 log = logging.getLogger(__name__)
@@ -118,7 +120,7 @@ def pretrain(cfg: DictConfig, folder: Path) -> None:
             "world_size": trainer.world_size,
             "wall_s": monotonic() - begun,
         }
-        finish(cfg, folder, module, {"epochs": means.epochs} | facts)
+        finish(cfg, folder, module, {"epochs": means.epochs} | facts, data.videos.trained_on())
         for left in (checkpoint, folder / FAILURE_FILE):
             left.unlink(missing_ok=True)
 
@@ -134,11 +136,17 @@ def build(cfg: DictConfig) -> tuple[PaceData, SegmentPace]:
     module.optimisation = hydra.utils.instantiate(cfg.optim, _convert_="all")
     module.config = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # travels in checkpoints
     data.setup()
+    data.videos.seen = seen_before(cfg.backbone, data.videos.source)  # nothing is tested here
     return data, module
 
 
-def finish(cfg: DictConfig, folder: Path, module: SegmentPace, facts: dict[str, Any]) -> None:
-    """Write what is known of the run, then, as the last thing, the backbone: one that exists is whole."""
+def finish(
+    cfg: DictConfig, folder: Path, module: SegmentPace, facts: dict[str, Any], trained_on: frozenset[str]
+) -> None:
+    """Write what is known of the run, then, as the last thing, the backbone: one that exists is whole.
+
+    `trained_on`: the footage that the file says it was trained on.
+    """
     known = {
         "name": cfg.name,
         "config": module.config,
@@ -150,6 +158,6 @@ def finish(cfg: DictConfig, folder: Path, module: SegmentPace, facts: dict[str, 
     }
     write_json(folder / FACTS_FILE, known)
     content = io.BytesIO()
-    torch.save(module.backbone_file(), content)
+    torch.save(module.backbone_file() | {TRAINED_ON_KEY: sorted(trained_on)}, content)
     write_whole(folder / PRETRAINED_FILE, content.getbuffer())
     open_console().print(f"written to {folder / PRETRAINED_FILE}: backbone.pretrained= takes it", soft_wrap=True)

@@ -12,7 +12,7 @@ from swapaqa.configuration.checking import TOP_LEVEL
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models import published
-from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY
+from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY, TRAINED_ON_KEY
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ def with_configuration(path: str, content: dict[str, Any], cfg: DictConfig, give
     said = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key in TOP_LEVEL])
     configuration = OmegaConf.to_container(said, resolve=True)
     cfg.aug = NO_AUGMENTATION
-    return content | {CONFIG_KEY: configuration, FORMAT_KEY: FORMAT, "epoch": int(content.get("epoch", 0))}
+    known = {CONFIG_KEY: configuration, FORMAT_KEY: FORMAT, TRAINED_ON_KEY: []}  # nothing in it says on what
+    return content | known | {"epoch": int(content.get("epoch", 0))}
 
 
 def _refuse_random_backbone(path: str, system: published.System, cfg: DictConfig) -> None:

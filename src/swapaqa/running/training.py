@@ -39,6 +39,7 @@ from swapaqa.running.progress_bar import ProgressBar
 from swapaqa.running.rank import on_slurm
 from swapaqa.running.resuming import check_resumable
 from swapaqa.running.score_tables import show
+from swapaqa.running.seen import seen_before
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,9 @@ def build(cfg: DictConfig) -> tuple[VideoData, Scorer]:
     refuse_missing_sides(model, data.source, training=True)
     refuse_missing_boxes(model, data.source)
     refuse_short_windows(model, data.source)
+    data.seen = seen_before(cfg.backbone, data.source)
     data.setup()
+    model.trained_on = data.trained_on()
     refuse_clip_counts(model, data)
     model.learn_scale(data.training_labels())
     return data, model

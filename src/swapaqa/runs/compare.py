@@ -105,7 +105,7 @@ def compare(ours: str, others: str, protocol: Protocol, trust: Sequence[str] = (
 def difference(measure: Measure, ours: Side, others: Side) -> Difference:
     """What `ours` has beyond `others`; errors as `compare`."""
     sides = (ours, others)
-    _check_videos(*sides)
+    check_videos(*sides)
     values = [[statistics.value(measure, run) for run in side.runs] for side in sides]
     for side, numbers in zip(sides, values, strict=True):
         if any(math.isnan(number) for number in numbers):
@@ -229,7 +229,7 @@ def _beside(run: Run, protocol: Protocol, actions: int, columns: Sequence[str]) 
         raise InputError(f"{path}: not a table of predictions ({shown(error)}); run again") from error
 
 
-def _check_videos(ours: Side, others: Side) -> None:
+def check_videos(ours: Side, others: Side) -> None:
     """InputError with the first video that is not in all runs, or has another truth."""
     first = _truths(next(iter(ours.videos.values())))
     for side in (ours, others):

@@ -94,6 +94,7 @@ class Result(TypedDict):
     versions: NotRequired[dict[str, str]]
     skipped: NotRequired[list[str]]
     git_commit: NotRequired[str | None]
+    began: NotRequired[str]
     data_fingerprint: NotRequired[str | None]
     device: NotRequired[str]
     world_size: NotRequired[Whole]

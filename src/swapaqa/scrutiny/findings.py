@@ -9,7 +9,7 @@ from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 from swapaqa.measures.ours import OURS, RELATIVE_L2, SPEARMAN
 from swapaqa.measures.record import Scores
-from swapaqa.probing.baselines import BASELINES, predict
+from swapaqa.probing.baselines import known_baselines, predict
 from swapaqa.report.table import Cell, Table, Value
 from swapaqa.scrutiny.epoch_choice import choose_epoch
 from swapaqa.scrutiny.given_files import Log, Predictions, read_given, records_of
@@ -96,10 +96,8 @@ def _by_event(
 
 def _beside_floors(scores: Scores, test: Sequence[Record], source: VideoSource) -> list[tuple[Cell, ...]]:
     train, decimals = source.read_split("train"), SPEARMAN.decimals
-    if any(source.event(record) is None or record.difficulty is None for record in (*train, *test)):
-        return []
     rows: list[tuple[Cell, ...]] = []
-    for baseline in BASELINES:
+    for baseline in known_baselines((*train, *test), source.event):
         floor = np.array(predict(baseline, train, test, source.event))
         of_floor = Scores(floor, scores.true)
         shown = Value(value(SPEARMAN, [of_floor]), None, decimals, interval=interval(SPEARMAN, [of_floor]))

@@ -15,6 +15,11 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swapaqa"
 
 
+def in_home(folder: Path) -> bool:
+    """Whether a folder of the cache lies in the user's home, often under a quota, as nobody named another."""
+    return not os.environ.get("SWAPAQA_CACHE") and folder.is_relative_to(Path.home())
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder of the cache. InputError where it cannot be."""
     try:
