@@ -26,7 +26,7 @@ BACKBONES = {
 PAGE = (REPOSITORY / "docs" / "zoo.md").read_text()
 COLUMNS = ("row", "tables", "model", "experiment", "parameters", "speed", "code", "checkpoint", "needs")
 NO_ROW = {  # methods that are in none of the tables
-    "PCLN", "DAE-MT", "T2CR", "I3D-LSTM", "I3D-AVG-MTL", "I3D-MSCADC", "Ridge", "SVR", "MLP",
+    "PCLN", "RICA2", "DAE-MT", "T2CR", "I3D-LSTM", "I3D-AVG-MTL", "I3D-MSCADC", "Ridge", "SVR", "MLP",
 }  # fmt: skip
 
 

@@ -25,8 +25,10 @@ from tests.published_files import fill, published_content, published_head, rewri
 
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
 SYSTEMS = ("core", "musdl", "usdl", "dae")  # whose whole programs were recorded
-WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net"), ("gdlt", "cofinal", "c3d_lstm")
-EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3, "hgcn": 1e-5, "tpt": 1e-5, "t2cr": 1e-5, "tsa_net": 1e-3}
+WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net", "rica2"), ("gdlt", "cofinal", "c3d_lstm")
+EPS = dict.fromkeys(("core", "hgcn", "tpt", "t2cr", "rica2"), 1e-5) | dict.fromkeys(
+    ("musdl", "usdl", "dae", "tsa_net"), 1e-3
+)
 
 
 def composed(path: Path, words: list[str]) -> tuple[DictConfig, list[str]]:

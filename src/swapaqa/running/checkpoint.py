@@ -154,6 +154,8 @@ def network_layer(trained: Mapping[str, Any]) -> dict[str, Any]:
     layer["model"] = {
         key: "${backbone}" if value == trained["backbone"] else value for key, value in trained["model"].items()
     }
+    if "texts" in layer["model"]:
+        layer["model"]["texts"] = None  # of RICA2: a part of the checkpoint's weights
     if isinstance(layer["model"].get("encoder"), dict):
         layer["model"]["encoder"] = _with_own_weights(layer["model"]["encoder"], clips)
     return layer
