@@ -121,6 +121,37 @@ def test_a_head_alone_keeps_the_backbone_that_is_there(
     assert (found.unit.item() > 1) if system == "c3d_lstm" else (found.max_label == 100)
 
 
+def test_pclns_file_keeps_the_backbone_that_is_there(tmp_path: Path) -> None:
+    """A head's state dict beside optimiser and epoch; every name is written down here a second time."""
+    small = ["model.length=16", "model.width=32", "model.hidden=16"]
+    words, path = ["model=pcln", "data=aqa7", "backbone=tiny", *small], tmp_path / "checkpoint1.tar"
+    ours = instantiate(composed(Path("none"), words)[0].model)
+    fill(ours)
+    layers = {
+        "head.encode.0": "encoder_backbone.conv1", "head.encode.4": "encoder_backbone.conv2",
+        "head.regress.0": "mlp.fc1", "head.regress.2": "mlp.fc2", "head.regress.4": "mlp.fc3", "pairs.narrow": "conv1d",
+        "pairs.compare.0": "conv2d_1", "pairs.compare.2": "conv2d_2", "pairs.regress.0": "fc_1",
+        "pairs.regress.2": "fc_2", "pairs.regress.4": "fc_3",
+    }  # fmt: skip
+    own = {name: value for name, value in ours.state_dict().items() if name.startswith(("head.", "pairs."))}
+    theirs = {f"{layers[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": value for name, value in own.items()}
+    torch.save({"epoch": 7, "state_dict": theirs, "optimizer": {}}, path)
+    found = opened(path, words)
+    assert len(own) == 22
+    assert all(torch.equal(value, found.state_dict()[name]) for name, value in own.items())
+    assert (found.max_label, found.epoch) == (100, 7)
+    with pytest.raises(InputError, match=r"saved by PCLN's program, without a configuration; say experiment=pcln_aqa7"):
+        opened(path, [])
+
+
+def test_a_deviation_that_is_given_needs_no_training_list(tmp_path: Path) -> None:
+    words, path = ["model=c3d_lstm", "data=aqa7", "backbone=tiny", "data.root=nowhere"], tmp_path / "theirs.pkl"
+    torch.save(published_head(small_model("c3d_lstm"), "c3d_lstm", False), path)
+    with pytest.raises(InputError, match="carries no deviation of the scores, which come from the training lists"):
+        opened(path, words)
+    assert opened(path, [*words, "+model.score_std.diving=14.5"]).unit.tolist() == [14.5]
+
+
 @pytest.mark.parametrize("system", HEADS_ALONE)
 def test_a_head_alone_asks_for_a_backbone_that_has_learnt(system: str, tmp_path: Path) -> None:
     path = tmp_path / "theirs.pkl"

@@ -1,7 +1,7 @@
 """Checkpoints as the programs of published methods save them, brought to our names.
 
 Such a file is a dictionary with one state dict for the I3D, one for the head, and what training had beside them; a
-program that trained on features, or under a frozen network (GDLT, CoFInAl, C3D-LSTM), saves the head's state dict
+program that trained on features, or under a frozen network (GDLT, CoFInAl, C3D-LSTM, PCLN), saves the head's state dict
 alone, and those of MTL-AQA one file for each part (`swapaqa.models.published_parts`). A program that ran on several
 devices (DataParallel) has put `module.` in front of every key.
 """
@@ -117,7 +117,7 @@ RUBRIC = (
     (r"quality_score_head\.phase_composer\.level_3_mlp\.", "head.unused."),
     (r"quality_score_head\.temperature$", "head.unused_temperature"),
 )  # fmt: skip
-LAYERS = ((1, 0), (2, 2), (3, 4))  # the linear layers of MUSDL and USDL, from 1, and their places in our Sequential
+LINEAR = ((1, 0), (2, 2), (3, 4))  # linear layers, from 1, and their places in our Sequential
 SYSTEMS = (
     System("CoRe", "core", "core_as_published", "base_model", "regressor", (
         (r"first_layer\.0\.", "tree.root."),
@@ -126,16 +126,16 @@ SYSTEMS = (
         (r"reg_layer\.", "tree.regress."),
     ), lacking="group borders"),
     System("TSA-Net", "tsa_net", "tsa_net_mtl_aqa", "i3d", "evaluator", (
-        *((rf"evaluator\.evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LAYERS),
+        *((rf"evaluator\.evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LINEAR),
         (r"TSA_module\.NL_1D\.g\.", "encoder.tube.value."),
         (r"TSA_module\.NL_1D\.W\.0\.", "encoder.tube.out."),
         (r"TSA_module\.NL_1D\.W\.1\.", "encoder.tube.norm."),
     ), mark=r"TSA_module\.", beside=("TSA_module",)),
     System("MUSDL", "musdl", "musdl_as_published", "i3d", "evaluator", tuple(
-        (rf"evaluator\.(\d+)\.layer{number}\.", rf"heads.judges.\1.layers.{place}.") for number, place in LAYERS
+        (rf"evaluator\.(\d+)\.layer{number}\.", rf"heads.judges.\1.layers.{place}.") for number, place in LINEAR
     )),
     System("USDL", "usdl", "usdl_as_published", "i3d", "evaluator", tuple(
-        (rf"evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LAYERS
+        (rf"evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LINEAR
     )),
     System("DAE", "dae", "dae_as_published", "i3d", "dae", (
         (r"fc1\.", "head.layers.0."),
@@ -219,6 +219,13 @@ SYSTEMS = (
             for theirs, our in CONTEXT
         ),
     ), mark=r"\w+\.cntxt_conv", backbone="dilated_c3d"),
+    System("PCLN", "pcln", "pcln_aqa7", None, ALONE, (
+        *((rf"encoder_backbone\.conv{number}\.", f"head.encode.{place}.") for number, place in ((1, 0), (2, 4))),
+        *((rf"mlp\.fc{number}\.", f"head.regress.{place}.") for number, place in LINEAR),
+        (r"conv1d\.", "pairs.narrow."),
+        *((rf"conv2d_{number}\.", f"pairs.compare.{place}.") for number, place in ((1, 0), (2, 2))),
+        *((rf"fc_{number}\.", f"pairs.regress.{place}.") for number, place in LINEAR),
+    ), mark=r"encoder_backbone\."),
     System("GDLT", "gdlt", "gdlt_aqa7", None, ALONE, GRADES, mark=r"in_proj\.\d"),
     System("RICA2", "rica2", "rica2_as_published", "i3d", "rica2", RUBRIC, mark=r"quality_score_head\."),
 )  # fmt: skip
@@ -248,8 +255,13 @@ def system_of(content: Any) -> System | None:
 
 def with_entries(content: Any) -> Any:
     """The content of a file, in entries also where it is the state dict of a head alone, or of a whole model."""
-    alone = {ALONE: content}
-    return alone if isinstance(content, dict) and system_of(alone) else in_parts(content)
+    if not isinstance(content, dict):
+        return content
+    if content.keys() == {"state_dict", "optimizer", "epoch"}:  # PCLN's
+        alone = {ALONE: content["state_dict"], "epoch": content["epoch"]}
+    else:
+        alone = {ALONE: content}
+    return alone if system_of(alone) else in_parts(content)
 
 
 def in_parts(content: Any) -> Any:

@@ -223,7 +223,7 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     models.setLevel(logging.NOTSET)
     system = published.system_of(checkpoint)
     if system:
-        labels = partial(scale_labels, make_data(cfg.data), system, f"checkpoint={cfg.checkpoint}")
+        labels = partial(scale_labels, make_data(cfg.data), model, system, f"checkpoint={cfg.checkpoint}")
         checkpoint = as_ours(cfg.checkpoint, checkpoint, model, labels, keep_eps=cfg.backbone.get("bn_eps") is not None)
     try:
         model.load_state_dict(without_auxiliary(checkpoint["state_dict"]))
