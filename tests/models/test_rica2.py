@@ -100,11 +100,11 @@ def steps_of(number: str, rubric: Rubric = DIVE_NUMBER, order: Any = "named") ->
 @pytest.mark.parametrize(
     ("number", "named"),
     [
-        ("107B", ["forward take-off", "pike position", "three and a half somersaults"]),
-        ("409C", ["inward take-off", "tuck position", "four and a half somersaults"]),
-        ("5253B", ["back take-off", "pike position", "two and a half somersaults", "one and a half twists"]),
-        ("626B", ["armstand on the platform", "back take-off", "pike position", "three somersaults"]),
-        ("301A", ["reverse take-off", "half a somersaults"]),  # a straight dive: no text is of it
+        ("107B", ["forward take-off", "pike position", "three and a half somersault"]),
+        ("409C", ["inward take-off", "tuck position", "four and a half somersault"]),
+        ("5253B", ["back take-off", "pike position", "two and a half somersault", "one and a half twist"]),
+        ("626B", ["armstand on the platform", "back take-off", "pike position", "three somersault"]),
+        ("301A", ["reverse take-off", "half a somersault"]),  # a straight dive: no text is of it
         ("108C", ["forward take-off", "tuck position"]),  # nor of four somersaults
     ],
 )
@@ -121,7 +121,7 @@ def test_the_published_steps_of_a_dive() -> None:
         expected |= ({7 + somersaults} if somersaults else set()) | ({15 + twists} if twists else set())
         found = steps_present(DIVE_NUMBER, torch.tensor([dive_attributes(number)]), "published")[0]
         assert set(found.nonzero()[:, 0].tolist()) == expected
-    assert "half a twists" in steps_of("109C", order="published")  # four and a half somersaults
+    assert "half a twist" in steps_of("109C", order="published")  # four and a half somersaults
 
 
 def test_sub_actions_are_finedivings_in_the_order_of_the_published_texts() -> None:
@@ -133,8 +133,8 @@ def test_sub_actions_are_finedivings_in_the_order_of_the_published_texts() -> No
         found = steps_present(SUB_ACTIONS, torch.tensor([[number, 0, 0, 0, 0]]))[0]
         assert set(found.nonzero()[:, 0].tolist()) == {step, 28}
     assert [SUB_ACTIONS.texts[step] for step in (3, 4, 11, 17, 27)] == [
-        "inward take-off", "armstand forward take-off", "two and a half somersaults in pike position",
-        "two and a half somersaults in tuck position", "three and a half twists",
+        "inward take-off", "armstand forward take-off", "two and a half somersault in pike position",
+        "two and a half somersault in tuck position", "three and a half twist",
     ]  # fmt: skip
     many = steps_present(SUB_ACTIONS, torch.tensor([[4, 25, 36, 0, 0], [1, 9, 33, 0, 0]]))
     assert many.sum(dim=1).tolist() == [3, 3]  # the second has straight somersaults, of which no text is, and no entry
@@ -147,7 +147,7 @@ def test_texts_with_common_words_are_alike(rubric: Rubric) -> None:
     alike = vectors @ vectors.T
     assert alike.fill_diagonal_(0).max() < 0.95
     place = {text: number for number, text in enumerate(rubric.texts)}
-    assert alike[place["one twists"], place["two twists"]] > alike[place["one twists"], place["forward take-off"]] + 0.3
+    assert alike[place["one twist"], place["two twist"]] > alike[place["one twist"], place["forward take-off"]] + 0.3
     assert torch.equal(word_vectors(rubric.texts, 4096), word_vectors(rubric.texts, 4096))
 
 

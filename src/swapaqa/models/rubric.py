@@ -48,8 +48,8 @@ DIVE_NUMBER = Rubric(
         "armstand on the platform",
         *(f"{direction} take-off" for direction in ("inward", "reverse", "back", "forward")),
         *(f"{position} position" for position in ("free", "tuck", "pike")),
-        *(f"{turns} somersaults" for turns in (*TURNS, "four and a half")),
-        *(f"{turns} twists" for turns in TURNS),
+        *(f"{turns} somersault" for turns in (*TURNS, "four and a half")),
+        *(f"{turns} twist" for turns in TURNS),
         "entry into the water",
     ),
 )
@@ -59,9 +59,9 @@ SUB_ACTIONS = Rubric(
     (
         *(f"{direction} take-off" for direction in ("forward", "back", "reverse", "inward")),
         *(f"armstand {direction} take-off" for direction in ("forward", "back", "reverse")),
-        *(f"{turns} somersaults in pike position" for turns in (*TURNS, "four and a half")),
-        *(f"{turns} somersaults in tuck position" for turns in (*TURNS[2:], "four and a half")),
-        *(f"{turns} twists" for turns in TURNS),
+        *(f"{turns} somersault in pike position" for turns in (*TURNS, "four and a half")),
+        *(f"{turns} somersault in tuck position" for turns in (*TURNS[2:], "four and a half")),
+        *(f"{turns} twist" for turns in TURNS),
         "entry into the water",
     ),
 )

@@ -53,15 +53,10 @@ class ScaledResidual(nn.Module):
 
 
 class StepAttention(nn.Module):
-    """Attention with several heads; `out` may be wider than what is looked at.
-
-    Raises:
-        AssertionError: see `StepDecoder`, which refuses a width that the heads do not divide.
-    """
+    """Attention with several heads, which divide the channels; `out` may be wider than what is looked at."""
 
     def __init__(self, channels: int, out: int, heads: int, dropout: float) -> None:
         super().__init__()
-        assert channels % heads == 0
         self.heads = heads
         self.query, self.key, self.value = (nn.Conv1d(channels, channels, 1) for _ in range(3))
         self.out = nn.Conv1d(channels, out, 1)
