@@ -84,6 +84,7 @@ MAKERS = [  # what a command reads, and the command that writes it
     (r"outputs/ratio\b", "train --multirun +sweeps=ratio"),
     (r"outputs/box_source\b", "train --multirun +sweeps=box_source seed=0,1,2"),
     (r"outputs/evidence\b", "train --multirun +sweeps=evidence"),
+    (r"outputs/demo_tables\b", "train --multirun +sweeps=demo_tables"),
     (r"outputs/aqa7_table\b", "train --multirun +sweeps=aqa7_table experiment=core_as_published,sbs_as_published"),
     (r"outputs/demo\b", "demo compare"),
     (r"outputs/evaluate\b", "evaluate checkpoint=.../last.ckpt probe=background"),
