@@ -290,8 +290,10 @@ def test_texts_of_a_file_stand_for_the_steps(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_one_line() -> None:
-    with pytest.raises(InputError, match=r"model\.width=18: must be even and a multiple of"):
-        model_of(width=18)
+    for width, heads in ((18, 4), (15, 5)):
+        with pytest.raises(InputError, match=rf"model\.width={width}: must be even and a multiple of"):
+            model_of(width=width, heads=heads)
+    model_of(width=24, heads=8)
     with pytest.raises(InputError, match=r"model\.samples=1: at least 2"):
         model_of(samples=1)
     assert model_of().needs == ("announced",)

@@ -154,7 +154,7 @@ class RICA2(ScaledScorer):
         samples: int,
     ) -> None:
         super().__init__(encoder)
-        if width % (2 * heads):
+        if width % 2 or width % heads:
             raise InputError(f"model.width={width}: must be even and a multiple of model.heads={heads}")
         if samples < 2:
             raise InputError(f"model.samples={samples}: at least 2 are needed, as they tell a deviation")
