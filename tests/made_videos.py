@@ -31,6 +31,7 @@ METHODS = [  # what `model=` names
     "i3d_mscadc",
     "tecn",
     "pcln",
+    "rica2",
 ]
 
 
@@ -80,10 +81,13 @@ def made_sample(
 
 
 def made_side(count: int) -> dict[str, Tensor]:
-    """What multi-task methods learn from: dives of one to four half somersaults, and captions of four words."""
+    """What multi-task methods learn from: dives of one to four half somersaults, and captions of four words.
+
+    What is announced of them is the same.
+    """
     number = torch.arange(count)
     dive = torch.stack([0 * number, 1 + number % 4, 1 + number % 4, 0 * number, number % 3], dim=1)
-    return {"dive": dive, "caption": torch.tensor([1, 2, 3, 4, 0, 0]) + 0 * number[:, None]}
+    return {"dive": dive, "announced": dive, "caption": torch.tensor([1, 2, 3, 4, 0, 0]) + 0 * number[:, None]}
 
 
 def made_encoded(feature: Tensor, side: dict[str, Tensor] | None = None, **given: Tensor) -> Encoded:

@@ -142,15 +142,51 @@ def c3d_lstm_head(name: str) -> str:
     return name.removeprefix("head.").replace("score.", "fc_final_score.")
 
 
+def rica2_head(name: str) -> str:
+    """A part of the whole model's state dict: `backbone.`, `neck.` or `quality_score_head.`."""
+    layer = {
+        "norm_attention": "ln1", "norm_mlp": "ln2", "near.0": "attn.query_conv.conv", "near.1": "attn.key_conv.conv",
+        "near.2": "attn.value_conv.conv", "norms.0": "attn.query_norm", "norms.1": "attn.key_norm",
+        "norms.2": "attn.value_norm", "attention.query": "attn.query", "attention.key": "attn.key",
+        "attention.value": "attn.value", "attention.out": "attn.proj", "mlp.0": "mlp.0", "mlp.3": "mlp.3",
+        "add_attention": "drop_path_attn", "add_mlp": "drop_path_mlp",
+    }  # fmt: skip
+    step = {
+        "norm_steps": "ln_xattn_q", "norm_clips": "ln_xattn_kv", "norm_near": "xattn.q_norm", "norm_mlp": "ln_ffn",
+        "near": "xattn.q_conv.conv", "attention.query": "xattn.xattn.query", "attention.key": "xattn.xattn.key",
+        "attention.value": "xattn.xattn.value", "attention.out": "xattn.xattn.proj", "mlp.0": "ffn.fc",
+        "mlp.3": "ffn.proj", "add_mlp": "drop_path_ffn",
+    }  # fmt: skip
+    names = {
+        **{f"encoder.embed.{number}": f"backbone.embd.{number}.conv" for number in range(2)},
+        **{f"encoder.layers.{n}.{our}": f"backbone.encoder_blocks.{n}.{layer[our]}" for n in (0, 1) for our in layer},
+        **{f"decoder.layers.{n}.{our}": f"neck.layers.{n}.{step[our]}" for n in (0, 1) for our in step},
+        "decoder.norm": "neck.ln_out", "decoder.project": "neck.text_queries_projection",
+        "base.0": "quality_score_head.common_base.0",
+    }  # fmt: skip
+    sequences = {
+        "read": "scoring_head", "gaussian": "mean_var_linear", "of_group": "phase_composer.level_2_mlp",
+        "unused": "phase_composer.level_3_mlp",
+    }  # fmt: skip
+    names |= {f"{our}.{n}": f"quality_score_head.{their}.{n}" for n in (0, 2) for our, their in sequences.items()}
+    single = {
+        "head.decoder.texts": "neck.text_queries.weight",
+        "head.unused_temperature": "quality_score_head.temperature",
+    }
+    whole, _, kind = name.rpartition(".")
+    return single.get(name) or f"{names[whole.removeprefix('head.')]}.{kind}"
+
+
 HEADS = {
     "core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head, "hgcn": hgcn_head, "gdlt": gdlt_head,
     "cofinal": cofinal_head, "tpt": tpt_head, "t2cr": t2cr_head, "tsa_net": tsa_net_head, "c3d_lstm": c3d_lstm_head,
+    "rica2": rica2_head,
 }  # fmt: skip
 ENTRIES = {  # of a file that has the head in several, after that of the I3D
     "t2cr": ("base_model", "taa", "decoder", "regressor"),
     "tsa_net": ("i3d", "evaluator", "TSA_module"),
 }
-HASSONYS = ("core", "hgcn", "tpt", "t2cr")  # whose I3D has hassony2's layout, in a module that cuts the clips
+HASSONYS = ("core", "hgcn", "tpt", "t2cr", "rica2")  # whose I3D has hassony2's layout, in a module that cuts the clips
 
 
 def seeded(shape: torch.Size, name: str, seed: int) -> Tensor:
@@ -185,6 +221,10 @@ def published_content(model: Scorer, system: str, parallel: bool) -> dict[str, A
     parts = {
         name: {prefix + key: value for key, value in part.items()} for name, part in (("i3d", i3d), ("head", head))
     }
+    if system == "rica2":
+        of_i3d = {f"feat_extractor.i3d.{key.removeprefix('backbone.')}": value for key, value in i3d.items()}
+        whole = {prefix + key: value for key, value in (of_i3d | head).items()}
+        return {"state_dict": whole, "epoch": 41, "optimizer": optimizer, "scheduler": {"last_epoch": np.float64(3)}}
     if system == "tpt":
         return {"backbone": parts["i3d"], "model": parts["head"]} | common
     if system in ENTRIES:

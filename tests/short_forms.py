@@ -36,6 +36,7 @@ SWEEPS = {  # two jobs or so of each
     "plug_and_play": ["model=usdl,dae", "aug=none"],
     "aqa7_table": ["data.action=diving", "seed=0"],
     "mtl_aqa_table": ["model=musdl,core"],
+    "demo_tables": ["hydra.sweeper.settings=['model=usdl aug=none,swap']"],
     "evidence": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
     "unseen_venue": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
 }
@@ -86,6 +87,7 @@ MAKERS = [  # what a command reads, and the command that writes it
     (r"outputs/box_source\b", "train --multirun +sweeps=box_source seed=0,1,2"),
     (r"outputs/evidence\b", "train --multirun +sweeps=evidence"),
     (r"outputs/unseen_venue\b", "train --multirun +sweeps=unseen_venue"),
+    (r"outputs/demo_tables\b", "train --multirun +sweeps=demo_tables"),
     (r"outputs/aqa7_table\b", "train --multirun +sweeps=aqa7_table experiment=core_as_published,sbs_as_published"),
     (r"outputs/demo\b", "demo compare"),
     (r"outputs/evaluate\b", "evaluate checkpoint=.../last.ckpt probe=background"),
@@ -151,7 +153,7 @@ def training_words(words: list[str], number: int, command: str) -> list[str]:
     sweep = next((word.partition("=")[2] for word in words if word.startswith("+sweeps=")), None)
     data = next((word.partition("=")[2] for word in words if word.startswith("data=")), None)
     preset = any(word.startswith("experiment=") and word != "experiment=none" for word in words)
-    real = data not in (None, "demo") or preset or (data is None and sweep not in (None, "evidence"))
+    real = data not in (None, "demo") or preset or (data is None and sweep not in (None, "evidence", "demo_tables"))
     short = [*TRAINING, *LOADING, *(REAL if real else DEMO)]
     short += [f"boxes.root=boxes_{found[1]}" for found in re.finditer(r"data_fmt=\[(\w+)", command)]
     pretrained = any(word.startswith("backbone.pretrained") for word in words)

@@ -261,7 +261,7 @@ def test_a_model_is_named_in_its_own_file_only() -> None:
     }
     assert "CoRe" in methods
     for path in IN_LIBRARY:
-        if path.parent.name != "models" and path.stem != "upgrade":  # which knows classes by their old names
+        if path.parent.name != "models" and path.stem not in ("upgrade", "calibration_tau"):  # old names; a paper's
             used = set(re.findall(r"\w+", " ".join(strings(path)))) | {
                 node.id for node in ast.walk(tree(path)) if isinstance(node, ast.Name)
             }

@@ -39,6 +39,11 @@ def test_an_encoder_of_its_own_is_not_linked() -> None:
     assert layer["model"]["encoder"] == own | {"pretrained": None}
 
 
+def test_texts_of_steps_are_the_checkpoints() -> None:
+    layer = network_layer(TRAINED | {"model": {"_target_": "m", "texts": "t5.npy"}})
+    assert layer["model"] == {"_target_": "m", "texts": None}
+
+
 def test_a_checkpoint_from_before_the_clips_keeps_the_recipes() -> None:
     assert "clips" not in network_layer({key: value for key, value in TRAINED.items() if key != "clips"})
 

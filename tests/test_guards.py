@@ -80,6 +80,7 @@ def method(config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Calla
         given = {"encoder": encoder(TinyBackbone(2), plan, freeze_bn=False, clips_per_pass=clips_per_pass)}
         small = {"hidden_features": 8, "depth": 3} if "core" in name else {}
         small |= {"groups": 1} if name == "hgcn" else {}
+        small |= {"width": 16, "heads": 2, "texts_width": 12} if name == "rica2" else {}
         small |= {"length": 20, "width": 32, "hidden": 16} if name in ("tecn", "pcln") else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small)
         zero = torch.zeros(12, dtype=torch.int64)

@@ -43,6 +43,7 @@ def start(folder: Path, cache: Path, *overrides: str) -> Forked:
         ["model=t2cr", "clips.full.size=32", "clips.thin.size=32"],  # BatchNorm in the head, over pairs
         ["model=tsa_net"],  # statistics of tubes
         ["model=pcln", "model.length=16", "model.width=32", "model.hidden=16"],  # dropout of frames, pairs of a batch
+        ["model=rica2", "model.width=16", "model.heads=2"],  # whole branches left out, samples, clipped gradients
         ["model=i3d_mscadc", "model.width=2", "model.words=30"],  # dropout of maps, side information, recurrent layers
     ],
     ids=lambda words: words[0],

@@ -71,6 +71,7 @@ TRAININGS = {  # by name: steps, precision and overrides
     ),
     "c3d_lstm": (SHORT, "64-true", ["model=c3d_lstm", "model.hidden=16", "clips.frames=4", "clips.stride=4"]),
     "tpt": (SHORT, "64-true", ["model=tpt", "model.width=32"]),
+    "rica2": (SHORT, "64-true", ["model=rica2", "model.width=16", "model.heads=2", "model.texts_width=12"]),
     "tecn": (SHORT, "64-true", ["model=tecn", "model.length=16", "model.width=32", "model.hidden=16"]),
     "pcln": (SHORT, "64-true", ["model=pcln", "model.length=16", "model.width=32", "model.hidden=16"]),
     "t2cr": (SHORT, "64-true", ["model=t2cr", "clips.full.size=32", "clips.thin.size=32"]),

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from swapaqa.data.demo_files import DemoSettings, demo_root
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
-from swapaqa.running.video_score import box_files, given_window
+from swapaqa.running.video_score import box_files, given_window, side_of_video
 from tests.numbered import write
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -51,16 +52,18 @@ def predicted(run: Path) -> dict[str, float]:
         return {row["video_id"]: float(row["last"]) for row in csv.DictReader(lines)}
 
 
+METHODS = (
+    ["core", "model.voters=2"],
+    ["core", "model.voters=2", "model.store_exemplars=true"],
+    ["dae", "optim.learning_rate=0.02"],
+)
+STEPS = ["rica2", "model.width=16", "model.heads=2"]  # of dives, which a table of one's own has not
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "method",
-    [
-        ["core", "model.voters=2"],
-        ["core", "model.voters=2", "model.store_exemplars=true"],
-        ["dae", "optim.learning_rate=0.02"],
-    ],
+    ("data", "method"), [*(("videos", one) for one in METHODS), *(("demo", one) for one in (*METHODS, STEPS))]
 )
-@pytest.mark.parametrize("data", ["videos", "demo"])
 def test_both_ways_to_score_a_video_agree(
     data: str,
     method: list[str],
@@ -106,6 +109,30 @@ def test_box_files_are_the_data_sets_or_lie_beside_the_video() -> None:
     listed = Record("v1", "any", score=0.0, split="test")
     assert box_files(source, listed, Path("videos/v1.mp4")) == [Path("boxes/v1")]
     assert box_files(source, None, Path("mine/dive.mp4")) == [Path("mine/dive")]
+
+
+def test_what_is_known_of_a_dive_is_that_of_its_record_or_of_its_number() -> None:
+    listed = Record("v1", "any", score=0.0, split="test")
+    sides = {"announced": torch.tensor([0, 1, 7, 0, 1]), "steps": torch.zeros(4)}
+    for found, dive, needs, expected in (
+        (listed, None, ("announced", "steps"), [0, 1, 7, 0, 1]),
+        (listed, "5253B", ("announced",), [0, 2, 5, 3, 1]),  # the command line wins
+        (None, "5253b", ("announced",), [0, 2, 5, 3, 1]),
+        (None, None, (), None),
+    ):
+        source: Any = SimpleNamespace(record_of=lambda _, found=found: found, read_side=lambda _: dict(sides))
+        side = side_of_video(OmegaConf.create({"video": "v1.mp4", "dive": dive}), SimpleNamespace(needs=needs), source)
+        assert (None if expected is None else side["announced"].tolist()) == expected
+        assert ("steps" in side) == (found is not None)
+    source = SimpleNamespace(record_of=lambda _: None)
+    for dive, needs, words in (
+        (None, ("announced",), "needs announced beside the video, .* say dive=107B"),
+        ("107B", ("sub_actions",), "needs sub_actions beside the video, .* as a video of a data set"),
+        ("high", ("announced",), "dive=high: no number of a dive"),
+    ):
+        given = OmegaConf.create({"video": "v1.mp4", "dive": dive})
+        with pytest.raises(InputError, match=words):
+            side_of_video(given, SimpleNamespace(needs=needs), source)
 
 
 def test_the_window_is_that_of_the_training_unless_another_is_named(own_videos: Path) -> None:

@@ -73,13 +73,13 @@ def mtl(config: Config, root: Path, *words: str) -> Any:
 def test_mtl_aqa_gives_captions_to_methods_that_learn_from_them(config: Config, tmp_path: Path) -> None:
     root = write_mtl_aqa(tmp_path / "MTL-AQA", "cut")
     without = mtl(config, root, "model=usdl")
-    assert (without.captions, without.sides) == (False, ("dive", "dive_class"))
-    assert MTLAQA.read_side(without.read_list("test")[0]).keys() == {"dive", "dive_class"}
+    assert (without.captions, without.sides) == (False, ("dive", "announced", "dive_class"))
+    assert MTLAQA.read_side(without.read_list("test")[0]).keys() == {"dive", "announced", "dive_class"}
     with pytest.raises(InputError, match=r"final_captions_dict\.pkl: no such file"):
         mtl(config, root, "model=i3d_avg_mtl").read_list("test")
     write(root / "info")
     source = mtl(config, root, "model=i3d_avg_mtl")
-    assert source.sides == ("dive", "dive_class", "caption")
+    assert source.sides == ("dive", "announced", "dive_class", "caption")
     for record in source.read_list("train"):
         side = MTLAQA.read_side(record)
         assert side["caption"].tolist()[:6] == [1, 4, 2, 3, 0, 0]
@@ -120,7 +120,11 @@ def test_dives_of_the_demo_have_sides_and_vaults_have_none(
     source: Demo = make_source(config("data=demo", *small).data)
     records = source.read_list("train")
     sides = [source.read_side(record) for record in records]
-    assert {name: value.shape for name, value in sides[0].items()} == {"dive": (5,), "caption": (LENGTH,)}
+    assert {name: value.shape for name, value in sides[0].items()} == {
+        "dive": (5,),
+        "announced": (5,),
+        "caption": (LENGTH,),
+    }
     targets = attribute_targets(torch.stack([side["dive"] for side in sides]))
     assert all((target != UNKNOWN).all() for target in targets.values())
     assert targets["half_somersaults"].unique().numel() > 1

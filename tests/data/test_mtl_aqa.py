@@ -235,7 +235,7 @@ def test_the_parts_of_a_dive_number(number: str, parts: tuple[int, ...]) -> None
 def test_a_sample_carries_the_parts_of_its_dive(mtl_tree: Callable[..., Path], open_mtl: Open) -> None:
     batch = next(iter(open_mtl(mtl_tree("cut"))._evaluation_loader("test")))
     assert list(batch.video_id) == ["26_005", "26_016"]
-    assert batch.side.keys() == {"dive", "dive_class"}  # captions are read where a method learns from them
+    assert batch.side.keys() == {"dive", "announced", "dive_class"}  # captions are read where a method learns from them
     assert batch.side["dive"].dtype == batch.side["dive_class"].dtype == torch.int64
     assert [NUMBERS[one] for one in batch.side["dive_class"]] == ["305B", "107B"]
     assert batch.side["dive"].tolist() == [[0, 3, 5, 0, 1], [0, 1, 7, 0, 1]]  # 305B, 107B

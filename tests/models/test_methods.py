@@ -84,6 +84,7 @@ def build(config: Config) -> Build:
         small |= {"voters": 2} if name in PAIRED else {}
         small |= {"width": 16} if name in ("gdlt", "cofinal", "tpt") else {}
         small |= {"groups": 1} if name == "hgcn" else {}
+        small |= {"width": 16, "heads": 2, "texts_width": 12} if name == "rica2" else {}
         small |= {"words": 30} if name in MULTI_TASK else {}
         small |= {"length": 20, "width": 32, "hidden": 16} if name in ("tecn", "pcln") else {}
         model = hydra.utils.instantiate(composed.model, _partial_=True)(**given | small | changes)
@@ -144,7 +145,8 @@ def test_a_methods_schedule_is_that_of_a_training_at_full_size(name: str, config
 def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, build: Build) -> None:
     optim, model = config(f"model={name}").optim, build(name)
     optimizer = model.configure_optimizers()
-    assert type(optimizer) is (torch.optim.SGD if name in ("gdlt", "cofinal") else torch.optim.Adam)
+    kinds = {"gdlt": torch.optim.SGD, "cofinal": torch.optim.SGD, "rica2": torch.optim.AdamW}
+    assert type(optimizer) is kinds.get(name, torch.optim.Adam)
     groups = {group["name"]: group for group in optimizer.param_groups}
     assert (groups["head"]["lr"], groups["backbone"]["lr"]) == (optim.learning_rate, optim.backbone_learning_rate)
     assert {group["weight_decay"] for group in groups.values()} == {optim.weight_decay}
@@ -166,6 +168,7 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
         ("tpt", 12_287_264 + 5_656_354),
         ("t2cr", 12_287_264 + 618_784),
         ("tsa_net", 12_287_264 + 559_680 + 295_425),
+        ("rica2", 12_287_264 + 15_226_882),
         ("i3d_lstm", 12_287_264 + 1_313_025),
         ("i3d_avg_mtl", 12_287_264 + 18_113_199),
     ],
@@ -215,7 +218,7 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
     count = sum(len(plan.starts(FRAMES)) for plan in model.encoder.plans)
     single = {"c3d_lstm": 1, "c3d_avg_mtl": 1, "mscadc": 1, "tecn": FRAMES, "pcln": FRAMES}
-    assert count == ({"hgcn": 10, "tpt": 3, "t2cr": 18} | single).get(name, 2)
+    assert count == ({"hgcn": 10, "tpt": 3, "rica2": 3, "t2cr": 18} | single).get(name, 2)
     halves = 2 if name == "tsa_net" else 1  # of the network, each of which is called once
     assert sum(clips) == halves * count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]

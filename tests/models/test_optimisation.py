@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
 from swapaqa.models.optimisation import Optimisation
-from swapaqa.models.rates import Progress, cosine_of_epochs, step_decay, warmup_cosine
+from swapaqa.models.rates import Progress, cosine_of_epochs, step_decay, warmup, warmup_cosine
 from swapaqa.models.scorer import Predicted, Scorer
 from swapaqa.models.tiny import TinyBackbone
 from tests.made_videos import encoder, made_sample, plan
@@ -37,6 +37,13 @@ def two_groups() -> dict[str, list[Parameter]]:
 
 
 # how rates change
+
+
+def test_a_rise_is_rica2s() -> None:
+    """0 at the first step, the whole rate at the last of the rise, as its scheduler counts."""
+    shares = [warmup(Progress(step, steps=40, steps_per_epoch=4), epochs=1.5) for step in range(9)]
+    assert shares == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1])
+    assert [warmup(Progress(step, steps=40, steps_per_epoch=4), epochs=0) for step in (0, 1)] == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,10 @@ from tests.published_files import fill, published_content, published_head, rewri
 
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
 SYSTEMS = ("core", "musdl", "usdl", "dae")  # whose whole programs were recorded
-WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net"), ("gdlt", "cofinal", "c3d_lstm")
-EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3, "hgcn": 1e-5, "tpt": 1e-5, "t2cr": 1e-5, "tsa_net": 1e-3}
+WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net", "rica2"), ("gdlt", "cofinal", "c3d_lstm")
+EPS = dict.fromkeys(("core", "hgcn", "tpt", "t2cr", "rica2"), 1e-5) | dict.fromkeys(
+    ("musdl", "usdl", "dae", "tsa_net"), 1e-3
+)
 
 
 def composed(path: Path, words: list[str]) -> tuple[DictConfig, list[str]]:
@@ -117,6 +119,37 @@ def test_a_head_alone_keeps_the_backbone_that_is_there(
     untouched = instantiate(cfg.model).encoder.state_dict()
     assert all(torch.equal(value, after[f"encoder.{name}"]) for name, value in untouched.items())
     assert (found.unit.item() > 1) if system == "c3d_lstm" else (found.max_label == 100)
+
+
+def test_pclns_file_keeps_the_backbone_that_is_there(tmp_path: Path) -> None:
+    """A head's state dict beside optimiser and epoch; every name is written down here a second time."""
+    small = ["model.length=16", "model.width=32", "model.hidden=16"]
+    words, path = ["model=pcln", "data=aqa7", "backbone=tiny", *small], tmp_path / "checkpoint1.tar"
+    ours = instantiate(composed(Path("none"), words)[0].model)
+    fill(ours)
+    layers = {
+        "head.encode.0": "encoder_backbone.conv1", "head.encode.4": "encoder_backbone.conv2",
+        "head.regress.0": "mlp.fc1", "head.regress.2": "mlp.fc2", "head.regress.4": "mlp.fc3", "pairs.narrow": "conv1d",
+        "pairs.compare.0": "conv2d_1", "pairs.compare.2": "conv2d_2", "pairs.regress.0": "fc_1",
+        "pairs.regress.2": "fc_2", "pairs.regress.4": "fc_3",
+    }  # fmt: skip
+    own = {name: value for name, value in ours.state_dict().items() if name.startswith(("head.", "pairs."))}
+    theirs = {f"{layers[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": value for name, value in own.items()}
+    torch.save({"epoch": 7, "state_dict": theirs, "optimizer": {}}, path)
+    found = opened(path, words)
+    assert len(own) == 22
+    assert all(torch.equal(value, found.state_dict()[name]) for name, value in own.items())
+    assert (found.max_label, found.epoch) == (100, 7)
+    with pytest.raises(InputError, match=r"saved by PCLN's program, without a configuration; say experiment=pcln_aqa7"):
+        opened(path, [])
+
+
+def test_a_deviation_that_is_given_needs_no_training_list(tmp_path: Path) -> None:
+    words, path = ["model=c3d_lstm", "data=aqa7", "backbone=tiny", "data.root=nowhere"], tmp_path / "theirs.pkl"
+    torch.save(published_head(small_model("c3d_lstm"), "c3d_lstm", False), path)
+    with pytest.raises(InputError, match="carries no deviation of the scores, which come from the training lists"):
+        opened(path, words)
+    assert opened(path, [*words, "+model.score_std.diving=14.5"]).unit.tolist() == [14.5]
 
 
 @pytest.mark.parametrize("system", HEADS_ALONE)

@@ -133,3 +133,16 @@ def test_averages_of_the_shipped_rows_are_fisher_means(name: str) -> None:
     assert {"GDLT", "CoFInAl", "ACTION-NET"} <= {row.system for row in table.systems}
     for row in table.systems:
         assert float(fisher_mean(torch.tensor(row.values[:-1]))) == pytest.approx(row.values[-1], abs=5e-4), row.system
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "column", "data"),
+    [("demo_aqa7", "aqa7_spearman", "diving", "AQA-7"), ("demo_mtl_aqa", "mtl_aqa_spearman", "spearman", "MTL-AQA")],
+)
+def test_rows_beside_the_demo_are_the_papers_and_say_of_which_data(
+    name: str, table: str, column: str, data: str
+) -> None:
+    printed, (beside,) = paper_numbers().tables[table], published([name]).of_data("demo")
+    place = printed.columns.index(column)
+    expected = [(f"{row.system} ({data})", (row.values[place],)) for row in printed.systems]
+    assert [(row.system, tuple(row.values)) for row in beside.rows] == expected

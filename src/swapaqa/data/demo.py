@@ -43,7 +43,7 @@ class Demo(AQA7):
 
     test_splits: ClassVar[tuple[str, ...]] = ("test", "shifted")
     shares_with: ClassVar[tuple[str, ...]] = ()
-    sides: ClassVar[tuple[str, ...]] = ("dive", "caption")  # of dives, which are judged as such
+    sides: ClassVar[tuple[str, ...]] = ("dive", "announced", "caption")  # of dives, which are judged as such
 
     footage = VideoSource.footage  # not known: other settings give other videos under the same numbers
 
@@ -54,11 +54,19 @@ class Demo(AQA7):
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
-        """`dive`: (5,) int64, see `dive_attributes`; `caption`: (L,) int64, see `swapaqa.data.demo_words`."""
+        """`dive`, `announced`: (5,) int64, see `dive_attributes`; `caption`: (L,) int64, see `swapaqa.data.demo_words`.
+
+        The position is how far the limbs open, and so a part of the score: what is announced leaves it free.
+        """
         if record.difficulty is None:
             return {}
         dive = shown_dive(record.difficulty, record.judge_scores)
-        return {"dive": torch.tensor(dive), "caption": torch.tensor(caption(dive, record.judge_scores))}
+        announced = torch.tensor((*dive[:-1], 0))
+        return {
+            "dive": torch.tensor(dive),
+            "announced": announced,
+            "caption": torch.tensor(caption(dive, record.judge_scores)),
+        }
 
     @property
     def folder(self) -> Path:

@@ -80,18 +80,21 @@ class FineDiving(VideoSource):
 
     layout: ClassVar[str] = LAYOUT
     shares_with: ClassVar[tuple[str, ...]] = (MTL_AQA, AQA7)
-    sides: ClassVar[tuple[str, ...]] = ("dive", "steps", "sub_actions")
+    sides: ClassVar[tuple[str, ...]] = ("dive", "announced", "steps", "sub_actions")
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
         """What the annotations say of a dive.
 
-        `dive`: (5,) int64, see `dive_attributes`. `steps`: (4,) float32, where each step after the first begins, as a
-        share of the dive; 1 for steps that it has not. `sub_actions`: (5,) int64 by step; 0 for steps that it has not.
+        `dive`, `announced`: (5,) int64, see `dive_attributes`. `steps`: (4,) float32, where each step after the first
+        begins, as a share of the dive; 1 for steps that it has not. `sub_actions`: (5,) int64 by step; 0 for steps that
+        it has not.
         """
         dive = cast(Dive, record)
+        parts = torch.tensor(dive_attributes(dive.dive_number))
         return {
-            "dive": torch.tensor(dive_attributes(dive.dive_number)),
+            "dive": parts,
+            "announced": parts,
             "steps": torch.tensor(_filled(dive.steps, MOST_STEPS - 1, 1.0), dtype=torch.float32),
             "sub_actions": torch.tensor(_filled(dive.sub_actions, MOST_STEPS, 0)),
         }

@@ -196,24 +196,24 @@ class MTLAQA(VideoSource):
 
     layout: ClassVar[str] = LAYOUT
     shares_with: ClassVar[tuple[str, ...]] = (AQA7,)
-    sides: ClassVar[tuple[str, ...]] = ("dive", "dive_class", "caption")
+    sides: ClassVar[tuple[str, ...]] = ("dive", "announced", "dive_class", "caption")
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
         """What the annotations say of a dive.
 
-        `dive`: (5,) int64, see `dive_attributes`. `dive_class`: () int64, see `dive_class`. `caption`: (100,) int64,
-        see `read_captions`.
+        `dive`, and `announced`, what is known of it before: (5,) int64, see `dive_attributes`. `dive_class`: () int64,
+        see `dive_class`. `caption`: (100,) int64, see `read_captions`.
         """
         dive = cast(Dive, record)
         captions = {"caption": torch.tensor(dive.caption)} if dive.caption else {}
         parts, number = torch.tensor(dive_attributes(dive.dive_number)), torch.tensor(dive_class(dive.dive_number))
-        return {"dive": parts, "dive_class": number} | captions
+        return {"dive": parts, "announced": parts, "dive_class": number} | captions
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.captions:
-            self.sides = ("dive", "dive_class")  # type: ignore[misc]  # of this data set
+            self.sides = ("dive", "announced", "dive_class")  # type: ignore[misc]  # of this data set
         if len(self.shift) != 2 or self.shift[0] > self.shift[1]:
             raise InputError(f"data.shift={list(self.shift)}: the lowest and the highest shift are needed, [-3, 3]")
 

@@ -79,6 +79,7 @@ class ClipLSTM(Scorer):
             refuse_i3d(encoder, "c3d_lstm", "i3d_lstm")
         super().__init__(encoder)
         self.target, self.score_std, self.action = target, score_std, action
+        self.scale_given = score_std is not None
         self.register_buffer("unit", torch.ones(1, dtype=torch.float64))  # (K,): points, or labels, of each action
         self.head = LSTMHead(encoder.feature_size, hidden)
 

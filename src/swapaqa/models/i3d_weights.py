@@ -85,6 +85,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{error}; name an I3D checkpoint") from error
     except pickle.UnpicklingError as error:
         raise InputError(f"{path}: not a PyTorch file of plain tensors, {error}; name an I3D checkpoint") from error
+    content = published.in_parts(content)
     system = published.system_of(content)
     if system:
         content = published.i3d_weights(content, system)

@@ -1,7 +1,7 @@
 """Checkpoints as the programs of published methods save them, brought to our names.
 
 Such a file is a dictionary with one state dict for the I3D, one for the head, and what training had beside them; a
-program that trained on features, or under a frozen network (GDLT, CoFInAl, C3D-LSTM), saves the head's state dict
+program that trained on features, or under a frozen network (GDLT, CoFInAl, C3D-LSTM, PCLN), saves the head's state dict
 alone, and those of MTL-AQA one file for each part (`swapaqa.models.published_parts`). A program that ran on several
 devices (DataParallel) has put `module.` in front of every key.
 """
@@ -18,6 +18,7 @@ from torch import Tensor
 from swapaqa.files.foreign_file import shown
 
 PARALLEL, BACKBONE = "module.", "backbone."  # CoRe's I3D lies in a module that cuts the clips
+EXTRACTOR = "feat_extractor.i3d."  # before the I3D's names in a file of RICA2, which holds one state dict
 BATCH_COUNT = "num_batches_tracked"  # only in files saved by PyTorch 0.4.1 and later, unused with a fixed momentum
 SCALARS = (np.float64, np.float32, np.int64, np.int32, np.bool_)
 
@@ -86,7 +87,37 @@ CONTEXT = (
     *((rf"head_conv3_{theirs}\.", f"read.{our}.") for theirs, our in ATTRIBUTES),
     (r"head_conv3\.", "read."),
 )
-LAYERS = ((1, 0), (2, 2), (3, 4))  # the linear layers of MUSDL and USDL, from 1, and their places in our Sequential
+RUBRIC = (
+    (r"backbone\.embd\.(\d)\.conv\.", r"head.encoder.embed.\1."),
+    *(
+        (rf"backbone\.encoder_blocks\.(\d)\.{theirs}\.", rf"head.encoder.layers.\1.{our}.")
+        for theirs, our in (
+            ("ln1", "norm_attention"), ("ln2", "norm_mlp"), ("mlp", "mlp"), ("drop_path_attn", "add_attention"),
+            ("drop_path_mlp", "add_mlp"), (r"attn\.proj", "attention.out"),
+            *((rf"attn\.{part}", f"attention.{part}") for part in ("query", "key", "value")),
+            *((rf"attn\.{part}_conv\.conv", f"near.{place}") for place, part in enumerate(("query", "key", "value"))),
+            *((rf"attn\.{part}_norm", f"norms.{place}") for place, part in enumerate(("query", "key", "value"))),
+        )
+    ),
+    *(
+        (rf"neck\.layers\.(\d)\.{theirs}\.", rf"head.decoder.layers.\1.{our}.")
+        for theirs, our in (
+            (r"xattn\.q_conv\.conv", "near"), (r"xattn\.q_norm", "norm_near"), (r"xattn\.xattn\.proj", "attention.out"),
+            (r"xattn\.xattn", "attention"), ("ln_xattn_q", "norm_steps"), ("ln_xattn_kv", "norm_clips"),
+            (r"ffn\.fc", "mlp.0"), (r"ffn\.proj", "mlp.3"), ("ln_ffn", "norm_mlp"), ("drop_path_ffn", "add_mlp"),
+        )
+    ),
+    (r"neck\.ln_out\.", "head.decoder.norm."),
+    (r"neck\.text_queries\.weight$", "head.decoder.texts"),
+    (r"neck\.text_queries_projection\.", "head.decoder.project."),
+    (r"quality_score_head\.common_base\.", "head.base."),
+    (r"quality_score_head\.scoring_head\.", "head.read."),
+    (r"quality_score_head\.mean_var_linear\.", "head.gaussian."),
+    (r"quality_score_head\.phase_composer\.level_2_mlp\.", "head.of_group."),
+    (r"quality_score_head\.phase_composer\.level_3_mlp\.", "head.unused."),
+    (r"quality_score_head\.temperature$", "head.unused_temperature"),
+)  # fmt: skip
+LINEAR = ((1, 0), (2, 2), (3, 4))  # linear layers, from 1, and their places in our Sequential
 SYSTEMS = (
     System("CoRe", "core", "core_as_published", "base_model", "regressor", (
         (r"first_layer\.0\.", "tree.root."),
@@ -95,16 +126,16 @@ SYSTEMS = (
         (r"reg_layer\.", "tree.regress."),
     ), lacking="group borders"),
     System("TSA-Net", "tsa_net", "tsa_net_mtl_aqa", "i3d", "evaluator", (
-        *((rf"evaluator\.evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LAYERS),
+        *((rf"evaluator\.evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LINEAR),
         (r"TSA_module\.NL_1D\.g\.", "encoder.tube.value."),
         (r"TSA_module\.NL_1D\.W\.0\.", "encoder.tube.out."),
         (r"TSA_module\.NL_1D\.W\.1\.", "encoder.tube.norm."),
     ), mark=r"TSA_module\.", beside=("TSA_module",)),
     System("MUSDL", "musdl", "musdl_as_published", "i3d", "evaluator", tuple(
-        (rf"evaluator\.(\d+)\.layer{number}\.", rf"heads.judges.\1.layers.{place}.") for number, place in LAYERS
+        (rf"evaluator\.(\d+)\.layer{number}\.", rf"heads.judges.\1.layers.{place}.") for number, place in LINEAR
     )),
     System("USDL", "usdl", "usdl_as_published", "i3d", "evaluator", tuple(
-        (rf"evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LAYERS
+        (rf"evaluator\.layer{number}\.", f"head.layers.{place}.") for number, place in LINEAR
     )),
     System("DAE", "dae", "dae_as_published", "i3d", "dae", (
         (r"fc1\.", "head.layers.0."),
@@ -188,7 +219,15 @@ SYSTEMS = (
             for theirs, our in CONTEXT
         ),
     ), mark=r"\w+\.cntxt_conv", backbone="dilated_c3d"),
+    System("PCLN", "pcln", "pcln_aqa7", None, ALONE, (
+        *((rf"encoder_backbone\.conv{number}\.", f"head.encode.{place}.") for number, place in ((1, 0), (2, 4))),
+        *((rf"mlp\.fc{number}\.", f"head.regress.{place}.") for number, place in LINEAR),
+        (r"conv1d\.", "pairs.narrow."),
+        *((rf"conv2d_{number}\.", f"pairs.compare.{place}.") for number, place in ((1, 0), (2, 2))),
+        *((rf"fc_{number}\.", f"pairs.regress.{place}.") for number, place in LINEAR),
+    ), mark=r"encoder_backbone\."),
     System("GDLT", "gdlt", "gdlt_aqa7", None, ALONE, GRADES, mark=r"in_proj\.\d"),
+    System("RICA2", "rica2", "rica2_as_published", "i3d", "rica2", RUBRIC, mark=r"quality_score_head\."),
 )  # fmt: skip
 
 
@@ -215,9 +254,26 @@ def system_of(content: Any) -> System | None:
 
 
 def with_entries(content: Any) -> Any:
-    """The content of a file, where it is the state dict of a head alone as the entry of one."""
-    alone = {ALONE: content}
-    return alone if isinstance(content, dict) and system_of(alone) else content
+    """The content of a file, in entries also where it is the state dict of a head alone, or of a whole model."""
+    if not isinstance(content, dict):
+        return content
+    if content.keys() == {"state_dict", "optimizer", "epoch"}:  # PCLN's
+        alone = {ALONE: content["state_dict"], "epoch": content["epoch"]}
+    else:
+        alone = {ALONE: content}
+    return alone if system_of(alone) else in_parts(content)
+
+
+def in_parts(content: Any) -> Any:
+    """The content of a file, where it is RICA2's, whose state dict is the whole model's, in entries as others have."""
+    whole = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(whole, dict) or not any(_plain(key).startswith(EXTRACTOR) for key in whole):
+        return content
+    parts: dict[str, dict[str, Any]] = {"i3d": {}, "rica2": {}}
+    for key, value in whole.items():
+        entry = "i3d" if _plain(key).startswith(EXTRACTOR) else "rica2"
+        parts[entry][_plain(key).removeprefix(EXTRACTOR)] = value
+    return parts | {"epoch": content.get("epoch", 0)}
 
 
 def fault_of(content: Mapping[str, Any], system: System) -> str | None:

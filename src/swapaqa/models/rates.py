@@ -66,3 +66,9 @@ def step_decay(progress: Progress, epochs: int | list[int], factor: float) -> fl
     epoch = progress.step // progress.steps_per_epoch
     decays = epoch // epochs if isinstance(epochs, int) else sum(epoch >= milestone for milestone in epochs)
     return factor**decays
+
+
+def warmup(progress: Progress, epochs: float) -> float:
+    """A linear rise in W = `epochs` times the steps of one, 0 at the first step and 1 at step W - 1; then 1 (RICA2)."""
+    rise = round(epochs * progress.steps_per_epoch)
+    return min(1.0, progress.step / max(rise - 1, 1)) if rise > 1 else 1.0

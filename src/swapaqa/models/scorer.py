@@ -53,6 +53,7 @@ class Scorer(LightningModule):
             evaluation reads those of training.
         learns_from: names of what it looks for there in training only.
         clip_count: how many clips it takes; None: any number. A run with another is refused before it starts.
+        scale_given: whether its parameters say what `learn_scale` would learn, so that no training label is needed.
         couples_batch: whether a term of the loss compares the videos of a batch with each other. `losses` then gets
             those of all processes, with the gradient of each.
         config: the resolved configuration of the run, which every checkpoint carries; None until the recipe sets it.
@@ -71,6 +72,7 @@ class Scorer(LightningModule):
     reads_boxes: ClassVar[bool] = False
     learns_from: tuple[str, ...] = ()
     clip_count: ClassVar[int | None] = None
+    scale_given: bool = False
     couples_batch: ClassVar[bool] = False
 
     def __init__(self, encoder: VideoEncoder) -> None:

@@ -155,6 +155,8 @@ def network_layer(trained: Mapping[str, Any]) -> dict[str, Any]:
     layer["model"] = {
         key: "${backbone}" if value == trained["backbone"] else value for key, value in trained["model"].items()
     }
+    if "texts" in layer["model"]:
+        layer["model"]["texts"] = None  # of RICA2: a part of the checkpoint's weights
     if isinstance(layer["model"].get("encoder"), dict):
         layer["model"]["encoder"] = _with_own_weights(layer["model"]["encoder"], clips)
     return layer
@@ -222,7 +224,7 @@ def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     models.setLevel(logging.NOTSET)
     system = published.system_of(checkpoint)
     if system:
-        labels = partial(scale_labels, make_data(cfg.data), system, f"checkpoint={cfg.checkpoint}")
+        labels = partial(scale_labels, make_data(cfg.data), model, system, f"checkpoint={cfg.checkpoint}")
         checkpoint = as_ours(cfg.checkpoint, checkpoint, model, labels, keep_eps=cfg.backbone.get("bn_eps") is not None)
     try:
         model.load_state_dict(without_auxiliary(checkpoint["state_dict"]))

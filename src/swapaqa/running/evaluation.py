@@ -49,7 +49,7 @@ from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.running.score_tables import show, show_floors, show_probe
 from swapaqa.running.seen import seen_by_checkpoint
 from swapaqa.running.training import more_memory
-from swapaqa.running.video_score import refuse_sides_of_a_file, score_video
+from swapaqa.running.video_score import score_video
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,6 @@ def start(cfg: DictConfig) -> None:
     refuse_missing_sides(model, data.source)
     refuse_missing_boxes(model, data.source)
     if cfg.video is not None:
-        refuse_sides_of_a_file(model)
         show_score(cfg.video, score_video(cfg, model, data))
         return
     data.seen = seen_by_checkpoint(cfg, checkpoint, data.source)

@@ -12,7 +12,7 @@ from swapaqa.configuration.checking import TOP_LEVEL
 from swapaqa.data.datamodule import VideoData
 from swapaqa.errors import InputError
 from swapaqa.models import published
-from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY, TRAINED_ON_KEY
+from swapaqa.models.scorer import CONFIG_KEY, FORMAT, FORMAT_KEY, TRAINED_ON_KEY, Scorer
 
 log = logging.getLogger(__name__)
 
@@ -65,14 +65,14 @@ def _refuse_random_backbone(path: str, system: published.System, cfg: DictConfig
         )
 
 
-def scale_labels(data: VideoData, system: published.System, file: str) -> TrainingLabels:
-    """The labels that a system's model learns its scale from: those of the training lists where its file lacks it, else
-    none, as the scale's end is enough.
+def scale_labels(data: VideoData, model: Scorer, system: published.System, file: str) -> TrainingLabels:
+    """The labels that a system's model learns its scale from: those of the training lists where its file lacks it and
+    its parameters do not say it, else none, as the scale's end is enough.
 
     Raises:
         InputError: the lists are not there.
     """
-    if not system.lacking:
+    if not system.lacking or model.scale_given:
         nothing = torch.zeros(1, dtype=torch.int64)
         return TrainingLabels(nothing.double(), nothing, nothing, data.source.max_label)
     try:

@@ -43,7 +43,10 @@ def start_pretraining(cfg: DictConfig) -> None:
         InputError: the configuration is wrong, or one of a sweep's.
     """
     if HydraConfig.get().mode is RunMode.MULTIRUN:
-        raise InputError(f"pretrain has no sweeps: give {spelled('pretrain')} once for each, without --multirun")
+        raise InputError(
+            "pretrain has no sweeps, as their list, plan and report are of scores, and it gives none: say "
+            f"{spelled('pretrain')} once for each, without --multirun"
+        )
     check(cfg)
     run(cfg, Path(HydraConfig.get().runtime.output_dir), in_sweep=False)
 

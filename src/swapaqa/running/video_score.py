@@ -6,11 +6,13 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from swapaqa.batch import Encoded, Sample, channels_first, concatenate, map_columns
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item
+from swapaqa.data.dive_numbers import dive_attributes
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
@@ -21,24 +23,16 @@ from swapaqa.running.checkpoint import stored_bank
 from swapaqa.video.frames import frame_count
 
 
-def refuse_sides_of_a_file(model: Scorer) -> None:
-    """InputError where a method needs what a video file alone does not tell."""
-    if model.needs:
-        raise InputError(
-            f"video: {type(model).__name__} needs {' and '.join(model.needs)} beside the video, which a file alone "
-            "does not tell; score it as a video of a data set"
-        )
-
-
 @torch.no_grad()
 def score_video(cfg: DictConfig, model: Scorer, data: VideoData) -> Predicted:
     """Score and standard deviation of the video `cfg.video`, in points, as tensors of one element."""
     if data.source.features is not None:
         raise InputError("video: this checkpoint scores features, and a file of a video has none; extract them first")
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    item = new_item(cfg, model, data.source)
+    item, side = new_item(cfg, model, data.source), side_of_video(cfg, model, data.source)
     exemplars, voters = voting(model, data, item.record)
-    sample = data.reader.read(item, voters=voters)
+    reader = replace(data.source.pixel_reader, side=lambda _: side)
+    sample = reader.read(item, voters=voters)
     videos = encode(model, [sample])
     return in_points(model.score(videos, exemplars), videos)
 
@@ -59,6 +53,29 @@ def new_item(cfg: DictConfig, model: Scorer, source: VideoSource) -> Item:
     window = given_window(cfg, source, path, own)
     files = box_files(source, listed, path) if model.reads_boxes else []
     return Item(record, path, window, files, source.label(record), source.actions.index(record.action))
+
+
+def side_of_video(cfg: DictConfig, model: Scorer, source: VideoSource) -> dict[str, Tensor]:
+    """What is known beside the video: by the data set's lists, where they name it, and by `dive` on the command line.
+
+    Raises:
+        InputError: `dive` is no number of a dive, or the method needs what neither tells.
+    """
+    listed = source.record_of(Path(cfg.video))
+    side = source.read_side(listed) if listed else {}
+    if cfg.dive is not None:
+        try:
+            side["announced"] = torch.tensor(dive_attributes(str(cfg.dive).upper()))
+        except (ValueError, IndexError):
+            raise InputError(f"dive={cfg.dive}: no number of a dive, as 107B or 5253B") from None
+    missing = [name for name in model.needs if name not in side]
+    if missing:
+        remedy = "say dive=107B, its number" if missing == ["announced"] else "score it as a video of a data set"
+        raise InputError(
+            f"video: {type(model).__name__} needs {' and '.join(missing)} beside the video, which a file alone does "
+            f"not tell; {remedy}"
+        )
+    return side
 
 
 def box_files(source: VideoSource, listed: Record | None, path: Path) -> list[Path]:
