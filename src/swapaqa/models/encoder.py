@@ -65,10 +65,15 @@ class VideoEncoder(nn.Module):
     def _check(self, plan: ClipPlan) -> None:
         """InputError where the network takes no clips of this plan."""
         kind = type(self.network).__name__
-        for key, needed in (("frames", "clip_frames"), ("size", "clip_size")):
-            only, given = getattr(self.network, needed, None), getattr(plan, key)
-            if only is not None and given != only:
-                raise InputError(f"clips.{key}={given}: {kind} takes clips of {only} only; say clips.{key}={only}")
+        keys = (
+            ("frames", getattr(self.network, "clip_frames", None)),
+            ("size", getattr(self.network, "clip_size", None)),
+        )
+        wrong = [(key, only) for key, only in keys if only is not None and getattr(plan, key) != only]
+        if wrong:
+            key, only = wrong[0]
+            remedy = " ".join(f"clips.{key}={only}" for key, only in wrong)
+            raise InputError(f"clips.{key}={getattr(plan, key)}: {kind} takes clips of {only} only; say {remedy}")
 
     @property
     def live_statistics(self) -> bool:

@@ -56,6 +56,10 @@ class TubeEncoder(VideoEncoder):
         plans = ClipPlans(**{f"plan_{number}": plan for number, plan in enumerate(whole.plans)})
         super().__init__(whole.network, plans, whole.freeze_bn, whole.learning_rate, whole.clips_per_pass)
         named = stage or getattr(whole.network, "middle_stage", None)
+        cut = getattr(whole.network, "stages", None)
+        if cut is not None and not cut():
+            kind = type(whole.network).__name__
+            raise InputError(f"backbone: {kind} is not cut open into maps, between which TSA-Net looks for a tube")
         if named is None:
             raise InputError(f"model.stage: name one of {type(whole.network).__name__}, after which the tube attends")
         if not 0 <= coverage < 1:
