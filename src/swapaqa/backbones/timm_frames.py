@@ -1,6 +1,7 @@
 """Any network of images that timm has, on every frame of a clip: maps of its last layer. Weights from a local file."""
 
 import copy
+import difflib
 from typing import Any
 
 import torch
@@ -100,8 +101,9 @@ def timm_encoder(  # noqa: PLR0913  one parameter for each key of the yaml
             the network refuse.
     """
     timm = library("timm", "timm")
-    if name not in timm.list_models():  # which rules out `hf-hub:` and `local-dir:`
-        near = ", ".join(timm.list_models(f"*{name}*")[:5]) if name.replace("_", "").isalnum() else ""
+    names = timm.list_models()
+    if name not in names:  # nor `hf-hub:` and `local-dir:`
+        near = ", ".join(difflib.get_close_matches(name, names, n=3))
         raise InputError(f"backbone.name={name}: timm has no such network" + (f"; there are {near}" if near else ""))
     asked = {"img_size": size, "drop_path_rate": drop_path_rate}
     given = {key: value for key, value in asked.items() if value is not None}

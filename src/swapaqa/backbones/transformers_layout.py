@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,7 +62,8 @@ def made_config(layout: Layout, architecture: Mapping[str, Any], clip: Mapping[s
             close = difflib.get_close_matches(key, known, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
             raise InputError(f"backbone.architecture.{key}: no such key; {remedy}")
-    values = {key: list(value) if isinstance(value, list | tuple) else value for key, value in architecture.items()}
+    lists = {key for key, value in architecture.items() if isinstance(value, Sequence) and not isinstance(value, str)}
+    values = {key: list(value) if key in lists else value for key, value in architecture.items()}  # no ListConfig
     rate = values.get(DROP_PATH)
     late = isinstance(rate, float) and made.__annotations__[DROP_PATH] is int  # TimeSformer's, which is none
     if late:

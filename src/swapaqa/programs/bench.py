@@ -6,6 +6,7 @@
 import argparse
 
 from swapaqa.bench.augment import add_augment
+from swapaqa.bench.backbones import add_backbones
 from swapaqa.bench.evaluation import add_evaluation
 from swapaqa.bench.folder import add_folder
 from swapaqa.bench.gpu import add_gpu
@@ -19,7 +20,8 @@ from swapaqa.console import quieten
 from swapaqa.running.program import run_program
 
 ADDED = (
-    add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_evaluation, add_gpu,
+    add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_backbones, add_evaluation,
+    add_gpu,
 )  # fmt: skip
 
 
@@ -29,17 +31,7 @@ def main() -> None:
         prog=spelled("bench"), description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="what")
-    for add in (
-        add_augment,
-        add_loader,
-        add_folder,
-        add_pairs,
-        add_start,
-        add_step,
-        add_methods,
-        add_evaluation,
-        add_gpu,
-    ):
+    for add in ADDED:
         add(commands)
     given, overrides = parser.parse_known_args()  # what is left are overrides, wherever they stand
     for override in overrides:
