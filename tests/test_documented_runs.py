@@ -37,6 +37,11 @@ NOT_RUN = {  # with the reason of each
     "others, which tests/data/test_features.py reads",
     "bench step data=mtl_aqa data.batch_size=4 trainer.precision=bf16-mixed": "needs a GPU",
     "bench gpu data=mtl_aqa": "as `make gpu`",
+    "train model=gdlt backbone=videomae": "needs the extra `transformers`: tests/backbones/test_hosting.py",
+    "train model=core data=aqa7 backbone=timm_frames backbone.name=convnext_tiny clips=every_frame": "needs the extra "
+    "`timm`: tests/backbones/test_timm_frames.py",
+    "extract model=gdlt data=aqa7 backbone=swin3d_b clips.frames=32 clips.stride=32 clips.size=224 "
+    "out=features/swin": "needs the extra `torchvision`: tests/backbones/test_torchvision_video.py",
     "report show outputs/within": "run by test_extend.py, after the example that makes the folder",
     'evaluate checkpoint=outputs/within/0/checkpoints/last.ckpt "measures=[kendall_tau]"': "run by test_extend.py",
     "report show outputs/lion": "run by test_extend.py, after the example that makes the folder",
@@ -47,6 +52,7 @@ NOT_OURS = {  # commands of other programs, by how they begin, with the reason o
     "make slow": "is these tests",
     "make docs": "is run by CI, .ci/run",
     "make launchers": "is run by CI, .ci/run",
+    "make backbones": "is run by CI, .ci/run",
     "make mutation": "takes an hour",
     "make gpu": "needs a GPU: tests/test_bench_gpu.py asks its parts of a CPU",
     "make attack": "tests/attack/test_attack.py runs a short form",

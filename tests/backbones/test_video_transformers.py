@@ -1,12 +1,13 @@
 """Networks of transformers: bit for bit what the library computes, and what a backbone has to do beside."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from swapaqa.backbones.timesformer import FusedAttention
 from swapaqa.errors import InputError
@@ -191,12 +192,21 @@ def test_recomputed_clip_by_clip_dropout_and_stochastic_depth_draw_the_same(kind
         assert not torch.allclose(forwards["parts"](), features["parts"])  # numbers are drawn, and decide
 
 
+@pytest.fixture
+def process_group() -> Iterator[None]:
+    torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=torch.distributed.HashStore())
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("process_group")
 @pytest.mark.parametrize("feature", ["mean", "class"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_parameter_learns(kind: str, feature: str) -> None:
-    """As DistributedDataParallel needs it."""
-    encoder = transformer(kind, feature=feature).train()
-    encoder(made_sample(noise(2, 8, SIZE))).square().sum().backward()
+def test_every_parameter_learns_and_processes_wait_for_none(kind: str, feature: str) -> None:
+    encoder = transformer(kind, feature=feature, clips_per_pass=2).train()
+    together = DistributedDataParallel(encoder)
+    for _ in range(2):  # in the second step it would miss those that were not used in the first
+        together(made_sample(noise(2, 8, SIZE))).square().sum().backward()
     assert not [name for name, parameter in encoder.named_parameters() if parameter.grad is None]
     frozen = transformer(kind, feature=feature, frozen=True)
     assert not frozen(made_sample(noise(1, 8, SIZE))).requires_grad

@@ -11,12 +11,14 @@ import copy
 import logging
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from swapaqa.bench.counting import count
@@ -24,7 +26,7 @@ from swapaqa.bench.step import with_progress
 from swapaqa.bench.timing import describe
 from swapaqa.console import open_console
 from swapaqa.errors import InputError
-from swapaqa.models.encoder import pooled
+from swapaqa.models.encoder import VideoEncoder
 from swapaqa.running.assembly import assemble
 
 YAMLS = Path(__file__).parents[1] / "conf" / "backbone"
@@ -90,43 +92,55 @@ def known() -> list[str]:
 
 def cost(name: str, overrides: list[str], rounds: int = 0) -> Cost:
     """Of a backbone under overrides of `src.train`."""
-    logging.getLogger("swapaqa").setLevel(logging.ERROR)  # random weights are what is wanted here
     frames, size = CLIPS.get(name, USUAL)
     frozen = ["model=mlp", "schedule.freeze_bn=true", "aug=none"]  # BatchNorm, where there is any
     one_clip = ["data=demo", "clips=whole", f"clips.frames={frames}", f"clips.size={size}", f"data.frames={frames}"]
-    encoder = assemble([f"backbone={name}", *frozen, *one_clip, *overrides]).model.encoder
+    with _quietly():
+        encoder = assemble([f"backbone={name}", *frozen, *one_clip, *overrides]).model.encoder
     plan, network = encoder.plans[0], encoder.network
     shape = (1, plan.frames or frames, plan.size or size, plan.size or size, 3)
     clip = torch.zeros(shape).movedim(-1, 1)
     mode = FakeTensorMode()
-    fake = copy.deepcopy(network)._apply(mode.from_tensor)
-    weights, unreal = [*fake.parameters(), *fake.buffers()], mode.from_tensor(clip)
+    fake, unreal = copy.deepcopy(encoder)._apply(mode.from_tensor), mode.from_tensor(clip)  # type: ignore[no-untyped-call]
+    there = [*fake.parameters(), *fake.buffers(), unreal]
     with mode:
-        forward = count(lambda: encoded(fake.eval(), unreal), [*weights, unreal], warm_up=False)
-        training = count(lambda: _learn(fake.train(), unreal), [*weights, unreal], warm_up=False)
-    seconds = statistics.median(timed(network.eval(), clip) for _ in range(rounds)) if rounds else None
+        forward = count(lambda: encoded(fake.eval(), unreal), there, warm_up=False)
+        training = count(lambda: _learn(fake.train(), unreal), there, warm_up=False)
+    seconds = statistics.median(timed(encoder.eval(), clip) for _ in range(rounds)) if rounds else None
     return Cost(
         sum(parameter.numel() for parameter in network.parameters()),
         encoder.feature_size, shape[1], shape[2], forward.flop, training.saved, seconds,
     )  # fmt: skip
 
 
-def encoded(network: nn.Module, clip: Tensor) -> Tensor:
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Random weights are what is wanted here."""
+    ours = logging.getLogger("swapaqa")
+    level = ours.level
+    ours.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ours.setLevel(level)
+
+
+def encoded(encoder: VideoEncoder, clip: Tensor) -> Tensor:
     """(1, 3, t, h, w) -> (1, D), without a graph."""
     with torch.no_grad():
-        return pooled(network(clip))
+        return encoder.features(clip)
 
 
-def timed(network: nn.Module, clip: Tensor) -> float:
+def timed(encoder: VideoEncoder, clip: Tensor) -> float:
     """Seconds of encoding a clip."""
     start = time.perf_counter()
-    encoded(network, clip)
+    encoded(encoder, clip)
     return time.perf_counter() - start
 
 
-def _learn(network: nn.Module, clip: Tensor) -> None:
-    pooled(network(clip)).sum().backward()
-    network.zero_grad()
+def _learn(encoder: VideoEncoder, clip: Tensor) -> None:
+    encoder.features(clip).sum().backward()
+    encoder.zero_grad()
 
 
 def costs_table(found: dict[str, Cost | str]) -> Table:
