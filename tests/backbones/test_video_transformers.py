@@ -208,8 +208,26 @@ def test_every_parameter_learns_and_processes_wait_for_none(kind: str, feature: 
     for _ in range(2):  # in the second step it would miss those that were not used in the first
         together(made_sample(noise(2, 8, SIZE))).square().sum().backward()
     assert not [name for name, parameter in encoder.named_parameters() if parameter.grad is None]
-    frozen = transformer(kind, feature=feature, frozen=True)
-    assert not frozen(made_sample(noise(1, 8, SIZE))).requires_grad
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frozen_one_draws_nothing(kind: str) -> None:
+    """Its features in a training are those that are extracted once."""
+    frozen = transformer(kind, architecture=RANDOM[kind], frozen=True).train()
+    found = frozen(made_sample(noise(1, 8, SIZE)))
+    assert not found.requires_grad
+    assert torch.equal(found, frozen.eval()(made_sample(noise(1, 8, SIZE))))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bfloat16_reaches_the_attention_and_gives_about_the_same(kind: str) -> None:
+    encoder = transformer(kind).train()
+    exact = encoder(made_sample(noise(1, 8, SIZE)))
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow = encoder(made_sample(noise(1, 8, SIZE)))
+    narrow.float().square().sum().backward()
+    assert (narrow.float() - exact).abs().max() <= 0.05 * exact.abs().max()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in encoder.parameters())
 
 
 @pytest.mark.parametrize("feature", ["mean", "class"])

@@ -45,7 +45,8 @@ def encoder_over(
 ) -> VideoEncoder:
     """`network` over the clips of a video, with a warning where it starts from random weights.
 
-    `frozen`: its weights do not train. `freeze_bn`: None for true. For the rest see `VideoEncoder`.
+    `frozen`: its weights do not train, and it stays in evaluation mode. `freeze_bn`: None for true. For the rest see
+    `VideoEncoder`.
     """
     if pretrained is None:
         log.warning(
@@ -54,4 +55,6 @@ def encoder_over(
             " and is frozen, so that it cannot learn" if frozen else "",
         )
     network.requires_grad_(not frozen)
-    return VideoEncoder(network, clips, freeze_bn is not False, learning_rate, clips_per_pass)
+    encoder = VideoEncoder(network, clips, freeze_bn is not False, learning_rate, clips_per_pass)
+    encoder.frozen = frozen
+    return encoder.train(encoder.training)

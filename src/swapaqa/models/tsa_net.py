@@ -64,7 +64,7 @@ class TubeEncoder(VideoEncoder):
             raise InputError(f"model.stage: name one of {type(whole.network).__name__}, after which the tube attends")
         if not 0 <= coverage < 1:
             raise InputError(f"model.coverage={coverage}: a share from 0 to below 1 is needed")
-        self.stage, self.coverage = named, coverage
+        self.stage, self.coverage, self.frozen = named, coverage, whole.frozen
         self.tube = TubeAttention(channels_after(self.network, named))
         self.train(self.training)
 
