@@ -38,6 +38,10 @@ NOT_RUN = {  # with the reason of each
     "bench step data=mtl_aqa data.batch_size=4 trainer.precision=bf16-mixed": "needs a GPU",
     "bench gpu data=mtl_aqa": "as `make gpu`",
     "train model=gdlt backbone=videomae": "needs the extra `transformers`: tests/backbones/test_hosting.py",
+    "train model=usdl aug=swap trainer.max_epochs=1 backbone=vjepa2 backbone.size=64 backbone.learning_rate=1e-3 "
+    "backbone.architecture.hidden_size=96 backbone.architecture.num_hidden_layers=4 "
+    "backbone.architecture.num_attention_heads=4 backbone.architecture.patch_size=8 "
+    "backbone.architecture.mlp_ratio=2.0": "needs the extra `transformers`: tests/backbones/test_hosting.py",
     "train model=core data=aqa7 backbone=timm_frames backbone.name=convnext_tiny clips=every_frame": "needs the extra "
     "`timm`: tests/backbones/test_timm_frames.py",
     "extract model=gdlt data=aqa7 backbone=swin3d_b clips.frames=32 clips.stride=32 clips.size=224 "

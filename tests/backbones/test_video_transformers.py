@@ -210,6 +210,23 @@ def test_every_parameter_learns_and_processes_wait_for_none(kind: str, feature: 
     assert not [name for name, parameter in encoder.named_parameters() if parameter.grad is None]
 
 
+@pytest.mark.parametrize("feature", ["mean", "class"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_learns_to_tell_videos_apart(kind: str, feature: str) -> None:
+    encoder = transformer(kind, feature=feature).train()
+    read, videos = nn.Linear(24, 1), made_sample(noise(4, 8, SIZE))
+    target = torch.tensor([0.0, 1.0, 2.0, 3.0])
+    optimiser = torch.optim.Adam([*encoder.parameters(), *read.parameters()], lr=3e-3)
+    losses = []
+    for _ in range(60):
+        loss = (read(encoder(videos).mean(dim=1)).squeeze(1) - target).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.3 < 1.2 < losses[0]  # 1.25 is the targets' variance: what the same number for all leaves
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frozen_one_draws_nothing(kind: str) -> None:
     """Its features in a training are those that are extracted once."""
