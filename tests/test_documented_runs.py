@@ -38,6 +38,8 @@ NOT_RUN = {  # with the reason of each
     "bench step data=mtl_aqa data.batch_size=4 trainer.precision=bf16-mixed": "needs a GPU",
     "bench gpu data=mtl_aqa": "as `make gpu`",
     "train model=gdlt backbone=videomae": "needs the extra `transformers`: tests/backbones/test_hosting.py",
+    "train model=usdl aug=swap trainer.max_epochs=1 backbone=videomae data.settings.train=2 data.settings.test=2 "
+    "data.settings.shifted=2 data.batch_size=2": "the same",
     "train model=usdl aug=swap trainer.max_epochs=1 backbone=vjepa2 backbone.size=64 backbone.learning_rate=1e-3 "
     "backbone.architecture.hidden_size=96 backbone.architecture.num_hidden_layers=4 "
     "backbone.architecture.num_attention_heads=4 backbone.architecture.patch_size=8 "
