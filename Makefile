@@ -1,6 +1,7 @@
 # make demo | make test: both set up .venv first if requirements.lock or pyproject.toml changed since.
 # make slow: the tests that make test leaves out; CI runs both.
 # make launchers: the extras of docs/cluster.md, Ray and SLURM, into .venv: their tests are in make slow where they are.
+# make backbones: the extra `transformers` of docs/backbones.md into .venv, and the tests that need it.
 # make coverage: what of src/swapaqa, by lines and branches, make test runs; under 90 % it fails.
 # make mutation: whether tests notice a changed operator, number or argument in what the results depend on;
 # docs/mutation.md. It takes an hour. Its details afterwards: .venv/bin/mutmut results, .venv/bin/mutmut show MUTANT.
@@ -21,9 +22,9 @@ LISTS ?= ../shared/data/aqa7
 CLIPS ?= ../shared/data/video
 # bytecode is kept although a shell may forbid it: hundreds of processes would compile every file again
 PYTEST = -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-test slow coverage: export PYTHONDONTWRITEBYTECODE =
+test slow coverage backbones: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test slow coverage mutation launchers docs gpu rehearsal attack lint setup
+.PHONY: demo test slow coverage mutation launchers backbones docs gpu rehearsal attack lint setup
 
 demo: $(READY)
 	$(BIN)/python -m src.demo compare
@@ -48,6 +49,11 @@ mutation: $(READY)
 
 launchers: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[ray,slurm]'
+
+# after `make slow`: torchmetrics imports transformers where it is, two seconds more for every process of a test
+backbones: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[transformers]'
+	$(BIN)/python $(PYTEST) -m slow tests/backbones
 
 docs: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[docs]'

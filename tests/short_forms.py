@@ -55,6 +55,7 @@ OPTIONS = {  # of a program with subcommands: a later one wins
     "bench start": ["--rounds", "1"],
     "bench step": ["--rounds", "0", "--frames", "16", "--size", "32", "data.batch_size=1"],
     "bench evaluation": [],
+    "bench backbones": ["--backbone", "tiny"],
     "bench methods": ["--experiment", "gdlt_mtl_aqa", "--rounds", "0"],
 }
 PUBLISHED = {  # files of others: whose program saves such a one, and its preset

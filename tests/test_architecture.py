@@ -68,6 +68,7 @@ BELOW = {  # the rooms whose files a room may import
     "data": {"files", "video", "boxes"},
     "augment": set(),
     "models": {"files"},
+    "backbones": {"files", "models"},  # networks of libraries, as the encoders of methods
     "annotate": {"files", "video", "boxes", "data"},
 }
 IN_NO_ROOM = {"batch", "command", "console", "errors", "metrics", "seeds", "statistics", "__init__", "__main__"}
@@ -247,8 +248,8 @@ def test_a_data_set_is_named_in_its_own_file_only() -> None:
                 assert not named, path.name
 
 
-FOR_ALL_METHODS = ("scorer", "encoder", "clip_plan", "backbone", "normalisation", "gradcam", "optimisation", "rates",
-                   "batch_norm", "segment_pace")  # fmt: skip
+FOR_ALL_METHODS = ("scorer", "encoder", "clip_plan", "backbone", "frame_backbone", "normalisation", "gradcam",
+                   "optimisation", "rates", "batch_norm", "segment_pace")  # fmt: skip
 
 
 def test_a_model_is_named_in_its_own_file_only() -> None:

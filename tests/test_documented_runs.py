@@ -40,6 +40,17 @@ NOT_RUN = {  # with the reason of each
     "bench gpu data=mtl_aqa": "as `make gpu`",
     "report verdict --lock my_claims.yaml": "needs a repository of git: tests/report/test_verdict.py",
     "report verdict outputs/ratio --claims my_claims.yaml": "the same",
+    "train model=gdlt backbone=videomae": "needs the extra `transformers`: tests/backbones/test_hosting.py",
+    "train model=usdl aug=swap trainer.max_epochs=1 backbone=videomae data.settings.train=2 data.settings.test=2 "
+    "data.settings.shifted=2 data.batch_size=2": "the same",
+    "train model=usdl aug=swap trainer.max_epochs=1 backbone=vjepa2 backbone.size=64 backbone.learning_rate=1e-3 "
+    "backbone.architecture.hidden_size=96 backbone.architecture.num_hidden_layers=4 "
+    "backbone.architecture.num_attention_heads=4 backbone.architecture.patch_size=8 "
+    "backbone.architecture.mlp_ratio=2.0": "needs the extra `transformers`: tests/backbones/test_hosting.py",
+    "train model=core data=aqa7 backbone=timm_frames backbone.name=convnext_tiny clips=every_frame": "needs the extra "
+    "`timm`: tests/backbones/test_timm_frames.py",
+    "extract model=gdlt data=aqa7 backbone=swin3d_b clips.frames=32 clips.stride=32 clips.size=224 "
+    "out=features/swin": "needs the extra `torchvision`: tests/backbones/test_torchvision_video.py",
     "report show outputs/within": "run by test_extend.py, after the example that makes the folder",
     'evaluate checkpoint=outputs/within/0/checkpoints/last.ckpt "measures=[kendall_tau]"': "run by test_extend.py",
     "report show outputs/lion": "run by test_extend.py, after the example that makes the folder",
@@ -50,6 +61,7 @@ NOT_OURS = {  # commands of other programs, by how they begin, with the reason o
     "make slow": "is these tests",
     "make docs": "is run by CI, .ci/run",
     "make launchers": "is run by CI, .ci/run",
+    "make backbones": "is run by CI, .ci/run",
     "make mutation": "takes an hour",
     "make gpu": "needs a GPU: tests/test_bench_gpu.py asks its parts of a CPU",
     "make attack": "tests/attack/test_attack.py runs a short form",

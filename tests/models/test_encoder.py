@@ -256,7 +256,10 @@ class Particular(TinyBackbone):
         (plan(None, size=12), r"clips\.frames=None: Particular .* say clips\.frames=8"),
         (plan(8, size=16), r"clips\.size=16: Particular takes clips of 12 only; say clips\.size=12"),
         (plan(8), r"clips\.size=None: Particular .* say clips\.size=12"),
-        (ClipPlans(one=plan(8, size=12), other=plan(8, size=13)), r"clips\.size=13"),
+        (
+            ClipPlans(one=plan(8, size=12), other=plan(8, size=13)),
+            r"^clips\.other\.size=13: .* say clips\.other\.size=12",
+        ),
     ],
 )
 def test_a_plan_that_a_network_does_not_take_is_refused_at_once(clips: ClipPlan | ClipPlans, words: str) -> None:

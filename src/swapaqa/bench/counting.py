@@ -16,12 +16,16 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from swapaqa.batch import map_columns, pooled
 from swapaqa.bench.loop import Batch, Clock, Loop
 
 Call = Callable[[], object]
+for way in ("", "_backward"):  # attention, which PyTorch counts on other devices only
+    attention = f"_scaled_dot_product_flash_attention{{}}{way}"
+    on_cpu, elsewhere = (getattr(torch.ops.aten, attention.format(device)) for device in ("_for_cpu", ""))
+    flop_registry.setdefault(on_cpu, flop_registry[elsewhere])
 
 
 class Counts(NamedTuple):

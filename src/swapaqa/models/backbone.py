@@ -14,7 +14,8 @@ class Backbone(nn.Module):
     Attributes:
         feature_size: D, channels of the last map, or length of the vector.
         normalisation: of the bytes, as values; see `swapaqa.models.normalisation`.
-        clip_frames, clip_size: the only length and the only rows and columns of a clip that it takes; None: any.
+        clip_frames, clip_size: the only length and the only rows and columns of a clip that it takes; None: any. Of a
+            class, or of one network.
         mixes_clips: whether a clip's feature depends on the other clips of a pass, by something else than BatchNorm.
         middle_stage: name of the stage after which a method looks into it that names none itself (TSA-Net).
         gradcam_layer: name of its last block with rows and columns, for `src.gradcam`; see
@@ -25,15 +26,15 @@ class Backbone(nn.Module):
 
     feature_size: int
     normalisation: Normalisation = IMAGENET
-    clip_frames: ClassVar[int | None] = None
-    clip_size: ClassVar[int | None] = None
+    clip_frames: int | None = None
+    clip_size: int | None = None
     mixes_clips: ClassVar[bool] = False
-    middle_stage: ClassVar[str | None] = None
+    middle_stage: str | None = None
     gradcam_layer: ClassVar[str | None] = None
     gradcam_origin: ClassVar[tuple[float, float, float] | None] = None
 
     def stages(self) -> dict[str, nn.Module]:
-        """The parts by name, each of which takes what the one before gives."""
+        """The parts by name, each of which takes what the one before gives; none of a network that is not cut open."""
         return dict(self.named_children())
 
     def forward(self, clips: Tensor, after: str | None = None, until: str | None = None) -> Tensor:
@@ -54,10 +55,26 @@ class Backbone(nn.Module):
             clips = stage(clips)
         return clips
 
+    def refuse_other_clips(self, clips: Tensor) -> None:
+        """InputError where clips (N, 3, t, h, w) have not the frames or the rows and columns that it takes."""
+        frames, rows, columns = clips.shape[2:]
+        size = self.clip_size
+        if self.clip_frames not in (None, frames) or (size is not None and (rows, columns) != (size, size)):
+            keys = (
+                f"clips.frames={self.clip_frames}" if self.clip_frames else "",
+                f"clips.size={size}" if size else "",
+            )
+            raise InputError(
+                f"{type(self).__name__} does not take clips of {frames} frames of {rows} x {columns}; say "
+                f"{' '.join(filter(None, keys))}, or take data.geometry with as many rows and columns"
+            )
+
     def _between(self, after: str | None, until: str | None) -> list[nn.Module]:
         stages = self.stages()
         names = list(stages)
         for name in (after, until):
+            if name is not None and not stages:
+                raise InputError(f"{type(self).__name__} is not cut open: between its stages there are no maps alone")
             if name is not None and name not in stages:
                 raise InputError(f"{type(self).__name__} has no stage {name}; it has {', '.join(names)}")
         first = 0 if after is None else names.index(after) + 1

@@ -89,7 +89,7 @@ class C3D(Backbone):
         if feature != "mean":
             self.feature_size *= places
             self.flat = nn.Flatten()
-            self.clip_frames, self.clip_size = CLIP_FRAMES, size  # type: ignore[misc]  # of this instance
+            self.clip_frames, self.clip_size = CLIP_FRAMES, size
         if feature == "fc6":
             self.fc6 = Fc6(self.feature_size, FC6)
             self.feature_size = FC6

@@ -170,7 +170,7 @@ class ClipPlans:
                 raise InputError(f"clips.{name}={plan}: a clip plan is needed, as in conf/clips/full_and_thin.yaml")
         if not plans:
             raise InputError("clips: at least one plan is needed, as in conf/clips/full_and_thin.yaml")
-        self.plans = tuple(plans.values())
+        self.names, self.plans = tuple(plans), tuple(plans.values())
 
 
 def clip_starts(frames: int, length: int, stride: int, last_start: int | None = None) -> list[int]:

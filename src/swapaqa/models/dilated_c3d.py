@@ -52,7 +52,7 @@ class DilatedC3D(Backbone):
         super().__init__()
         if size < 24:
             raise InputError(f"backbone.size={size}: this network takes clips of 24 rows and columns or more")
-        self.normalisation, self.clip_size = BY_NAME[normalisation], size  # type: ignore[misc]  # of this instance
+        self.normalisation, self.clip_size = BY_NAME[normalisation], size
         channels = 3
         for name, share in LAYERS.items():
             border, dilation = PADDED.get(name, (1, 1))

@@ -32,12 +32,19 @@ class VideoEncoder(nn.Module):
         clips_per_pass: clips that are in memory at a time, whatever the batch: each is computed once more in the
             backward pass, see `recomputed_in_groups`. None: all clips of the batch, each once.
 
-    The last changes results by rounding only, unless the network draws random numbers, which it draws group by group.
+    Attributes:
+        frozen: whether the network stays in evaluation mode through every `train()`: a network that does not learn
+            draws no random numbers either, and its features are those that are extracted once.
+
+    `clips_per_pass` changes results by rounding only, unless the network draws random numbers: it draws them group by
+    group.
 
     Raises:
         InputError: `clips_per_pass` below 1, or with a network that cannot be computed clip by clip; a plan that the
             network does not take.
     """
+
+    frozen = False
 
     def __init__(
         self,
@@ -51,6 +58,7 @@ class VideoEncoder(nn.Module):
         self.network = network
         self.feature_size = cast(int, network.feature_size)
         self.plans = clips.plans if isinstance(clips, ClipPlans) else (clips,)
+        places = [f"clips.{name}" for name in clips.names] if isinstance(clips, ClipPlans) else ["clips"]
         self.freeze_bn = freeze_bn
         self.learning_rate = learning_rate
         self.clips_per_pass = clips_per_pass
@@ -59,25 +67,32 @@ class VideoEncoder(nn.Module):
             if clips_per_pass < 1:
                 raise InputError(f"backbone.clips_per_pass={clips_per_pass}: at least 1, or null for all clips at once")
             refuse_to_recompute(network)
-        for plan in self.plans:
-            self._check(plan)
+        for place, plan in zip(places, self.plans, strict=True):
+            self._check(plan, place)
 
-    def _check(self, plan: ClipPlan) -> None:
-        """InputError where the network takes no clips of this plan."""
+    def _check(self, plan: ClipPlan, place: str) -> None:
+        """InputError where the network takes no clips of this plan, whose keys are below `place`."""
         kind = type(self.network).__name__
-        for key, needed in (("frames", "clip_frames"), ("size", "clip_size")):
-            only, given = getattr(self.network, needed, None), getattr(plan, key)
-            if only is not None and given != only:
-                raise InputError(f"clips.{key}={given}: {kind} takes clips of {only} only; say clips.{key}={only}")
+        keys = (
+            ("frames", getattr(self.network, "clip_frames", None)),
+            ("size", getattr(self.network, "clip_size", None)),
+        )
+        wrong = [(key, only) for key, only in keys if only is not None and getattr(plan, key) != only]
+        if wrong:
+            key, only = wrong[0]
+            remedy = " ".join(f"{place}.{key}={only}" for key, only in wrong)
+            raise InputError(f"{place}.{key}={getattr(plan, key)}: {kind} takes clips of {only} only; say {remedy}")
 
     @property
     def live_statistics(self) -> bool:
         """Whether the network has BatchNorm that trains with the statistics of the batch."""
-        return not self.freeze_bn and bool(batch_norm_settings(self.network))
+        return not (self.freeze_bn or self.frozen) and bool(batch_norm_settings(self.network))
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode, BatchNorm statistics excepted where they are frozen."""
+        """Set training mode, but for a frozen network and for BatchNorm statistics where they are frozen."""
         super().train(mode)
+        if self.frozen:
+            self.network.eval()
         if self.freeze_bn:
             freeze_batch_norm_statistics(self.network)
         return self

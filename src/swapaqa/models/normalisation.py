@@ -15,8 +15,15 @@ class Normalisation(NamedTuple):
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # as every AQA method feeds its backbone
 PLUS_MINUS_ONE = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # what I3D's Kinetics weights were trained on
-Named = Literal["imagenet", "pm1"]
-BY_NAME: dict[Named, Normalisation] = {"imagenet": IMAGENET, "pm1": PLUS_MINUS_ONE}
+KINETICS = Normalisation((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))  # torchvision's R(2+1)D and S3D
+SLOWFAST = Normalisation((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))  # PySlowFast: MViT, TimeSformer
+Named = Literal["imagenet", "pm1", "kinetics", "slowfast"]
+BY_NAME: dict[Named, Normalisation] = {
+    "imagenet": IMAGENET,
+    "pm1": PLUS_MINUS_ONE,
+    "kinetics": KINETICS,
+    "slowfast": SLOWFAST,
+}
 
 
 def normalise(video: Tensor, convention: Normalisation, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swapaqa.errors import InputError
-from swapaqa.models.backbone import Backbone
 from swapaqa.models.c3d_weights import read_state
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans
 from swapaqa.models.encoder import VideoEncoder
+from swapaqa.models.frame_backbone import FrameBackbone
 from swapaqa.models.normalisation import BY_NAME, Named
 from swapaqa.models.published import BATCH_COUNT
 
@@ -53,7 +53,7 @@ class Bottleneck(nn.Module):
         return F.relu(self.bn3(self.conv3(x)) + shortcut)
 
 
-class ResNetFrames(Backbone):
+class ResNetFrames(FrameBackbone):
     """(N, 3, t, h, w) -> (N, 2048, t, h/32, w/32), rounded up: every frame by itself.
 
     Args:
@@ -61,7 +61,6 @@ class ResNetFrames(Backbone):
     """
 
     feature_size = EXPANSION * LAYERS["layer4"][0]
-    gradcam_layer = "maps"
 
     def __init__(self, normalisation: Named = "imagenet") -> None:
         super().__init__()
@@ -75,19 +74,9 @@ class ResNetFrames(Backbone):
             pairs = zip(inputs, strides, strict=True)
             self.add_module(name, nn.Sequential(*(Bottleneck(own, width, stride) for own, stride in pairs)))
             channels = EXPANSION * width
-        self.maps = nn.Identity()  # of the whole clip: what Grad-CAM looks at
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-
-    def stages(self) -> dict[str, nn.Module]:
-        return {name: part for name, part in self.named_children() if name != "maps"}
-
-    def forward(self, clips: Tensor, after: str | None = None, until: str | None = None) -> Tensor:
-        frames = clips.movedim(2, 1).flatten(0, 1)  # (N t, C, h, w)
-        found = super().forward(frames, after, until).unflatten(0, (len(clips), clips.shape[2])).movedim(1, 2)
-        result: Tensor = found if until else self.maps(found)
-        return result
 
 
 def resnet_frames_encoder(

@@ -56,11 +56,15 @@ class TubeEncoder(VideoEncoder):
         plans = ClipPlans(**{f"plan_{number}": plan for number, plan in enumerate(whole.plans)})
         super().__init__(whole.network, plans, whole.freeze_bn, whole.learning_rate, whole.clips_per_pass)
         named = stage or getattr(whole.network, "middle_stage", None)
+        cut = getattr(whole.network, "stages", None)
+        if cut is not None and not cut():
+            kind = type(whole.network).__name__
+            raise InputError(f"backbone: {kind} is not cut open into maps, between which TSA-Net looks for a tube")
         if named is None:
             raise InputError(f"model.stage: name one of {type(whole.network).__name__}, after which the tube attends")
         if not 0 <= coverage < 1:
             raise InputError(f"model.coverage={coverage}: a share from 0 to below 1 is needed")
-        self.stage, self.coverage = named, coverage
+        self.stage, self.coverage, self.frozen = named, coverage, whole.frozen
         self.tube = TubeAttention(channels_after(self.network, named))
         self.train(self.training)
 

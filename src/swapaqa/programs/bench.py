@@ -6,6 +6,7 @@
 import argparse
 
 from swapaqa.bench.augment import add_augment
+from swapaqa.bench.backbones import add_backbones
 from swapaqa.bench.evaluation import add_evaluation
 from swapaqa.bench.folder import add_folder
 from swapaqa.bench.gpu import add_gpu
@@ -21,8 +22,8 @@ from swapaqa.console import quieten
 from swapaqa.running.program import run_program
 
 ADDED = (
-    add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_evaluation, add_gpu,
-    add_growth, add_rehearsal,
+    add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_backbones, add_evaluation,
+    add_gpu, add_growth, add_rehearsal,
 )  # fmt: skip
 
 

@@ -218,10 +218,12 @@ def boxes_of(cfg: DictConfig, trained: Sequence[Mapping[str, Any]], given: Seque
 
 def build(cfg: DictConfig, checkpoint: dict[str, Any]) -> Scorer:
     """The model of the checkpoint, ready to score. `checkpoint`: as `with_configuration` gives it."""
-    models = logging.getLogger("swapaqa.models")
-    models.setLevel(logging.ERROR)  # that it starts from nothing is not so
+    makers = [logging.getLogger(f"swapaqa.{room}") for room in ("models", "backbones")]
+    for maker in makers:
+        maker.setLevel(logging.ERROR)  # that it starts from nothing is not so
     model: Scorer = make(cfg.model, cfg.checkpoint)
-    models.setLevel(logging.NOTSET)
+    for maker in makers:
+        maker.setLevel(logging.NOTSET)
     system = published.system_of(checkpoint)
     if system:
         labels = partial(scale_labels, make_data(cfg.data), model, system, f"checkpoint={cfg.checkpoint}")

@@ -27,6 +27,7 @@ from swapaqa.running import orphans, rank, resolvers
 
 resolvers.register()
 SHORT_ERRORS = "SWAPAQA_SHORT_ERRORS"  # tells the processes that Lightning starts that the user did not ask for more
+NO_OPERATOR = "operator torchvision::"
 UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 KEY_OF_OBJECT = re.compile(r"full_key: (\S+)")  # in what Hydra says of an object that it could not make
 
@@ -55,6 +56,7 @@ def run_program(main: Callable[[], None]) -> None:
         fail(str(error))
     except InstantiationException as error:
         if not isinstance(error.__cause__, InputError):
+            fail_of_torchvision(error)
             raise
         fail(str(error.__cause__))
     except HydraException as error:
@@ -68,6 +70,7 @@ def run_program(main: Callable[[], None]) -> None:
     except OSError as error:
         fail_of_system(error)
     except Exception as error:
+        fail_of_torchvision(error)
         if not _of_the_trainer(error):
             raise
         fail(f"trainer: {' '.join(str(error).split())}")
@@ -77,6 +80,17 @@ def _of_the_trainer(error: Exception) -> bool:
     """Whether Lightning refused an accelerator that is not there, or options that exclude each other."""
     lightning = sys.modules.get("pytorch_lightning.utilities.exceptions")  # not imported for the error of another
     return lightning is not None and isinstance(error, lightning.MisconfigurationException)
+
+
+def fail_of_torchvision(error: BaseException | None) -> None:
+    """Leave with one line where torchvision is of another PyTorch: torchmetrics imports any that is installed."""
+    while error is not None:
+        if NO_OPERATOR in str(error):
+            fail(
+                "torchvision: is installed and is of another PyTorch than this one, so that torchmetrics does not load "
+                "either; pip uninstall torchvision, or install the builds of both that belong together"
+            )
+        error = error.__cause__ or error.__context__
 
 
 def fail_of_system(error: OSError) -> None:
