@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -71,18 +72,18 @@ def write_logo(root: Path) -> Path:
     generator = np.random.default_rng(0)
     features = {key: generator.normal(size=(5, 8)).astype(np.float32) for key in LOGO_KEYS}
     (root / "video_feature_dict.pkl").write_bytes(pickle.dumps(features))
-    for event, number in LOGO_KEYS:
-        write_competition_of(root / "LOGO" / event / str(number))
+    for place, (event, number) in enumerate(LOGO_KEYS):
+        write_frames(root / "LOGO" / event / str(number), place)
     return root
 
 
-def write_competition_of(folder: Path) -> None:
-    """A folder with eight frames, numbered from 0."""
-    import cv2
-
+def write_frames(folder: Path, seed: int) -> None:
+    """A folder with eight frames of noise, numbered from 0."""
     folder.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
     for number in range(8):
-        cv2.imwrite(str(folder / f"{number:05d}.jpg"), np.full((40, 64, 3), 20 * number, np.uint8))
+        noise = generator.integers(0, 255, (10, 16, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number:05d}.jpg"), cv2.resize(noise, (64, 40), interpolation=cv2.INTER_NEAREST))
 
 
 def write_finefs(root: Path, numbers: Iterable[int] = range(729)) -> Path:
