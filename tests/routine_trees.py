@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -30,9 +31,9 @@ def rg_line(name: str, number: int) -> str:
     return f"{name}\t{difficulty:.2f}\t{execution:.2f}\t{total:.2f}\t{penalty:.2f}\t{88 + number}"
 
 
-def write_rg(root: Path) -> Path:
+def write_rg(root: Path, exist_ok: bool = False) -> Path:
     """Six routines with each apparatus, two of them tests, and a video of one; returns `root`."""
-    root.mkdir()
+    root.mkdir(exist_ok=exist_ok)
     for split, numbers in (("train", range(1, 5)), ("test", range(5, 7))):
         lines = [rg_line(f"{name}_{number:03d}", number) for name in APPARATUS for number in numbers]
         (root / f"{split}.txt").write_text("\n".join([RG_HEAD, *lines]) + "\n")
@@ -41,9 +42,9 @@ def write_rg(root: Path) -> Path:
     return root
 
 
-def write_fisv(root: Path) -> Path:
+def write_fisv(root: Path, exist_ok: bool = False) -> Path:
     """Nine programmes of three skaters, three of them tests; returns `root`."""
-    root.mkdir()
+    root.mkdir(exist_ok=exist_ok)
     rows = [
         (n, 20 + 2 * n, 22 + (n % 3) * 4 + n / 10, n % 2, f"skater_{n % 3}", 2012 + n % 2, "NHK") for n in range(1, 10)
     ]
@@ -56,9 +57,9 @@ def write_fisv(root: Path) -> Path:
     return root
 
 
-def write_logo(root: Path) -> Path:
+def write_logo(root: Path, exist_ok: bool = False) -> Path:
     """Eight routines at two events, two of them tests, with frames of each; returns `root`."""
-    root.mkdir()
+    root.mkdir(exist_ok=exist_ok)
     annotations = {
         key: ["tech" if "tech" in key[0] else "free", 70.25 + 2 * place, 0.0, [3, 7], [12] * 8]
         for place, key in enumerate(LOGO_KEYS)
@@ -71,23 +72,24 @@ def write_logo(root: Path) -> Path:
     generator = np.random.default_rng(0)
     features = {key: generator.normal(size=(5, 8)).astype(np.float32) for key in LOGO_KEYS}
     (root / "video_feature_dict.pkl").write_bytes(pickle.dumps(features))
-    for event, number in LOGO_KEYS:
-        write_competition_of(root / "LOGO" / event / str(number))
+    for place, (event, number) in enumerate(LOGO_KEYS):
+        write_frames(root / "LOGO" / event / str(number), place)
     return root
 
 
-def write_competition_of(folder: Path) -> None:
-    """A folder with eight frames, numbered from 0."""
-    import cv2
-
+def write_frames(folder: Path, seed: int) -> None:
+    """A folder with eight frames of noise, numbered from 0."""
     folder.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
     for number in range(8):
-        cv2.imwrite(str(folder / f"{number:05d}.jpg"), np.full((40, 64, 3), 20 * number, np.uint8))
+        noise = generator.integers(0, 255, (10, 16, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number:05d}.jpg"), cv2.resize(noise, (64, 40), interpolation=cv2.INTER_NEAREST))
 
 
-def write_finefs(root: Path, numbers: Iterable[int] = range(729)) -> Path:
+def write_finefs(root: Path, numbers: Iterable[int] = range(729), exist_ok: bool = False) -> Path:
     """The annotations of the programmes with these numbers, and features as torch.save writes them; returns `root`."""
-    (root / "annotation").mkdir(parents=True)
+    root.mkdir(exist_ok=exist_ok)
+    (root / "annotation").mkdir()
     (root / "video_features").mkdir()
     for number in numbers:
         found = {

@@ -346,6 +346,25 @@ def test_the_split_is_that_of_the_training(data: str, given: list[str], expected
 
 
 @pytest.mark.parametrize(
+    ("data", "words", "given", "expected"),
+    [
+        ("fisv", ["data.action=pcs"], [], {"action": "pcs"}),
+        ("fisv", ["data.action=pcs"], ["data.action=tes"], {"action": "tes"}),
+        ("rg", ["data.action=hoop", "data.score_type=execution"], [], {"action": "hoop", "score_type": "execution"}),
+        ("finefs", ["data.split_seed=7"], [], {"split_seed": 7}),
+        ("finediving", ["data.events=venue", "data.without=mtl_aqa"], [], {"events": "venue", "without": "mtl_aqa"}),
+    ],
+)
+def test_of_the_same_data_set_the_score_and_the_lists_are_those_of_the_training(
+    data: str, words: list[str], given: list[str], expected: dict[str, Any], config: Any
+) -> None:
+    cfg = config(f"data={data}", "boxes=none", "aug=none", "name=evaluate")
+    trained = config(f"data={data}", "name=trained", *words)
+    found = evaluation_config(cfg, trained, [f"data={data}", *given]).data
+    assert {key: found[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
     ("overrides", "words"),
     [
         ([], "checkpoint: name one"),

@@ -9,6 +9,7 @@ from typing import Any
 import av  # noqa: F401  before decord, whose libraries would take the place of its VP8 encoder
 
 from swapaqa.annotate.sheet import read_severities
+from swapaqa.data.finefs import read_record
 from swapaqa.gradcam.summary import read_gradcam, rows
 from swapaqa.models.i3d_weights import read_weights
 from swapaqa.recording.tracking import stored_id
@@ -19,6 +20,7 @@ from tests.attack import archives, calls, checkpoints, inputs
 from tests.attack.calls import boxed_rightly, framed_rightly, imported_rightly, listed_rightly, scored_rightly
 from tests.attack.damage import Edit
 from tests.attack.reading import Reader
+from tests.routine_trees import write_finefs, write_fisv, write_logo, write_rg
 
 TYPED = "a digit of a table that people type and edit may be meant"
 PICTURES = "a changed pixel is a picture, and these formats have no checksum of what is decoded"
@@ -81,6 +83,17 @@ of_finediving = partial(
     Reader, write=inputs.write_finediving, read=calls.records("data=finediving"), unknowable=NO_DIGEST,
     sound=listed_rightly, edit=inputs.pickle_edit,
 )  # fmt: skip
+
+
+def of_routines(name: str, file: str, write: Callable[..., Any], *rest: Any, **more: Any) -> Reader:
+    """A reader of a data set of routines, whose tree is in a folder that is there."""
+    return Reader(name, file, lambda folder: write(folder, exist_ok=True), *rest, sound=listed_rightly, **more)
+
+
+def read_programme(folder: Path) -> list[Any]:
+    return [read_record(folder / "annotation" / "0.json", "train", "short_program_tes")]
+
+
 LISTS = (
     of_aqa7("AQA-7 list, points", write=partial(inputs.write_aqa7, scale=1.0), unknowable=NO_DIGEST,
             edit=inputs.aqa7_list("train")),
@@ -94,6 +107,15 @@ LISTS = (
     of_finediving("FineDiving annotations", "Annotations/fine-grained_annotation_aqa.pkl", named=("train_split.pkl",)),
     of_finediving("FineDiving sessions", "Annotations/FineDiving_coarse_annotation.pkl", may_miss=True),
     of_finediving("FineDiving split", "Annotations/train_split.pkl"),
+    of_routines("RG list", "train.txt", write_rg, calls.records("data=rg", "data.action=all"), TYPED),
+    of_routines("Fis-V list", "train_dataset.txt", write_fisv, calls.records("data=fisv"), TYPED),
+    of_routines("Fis-V skaters", "scores.csv", write_fisv, calls.records("data=fisv"), TYPED, may_miss=True),
+    of_routines("LOGO annotations", "anno_dict.pkl", write_logo, calls.records("data=logo"), NO_DIGEST,
+                edit=inputs.pickle_edit, named=("train_split3.pkl",)),
+    of_routines("LOGO split", "train_split3.pkl", write_logo, calls.records("data=logo"), NO_DIGEST,
+                edit=inputs.pickle_edit),
+    of_routines("FineFS annotation", "annotation/0.json", partial(write_finefs, numbers=range(1)), read_programme,
+                NO_DIGEST),
     Reader("a log by epoch", "log.csv", inputs.write_log, lambda folder: read_given(folder / "log.csv", None), TYPED),
     Reader("predictions as an array", "pred.npy", inputs.write_predictions,
            lambda folder: read_array(folder / "pred.npy"), NO_DIGEST),

@@ -20,6 +20,7 @@ from swapaqa.data.geometry import Window
 from swapaqa.doctor.examination import examine
 from swapaqa.errors import InputError
 from swapaqa.probing.baselines import known_floors
+from swapaqa.report.contents import Wanted, read_report
 from tests.routine_trees import EVENTS, RG_HEAD, rg_line, write_finefs, write_fisv, write_logo, write_rg
 
 Config = Callable[..., DictConfig]
@@ -71,17 +72,15 @@ def test_without_a_pixel_the_length_tells_a_little_of_rhythmic_gymnastics(long_f
         assert stats.spearmanr(*zip(*pairs, strict=True)).statistic == pytest.approx(rho, abs=5e-3)
 
 
-@pytest.mark.parametrize(("score_type", "rho", "new"), [("pcs", 0.835, 13), ("tes", 0.576, 13)])
-def test_who_the_skater_is_tells_the_score(
-    score_type: str, rho: float, new: int, long_form: Path, config: Config
-) -> None:
-    source = make_source(config("data=fisv", f"data.root={long_form}", f"data.score_type={score_type}").data)
+@pytest.mark.parametrize(("action", "rho", "new"), [("pcs", 0.835, 13), ("tes", 0.576, 13)])
+def test_who_the_skater_is_tells_the_score(action: str, rho: float, new: int, long_form: Path, config: Config) -> None:
+    source = make_source(config("data=fisv", f"data.root={long_form}", f"data.action={action}").data)
     records = source.read_splits()
     assert {split: len(found) for split, found in records.items()} == {"train": 400, "test": 100}
     (floor,) = known_floors(records, source.event)["test"].values()
     assert floor["spearman"] == pytest.approx(rho, abs=5e-4)
     assert floor["unseen"] == new
-    assert source.max_label == {"tes": 45.0, "pcs": 40.0}[score_type]
+    assert source.max_label == {"tes": 45.0, "pcs": 40.0}[action]
     assert max(source.label(record).value for record in records["train"]) < source.max_label
 
 
@@ -129,6 +128,27 @@ def test_videos_are_read_whole(open_tree: Callable[..., Any]) -> None:
     assert swimming.media(record).parts[-2:] == (EVENTS[0], "3")
     window = swimming.window(record, swimming.media(record))
     assert list(window.indices(4, 0)) == [0, 2, 4, 7]
+    assert examine(swimming, workers=0)[1] == []
+
+
+@pytest.mark.slow
+def test_a_run_has_the_floor_of_the_skater_and_stands_beside_published_rows(
+    recipe_inside: Callable[..., Any], tmp_path: Path
+) -> None:
+    root = write_fisv(tmp_path / "fisv")
+    words = ["data=fisv", f"data.root={root}", "reader=features", f"data.features.root={root / 'features'}"]
+    words += ["data.features.length=4", "model=gdlt", "trainer.max_epochs=1", "trainer.accelerator=cpu", "logger=csv"]
+    for action in ("tes", "pcs"):
+        run = tmp_path / "runs" / action
+        done = recipe_inside("train", run, *words, f"data.action={action}", "trainer.check_val_every_n_epoch=1")
+        assert done.returncode == 0, done.stderr
+        result = json.loads((run / "result.json").read_text())
+        assert list(result["floors"]["test"]) == ["event"]
+        assert list(result["metrics"]["last"]["splits"]["test"]["per_action"]) == [action]
+    (table, *_) = read_report([tmp_path / "runs"], Wanted(beside=["fisv"])).tables
+    said = repr(table)
+    assert "training mean of the event" in said
+    assert "CoFInAl" in said
 
 
 # what each says of itself
@@ -163,7 +183,8 @@ def test_the_split_of_finefs_is_that_of_public_code(tmp_path: Path, config: Conf
     assert drawn("free_skating", "train", 42) == tuple(ranges[:350].tolist())
     assert drawn("free_skating", "test", 42) == tuple(ranges[350:].tolist())
     assert (len(drawn("short_program", "train", 42)), len(drawn("short_program", "test", 42))) == (583, 146)
-    source = make_source(config("data=finefs", f"data.root={write_finefs(tmp_path / 'f')}", "data.score_type=pcs").data)
+    words = [f"data.root={write_finefs(tmp_path / 'finefs')}", "data.action=short_program_pcs"]
+    source = make_source(config("data=finefs", *words).data)
     records = source.read_splits()
     assert {split: len(found) for split, found in records.items()} == {"train": 583, "test": 146}
     assert {source.event(record) for record in records["test"]} == {"WC2019_Men", "WC2020_Men", "WC2021_Men"}
@@ -310,4 +331,4 @@ def test_wrong_annotations_of_finefs(content: str | None, message: str, tmp_path
     if content is not None:
         path.write_text(content)
     with pytest.raises(InputError, match=message):
-        read_record(path, "short_program", "train", "tes")
+        read_record(path, "train", "short_program_tes")

@@ -133,7 +133,7 @@ def test_floors_are_under_every_table_of_their_data(sweep_folder, make_job) -> N
     assert len(tables) > 1
     for table in tables:
         (note,) = [note for note in table.notes if note.startswith("Without a pixel, mtl_aqa, test")]
-        assert "competition 0.637, 1.91" in note
+        assert "event 0.637, 1.91" in note
         assert "undefined, 1.78" in note
 
 

@@ -10,8 +10,8 @@ Layout, as its authors' README describes it:
 `total_program_component_score(factored)` and, where it is there, `competition` ("WC2019_Men"). Elements, their times
 and the skeletons are not read.
 
-Scores. `data.score_type=tes` or `pcs`; `data.action=short_program` or `free_skating` is one data set each, for their
-scales differ: they end at 70 and 50 points, and at 130 and 100, as public code on it has them.
+Scores. `data.action=short_program_tes`, `short_program_pcs`, `free_skating_tes` or `free_skating_pcs`: a model and a
+column of tables each. Their scales end at 70, 50, 130 and 100 points, as public code on it has them.
 
 Split. The README says how many (583 and 146 short ones, 350 and 88 of free skating) and not which. Public code draws
 them: `numpy.random.seed(42)`, then a shuffle of the numbers of a programme, of which the first are train.
@@ -21,7 +21,7 @@ Not seen: neither annotations nor videos were at hand, so layout and keys are th
 tests are on files that were made by them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,14 +37,16 @@ from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_json, shown
 
 Program = Literal["short_program", "free_skating"]
-ScoreType = Literal["tes", "pcs"]
+Action = Literal["short_program_tes", "short_program_pcs", "free_skating_tes", "free_skating_pcs"]
 NUMBERS: dict[Program, range] = {"short_program": range(729), "free_skating": range(729, 1167)}
 TRAIN: dict[Program, int] = {"short_program": 583, "free_skating": 350}
-HIGHEST: dict[Program, dict[ScoreType, float]] = {
-    "short_program": {"tes": 70.0, "pcs": 50.0},
-    "free_skating": {"tes": 130.0, "pcs": 100.0},
+HIGHEST: dict[Action, float] = {
+    "short_program_tes": 70.0,
+    "short_program_pcs": 50.0,
+    "free_skating_tes": 130.0,
+    "free_skating_pcs": 100.0,
 }
-KEYS: dict[ScoreType, str] = {"tes": "total_element_score", "pcs": "total_program_component_score(factored)"}
+KEYS = {"tes": "total_element_score", "pcs": "total_program_component_score(factored)"}
 FOLDERS = ("annotation", "data/annotation")
 LAYOUT = (
     "FineFS is looked for in the folder that FINEFS_ROOT or data.root= names; expected there: annotation/0.json to "
@@ -69,24 +71,28 @@ def drawn(program: Program, split: str, seed: int) -> tuple[int, ...]:
     return tuple(chosen.tolist())
 
 
-def read_record(path: Path, program: Program, split: str, score_type: ScoreType) -> Programme:
+def program_of(action: Action) -> Program:
+    """The programme of an action."""
+    return "short_program" if action.startswith("short_program") else "free_skating"
+
+
+def read_record(path: Path, split: str, action: Action) -> Programme:
     """One annotation. InputError where the file is missing, damaged, or a score is no number of its scale."""
     if not path.is_file():
+        program = program_of(action)
         raise InputError(f"{path}: no such file; there are {len(NUMBERS[program])} of {program}, a number each")
     found = read_json(path, "download it again")
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no annotation of a programme; download it again")
-    scores = {}
-    for name, key in KEYS.items():
-        score = found.get(key)
-        if isinstance(score, bool) or not isinstance(score, int | float):
-            raise InputError(f"{path}: {key} is {shown(score)} and no number; download it again")
-        scores[name] = in_range(str(path), key, float(score), HIGHEST[program][name])
+    key = KEYS[action.rpartition("_")[2]]
+    score = found.get(key)
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise InputError(f"{path}: {key} is {shown(score)} and no number; download it again")
     competition = found.get("competition")
     return Programme(
         video_id=path.stem,
-        action=program,
-        score=scores[score_type],
+        action=action,
+        score=in_range(str(path), key, float(score), HIGHEST[action]),
         split=split,
         competition=competition if isinstance(competition, str) and competition else None,
     )
@@ -94,14 +100,13 @@ def read_record(path: Path, program: Program, split: str, score_type: ScoreType)
 
 @dataclass(kw_only=True, eq=False)
 class FineFS(Routines):
-    """FineFS, one of its two programmes.
+    """FineFS, one score of one of its two programmes.
 
-    Attributes beside those of `VideoSource`: `action`, the programme; `score_type`, which score is predicted;
-    `split_seed`, which draws the split.
+    Attributes beside those of `VideoSource`: `action`, the programme and the score that is predicted; `split_seed`,
+    which draws the split.
     """
 
-    action: Program
-    score_type: ScoreType = "tes"
+    action: Action
     split_seed: int = 42
 
     layout: ClassVar[str] = LAYOUT
@@ -109,12 +114,8 @@ class FineFS(Routines):
     media_folders: ClassVar[tuple[str, ...]] = ("video", "data/video", "videos", "")
 
     @property
-    def highest(self) -> Mapping[str, float]:
-        return {str(name): end for name, end in HIGHEST[self.action].items()}
-
-    @property
-    def chosen(self) -> str:
-        return self.score_type
+    def max_label(self) -> float:
+        return HIGHEST[self.action]
 
     @property
     def actions(self) -> list[str]:
@@ -124,8 +125,8 @@ class FineFS(Routines):
         folder = next((self.folder / name for name in FOLDERS if (self.folder / name).is_dir()), None)
         if folder is None:
             raise InputError(f"{self.folder / FOLDERS[0]}: no such folder. {LAYOUT}")
-        numbers = drawn(self.action, split, self.split_seed)
-        return [read_record(folder / f"{n}.json", self.action, split, self.score_type) for n in numbers]
+        numbers = drawn(program_of(self.action), split, self.split_seed)
+        return [read_record(folder / f"{number}.json", split, self.action) for number in numbers]
 
     def event(self, record: Record) -> str | None:
         return record.competition if isinstance(record, Programme) else None

@@ -8,8 +8,8 @@ Layout, as the lists are in circulation with GDLT's features:
     <root>/videos/1.mp4                            or a folder of images, or in the root
     <features>/1.npy                               (n, 1024), `data.features.root=`
 
-Scores. `data.score_type=tes` is the total element score, `pcs` the program component score; the scale ends at 45 and
-40, as the published code of methods on it has it. Deductions are of neither.
+Scores. `data.action=tes` is the total element score, `pcs` the program component score, a model and a column of tables
+each; the scale ends at 45 and 40, as the published code of methods on it has it. Deductions are of neither.
 
 Skaters. With `scores.csv`, `data.events=skater` (or `competition`, year and event) is what `data.split=by_event`,
 `baseline=event` and `data.exemplars_from=other_competitions` go by: 87 of 100 test skaters have programmes in training.
@@ -33,13 +33,12 @@ from swapaqa.data.table import Row, read_cells
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import shown
 
-ScoreType = Literal["tes", "pcs"]
+Action = Literal["tes", "pcs"]
 Events = Literal["skater", "competition"]
 COLUMNS = ("number", "TES", "PCS", "deductions")
-HIGHEST: dict[ScoreType, float] = {"tes": 45.0, "pcs": 40.0}
+HIGHEST: dict[Action, float] = {"tes": 45.0, "pcs": 40.0}
 MOST_DEDUCTIONS = 20.0
 SKATERS = ("scores.csv", "fisv_scores.csv")
-ACTION = "figure_skating"
 LAYOUT = (
     "Fis-V is looked for in the folder that FISV_ROOT or data.root= names; expected there: train_dataset.txt and "
     "test_dataset.txt, and videos/1.mp4 or, with reader=features, 1.npy in data.features.root=. Videos are at "
@@ -56,7 +55,7 @@ class Programme(Record):
     competition: str | None
 
 
-def read_records(root: str | Path, split: str, score_type: ScoreType) -> list[Programme]:
+def read_records(root: str | Path, split: str, action: Action) -> list[Programme]:
     """The programmes of the published split `train` or `test`, in the order of its list.
 
     Raises:
@@ -75,8 +74,8 @@ def read_records(root: str | Path, split: str, score_type: ScoreType) -> list[Pr
         found.append(
             Programme(
                 video_id=str(int(number)),
-                action=ACTION,
-                score=scores[score_type],
+                action=action,
+                score=scores[action],
                 split=split,
                 skater=skater,
                 competition=competition,
@@ -121,11 +120,11 @@ def _competition(row: Row) -> str | None:
 class FisV(Routines):
     """Fis-V.
 
-    Attributes beside those of `VideoSource`: `score_type`, which score is predicted; `events`, what counts as a
+    Attributes beside those of `VideoSource`: `action`, which score is predicted; `events`, what counts as a
     competition, see the head of this file.
     """
 
-    score_type: ScoreType = "tes"
+    action: Action
     events: Events = "skater"
 
     layout: ClassVar[str] = LAYOUT
@@ -133,19 +132,15 @@ class FisV(Routines):
     media_folders: ClassVar[tuple[str, ...]] = ("videos", "frames", "")
 
     @property
-    def highest(self) -> Mapping[str, float]:
-        return {str(name): end for name, end in HIGHEST.items()}
-
-    @property
-    def chosen(self) -> str:
-        return self.score_type
+    def max_label(self) -> float:
+        return HIGHEST[self.action]
 
     @property
     def actions(self) -> list[str]:
-        return [ACTION]
+        return [self.action]
 
     def read_list(self, split: str) -> list[Record]:
-        return list(read_records(self.folder, split, self.score_type))
+        return list(read_records(self.folder, split, self.action))
 
     def event(self, record: Record) -> str | None:
         """By `events`; None where `scores.csv` does not say."""

@@ -120,12 +120,8 @@ class LOGO(Routines):
         return {"routine": torch.tensor(KINDS.index(cast(Routine, record).kind))}
 
     @property
-    def highest(self) -> Mapping[str, float]:
-        return {"score": HIGHEST}
-
-    @property
-    def chosen(self) -> str:
-        return "score"
+    def max_label(self) -> float:
+        return HIGHEST
 
     @property
     def actions(self) -> list[str]:

@@ -16,7 +16,6 @@ read as they are in circulation; the videos and GDLT's features were not at hand
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -102,12 +101,8 @@ class RhythmicGymnastics(Routines):
     media_folders: ClassVar[tuple[str, ...]] = ("videos", "frames", "")
 
     @property
-    def highest(self) -> Mapping[str, float]:
-        return dict.fromkeys(("total", "difficulty", "execution"), HIGHEST)
-
-    @property
-    def chosen(self) -> str:
-        return self.score_type
+    def max_label(self) -> float:
+        return HIGHEST
 
     @property
     def actions(self) -> list[str]:

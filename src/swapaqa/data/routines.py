@@ -6,8 +6,7 @@ consecutive clips of 16 or 32 frames over all of it: `reader=features` reads the
 Labels are points as annotated, from 0 to a highest number for each score: what the published code divides by.
 """
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -26,20 +25,6 @@ class Routines(VideoSource):
 
     option: ClassVar[str]
     media_folders: ClassVar[tuple[str, ...]]
-
-    @property
-    @abstractmethod
-    def highest(self) -> Mapping[str, float]:
-        """The end of the scale by score, those that `score_type` chooses from."""
-
-    @property
-    @abstractmethod
-    def chosen(self) -> str:
-        """The score that is predicted."""
-
-    @property
-    def max_label(self) -> float:
-        return self.highest[self.chosen]
 
     def score_label(self, record: Record) -> Label:
         return Label(record.score, offset=0.0, factor=1.0)

@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 TRAINED_WITH = ("model", "backbone", "schedule", "seed")
 SEEN_BY_THE_NETWORK = ("frames", "geometry", "target")
-# of the same data set: on another split, training videos would be tested
-TRAINED_ON = ("split", "fold", "events", "without")
+# of the same data set: on another split, training videos would be tested, and another score was not learnt
+TRAINED_ON = ("split", "fold", "events", "without", "split_seed", "action", "score_type")
 GIVEN = ("backbone.", "clips.", "data.", "model.", "trainer.", "seed=")  # what the command line may change
 PACK_KEY = "swapaqa_pack"
 NO_BOXES = {"_target_": "swapaqa.data.boxes.NoBoxes", "ratio": 1.0}

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
 from swapaqa.configuration.data_sets import make_source, source_class
 from swapaqa.data.feature_manifest import MANIFEST, WEIGHTS_TRAINED_ON, read_manifest
 from swapaqa.data.footage import Seen, names_of
 from swapaqa.data.source import VideoSource
-from swapaqa.errors import InputError
+from swapaqa.errors import LINE, InputError, one_line
 from swapaqa.files.tensor_file import load_tensors
 from swapaqa.models.scorer import CONFIG_KEY, TRAINED_ON_KEY
 from swapaqa.running.checkpoint import TRAINED_ON
@@ -95,17 +96,19 @@ def _names_by_list(place: str, trained: Mapping[str, Any], source: VideoSource) 
     kind = source_class(node)
     if not (knows_footage(kind) and knows_footage(type(source))):
         return frozenset()
-    if kind is type(source) and all(trained.get(key) == getattr(source, key, None) for key in TRAINED_ON):
+    as_now = {key: getattr(source, key, None) for key in TRAINED_ON}
+    if kind is type(source) and all(trained.get(key, getattr(kind, key, None)) == as_now[key] for key in TRAINED_ON):
         return frozenset()  # its test list is no part of it
     if kind is type(source):
         node.root = source.root
     try:
         trained_source = make_source(node)
         return names_of(trained_source.read_split("train"), trained_source.footage)
-    except InputError as error:
+    except (InputError, InstantiationException) as error:
         raise InputError(
-            f"{place}: does not say what it was trained on, being of an earlier version, and the training list is not "
-            f"where it was, which may have videos of this test set ({error})"
+            f"{place}: does not say what it was trained on, being of an earlier version, and its training list, which "
+            "may have videos of this test set, cannot be read; put it where it was, or train again "
+            f"({one_line(str(error.__cause__ or error), LINE)})"
         ) from error
 
 
