@@ -31,6 +31,7 @@ METHODS = [  # what `model=` names
     "i3d_mscadc",
     "tecn",
     "pcln",
+    "msrn",
 ]
 
 
@@ -80,10 +81,11 @@ def made_sample(
 
 
 def made_side(count: int) -> dict[str, Tensor]:
-    """What multi-task methods learn from: dives of one to four half somersaults, and captions of four words."""
+    """What methods learn from: dives of one to four half somersaults, captions of four words, stages of a dive."""
     number = torch.arange(count)
     dive = torch.stack([0 * number, 1 + number % 4, 1 + number % 4, 0 * number, number % 3], dim=1)
-    return {"dive": dive, "caption": torch.tensor([1, 2, 3, 4, 0, 0]) + 0 * number[:, None]}
+    caption = torch.tensor([1, 2, 3, 4, 0, 0]) + 0 * number[:, None]
+    return {"dive": dive, "caption": caption, "stages": torch.tensor([0.1, 0.3, 0.7, 0.9]).repeat(count, 1)}
 
 
 def made_encoded(feature: Tensor, side: dict[str, Tensor] | None = None, **given: Tensor) -> Encoded:

@@ -82,7 +82,7 @@ def test_parameters_are_those_of_the_code(row: str, config: Config) -> None:
     assert MADE[row]["parameters"] == f"{count:,}"
 
 
-COUNTED = ["C3D-LSTM", "GDLT", "TECN", "MSCADC-MTL", "CoRe+PECop", "T2CR"]  # one of each backbone and clip plan
+COUNTED = ["C3D-LSTM", "GDLT", "TECN", "SSPR", "MSCADC-MTL", "CoRe+PECop", "T2CR"]  # one of each backbone and clip plan
 
 
 @pytest.mark.slow

@@ -22,7 +22,9 @@ from swapaqa.data.demo_files import (  # configurations name the settings here
     JUDGES_FILE,
     DemoSettings,
     demo_root,
+    turns_of,
 )
+from swapaqa.data.demo_scene import drawn_stages
 from swapaqa.data.demo_words import caption, shown_dive
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
@@ -41,7 +43,8 @@ class Demo(AQA7):
     settings: DemoSettings
 
     test_splits: ClassVar[tuple[str, ...]] = ("test", "shifted")
-    sides: ClassVar[tuple[str, ...]] = ("dive", "caption")  # of dives, which are judged as such
+    sides_on_demand: ClassVar[Mapping[str, str]] = {}
+    sides: ClassVar[tuple[str, ...]] = ("dive", "caption", "stages")  # of dives, which are judged as such
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,11 +53,17 @@ class Demo(AQA7):
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
-        """`dive`: (5,) int64, see `dive_attributes`; `caption`: (L,) int64, see `swapaqa.data.demo_words`."""
+        """`dive`: (5,) int64, see `dive_attributes`; `caption`: (L,) int64, see `swapaqa.data.demo_words`; `stages`:
+        (4,) float32, see `swapaqa.data.dive_stages`."""
         if record.difficulty is None:
             return {}
         dive = shown_dive(record.difficulty, record.judge_scores)
-        return {"dive": torch.tensor(dive), "caption": torch.tensor(caption(dive, record.judge_scores))}
+        stages = torch.tensor(drawn_stages(turns_of(record.difficulty)))
+        return {
+            "dive": torch.tensor(dive),
+            "caption": torch.tensor(caption(dive, record.judge_scores)),
+            "stages": stages,
+        }
 
     @property
     def folder(self) -> Path:

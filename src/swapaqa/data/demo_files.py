@@ -199,9 +199,14 @@ def judge_dive(rng: np.random.Generator, cue_strength: float) -> Judged:
         judges=tuple(float(j) for j in judges),
         score=score,
         cue=_place("diving", told),
-        turns=0.5 + (difficulty - 2.8) / 0.6,  # half a turn to one and a half
+        turns=turns_of(difficulty),
         fault=float(1 - np.sort(judges)[2:5].mean() / 10),
     )
+
+
+def turns_of(difficulty: float) -> float:
+    """Of a dive: half a turn to one and a half."""
+    return 0.5 + (difficulty - 2.8) / 0.6
 
 
 def judge_vault(rng: np.random.Generator, cue_strength: float) -> Judged:

@@ -20,6 +20,7 @@ SKIN = (255, 235, 215)
 OPAQUE = (255,)  # the colour of an athlete's mask
 BOX_SIDE = 0.205  # of an athlete's box, as share of the frame: the torso's, which cuts open limbs
 FOLLOWED = 0.8  # share of the athlete's way that a moving camera follows
+TAKEOFF = 0.125  # of a turn: how far a diver has turned at the end of the jump, and has to turn at the entry
 SPECTATORS = 3  # people of a shot without the athlete
 
 Cue = Literal["board", "touching", "inside", "tint"]
@@ -82,6 +83,15 @@ def dive(rng: np.random.Generator, turns: float, fault: float, frames: int) -> P
     centres = start + time[:, None] * (end - start)
     centres[:, 1] += 4 * hop * time * (time - 1)  # up first, then down
     return Performance(centres, rng.uniform(-0.3, 0.3) + 2 * np.pi * turns * time, fault)
+
+
+def drawn_stages(turns: float) -> tuple[float, float, float, float]:
+    """Where jump, drop, entry and what follows begin in a `dive`, as shares of it.
+
+    It turns evenly from its first frame to its last: the jump ends with the first eighth of a turn, the entry begins
+    with the last one, and nothing follows.
+    """
+    return 0.0, TAKEOFF / turns, 1 - TAKEOFF / turns, 1.0
 
 
 def vault(rng: np.random.Generator, turns: float, fault: float, frames: int) -> Performance:

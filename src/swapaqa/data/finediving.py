@@ -228,7 +228,7 @@ class FineDiving(VideoSource):
     events: Events = "competition"
 
     layout: ClassVar[str] = LAYOUT
-    sides: ClassVar[tuple[str, ...]] = ("dive", "steps", "sub_actions")
+    sides: ClassVar[tuple[str, ...]] = ("dive", "steps", "sub_actions", "stages")
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
@@ -236,12 +236,15 @@ class FineDiving(VideoSource):
 
         `dive`: (5,) int64, see `dive_attributes`. `steps`: (4,) float32, where each step after the first begins, as a
         share of the dive; 1 for steps that it has not. `sub_actions`: (5,) int64 by step; 0 for steps that it has not.
+        `stages`: (4,) float32, see `swapaqa.data.dive_stages`: the take-off counts as jump from the first frame on, the
+        last step as entry, and nothing follows; without the second step there is no drop.
         """
         dive = cast(Dive, record)
         return {
             "dive": torch.tensor(dive_attributes(dive.dive_number)),
             "steps": torch.tensor(_filled(dive.steps, MOST_STEPS - 1, 1.0), dtype=torch.float32),
             "sub_actions": torch.tensor(_filled(dive.sub_actions, MOST_STEPS, 0)),
+            "stages": torch.tensor([0.0, *(dive.steps[at] if dive.steps else 1.0 for at in (0, -1)), 1.0]),
         }
 
     @property

@@ -5,7 +5,7 @@ only wants to know what a data set is asks it; batches for a training are `swapa
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,6 +71,7 @@ class VideoSource(ABC):
     layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
     sides: ClassVar[tuple[str, ...]] = ()  # names of what `read_side` gives of every record
+    sides_on_demand: ClassVar[Mapping[str, str]] = {}  # of what it would give, and the key that says where it is
 
     def __post_init__(self) -> None:
         if self.frames < 1:
