@@ -32,6 +32,7 @@ METHODS = [  # what `model=` names
     "tecn",
     "pcln",
     "msrn",
+    "tsa",
 ]
 
 

@@ -38,9 +38,9 @@ def written(folder: Path, **changes: Any) -> str:
     return str(folder / "stages.npz")
 
 
-def test_they_are_shares_of_the_window_in_their_order(tmp_path: Path) -> None:
+def test_they_lie_in_the_window_in_their_order(tmp_path: Path) -> None:
     """What begins too early begins with the stage ahead of it, and what lies behind the window at its end."""
-    first, second = with_stages([record(7), record(2)], written(tmp_path), frames=100)
+    first, second = with_stages([record(7), record(2)], written(tmp_path), frames=101)
     assert isinstance(first, StagedDive)
     assert (first.video_id, first.stages, first.difficulty) == ("diving/007", (0.43, 0.5, 0.5, 1.0), 2.8)
     assert (second.video_id, second.stages, second.difficulty) == ("diving/002", (0.2, 0.29, 0.59, 0.68), 3.2)
@@ -80,7 +80,7 @@ def test_aqa7_has_them_where_a_file_says_them(
     batch = next(iter(data.train_dataloader()))
     assert data.source.sides == ("stages",)
     for video_id, found in zip(batch.video_id, batch.side["stages"], strict=True):
-        expected = np.clip(begins[int(video_id.rsplit("/", 1)[1]) - 1] / data.source.frames, 0, 1)
+        expected = np.clip(begins[int(video_id.rsplit("/", 1)[1]) - 1] / (data.source.frames - 1), 0, 1)
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-7)
     plain = open_data(root)
     assert plain.source.sides == ()

@@ -71,9 +71,9 @@ def deduction_by_hand(head: Any, clips: Tensor, slices: list[slice]) -> float:
     return float(head.sum.weight[0] @ numbers + head.sum.bias[0])
 
 
-SLICES = [  # of ten clips by SHARES and a jump of two; the fourth stage of the second dive has lent its only one
-    [slice(1, 3), slice(3, 6), slice(6, 9), slice(9, 10)],
-    [slice(0, 2), slice(2, 8), slice(8, 10), slice(9, 10)],
+SLICES = [  # of ten clips by SHARES and a jump of two; stages of the third dive have lent theirs
+    [slice(2, 4), slice(4, 6), slice(6, 9), slice(9, 10)],
+    [slice(0, 2), slice(2, 8), slice(8, 9), slice(9, 10)],
     [slice(1, 3), slice(3, 4), slice(3, 4), slice(3, 10)],
 ]
 
@@ -84,12 +84,12 @@ def test_sizes_are_the_published_ones() -> None:
     assert sum(parameter.numel() for parameter in link.parameters()) == 997_536
 
 
-def test_stages_are_the_clips_whose_middles_they_hold() -> None:
+def test_stages_are_the_clips_that_they_hold() -> None:
     borders = clip_borders(SHARES, 10)
-    assert borders.tolist() == [[1, 3, 6, 9], [0, 2, 8, 10], [3, 3, 3, 3]]
+    assert borders.tolist() == [[1, 4, 6, 9], [0, 2, 8, 9], [3, 3, 3, 3]]
     for shares, found in zip(SHARES.tolist(), borders.tolist(), strict=True):
-        assert found == [sum((place + 0.5) / 10 < share for place in range(10)) for share in shares]
-    assert clip_classes(borders, 10)[0].tolist() == [0, 1, 1, 2, 2, 2, 3, 3, 3, 4]
+        assert found == [sum(place / 9 < share - 1e-6 for place in range(10)) for share in shares]
+    assert clip_classes(borders, 10)[0].tolist() == [0, 1, 1, 1, 2, 2, 3, 3, 3, 4]
     chosen = stage_clips(borders, 10, jump=2)
     for row, slices in zip(chosen, SLICES, strict=True):
         for stage, one in zip(row, slices, strict=True):
@@ -141,7 +141,7 @@ def test_stages_are_found_where_nobody_says_them(model: Make) -> None:
     assert msrn.needs == ()
     assert msrn.learns_from == ("stages",)
     found = ordered_borders(msrn.segment(some.feature)[:, -1].log_softmax(dim=2))
-    shares = (found + 0.25) / 10  # between the middles of two clips
+    shares = (found - 0.25) / 9  # between two clips
     said = model(stages_at_test="annotated").score(some._replace(side={"stages": shares}), None)
     torch.testing.assert_close(msrn.score(some._replace(side={}), None).label, said.label, rtol=0, atol=0)
     assert model(stages_at_test="annotated").needs == ("stages",)
@@ -155,8 +155,8 @@ def test_finding_the_stages_moves_no_feature(model: Make) -> None:
     assert some.feature.grad is None
     assert all(parameter.grad is not None for parameter in msrn.segment.parameters())
     terms["deduction"].backward()
-    assert some.feature.grad.abs().amax(dim=2)[0, 1:].min() > 0  # of all clips but those before the jump
-    assert some.feature.grad[0, 0].abs().max() == 0
+    assert some.feature.grad.abs().amax(dim=2)[0, 2:].min() > 0  # of all clips but those before the jump
+    assert some.feature.grad[0, :2].abs().max() == 0
 
 
 def test_segmentation_loss_by_hand() -> None:

@@ -25,8 +25,18 @@ from tests.published_files import fill, published_content, published_head, rewri
 
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
 SYSTEMS = ("core", "musdl", "usdl", "dae")  # whose whole programs were recorded
-WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net"), ("gdlt", "cofinal", "c3d_lstm")
-EPS = {"core": 1e-5, "musdl": 1e-3, "usdl": 1e-3, "dae": 1e-3, "hgcn": 1e-5, "tpt": 1e-5, "t2cr": 1e-5, "tsa_net": 1e-3}
+WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net", "tsa"), ("gdlt", "cofinal", "c3d_lstm")
+EPS = {
+    "core": 1e-5,
+    "musdl": 1e-3,
+    "usdl": 1e-3,
+    "dae": 1e-3,
+    "hgcn": 1e-5,
+    "tpt": 1e-5,
+    "t2cr": 1e-5,
+    "tsa_net": 1e-3,
+    "tsa": 1e-5,
+}
 
 
 def composed(path: Path, words: list[str]) -> tuple[DictConfig, list[str]]:
@@ -59,7 +69,7 @@ def words_of(aqa7_tree: Callable[..., Path]) -> Callable[[str], list[str]]:
     def words(system: str) -> list[str]:
         if system == "tpt":
             return ["experiment=tpt_as_published", f"data.root={aqa7_tree()}", "data.frames=16"]
-        if system in ("hgcn", "t2cr"):
+        if system in ("hgcn", "t2cr", "tsa"):
             return [f"model={system}", "data=aqa7", "data.frames=103"]
         if system == "core":
             return ["experiment=core_as_published", f"data.root={aqa7_tree()}", *small]

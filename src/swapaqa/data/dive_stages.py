@@ -1,4 +1,4 @@
-"""Stages of dives: where jump, drop, entry and what follows begin, as shares of the window that is read.
+"""Stages of dives: where jump, drop, entry and what follows begin: 0 is the window's first frame and 1 its last.
 
 A file of them (`.npz`, plain arrays; the features that S3D's authors published of the 370 dives have one beside them):
 
@@ -7,7 +7,7 @@ A file of them (`.npz`, plain arrays; the features that S3D's authors published 
     difficulty    (N,) of the dives; may be missing
 
 Two of the 370 rows have a stage that begins before the one ahead of it: it then begins with that one, and is empty.
-What lies behind the window begins at its end.
+What lies behind the window begins at its last frame.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ LAYOUT = "an .npz is expected, with `video` (N,) and `stage_frames` (N, 4): data
 
 @dataclass(frozen=True, kw_only=True)
 class StagedDive(Record):
-    """A dive whose stages are known: where the four begin, as shares of the window, in their order."""
+    """A dive whose stages are known: where the four begin in the window, 0 to 1, in their order."""
 
     stages: tuple[float, ...]
 
@@ -55,7 +55,7 @@ def _number(record: Record) -> int:
 
 def _staged(record: Record, found: tuple[np.ndarray, float | None], frames: int) -> StagedDive:
     begins, difficulty = found
-    shares = (min(max(float(frame) / frames, 0.0), 1.0) for frame in begins)
+    shares = (min(max(float(frame) / max(frames - 1, 1), 0.0), 1.0) for frame in begins)
     return StagedDive(
         video_id=record.video_id,
         action=record.action,

@@ -127,7 +127,7 @@ class CountedClips(ClipPlan):
 
 @dataclass(frozen=True)
 class ClipsAround(ClipPlan):
-    """A clip around each of `count` frames, which lie evenly in the window; clip k stands for its (k + 1/2) / count.
+    """A clip around each of `count` frames, which lie evenly from the window's first to its last.
 
     A clip that would reach over an edge of the window lies at that edge. Of a window shorter than `SHARE` clips a clip
     is as much shorter. `stride` and `last_start` are not used.
@@ -148,7 +148,7 @@ class ClipsAround(ClipPlan):
 
     def starts(self, total: int) -> list[int]:
         count, length = min(self.count or total, total), self.length(total)
-        middles = ((2 * place + 1) * total // (2 * count) for place in range(count))
+        middles = (place * (total - 1) // max(count - 1, 1) for place in range(count))
         return [min(max(middle - length // 2, 0), total - length) for middle in middles]
 
 

@@ -36,7 +36,7 @@ from swapaqa.models.scorer import Predicted, Target
 from swapaqa.models.stages import CLASSES, STAGES, clip_borders, clip_classes, ordered_borders, stage_clips
 
 CHANNELS, HIDDEN = (128, 32), (512, 64, 16)
-SIDE = "stages"  # (N, 4) where jump, drop, entry and what follows begin, as shares of the window
+SIDE = "stages"  # (N, 4) where jump, drop, entry and what follows begin: 0 the first frame, 1 the last
 
 Start = Literal["scaled", "published"]
 StagesAtTest = Literal["found", "annotated"]

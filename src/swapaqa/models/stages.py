@@ -1,4 +1,4 @@
-"""Stages of a performance on the clips of its video: from shares of the window, or from what a network says of clips.
+"""Stages of a performance on the clips of its video: from where they begin, or from what a network says of clips.
 
 Five classes follow each other (before, jump, drop, entry, after), so that four borders say all. Pure functions.
 """
@@ -7,20 +7,21 @@ import torch
 from torch import Tensor
 
 CLASSES = ("before", "jump", "drop", "entry", "after")
+ROUNDED = 1e-4  # of a clip: by how much a share of float32 may be off
 STAGES = len(CLASSES) - 1  # that are looked at: all but the first
 
 
 def clip_borders(shares: Tensor, clips: int) -> Tensor:
-    """The first clip of each class after the first, of clips whose middles lie evenly in the window.
+    """The first clip of each class after the first, of clips that lie evenly from the first frame to the last.
 
     Args:
-        shares: (N, S) where these classes begin, as shares of the window, none before the one ahead of it.
+        shares: (N, S) where they begin, 0 at the first frame and 1 at the last, none before the one ahead of it.
         clips: n.
 
     Returns:
-        (N, S) int64, 0 to n: n where no clip's middle lies behind the border.
+        (N, S) int64, 0 to n - 1.
     """
-    return (shares.double() * clips - 0.5).ceil().long().clamp(0, clips)
+    return (shares.double() * (clips - 1) - ROUNDED).ceil().long().clamp(0, clips - 1)
 
 
 def clip_classes(borders: Tensor, clips: int) -> Tensor:
