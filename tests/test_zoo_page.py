@@ -86,7 +86,7 @@ COUNTED = [
     "C3D-LSTM",
     "GDLT",
     "TECN",
-    "SSPR",
+    "SSPR", "JRG",
     "TSA",
     "MSCADC-MTL",
     "CoRe+PECop",

@@ -159,7 +159,7 @@ class AQA7(VideoSource):
     stages: str | None = None
 
     layout: ClassVar[str] = LAYOUT
-    sides_on_demand: ClassVar[Mapping[str, str]] = {"stages": "data.stages=FILE"}
+    sides_on_demand: ClassVar[Mapping[str, str]] = {**VideoSource.sides_on_demand, "stages": "data.stages=FILE"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -168,7 +168,7 @@ class AQA7(VideoSource):
                 raise InputError(
                     f"data.stages={self.stages}: they are of dives; say data.action=diving, or leave it out"
                 )
-            self.sides = ("stages",)  # type: ignore[misc]  # of this data set
+            self.sides = (*self.sides, "stages")  # type: ignore[misc]  # of this data set
         if self.split == "by_event":
             raise InputError(
                 "data.split=by_event: the lists of AQA-7 (class, index, score) do not say which competition a video is "

@@ -26,6 +26,7 @@ from swapaqa.data.demo_files import (  # configurations name the settings here
 )
 from swapaqa.data.demo_scene import drawn_stages
 from swapaqa.data.demo_words import caption, shown_dive
+from swapaqa.data.poses import OWN, SIDE
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_bytes, read_csv, read_json
@@ -43,13 +44,13 @@ class Demo(AQA7):
     settings: DemoSettings
 
     test_splits: ClassVar[tuple[str, ...]] = ("test", "shifted")
-    sides_on_demand: ClassVar[Mapping[str, str]] = {}
+    sides_on_demand: ClassVar[Mapping[str, str]] = {SIDE: f"data.poses={OWN}"}
     sides: ClassVar[tuple[str, ...]] = ("dive", "caption", "stages")  # of dives, which are judged as such
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.action != "diving":
-            self.sides = ()  # type: ignore[misc]  # of this data set
+            self.sides = tuple(name for name in self.sides if name == SIDE)  # type: ignore[misc]  # of this data set
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
@@ -67,7 +68,7 @@ class Demo(AQA7):
 
     @property
     def folder(self) -> Path:
-        return demo_root(self.settings) if self.root is None else super().folder
+        return demo_root(replace(self.settings, poses=self.poses == OWN)) if self.root is None else super().folder
 
     def read_list(self, split: str) -> list[Record]:
         """As AQA-7's, with what the judges' table says; of all actions in one model only dives would have judges.

@@ -72,6 +72,7 @@ class Drawn(NamedTuple):
     centres: np.ndarray  # (T, 2) of the athlete, in pixels of the frame; NaN where a shot does not show him
     masks: np.ndarray  # (T, H, W) bool: pixels of which he covers half or more, as `swapaqa.data.geometry` has it
     starts: list[int]  # the first frames of all shots, 0 first
+    joints: np.ndarray  # (T, 17, 3) COCO's: x and y in pixels of the frame, and 1, or 0 where a shot does not show him
 
 
 def dive(rng: np.random.Generator, turns: float, fault: float, frames: int) -> Performance:
@@ -132,7 +133,7 @@ def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float
     moved = np.round((performed.centres - centres)[:, 0] * size * SCALE).astype(int)
     shots = plan_shots(extras, scene.frames, scene.cuts)
     away = draw_other_shots(extras, colour, shots, scene)
-    pictures, masks = [], []
+    pictures, masks, joints = [], [], []
     for t, (centre, angle) in enumerate(zip(centres * size, performed.angles, strict=True)):
         looseness = float(np.clip(fault / 0.75 + rng.normal(0, 0.04), 0, 1))
         camera = camera_of(shots, t)
@@ -145,6 +146,7 @@ def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float
         outline = np.zeros(canvas.shape[:2], np.uint8)
         draw_athlete(canvas, centre, angle, looseness, suit.tolist(), scene.athlete * size)
         draw_athlete(outline, centre, angle, looseness, OPAQUE, scene.athlete * size, OPAQUE)
+        joints.append(joints_seen(joints_of(centre, angle, looseness, scene.athlete * size), camera, size))
         if camera == "opposite":
             canvas, outline = canvas[:, ::-1], outline[:, ::-1]
         elif camera == "spectators":
@@ -155,7 +157,7 @@ def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float
             picture = 0.75 * picture + 0.25 * colour
         pictures.append(np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8))
     seen = seen_by([camera_of(shots, t) for t in range(scene.frames)], centres)
-    return Drawn(np.stack(pictures), seen * size, np.stack(masks), [shot.first for shot in shots])
+    return Drawn(np.stack(pictures), seen * size, np.stack(masks), [shot.first for shot in shots], np.stack(joints))
 
 
 class OtherShots(NamedTuple):
@@ -281,6 +283,31 @@ def draw_athlete(
             line(joint, joint + reach * np.array([np.sin(direction), -np.cos(direction)]), skin, 0.03)
     line(shoulder, hip, suit, 0.055)
     cv2.circle(canvas, (shoulder + 0.02 * unit * axis).astype(int).tolist(), int(0.032 * unit), skin, -1)
+
+
+def joints_of(centre: np.ndarray, angle: float, looseness: float, size: float) -> np.ndarray:
+    """(17, 2) COCO's joints of the body that `draw_athlete` draws, in pixels of the frame.
+
+    Nose, eyes and ears are the head's middle; shoulders, and hips, are one place; elbows and knees lie halfway.
+    """
+    axis = np.array([np.sin(angle), -np.cos(angle)])
+    shoulder, hip = centre + 0.055 * size * axis, centre - 0.055 * size * axis
+    reach = (0.03 + 0.12 * looseness) * size
+    found = [shoulder + 0.02 * size * axis] * 5
+    for joint, heading in ((shoulder, angle), (hip, angle + np.pi)):
+        directions = [heading + sign * np.deg2rad(15 + 60 * looseness) for sign in (-1, 1)]
+        limbs = [reach * np.array([np.sin(direction), -np.cos(direction)]) for direction in directions]
+        found += [joint + share * limb for share in (0.0, 0.5, 1.0) for limb in limbs]
+    return np.stack(found)
+
+
+def joints_seen(joints: np.ndarray, camera: str, size: int) -> np.ndarray:
+    """(17, 2) -> (17, 3) as a camera shows them: mirrored, the left ones for the right ones, or not at all."""
+    sure = np.full((len(joints), 1), float(camera != "spectators"))
+    if camera == "opposite":
+        mirrored = joints * [-1, 1] + [size, 0]
+        joints = mirrored[[0, *(place + (1 if place % 2 else -1) for place in range(1, len(joints)))]]
+    return np.hstack([joints, sure])
 
 
 def box_side(scene: Scene) -> float:

@@ -25,6 +25,8 @@ from swapaqa.data.feature_manifest import copies_there
 from swapaqa.data.feature_reader import FeatureItem, FeatureReader
 from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
+from swapaqa.data.poses import OWN, PoseFiles
+from swapaqa.data.poses import SIDE as POSE
 from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.splits import Fold, Split, split_by_event
 from swapaqa.errors import InputError, refuse
@@ -52,6 +54,7 @@ class VideoSource(ABC):
         video_reader: of video files: `pyav`, `decord` or `opencv`; see `swapaqa.video.frames`.
         accept_incomplete: read video files that were cut off or have a hole, by the frames that can be decoded.
         features: read these in the place of the videos, which need not be there.
+        poses: a folder of pose files, or `own`, that in the root, `<root>/poses`; None: none are read.
     """
 
     root: str | None
@@ -67,17 +70,24 @@ class VideoSource(ABC):
     video_reader: Reader = "pyav"
     accept_incomplete: bool = False
     features: FeatureFiles | None = None
+    poses: str | None = None
 
     layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
     sides: ClassVar[tuple[str, ...]] = ()  # names of what `read_side` gives of every record
-    sides_on_demand: ClassVar[Mapping[str, str]] = {}  # of what it would give, and the key that says where it is
+    sides_on_demand: ClassVar[Mapping[str, str]] = {
+        POSE: "data.poses=FOLDER"
+    }  # of what it would give, and the key that says where it is
 
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise InputError(f"data.frames={self.frames}: at least 1 is needed")
         if self.split == "published" and self.fold:
             raise InputError(f"data.fold={self.fold}: the published split has no folds; say data.split=by_event")
+        if self.poses is not None:
+            if self.features is not None:
+                raise InputError("data.poses: joints are looked for in pixels, which reader=features has none of")
+            self.sides = (*self.sides, POSE)  # type: ignore[misc]  # of this data set
 
     # what a data set says of itself
 
@@ -152,6 +162,13 @@ class VideoSource(ABC):
         if not folder.is_dir():
             raise InputError(f"data.root={self.root}: no such folder. {self.layout}")
         return folder
+
+    @property
+    def pose_files(self) -> PoseFiles | None:
+        """The pose files of this data set; None where none are read."""
+        if self.poses is None:
+            return None
+        return PoseFiles(str(self.folder / "poses") if self.poses == OWN else self.poses)
 
     @property
     def boxes_folder(self) -> Path:
@@ -242,6 +259,8 @@ class VideoSource(ABC):
         self.boxes.find(files)
         if media.is_file():
             frame_count(media, self.accept_incomplete)  # an incomplete one is refused before anything starts
+        if self.pose_files is not None:
+            self.pose_files.find(record.video_id)
         window = self.window(record, media)
         return Item(record, media, window, files, self.label(record), self.actions.index(record.action))
 
@@ -270,7 +289,9 @@ class VideoSource(ABC):
         """Reads its videos, for whoever looks at pixels and boxes alone. InputError where features take their place."""
         if self.features is not None:
             raise InputError("reader=features: there are no pixels to look at; leave it out, and name the videos")
-        return SampleReader(self.frames, self.geometry, self.boxes, self._store, self.shift_range, self.read_side)
+        return SampleReader(
+            self.frames, self.geometry, self.boxes, self._store, self.shift_range, self.read_side, self.pose_files
+        )
 
     @cached_property
     def _copies(self) -> int:

@@ -81,7 +81,7 @@ def start(cfg: DictConfig) -> None:
     refuse_missing_sides(model, data.source)
     refuse_missing_boxes(model, data.source)
     if cfg.video is not None:
-        refuse_sides_of_a_file(model)
+        refuse_sides_of_a_file(model, data.source)
         show_score(cfg.video, score_video(cfg, model, data))
         return
     folder = Path(HydraConfig.get().runtime.output_dir)

@@ -13,6 +13,7 @@ from swapaqa.data.datamodule import VideoData
 from swapaqa.data.dataset import Item
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Window
+from swapaqa.data.poses import SIDE as POSE
 from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
@@ -21,11 +22,12 @@ from swapaqa.running.checkpoint import stored_bank
 from swapaqa.video.frames import frame_count
 
 
-def refuse_sides_of_a_file(model: Scorer) -> None:
-    """InputError where a method needs what a video file alone does not tell."""
-    if model.needs:
+def refuse_sides_of_a_file(model: Scorer, source: VideoSource) -> None:
+    """InputError where a method needs what a video file, and a file of poses by its name, do not tell."""
+    lacking = [name for name in model.needs if name != POSE or source.poses is None]
+    if lacking:
         raise InputError(
-            f"video: {type(model).__name__} needs {' and '.join(model.needs)} beside the video, which a file alone "
+            f"video: {type(model).__name__} needs {' and '.join(lacking)} beside the video, which a file alone "
             "does not tell; score it as a video of a data set"
         )
 
