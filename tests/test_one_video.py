@@ -16,7 +16,7 @@ from swapaqa.data.demo_files import DemoSettings, demo_root
 from swapaqa.data.geometry import Window
 from swapaqa.data.records import Record
 from swapaqa.errors import InputError
-from swapaqa.running.video_score import box_files, given_window
+from swapaqa.running.video_score import box_files, given_window, refuse_sides_of_a_file
 from tests.numbered import write
 
 Run = Callable[..., "CompletedProcess[str]"]
@@ -93,12 +93,43 @@ def test_both_ways_to_score_a_video_agree(
         assert abs(score(first) - score(done)) > 0.005
 
 
-def demo_folder(run: Path, cache: Path) -> Path:
+@pytest.mark.slow
+def test_a_method_of_poses_scores_a_video_with_a_pose_file_of_its_name(
+    train_inside: Run, recipe_inside: Run, small_demo: list[str], tmp_path: Path, demo_cache: Path
+) -> None:
+    words = ["model=jrg_rgb", "data=demo", *TINY, "data.settings.train=13", *small_demo[1:3]]
+    assert train_inside(tmp_path, *words).returncode == 0
+    run = tmp_path / "run"
+    video_id, value = next(iter(predicted(run).items()))
+    folder, number = demo_folder(run, demo_cache, poses=True), video_id[-3:]
+    checkpoint = f"checkpoint={run / 'checkpoints' / 'last.ckpt'}"
+    listed = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={folder / 'diving-out' / number}.avi")
+    assert score(listed) == pytest.approx(value, abs=0.006)
+    mine = shutil.copy(folder / "diving-out" / f"{number}.avi", tmp_path / "mine.avi")
+    (tmp_path / "poses").mkdir()
+    shutil.copy(folder / "poses" / f"{video_id}.json", tmp_path / "poses" / "mine.json")
+    lacking = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={mine}")
+    assert lacking.returncode == 2
+    assert "mine.json: no such file; data.poses names a folder" in lacking.stderr
+    own = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={mine}", f"data.poses={tmp_path / 'poses'}")
+    assert score(own) == pytest.approx(value, abs=0.006)
+
+
+def test_what_a_file_does_not_tell_is_refused() -> None:
+    model: Any = SimpleNamespace
+    without = SimpleNamespace(poses=None)
+    for needs, source in ((("pose",), without), (("dive", "pose"), SimpleNamespace(poses="folder"))):
+        with pytest.raises(InputError, match=f"needs {needs[0]} beside the video, which a file alone"):
+            refuse_sides_of_a_file(model(needs=needs), source)
+    refuse_sides_of_a_file(model(needs=("pose",)), SimpleNamespace(poses="folder"))
+
+
+def demo_folder(run: Path, cache: Path, **more: Any) -> Path:
     """The folder of the demo data that the run was trained on."""
     settings = OmegaConf.to_container(OmegaConf.load(run / "config.yaml").data.settings)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SWAPAQA_CACHE", str(cache))
-        return demo_root(DemoSettings(**{name: value for name, value in settings.items() if name != "_target_"}))
+        return demo_root(DemoSettings(**{name: value for name, value in settings.items() if name != "_target_"} | more))
 
 
 def test_box_files_are_the_data_sets_or_lie_beside_the_video() -> None:

@@ -104,7 +104,7 @@ def test_the_demos_dives_have_turned_by_an_eighth_at_the_end_of_the_jump_and_lac
     assert turns - turned[round(1000 * entry)] == pytest.approx(0.125, abs=1e-3)
 
 
-def test_the_published_stages_of_the_370_dives_are_read() -> None:
+def test_the_published_stages_of_the_370_dives_are_read(open_data: Callable[..., Any]) -> None:
     if not REAL.is_file():
         pytest.skip(f"{REAL} is not there")
     with np.load(REAL) as file:
@@ -112,6 +112,12 @@ def test_the_published_stages_of_the_370_dives_are_read() -> None:
     found = with_stages([record(number) for number in numbers.tolist()], str(REAL), frames=103)
     assert len(found) == 370
     assert [one.difficulty for one in found] == difficulty.tolist()
+    lists = REAL.parents[1] / "aqa7"
+    source = open_data(lists, stages=str(REAL), target="completeness", frames=103).source
+    listed = [one for split in ("train", "test") for one in source.read_split(split)]
+    assert sorted(one.score for one in listed) == pytest.approx(sorted(score.tolist()), abs=0.006)
+    assert {one.video_id: one.difficulty for one in listed} == {one.video_id: one.difficulty for one in found}
+    assert max(source.label(one).value for one in listed) <= 30
     marks = score / difficulty
     assert marks.max() <= 30
     stages = np.array([one.stages for one in found if isinstance(one, StagedDive)])

@@ -139,7 +139,7 @@ def test_losses_and_gradients_are_those_of_the_published_code(
     gradients = dict(head.named_parameters())
     for key in before_norm:  # BatchNorm takes them away: what is left is rounding
         gradient = gradients[ours(key.removeprefix(f"{prefix}/"))].grad
-        assert max(gradient.abs().max().item(), np.abs(found[key]).max()) < 1e-12 * found[f"{prefix}_norm/all"]
+        assert max(gradient.abs().max().item(), np.abs(found[key]).max()) < 1e-10 * found[f"{prefix}_norm/all"]
 
 
 @pytest.mark.parametrize(("mixed", "suffix"), FORMS)
