@@ -73,7 +73,10 @@ TRAININGS = {  # by name: steps, precision and overrides
     "tpt": (SHORT, "64-true", ["model=tpt", "model.width=32"]),
     "tecn": (SHORT, "64-true", ["model=tecn", "model.length=16", "model.width=32", "model.hidden=16"]),
     "pcln": (SHORT, "64-true", ["model=pcln", "model.length=16", "model.width=32", "model.hidden=16"]),
-    "tsa": (SHORT, "64-true", ["model=tsa", "clips.size=32", "model.true_epochs=1"]),
+    "tsa": (  # by SGD, as i3d_mscadc
+        SHORT, "64-true",
+        ["model=tsa", "clips.size=32", "model.true_epochs=1", "optim=sgd_cosine", "optim.learning_rate=1e-4"],
+    ),
     "jrg_rgb": (SHORT, "64-true", ["model=jrg_rgb"]),
     "msrn": (SHORT, "64-true", ["model=msrn", "model.density_power=1.0", "optim.learning_rate=1e-3"]),
     "t2cr": (SHORT, "64-true", ["model=t2cr", "clips.full.size=32", "clips.thin.size=32"]),
