@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from swapaqa.data.aqa7 import AQA7
 from swapaqa.data.demo import Demo
 from swapaqa.data.demo_scene import dive
 from swapaqa.data.dive_stages import StagedDive, with_stages
+from swapaqa.data.finediving import FineDiving
+from swapaqa.data.mtl_aqa import MTLAQA
 from swapaqa.data.records import Record
+from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.running.needs import refuse_missing_sides
 from tests.conftest import REPOSITORY
@@ -124,3 +128,8 @@ def test_the_published_stages_of_the_370_dives_are_read(open_data: Callable[...,
     assert (np.diff(stages, axis=1) >= 0).all()
     assert stages.min() >= 0
     assert stages.max() <= 1
+
+
+@pytest.mark.parametrize("source", [AQA7, FineDiving, MTLAQA])
+def test_of_a_video_that_no_list_has_nothing_is_known_and_it_can_be_scored(source: type[VideoSource]) -> None:
+    assert source.read_side(Record("mine", "diving", score=0.0, split="video")) == {}

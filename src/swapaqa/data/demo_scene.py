@@ -87,7 +87,7 @@ def dive(rng: np.random.Generator, turns: float, fault: float, frames: int) -> P
 
 
 def drawn_stages(turns: float) -> tuple[float, float, float, float]:
-    """Where jump, drop, entry and what follows begin in a `dive`, 0 is its first frame and 1 its last.
+    """Where jump, drop, entry and what follows begin in a `dive`: 0 is its first frame and 1 its last.
 
     It turns evenly from its first frame to its last: the jump ends with the first eighth of a turn, the entry begins
     with the last one, and nothing follows.

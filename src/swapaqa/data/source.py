@@ -75,9 +75,7 @@ class VideoSource(ABC):
     layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
     sides: ClassVar[tuple[str, ...]] = ()  # names of what `read_side` gives of every record
-    sides_on_demand: ClassVar[Mapping[str, str]] = {
-        POSE: "data.poses=FOLDER"
-    }  # of what it would give, and the key that says where it is
+    sides_on_demand: ClassVar[Mapping[str, str]] = {POSE: "data.poses=FOLDER"}  # what a key adds to them
 
     def __post_init__(self) -> None:
         if self.frames < 1:
