@@ -32,6 +32,9 @@ METHODS = [  # what `model=` names
     "tecn",
     "pcln",
     "rica2",
+    "msrn",
+    "tsa",
+    "jrg_rgb",
 ]
 
 
@@ -80,14 +83,18 @@ def made_sample(
     )
 
 
-def made_side(count: int) -> dict[str, Tensor]:
-    """What multi-task methods learn from: dives of one to four half somersaults, and captions of four words.
+def made_side(count: int, frames: int = 18) -> dict[str, Tensor]:
+    """What methods look for: dives of one to four half somersaults, captions of four words, stages and poses of a dive.
 
-    What is announced of them is the same.
+    What is announced of them is the same. Joints lie within 16 pixels; one in eight was not seen.
     """
     number = torch.arange(count)
     dive = torch.stack([0 * number, 1 + number % 4, 1 + number % 4, 0 * number, number % 3], dim=1)
-    return {"dive": dive, "announced": dive, "caption": torch.tensor([1, 2, 3, 4, 0, 0]) + 0 * number[:, None]}
+    caption = torch.tensor([1, 2, 3, 4, 0, 0]) + 0 * number[:, None]
+    stages = torch.tensor([0.1, 0.3, 0.7, 0.9]).repeat(count, 1)
+    joint = torch.arange(count * frames * 17).view(count, frames, 17)
+    pose = torch.stack([7 * joint % 16, 5 * joint % 16, (joint % 8).clamp(max=1)], dim=-1).float()
+    return {"dive": dive, "announced": dive, "caption": caption, "stages": stages, "pose": pose}
 
 
 def made_encoded(feature: Tensor, side: dict[str, Tensor] | None = None, **given: Tensor) -> Encoded:

@@ -119,6 +119,19 @@ def tsa_net_head(name: str) -> str:
     return f"TSA_module.NL_1D.{ {'value': 'g', 'out': 'W.0', 'norm': 'W.1'}[ours] }.{kind}"
 
 
+def tsa_head(name: str) -> str:
+    """Its entry comes first: `psnet_model.`, `decoder.` or `regressor_delta.`."""
+    _, part, place, rest = name.split(".", 3)
+    if part == "regress":
+        return f"regressor_delta.{LINEAR[place]}.{rest}"
+    if part == "decoder":
+        return t2cr_head(f"head.decoder.layers.{place}.{rest}")
+    number, _, rest = rest.partition(".")
+    if place == "transit":
+        return f"psnet_model.tas.{LINEAR[number]}.{rest}"
+    return "psnet_model." + ("inc.conv.conv" if number == "0" else f"down{number}.mpconv.1.conv") + f".{rest}"
+
+
 def gdlt_head(name: str) -> str:
     names = {"project": "in_proj", "transformer": "transformer", "grades": "prototype", "respond": "regressor"}
     _, part, rest = name.split(".", 2)
@@ -180,13 +193,14 @@ def rica2_head(name: str) -> str:
 HEADS = {
     "core": core_head, "musdl": musdl_head, "usdl": usdl_head, "dae": dae_head, "hgcn": hgcn_head, "gdlt": gdlt_head,
     "cofinal": cofinal_head, "tpt": tpt_head, "t2cr": t2cr_head, "tsa_net": tsa_net_head, "c3d_lstm": c3d_lstm_head,
-    "rica2": rica2_head,
+    "rica2": rica2_head, "tsa": tsa_head,
 }  # fmt: skip
 ENTRIES = {  # of a file that has the head in several, after that of the I3D
     "t2cr": ("base_model", "taa", "decoder", "regressor"),
     "tsa_net": ("i3d", "evaluator", "TSA_module"),
+    "tsa": ("base_model", "psnet_model", "decoder", "regressor_delta"),
 }
-HASSONYS = ("core", "hgcn", "tpt", "t2cr", "rica2")  # whose I3D has hassony2's layout, in a module that cuts the clips
+HASSONYS = ("core", "hgcn", "tpt", "t2cr", "rica2", "tsa")  # hassony2's layout of I3D, in a module that cuts the clips
 
 
 def seeded(shape: torch.Size, name: str, seed: int) -> Tensor:

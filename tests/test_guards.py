@@ -91,7 +91,7 @@ def method(config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def paired(name: str, sample: Sample) -> Sample | Pair:
-    return Pair(sample, sample) if "core" in name or name in ("tpt", "t2cr") else sample
+    return Pair(sample, sample) if "core" in name or name in ("tpt", "t2cr", "tsa") else sample
 
 
 @pytest.mark.parametrize("name", TO_GUARD)

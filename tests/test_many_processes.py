@@ -74,6 +74,12 @@ TRAININGS = {  # by name: steps, precision and overrides
     "rica2": (SHORT, "64-true", ["model=rica2", "model.width=16", "model.heads=2", "model.texts_width=12"]),
     "tecn": (SHORT, "64-true", ["model=tecn", "model.length=16", "model.width=32", "model.hidden=16"]),
     "pcln": (SHORT, "64-true", ["model=pcln", "model.length=16", "model.width=32", "model.hidden=16"]),
+    "tsa": (  # by SGD, as i3d_mscadc
+        SHORT, "64-true",
+        ["model=tsa", "clips.size=32", "model.true_epochs=1", "optim=sgd_cosine", "optim.learning_rate=1e-4"],
+    ),
+    "jrg_rgb": (SHORT, "64-true", ["model=jrg_rgb"]),
+    "msrn": (SHORT, "64-true", ["model=msrn", "model.density_power=1.0", "optim.learning_rate=1e-3"]),
     "t2cr": (SHORT, "64-true", ["model=t2cr", "clips.full.size=32", "clips.thin.size=32"]),
     "tsa_net": (SHORT, "64-true", ["model=tsa_net", "optim.learning_rate=1e-3"]),
     COUPLED: (SHORT, "64-true", ["model=core", "model.hidden_features=32", "model._target_=tests.coupled.Coupled"]),

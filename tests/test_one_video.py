@@ -96,12 +96,34 @@ def test_both_ways_to_score_a_video_agree(
         assert abs(score(first) - score(done)) > 0.005
 
 
-def demo_folder(run: Path, cache: Path) -> Path:
+@pytest.mark.slow
+def test_a_method_of_poses_scores_a_video_with_a_pose_file_of_its_name(
+    train_inside: Run, recipe_inside: Run, small_demo: list[str], tmp_path: Path, demo_cache: Path
+) -> None:
+    words = ["model=jrg_rgb", "data=demo", *TINY, "data.settings.train=13", *small_demo[1:3]]
+    assert train_inside(tmp_path, *words).returncode == 0
+    run = tmp_path / "run"
+    video_id, value = next(iter(predicted(run).items()))
+    folder, number = demo_folder(run, demo_cache, poses=True), video_id[-3:]
+    checkpoint = f"checkpoint={run / 'checkpoints' / 'last.ckpt'}"
+    listed = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={folder / 'diving-out' / number}.avi")
+    assert score(listed) == pytest.approx(value, abs=0.006)
+    mine = shutil.copy(folder / "diving-out" / f"{number}.avi", tmp_path / "mine.avi")
+    (tmp_path / "poses").mkdir()
+    shutil.copy(folder / "poses" / f"{video_id}.json", tmp_path / "poses" / "mine.json")
+    lacking = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={mine}")
+    assert lacking.returncode == 2
+    assert "mine.json: no such file; data.poses names a folder" in lacking.stderr
+    own = recipe_inside("evaluate", tmp_path / "one", checkpoint, f"video={mine}", f"data.poses={tmp_path / 'poses'}")
+    assert score(own) == pytest.approx(value, abs=0.006)
+
+
+def demo_folder(run: Path, cache: Path, **more: Any) -> Path:
     """The folder of the demo data that the run was trained on."""
     settings = OmegaConf.to_container(OmegaConf.load(run / "config.yaml").data.settings)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SWAPAQA_CACHE", str(cache))
-        return demo_root(DemoSettings(**{name: value for name, value in settings.items() if name != "_target_"}))
+        return demo_root(DemoSettings(**{name: value for name, value in settings.items() if name != "_target_"} | more))
 
 
 def test_box_files_are_the_data_sets_or_lie_beside_the_video() -> None:
@@ -120,12 +142,20 @@ def test_what_is_known_of_a_dive_is_that_of_its_record_or_of_its_number() -> Non
         (None, "5253b", ("announced",), [0, 2, 5, 3, 1]),
         (None, None, (), None),
     ):
-        source: Any = SimpleNamespace(record_of=lambda _, found=found: found, read_side=lambda _: dict(sides))
+        source: Any = SimpleNamespace(
+            record_of=lambda _, found=found: found, read_side=lambda _: dict(sides), poses=None
+        )
         side = side_of_video(OmegaConf.create({"video": "v1.mp4", "dive": dive}), SimpleNamespace(needs=needs), source)
         assert (None if expected is None else side["announced"].tolist()) == expected
         assert ("steps" in side) == (found is not None)
-    source = SimpleNamespace(record_of=lambda _: None)
+    source = SimpleNamespace(record_of=lambda _: None, poses=None)
+    posed = SimpleNamespace(record_of=lambda _: None, poses="folder")  # of a file by the video's name
+    given = OmegaConf.create({"video": "v1.mp4", "dive": None})
+    assert side_of_video(given, SimpleNamespace(needs=("pose",)), posed) == {}
+    with pytest.raises(InputError, match="needs dive beside the video"):
+        side_of_video(given, SimpleNamespace(needs=("dive", "pose")), posed)
     for dive, needs, words in (
+        (None, ("pose",), "needs pose beside the video, which a file alone"),
         (None, ("announced",), "needs announced beside the video, .* say dive=107B"),
         ("107B", ("sub_actions",), "needs sub_actions beside the video, .* as a video of a data set"),
         ("high", ("announced",), "dive=high: no number of a dive"),

@@ -26,7 +26,7 @@ BACKBONES = {
 PAGE = (REPOSITORY / "docs" / "zoo.md").read_text()
 COLUMNS = ("row", "tables", "model", "experiment", "parameters", "speed", "code", "checkpoint", "needs")
 NO_ROW = {  # methods that are in none of the tables
-    "PCLN", "RICA2", "DAE-MT", "T2CR", "I3D-LSTM", "I3D-AVG-MTL", "I3D-MSCADC", "Ridge", "SVR", "MLP",
+    "PCLN", "RICA2", "DAE-MT", "T2CR", "TSA", "I3D-LSTM", "I3D-AVG-MTL", "I3D-MSCADC", "Ridge", "SVR", "MLP",
 }  # fmt: skip
 
 
@@ -82,7 +82,17 @@ def test_parameters_are_those_of_the_code(row: str, config: Config) -> None:
     assert MADE[row]["parameters"] == f"{count:,}"
 
 
-COUNTED = ["C3D-LSTM", "GDLT", "TECN", "MSCADC-MTL", "CoRe+PECop", "T2CR"]  # one of each backbone and clip plan
+COUNTED = [
+    "C3D-LSTM",
+    "GDLT",
+    "TECN",
+    "SSPR",
+    "JRG",
+    "TSA",
+    "MSCADC-MTL",
+    "CoRe+PECop",
+    "T2CR",
+]  # one of each backbone and clip plan
 
 
 @pytest.mark.slow

@@ -121,10 +121,8 @@ def test_dives_of_the_demo_have_sides_and_vaults_have_none(
     records = source.read_list("train")
     sides = [source.read_side(record) for record in records]
     assert {name: value.shape for name, value in sides[0].items()} == {
-        "dive": (5,),
-        "announced": (5,),
-        "caption": (LENGTH,),
-    }
+        "dive": (5,), "announced": (5,), "caption": (LENGTH,), "stages": (4,),
+    }  # fmt: skip
     targets = attribute_targets(torch.stack([side["dive"] for side in sides]))
     assert all((target != UNKNOWN).all() for target in targets.values())
     assert targets["half_somersaults"].unique().numel() > 1

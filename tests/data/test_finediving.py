@@ -154,6 +154,7 @@ def test_what_a_method_may_ask(open_fine: Open) -> None:
     side = source.read_side(records["FINAWorldChampionships2019_Women3m_final_r1_000"])
     assert side["dive"].tolist() == [0, 2, 5, 3, 1]
     assert side["steps"].tolist() == pytest.approx([3 / 15, 6 / 15, 1, 1])
+    assert side["stages"].tolist() == pytest.approx([0, 3 / 14, 6 / 14, 1])
     assert side["sub_actions"].tolist() == [2, 25, 36, 0, 0]
     assert source.label(records["01_001"]).value == 17.0
     assert source.group(records["01_001"]) == ("diving", "207C")

@@ -78,7 +78,7 @@ def leaps(config: Config) -> Callable[..., VideoSource]:
 
     def build(**values: Any) -> VideoSource:
         node = config("data=aqa7").data
-        del node.action
+        del node.action, node.stages
         return open_node(node, Leaps, **values).source
 
     return build

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from swapaqa.configuration.checking import check
 from swapaqa.errors import InputError
-from swapaqa.models.clip_plan import ClipPlan, ClipPlans, CountedClips, clip_starts, resized
+from swapaqa.models.clip_plan import ClipPlan, ClipPlans, ClipsAround, CountedClips, clip_starts, resized
 from swapaqa.running.checkpoint import evaluation_config
 from swapaqa.running.needs import refuse_short_windows
 from swapaqa.running.registry import admit
@@ -43,6 +43,9 @@ def test_published_clip_positions() -> None:
         (["clips=twenty_of_8"], [(8, None, list(range(0, 100, 5)))]),  # TPT: 20 clips, 0 to 95
         (["clips=six_in_a_row"], [(16, 112, [0, 16, 32, 48, 64, 80])]),
         (["clips=whole"], [(103, None, [0])]),
+        (["clips=twelve_of_16"], [(16, None, [*range(0, 81, 8), 87])]),
+        (["clips=around_frames", "clips.count=null"], [(16, None, [*[0] * 8, *range(88), *[87] * 7])]),
+        (["clips=around_frames", "clips.count=5"], [(16, None, [0, 17, 43, 68, 87])]),
         (
             ["clips=full_and_thin"],
             [(16, 112, [*REGULAR, 86]), (16, 112, [0, 12, 24, 36, 48, 60, 72, 84])],
@@ -294,3 +297,24 @@ def test_a_cut_box_frames_the_pixels_that_it_framed_before() -> None:
             outside[top - 1 : bottom + 1, max(left - 1, 0) : right + 1] = 0
             assert (inside == 255).all()
             assert (outside == 0).all()
+
+
+def test_clips_around_frames_lie_within_the_window_and_are_shorter_in_a_short_one() -> None:
+    around = ClipsAround(frames=16, stride=1, last_start=None, size=None, count=26)
+    for total in (103, 96, 30, 16, 7, 1):
+        starts, length = around.starts(total), around.length(total)
+        assert length == min(16, max(total // 6, 1))
+        assert len(starts) == min(26, total)
+        assert starts == sorted(starts)
+        assert (starts[0], starts[-1]) == (0, total - length)
+        assert around.cut(noise(1, total)).shape[1:4] == (len(starts), 3, length)
+    middles = [start + 1 for start in around.starts(16)[1:-1]]
+    assert middles == list(range(1, 15))  # a clip of two frames ends with the frame that it is around
+    with pytest.raises(InputError, match=r"clips\.count=0: at least 1, or null"):
+        ClipsAround(frames=16, stride=1, last_start=None, size=None, count=0)
+
+
+def test_nine_clips_of_96_frames_are_the_published_ones_and_of_103_as_many() -> None:
+    nine = CountedClips(frames=16, stride=10, last_start=80, size=112, count=9)
+    assert (nine.length(96), nine.starts(96)) == (16, list(range(0, 81, 10)))
+    assert len(nine.starts(103)) == len(nine.starts(16)) == 9

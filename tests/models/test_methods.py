@@ -55,8 +55,10 @@ UNSURE = {
     "i3d_lstm",
     "tecn",
     "pcln",
+    "msrn",
+    "jrg_rgb",
 } | MULTI_TASK  # they do not say how sure they are
-PAIRED = ["core", "dae_core", "tpt", "t2cr"]
+PAIRED = ["core", "dae_core", "tpt", "t2cr", "tsa"]
 FRAMES, SIZE = 18, 16
 
 
@@ -149,7 +151,10 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
     assert type(optimizer) is kinds.get(name, torch.optim.Adam)
     groups = {group["name"]: group for group in optimizer.param_groups}
     assert (groups["head"]["lr"], groups["backbone"]["lr"]) == (optim.learning_rate, optim.backbone_learning_rate)
-    assert {group["weight_decay"] for group in groups.values()} == {optim.weight_decay}
+    for own, group in groups.items():
+        options = optim.groups.get(own, {})
+        assert group["weight_decay"] == options.get("weight_decay", optim.weight_decay)
+        assert group["lr"] == options.get("lr", group["lr"])
     assert {id(p) for p in groups["backbone"]["params"]} == {id(p) for p in model.encoder.network.parameters()}
     assert sum(len(group["params"]) for group in groups.values()) == len(list(model.parameters()))
 
@@ -169,6 +174,9 @@ def test_every_parameter_has_the_rate_of_its_group(name: str, config: Config, bu
         ("t2cr", 12_287_264 + 618_784),
         ("tsa_net", 12_287_264 + 559_680 + 295_425),
         ("rica2", 12_287_264 + 15_226_882),
+        ("jrg_rgb", 12_287_264 + 790_545),
+        ("tsa", 12_287_264 + 311_759),
+        ("msrn", 12_287_264 + 4_983_261),
         ("i3d_lstm", 12_287_264 + 1_313_025),
         ("i3d_avg_mtl", 12_287_264 + 18_113_199),
     ],
@@ -217,8 +225,9 @@ def test_every_video_is_encoded_once_in_an_evaluation(name: str, clips_per_pass:
     assert sum(count for training, count in encoded_videos if training) == (8 if name in PAIRED else 4)
     assert sum(count for training, count in encoded_videos if not training) == (3 + 4 if name in PAIRED else 3)
     count = sum(len(plan.starts(FRAMES)) for plan in model.encoder.plans)
-    single = {"c3d_lstm": 1, "c3d_avg_mtl": 1, "mscadc": 1, "tecn": FRAMES, "pcln": FRAMES}
-    assert count == ({"hgcn": 10, "tpt": 3, "rica2": 3, "t2cr": 18} | single).get(name, 2)
+    single = {"c3d_lstm": 1, "c3d_avg_mtl": 1, "mscadc": 1, "tecn": FRAMES, "pcln": FRAMES, "msrn": FRAMES}
+    several = {"hgcn": 10, "tpt": 3, "rica2": 3, "t2cr": 18, "tsa": 9, "jrg_rgb": 12}
+    assert count == (several | single).get(name, 2)
     halves = 2 if name == "tsa_net" else 1  # of the network, each of which is called once
     assert sum(clips) == halves * count * (3 + 4 if name in PAIRED else 3)
     index, predicted, true = predictions(model)["test"]

@@ -25,8 +25,9 @@ from tests.published_files import fill, published_content, published_head, rewri
 
 GOLDEN = REPOSITORY.parent / "shared" / "golden"
 SYSTEMS = ("core", "musdl", "usdl", "dae")  # whose whole programs were recorded
-WITH_I3D, HEADS_ALONE = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net", "rica2"), ("gdlt", "cofinal", "c3d_lstm")
-EPS = dict.fromkeys(("core", "hgcn", "tpt", "t2cr", "rica2"), 1e-5) | dict.fromkeys(
+WITH_I3D = (*SYSTEMS, "hgcn", "tpt", "t2cr", "tsa_net", "rica2", "tsa")
+HEADS_ALONE = ("gdlt", "cofinal", "c3d_lstm")
+EPS = dict.fromkeys(("core", "hgcn", "tpt", "t2cr", "rica2", "tsa"), 1e-5) | dict.fromkeys(
     ("musdl", "usdl", "dae", "tsa_net"), 1e-3
 )
 
@@ -61,7 +62,7 @@ def words_of(aqa7_tree: Callable[..., Path]) -> Callable[[str], list[str]]:
     def words(system: str) -> list[str]:
         if system == "tpt":
             return ["experiment=tpt_as_published", f"data.root={aqa7_tree()}", "data.frames=16"]
-        if system in ("hgcn", "t2cr"):
+        if system in ("hgcn", "t2cr", "tsa"):
             return [f"model={system}", "data=aqa7", "data.frames=103"]
         if system == "core":
             return ["experiment=core_as_published", f"data.root={aqa7_tree()}", *small]

@@ -14,11 +14,12 @@ from swapaqa.batch import Sample, TrainingLabels, map_columns
 from swapaqa.boxes.fixed import FixedBoxes, NoBoxes
 from swapaqa.errors import InputError
 from swapaqa.models.clip_plan import ClipPlan
+from swapaqa.models.encoder import channels_after
 from swapaqa.models.i3d import I3D
 from swapaqa.models.published import SYSTEMS, our_name
 from swapaqa.models.score_distribution import ScoreDistributionHead
 from swapaqa.models.tiny import TinyBackbone
-from swapaqa.models.tsa_net import TSANet, TubeEncoder, channels_after
+from swapaqa.models.tsa_net import TSANet, TubeEncoder
 from swapaqa.models.tube_attention import TubeAttention, covered_shares, tube_of
 from swapaqa.running.needs import refuse_missing_boxes
 from tests.golden import Arrays, doubles, equal, equal_gradients, golden, load, state_of

@@ -10,6 +10,7 @@ from swapaqa.batch import Labels, Pair, Sample, map_samples, pooled
 from swapaqa.data.datamodule import VideoData
 from swapaqa.data.demo_files import write_video
 from swapaqa.data.frame_store import FrameStore, WantedFrames
+from swapaqa.data.poses import JOINTS, SIDE
 from swapaqa.data.source import VideoSource
 
 JUDGES, DIFFICULTY = 7, 3.0
@@ -20,6 +21,12 @@ def moving_boxes(batch: int, frames: int, size: int, generator: torch.Generator)
     side = 0.18 * size * (0.8 + 0.4 * torch.rand(batch, frames, 2, generator=generator))
     centre = size * (0.3 + 0.4 * torch.rand(batch, frames, 2, generator=generator))
     return torch.cat([centre - side / 2, centre + side / 2], dim=-1)
+
+
+def moving_joints(batch: int, frames: int, size: int, generator: torch.Generator) -> Tensor:
+    """(B, T, JOINTS, 3) joints anywhere in the frame, all of them seen."""
+    place = size * torch.rand(batch, frames, JOINTS, 2, generator=generator)
+    return torch.cat([place, torch.ones_like(place[..., :1])], dim=-1)
 
 
 def make_batch(data: VideoData) -> Sample | Pair:
@@ -53,7 +60,7 @@ def make_sample(source: VideoSource, count: int, generator: torch.Generator) -> 
             position=none,
             voters=torch.empty(count, 0, dtype=torch.int64),
         ),
-        side={},
+        side={SIDE: moving_joints(count, source.frames, size, generator)} if SIDE in source.sides else {},
         split=["train"] * count,
         video_id=[str(row) for row in range(count)],
     )

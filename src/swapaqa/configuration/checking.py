@@ -24,7 +24,7 @@ TOP_LEVEL = (
     "trainer", "logger", "clips", "backbone", "boxes", "aug", "optim", "model", "auxiliary", "schedule", "data",
     "pretext", "weights", "measures", "name", "seed", "sweep", "save_every", "resume", "plan",
 )  # fmt: skip
-SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "c3d_feature", "frozen", "rate_scale")
+SCHEDULE = ("epochs", "batch_size", "accumulate", "freeze_bn", "c3d_feature", "frozen", "poses", "rate_scale")
 STRICT_LIBRARIES = ("swapaqa.", "pytorch_lightning.")  # a user's own classes may annotate a tuple and get a list
 LOOSE_LIBRARIES = ("torch.", "hydra_plugins.")  # whose annotations are not always what they accept
 ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)  # annotations that are networks, protocols

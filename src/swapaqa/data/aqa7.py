@@ -15,13 +15,17 @@ are the extremes over train and test together, as published by CoRe, TSA-Net and
 import logging
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from swapaqa.command import spelled
+from swapaqa.data.dive_stages import StagedDive, with_stages
 from swapaqa.data.dives_in_common import MTL_AQA, aqa7_footage
 from swapaqa.data.footage import Footage
 from swapaqa.data.mat_file import read_matrices
@@ -148,17 +152,26 @@ def _to_points(path: Path, rows: np.ndarray) -> np.ndarray:
 class AQA7(VideoSource):
     """One action of AQA-7, or `all` six in one model with exemplars, borders and metrics per action (an extension).
 
-    Attributes beside those of `VideoSource`: `action`. The lists name class, index and score of a video and no
-    competition, so that only the published split can be made of them.
+    Attributes beside those of `VideoSource`: `action`, and `stages`, a file that says where the stages of the dives
+    begin (`swapaqa.data.dive_stages`). The lists name class, index and score of a video and no competition, so that
+    only the published split can be made of them.
     """
 
     action: Action | Literal["all", "trampoline"]
+    stages: str | None = None
 
     layout: ClassVar[str] = LAYOUT
     shares_with: ClassVar[tuple[str, ...]] = (MTL_AQA,)
+    sides_on_demand: ClassVar[Mapping[str, str]] = {**VideoSource.sides_on_demand, "stages": "data.stages=FILE"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.stages is not None:
+            if self.action != "diving":
+                raise InputError(
+                    f"data.stages={self.stages}: they are of dives; say data.action=diving, or leave it out"
+                )
+            self.sides = (*self.sides, "stages")  # type: ignore[misc]  # of this data set
         if self.split == "by_event":
             raise InputError(
                 "data.split=by_event: the lists of AQA-7 (class, index, score) do not say which competition a video is "
@@ -178,7 +191,12 @@ class AQA7(VideoSource):
         records = [record for record in read_records(self.folder, split) if record.action in self.actions]
         if not records:
             raise InputError(f"{self.folder}: the {split} list has no video of data.action={self.action}")
-        return records
+        return records if self.stages is None else with_stages(records, self.stages, self.frames)
+
+    @classmethod
+    def read_side(cls, record: Record) -> dict[str, Tensor]:
+        """`stages`: (4,) float32, where they are known, see `swapaqa.data.dive_stages`."""
+        return {"stages": torch.tensor(record.stages)} if isinstance(record, StagedDive) else {}
 
     def footage(self, record: Record) -> Footage | None:
         return aqa7_footage(record.video_id)

@@ -14,6 +14,7 @@ from swapaqa.boxes.source import BoxRequest, BoxSource
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.frame_store import NOT_STORED, FrameStore, WantedFrames
 from swapaqa.data.geometry import Crop, Geometry, Window, draw_shift
+from swapaqa.data.poses import SIDE, PoseFiles, placed
 from swapaqa.data.records import Label, Record
 from swapaqa.data.region import Region, read_region
 from swapaqa.data.sampler import Key
@@ -54,6 +55,7 @@ class SampleReader:
     store: FrameStore = NOT_STORED
     shift_range: tuple[int, int] = (0, 0)  # of the windows in training: what the store has to hold
     side: Callable[[Record], dict[str, torch.Tensor]] = no_side  # see `VideoSource.read_side`
+    poses: PoseFiles | None = None
 
     def want(self, item: Located) -> WantedFrames:
         """Every frame that may be asked of `item`."""
@@ -88,7 +90,7 @@ class SampleReader:
             mask=torch.from_numpy(region.mask),
             replaced=torch.zeros((), dtype=torch.float32),
             labels=labels_of(item, position, voters),
-            side=self.side(item.record),
+            side=self.side(item.record) | self.pose(item, size, indices, crop),
             split=item.record.split,
             video_id=item.record.video_id,
         )
@@ -104,6 +106,13 @@ class SampleReader:
     def read_region(self, item: Located, size: tuple[int, int], indices: Sequence[int], crop: Crop) -> Region:
         """The boxes, and the masks of a source that has them, as the network sees them; arguments as `request`."""
         return read_region(self.boxes, self.request(item, size, indices), self.geometry, crop)
+
+    def pose(self, item: Located, size: tuple[int, int], indices: Sequence[int], crop: Crop) -> dict[str, torch.Tensor]:
+        """The joints as the network sees them, by the name of their side; nothing without pose files."""
+        if self.poses is None:
+            return {}
+        found = self.poses.read(item.record.video_id, item.media, indices, self.store.accept_incomplete)
+        return {SIDE: torch.from_numpy(placed(found, size, self.geometry, crop))}
 
     def request(self, item: Located, size: tuple[int, int], indices: Sequence[int]) -> BoxRequest:
         """What is asked of the source of boxes: frames `indices` of the file, which have `size` (H, W)."""

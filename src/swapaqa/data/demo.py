@@ -22,8 +22,11 @@ from swapaqa.data.demo_files import (  # configurations name the settings here
     JUDGES_FILE,
     DemoSettings,
     demo_root,
+    turns_of,
 )
+from swapaqa.data.demo_scene import drawn_stages
 from swapaqa.data.demo_words import caption, shown_dive
+from swapaqa.data.poses import OWN, SIDE
 from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
@@ -43,34 +46,36 @@ class Demo(AQA7):
 
     test_splits: ClassVar[tuple[str, ...]] = ("test", "shifted")
     shares_with: ClassVar[tuple[str, ...]] = ()
-    sides: ClassVar[tuple[str, ...]] = ("dive", "announced", "caption")  # of dives, which are judged as such
+    sides_on_demand: ClassVar[Mapping[str, str]] = {SIDE: f"data.poses={OWN}"}
+    sides: ClassVar[tuple[str, ...]] = ("dive", "announced", "caption", "stages")  # of dives, which are judged as such
 
     footage = VideoSource.footage  # not known: other settings give other videos under the same numbers
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.action != "diving":
-            self.sides = ()  # type: ignore[misc]  # of this data set
+            self.sides = tuple(name for name in self.sides if name == SIDE)  # type: ignore[misc]  # of this data set
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
-        """`dive`, `announced`: (5,) int64, see `dive_attributes`; `caption`: (L,) int64, see `swapaqa.data.demo_words`.
+        """`dive`, `announced`: (5,) int64, see `dive_attributes`; `caption`: (L,) int64, see `swapaqa.data.demo_words`;
+        `stages`: (4,) float32, see `swapaqa.data.dive_stages`.
 
         The position is how far the limbs open, and so a part of the score: what is announced leaves it free.
         """
         if record.difficulty is None:
             return {}
         dive = shown_dive(record.difficulty, record.judge_scores)
-        announced = torch.tensor((*dive[:-1], 0))
         return {
             "dive": torch.tensor(dive),
-            "announced": announced,
+            "announced": torch.tensor((*dive[:-1], 0)),
             "caption": torch.tensor(caption(dive, record.judge_scores)),
+            "stages": torch.tensor(drawn_stages(turns_of(record.difficulty))),
         }
 
     @property
     def folder(self) -> Path:
-        return demo_root(self.settings) if self.root is None else super().folder
+        return demo_root(replace(self.settings, poses=self.poses == OWN)) if self.root is None else super().folder
 
     def read_list(self, split: str) -> list[Record]:
         """As AQA-7's, with what the judges' table says; of all actions in one model only dives would have judges.

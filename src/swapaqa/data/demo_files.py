@@ -8,6 +8,7 @@ Under one folder of the cache (the AQA-7 layout, and one table that AQA-7 does n
     Split_4/sha256.json                        digests of the lists and the table
     boxes/diving/001.txt ...                   DarkLabel keyframes: frame, id, x, y, w, h, label
     boxes/diving/001.json ...                  with `masks`: exact ones of every frame, as COCO's run lengths
+    poses/diving/001.json ...                  with `poses`: the joints of every frame, as COCO's keypoints
 """
 
 import csv
@@ -53,6 +54,7 @@ class DemoSettings:
         box_shift, box_size: errors of the written boxes, see `swapaqa.data.demo_scene.jittered`.
         frames, size: of a video; rows and columns in pixels.
         masks: whether the athlete's masks are written beside the boxes, for `boxes=masks`.
+        poses: whether the athlete's joints are written; `data.poses=own` says so.
     """
 
     train: int
@@ -72,6 +74,7 @@ class DemoSettings:
     frames: int = 16
     size: int = 64
     masks: bool = False
+    poses: bool = False
 
     def __post_init__(self) -> None:
         for key, most in (("cue_strength", 1), ("pan", 1), ("cuts", 1), ("box_shift", 1), ("box_size", 0.9)):
@@ -116,7 +119,7 @@ def demo_root(settings: DemoSettings) -> Path:
     It is written beside its final name and moved there in one step, so that two processes that want it at the same
     moment both find a whole one.
     """
-    named = {name: value for name, value in asdict(settings).items() if name != "masks" or value}
+    named = {name: value for name, value in asdict(settings).items() if name not in ("masks", "poses") or value}
     key = hashlib.sha256(repr((VERSION, sorted(named.items()))).encode()).hexdigest()[:12]
     root = cache_root() / f"demo-{key}"
     if root.exists():
@@ -179,6 +182,8 @@ def write_sample(root: Path, rng: np.random.Generator, sample: tuple[str, str, i
     write_boxes(boxes / f"{index:03d}.txt", drawn.centres, settings, of_boxes, drawn.starts)
     if settings.masks:
         write_masks(boxes / f"{index:03d}.json", drawn.masks)
+    if settings.poses:
+        write_poses(root / "poses" / action / f"{index:03d}.json", drawn.joints)
     return judged
 
 
@@ -199,9 +204,14 @@ def judge_dive(rng: np.random.Generator, cue_strength: float) -> Judged:
         judges=tuple(float(j) for j in judges),
         score=score,
         cue=_place("diving", told),
-        turns=0.5 + (difficulty - 2.8) / 0.6,  # half a turn to one and a half
+        turns=turns_of(difficulty),
         fault=float(1 - np.sort(judges)[2:5].mean() / 10),
     )
+
+
+def turns_of(difficulty: float) -> float:
+    """Of a dive: half a turn to one and a half."""
+    return 0.5 + (difficulty - 2.8) / 0.6
 
 
 def judge_vault(rng: np.random.Generator, cue_strength: float) -> Judged:
@@ -262,3 +272,14 @@ def write_masks(path: Path, masks: np.ndarray) -> None:
         for t, mask in shown
     ]
     write_whole(path, json.dumps({"images": images, "annotations": annotations}))
+
+
+def write_poses(path: Path, joints: np.ndarray) -> None:
+    """Write (T, 17, 3) as the list that COCO's results are: the athlete of every frame that shows him."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    people = [
+        {"image_id": t, "category_id": 1, "keypoints": np.round(found, 2).flatten().tolist(), "score": 1.0}
+        for t, found in enumerate(joints)
+        if found[:, 2].any()
+    ]
+    write_whole(path, json.dumps(people))

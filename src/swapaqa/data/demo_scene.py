@@ -20,6 +20,7 @@ SKIN = (255, 235, 215)
 OPAQUE = (255,)  # the colour of an athlete's mask
 BOX_SIDE = 0.205  # of an athlete's box, as share of the frame: the torso's, which cuts open limbs
 FOLLOWED = 0.8  # share of the athlete's way that a moving camera follows
+TAKEOFF = 0.125  # of a turn: how far a diver has turned at the end of the jump, and has to turn at the entry
 SPECTATORS = 3  # people of a shot without the athlete
 
 Cue = Literal["board", "touching", "inside", "tint"]
@@ -71,6 +72,7 @@ class Drawn(NamedTuple):
     centres: np.ndarray  # (T, 2) of the athlete, in pixels of the frame; NaN where a shot does not show him
     masks: np.ndarray  # (T, H, W) bool: pixels of which he covers half or more, as `swapaqa.data.geometry` has it
     starts: list[int]  # the first frames of all shots, 0 first
+    joints: np.ndarray  # (T, 17, 3) COCO's: x and y in pixels of the frame, and 1, or 0 where a shot does not show him
 
 
 def dive(rng: np.random.Generator, turns: float, fault: float, frames: int) -> Performance:
@@ -82,6 +84,15 @@ def dive(rng: np.random.Generator, turns: float, fault: float, frames: int) -> P
     centres = start + time[:, None] * (end - start)
     centres[:, 1] += 4 * hop * time * (time - 1)  # up first, then down
     return Performance(centres, rng.uniform(-0.3, 0.3) + 2 * np.pi * turns * time, fault)
+
+
+def drawn_stages(turns: float) -> tuple[float, float, float, float]:
+    """Where jump, drop, entry and what follows begin in a `dive`: 0 is its first frame and 1 its last.
+
+    It turns evenly from its first frame to its last: the jump ends with the first eighth of a turn, the entry begins
+    with the last one, and nothing follows.
+    """
+    return 0.0, TAKEOFF / turns, 1 - TAKEOFF / turns, 1.0
 
 
 def vault(rng: np.random.Generator, turns: float, fault: float, frames: int) -> Performance:
@@ -122,7 +133,7 @@ def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float
     moved = np.round((performed.centres - centres)[:, 0] * size * SCALE).astype(int)
     shots = plan_shots(extras, scene.frames, scene.cuts)
     away = draw_other_shots(extras, colour, shots, scene)
-    pictures, masks = [], []
+    pictures, masks, joints = [], [], []
     for t, (centre, angle) in enumerate(zip(centres * size, performed.angles, strict=True)):
         looseness = float(np.clip(fault / 0.75 + rng.normal(0, 0.04), 0, 1))
         camera = camera_of(shots, t)
@@ -135,6 +146,7 @@ def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float
         outline = np.zeros(canvas.shape[:2], np.uint8)
         draw_athlete(canvas, centre, angle, looseness, suit.tolist(), scene.athlete * size)
         draw_athlete(outline, centre, angle, looseness, OPAQUE, scene.athlete * size, OPAQUE)
+        joints.append(joints_seen(joints_of(centre, angle, looseness, scene.athlete * size), camera, size))
         if camera == "opposite":
             canvas, outline = canvas[:, ::-1], outline[:, ::-1]
         elif camera == "spectators":
@@ -145,7 +157,7 @@ def draw_video(rng: np.random.Generator, action: str, turns: float, fault: float
             picture = 0.75 * picture + 0.25 * colour
         pictures.append(np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8))
     seen = seen_by([camera_of(shots, t) for t in range(scene.frames)], centres)
-    return Drawn(np.stack(pictures), seen * size, np.stack(masks), [shot.first for shot in shots])
+    return Drawn(np.stack(pictures), seen * size, np.stack(masks), [shot.first for shot in shots], np.stack(joints))
 
 
 class OtherShots(NamedTuple):
@@ -271,6 +283,31 @@ def draw_athlete(
             line(joint, joint + reach * np.array([np.sin(direction), -np.cos(direction)]), skin, 0.03)
     line(shoulder, hip, suit, 0.055)
     cv2.circle(canvas, (shoulder + 0.02 * unit * axis).astype(int).tolist(), int(0.032 * unit), skin, -1)
+
+
+def joints_of(centre: np.ndarray, angle: float, looseness: float, size: float) -> np.ndarray:
+    """(17, 2) COCO's joints of the body that `draw_athlete` draws, in pixels of the frame.
+
+    Nose, eyes and ears are the head's middle; shoulders, and hips, are one place; elbows and knees lie halfway.
+    """
+    axis = np.array([np.sin(angle), -np.cos(angle)])
+    shoulder, hip = centre + 0.055 * size * axis, centre - 0.055 * size * axis
+    reach = (0.03 + 0.12 * looseness) * size
+    found = [shoulder + 0.02 * size * axis] * 5
+    for joint, heading in ((shoulder, angle), (hip, angle + np.pi)):
+        directions = [heading + sign * np.deg2rad(15 + 60 * looseness) for sign in (-1, 1)]
+        limbs = [reach * np.array([np.sin(direction), -np.cos(direction)]) for direction in directions]
+        found += [joint + share * limb for share in (0.0, 0.5, 1.0) for limb in limbs]
+    return np.stack(found)
+
+
+def joints_seen(joints: np.ndarray, camera: str, size: int) -> np.ndarray:
+    """(17, 2) -> (17, 3) as a camera shows them: mirrored, the left ones for the right ones, or not at all."""
+    sure = np.full((len(joints), 1), float(camera != "spectators"))
+    if camera == "opposite":
+        mirrored = joints * [-1, 1] + [size, 0]
+        joints = mirrored[[0, *(place + (1 if place % 2 else -1) for place in range(1, len(joints)))]]
+    return np.hstack([joints, sure])
 
 
 def box_side(scene: Scene) -> float:

@@ -80,7 +80,7 @@ class FineDiving(VideoSource):
 
     layout: ClassVar[str] = LAYOUT
     shares_with: ClassVar[tuple[str, ...]] = (MTL_AQA, AQA7)
-    sides: ClassVar[tuple[str, ...]] = ("dive", "announced", "steps", "sub_actions")
+    sides: ClassVar[tuple[str, ...]] = ("dive", "announced", "steps", "sub_actions", "stages")
 
     @classmethod
     def read_side(cls, record: Record) -> dict[str, Tensor]:
@@ -88,15 +88,19 @@ class FineDiving(VideoSource):
 
         `dive`, `announced`: (5,) int64, see `dive_attributes`. `steps`: (4,) float32, where each step after the first
         begins, as a share of the dive; 1 for steps that it has not. `sub_actions`: (5,) int64 by step; 0 for steps that
-        it has not.
+        it has not. `stages`: (4,) float32, see `swapaqa.data.dive_stages`: the take-off counts as jump from the first
+        frame on, the last step as entry, and nothing follows; without the second step there is no drop. Nothing of a
+        video that no list has.
         """
-        dive = cast(Dive, record)
-        parts = torch.tensor(dive_attributes(dive.dive_number))
+        if not isinstance(record, Dive):
+            return {}
+        parts = torch.tensor(dive_attributes(record.dive_number))
         return {
             "dive": parts,
             "announced": parts,
-            "steps": torch.tensor(_filled(dive.steps, MOST_STEPS - 1, 1.0), dtype=torch.float32),
-            "sub_actions": torch.tensor(_filled(dive.sub_actions, MOST_STEPS, 0)),
+            "steps": torch.tensor(_filled(record.steps, MOST_STEPS - 1, 1.0), dtype=torch.float32),
+            "sub_actions": torch.tensor(_filled(record.sub_actions, MOST_STEPS, 0)),
+            "stages": torch.tensor(record.stages),
         }
 
     @property

@@ -59,6 +59,7 @@ class Dive(Record):
         session, dive: its key; `dive_number` is that of World Aquatics ("5253B").
         steps: where each step after the first begins, as shares of the dive's frames.
         sub_actions: the number of every step's kind, in the order of the steps; see FineDiving's own table.
+        stages: where jump, flight, entry and what follows begin, see `swapaqa.data.dive_stages`.
     """
 
     session: str
@@ -66,6 +67,7 @@ class Dive(Record):
     dive_number: str
     steps: tuple[float, ...]
     sub_actions: tuple[int, ...]
+    stages: tuple[float, ...]
 
 
 class Coarse(NamedTuple):
@@ -131,7 +133,8 @@ def _record(path: Path, annotations: Dives, keys_path: Path, key: Any, split: st
         ) from None
     check_points(path, key, score, difficulty, MAX_SCORE)
     first, last = (None, None) if coarse is None else _frames_in_session(coarse, key)
-    beginnings = accumulate(length / len(labels) for _, length in runs[:-1])
+    beginnings = list(accumulate(length for _, length in runs[:-1]))
+    flight, entry = (beginnings[at] / (len(labels) - 1) if beginnings else 1.0 for at in (0, -1))
     return Dive(
         video_id=f"{session}_{dive:03d}",
         action=ACTION,
@@ -143,7 +146,8 @@ def _record(path: Path, annotations: Dives, keys_path: Path, key: Any, split: st
         session=session,
         dive=dive,
         dive_number=number,
-        steps=tuple(beginnings),
+        steps=tuple(begin / len(labels) for begin in beginnings),
+        stages=(0.0, flight, entry, 1.0),
         sub_actions=tuple(label for label, _ in runs),
     )
 

@@ -40,7 +40,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -203,11 +203,12 @@ class MTLAQA(VideoSource):
         """What the annotations say of a dive.
 
         `dive`, and `announced`, what is known of it before: (5,) int64, see `dive_attributes`. `dive_class`: () int64,
-        see `dive_class`. `caption`: (100,) int64, see `read_captions`.
+        see `dive_class`. `caption`: (100,) int64, see `read_captions`. Nothing of a video that no list has.
         """
-        dive = cast(Dive, record)
-        captions = {"caption": torch.tensor(dive.caption)} if dive.caption else {}
-        parts, number = torch.tensor(dive_attributes(dive.dive_number)), torch.tensor(dive_class(dive.dive_number))
+        if not isinstance(record, Dive):
+            return {}
+        captions = {"caption": torch.tensor(record.caption)} if record.caption else {}
+        parts, number = torch.tensor(dive_attributes(record.dive_number)), torch.tensor(dive_class(record.dive_number))
         return {"dive": parts, "announced": parts, "dive_class": number} | captions
 
     def __post_init__(self) -> None:

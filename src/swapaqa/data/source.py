@@ -5,7 +5,7 @@ only wants to know what a data set is asks it; batches for a training are `swapa
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,8 @@ from swapaqa.data.feature_reader import FeatureItem, FeatureReader
 from swapaqa.data.footage import Footage, without_data_set
 from swapaqa.data.frame_store import FrameStore, Kind
 from swapaqa.data.geometry import Geometry, Window
+from swapaqa.data.poses import OWN, PoseFiles
+from swapaqa.data.poses import SIDE as POSE
 from swapaqa.data.records import Label, Record, faults
 from swapaqa.data.splits import Fold, Split, split_by_event
 from swapaqa.errors import InputError, refuse
@@ -54,6 +56,7 @@ class VideoSource(ABC):
         accept_incomplete: read video files that were cut off or have a hole, by the frames that can be decoded.
         features: read these in the place of the videos, which need not be there.
         without: leave out of every split the videos that another data set has too: its name in `data=`.
+        poses: a folder of pose files, or `own`, that in the root, `<root>/poses`; None: none are read.
     """
 
     root: str | None
@@ -70,11 +73,13 @@ class VideoSource(ABC):
     accept_incomplete: bool = False
     features: FeatureFiles | None = None
     without: str | None = None
+    poses: str | None = None
 
     layout: ClassVar[str]  # for a run without a root: what belongs there, where it comes from, what works without
     test_splits: ClassVar[tuple[str, ...]] = ("test",)
     sides: ClassVar[tuple[str, ...]] = ()  # names of what `read_side` gives of every record
     shares_with: ClassVar[tuple[str, ...]] = ()  # data sets that `footage` knows to have the same videos
+    sides_on_demand: ClassVar[Mapping[str, str]] = {POSE: "data.poses=FOLDER"}  # what a key adds to them
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -84,6 +89,10 @@ class VideoSource(ABC):
         if self.without is not None and self.without not in self.shares_with:
             known = ", ".join(self.shares_with) or "none"
             raise InputError(f"data.without={self.without}: {type(self).__name__} knows what it shares with {known}")
+        if self.poses is not None:
+            if self.features is not None:
+                raise InputError("data.poses: joints are looked for in pixels, which reader=features has none of")
+            self.sides = (*self.sides, POSE)  # type: ignore[misc]  # of this data set
 
     # what a data set says of itself
 
@@ -161,6 +170,13 @@ class VideoSource(ABC):
         if not folder.is_dir():
             raise InputError(f"data.root={self.root}: no such folder. {self.layout}")
         return folder
+
+    @property
+    def pose_files(self) -> PoseFiles | None:
+        """The pose files of this data set; None where none are read."""
+        if self.poses is None:
+            return None
+        return PoseFiles(str(self.folder / "poses") if self.poses == OWN else self.poses)
 
     @property
     def boxes_folder(self) -> Path:
@@ -261,6 +277,8 @@ class VideoSource(ABC):
         self.boxes.find(files)
         if media.is_file():
             frame_count(media, self.accept_incomplete)  # an incomplete one is refused before anything starts
+        if self.pose_files is not None:
+            self.pose_files.find(record.video_id)
         window = self.window(record, media)
         return Item(record, media, window, files, self.label(record), self.actions.index(record.action))
 
@@ -289,7 +307,9 @@ class VideoSource(ABC):
         """Reads its videos, for whoever looks at pixels and boxes alone. InputError where features take their place."""
         if self.features is not None:
             raise InputError("reader=features: there are no pixels to look at; leave it out, and name the videos")
-        return SampleReader(self.frames, self.geometry, self.boxes, self._store, self.shift_range, self.read_side)
+        return SampleReader(
+            self.frames, self.geometry, self.boxes, self._store, self.shift_range, self.read_side, self.pose_files
+        )
 
     @cached_property
     def _copies(self) -> int:

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from swapaqa.errors import InputError
 
+SHARE = 6  # of the shortest window whose clips around frames have their full length
+
 
 @dataclass(frozen=True)
 class ClipPlan:
@@ -121,6 +123,33 @@ class CountedClips(ClipPlan):
             raise InputError(f"data.frames={total}: too short for clips.count={self.count} clips; take longer windows")
         stride = max((total - 1) // self.count, 1)
         return total - (self.count - 1) * stride, [stride * number for number in range(self.count)]
+
+
+@dataclass(frozen=True)
+class ClipsAround(ClipPlan):
+    """A clip around each of `count` frames, which lie evenly from the window's first to its last.
+
+    A clip that would reach over an edge of the window lies at that edge. Of a window shorter than `SHARE` clips a clip
+    is as much shorter. `stride` and `last_start` are not used.
+
+    Attributes:
+        count: of the clips; None, or more than there are frames: around every frame.
+    """
+
+    count: int | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count is not None and self.count < 1:
+            raise InputError(f"clips.count={self.count}: at least 1, or null for a clip around every frame")
+
+    def length(self, total: int) -> int:
+        return min(super().length(total), max(total // SHARE, 1))
+
+    def starts(self, total: int) -> list[int]:
+        count, length = min(self.count or total, total), self.length(total)
+        middles = (place * (total - 1) // max(count - 1, 1) for place in range(count))
+        return [min(max(middle - length // 2, 0), total - length) for middle in middles]
 
 
 @dataclass(frozen=True)

@@ -169,3 +169,13 @@ class VideoEncoder(nn.Module):
 def pooled(maps: Tensor) -> Tensor:
     """(N, D, t, h, w) maps -> (N, D), their mean; (N, D) vectors stay as they are."""
     return maps if maps.ndim == 2 else maps.mean(dim=(2, 3, 4))
+
+
+def channels_after(network: nn.Module, stage: str) -> int:
+    """Channels of the maps of a stage, by one pass over a small clip that leaves no trace."""
+    frames, size = getattr(network, "clip_frames", None) or 16, getattr(network, "clip_size", None) or 64
+    training, like = network.training, next(network.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        maps = network.eval()(like.new_zeros(1, 3, frames, size, size), until=stage)
+    network.train(training)
+    return int(maps.shape[1])

@@ -191,6 +191,13 @@ SYSTEMS = (
         (r"regressor\.selayer\.fc\.0\.", "head.regress.features.narrow."),
         (r"regressor\.selayer\.fc\.2\.", "head.regress.features.widen."),
     ), beside=("decoder", "regressor")),
+    System("TSA", "tsa", "tsa_as_published", "base_model", "psnet_model", (
+        (r"psnet_model\.inc\.conv\.conv\.", "head.parser.blocks.0."),
+        (r"psnet_model\.down(\d)\.mpconv\.1\.conv\.", r"head.parser.blocks.\1."),
+        *((rf"psnet_model\.tas\.layer{number}\.", f"head.parser.transit.{place}.") for number, place in LINEAR),
+        *((rf"decoder\.model\.(\d)\.{theirs}\.", rf"head.decoder.\1.{our}.") for theirs, our in CROSS),
+        *((rf"regressor_delta\.layer{number}\.", f"head.regress.{place}.") for number, place in LINEAR),
+    ), mark=r"psnet_model\.", beside=("decoder", "regressor_delta")),
     System("CoFInAl", "cofinal", "cofinal_as_published", None, ALONE, (
         *GRADES,
         (r"regressor_revert\.", "head.respond_reverse."),

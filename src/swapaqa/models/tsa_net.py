@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import Parameter
 from torch.nn import functional as F
 
 from swapaqa.batch import Encoded, Sample
 from swapaqa.errors import InputError
 from swapaqa.models.clip_plan import ClipPlan, ClipPlans
-from swapaqa.models.encoder import Place, VideoEncoder, pooled
+from swapaqa.models.encoder import Place, VideoEncoder, channels_after, pooled
 from swapaqa.models.label_scale import ScaledScorer
 from swapaqa.models.optimisation import BACKBONE
 from swapaqa.models.score_distribution import (
@@ -107,16 +107,6 @@ class TubeEncoder(VideoEncoder):
                 f"backbone: {type(self.network).__name__} gives no maps, in which TSA-Net looks for a tube"
             )
         return maps
-
-
-def channels_after(network: nn.Module, stage: str) -> int:
-    """Channels of the maps of a stage, by one pass over a small clip that leaves no trace."""
-    frames, size = getattr(network, "clip_frames", None) or 16, getattr(network, "clip_size", None) or 64
-    training, like = network.training, next(network.parameters(), torch.zeros(()))
-    with torch.no_grad():
-        maps = network.eval()(like.new_zeros(1, 3, frames, size, size), until=stage)
-    network.train(training)
-    return int(maps.shape[1])
 
 
 class TSANet(ScaledScorer):

@@ -25,6 +25,9 @@ def refuse_missing_sides(model: Scorer, source: VideoSource, training: bool = Fa
         return
     known = [f"data={option}" for option in data_sets_with(missing)]
     remedy = f"take {' or '.join(known)}" if known else "none of conf/data has it: take one of your own that gives it"
+    keys = [source.sides_on_demand[name] for name in missing if name in source.sides_on_demand]
+    if len(keys) == len(missing):
+        remedy = f"say {' '.join(keys)}, or {remedy}"
     raise InputError(
         f"{type(model).__name__} needs {' and '.join(missing)} beside the videos, and {type(source).__name__} gives "
         f"{' and '.join(source.sides) or 'nothing'}; {remedy}"

@@ -15,6 +15,7 @@ from swapaqa.data.dataset import Item
 from swapaqa.data.dive_numbers import dive_attributes
 from swapaqa.data.exemplars import ExemplarBank
 from swapaqa.data.geometry import Window
+from swapaqa.data.poses import SIDE as POSE
 from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
@@ -68,7 +69,8 @@ def side_of_video(cfg: DictConfig, model: Scorer, source: VideoSource) -> dict[s
             side["announced"] = torch.tensor(dive_attributes(str(cfg.dive).upper()))
         except (ValueError, IndexError):
             raise InputError(f"dive={cfg.dive}: no number of a dive, as 107B or 5253B") from None
-    missing = [name for name in model.needs if name not in side]
+    told = {*side, *([POSE] if source.poses is not None else [])}  # a file of poses by the video's name
+    missing = [name for name in model.needs if name not in told]
     if missing:
         remedy = "say dive=107B, its number" if missing == ["announced"] else "score it as a video of a data set"
         raise InputError(
