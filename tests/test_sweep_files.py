@@ -84,7 +84,7 @@ WITH_DEMO = [sweep for sweep in SWEEPS if demo_words(sweep)]
 
 
 def test_every_sweep_opens_with_its_command_and_those_on_videos_have_one_for_the_demo() -> None:
-    assert set(SWEEPS) - set(WITH_DEMO) == {"evidence", "diving_features"}
+    assert set(SWEEPS) - set(WITH_DEMO) == {"evidence", "evidence_3d", "diving_features"}
     for sweep in SWEEPS:
         assert f"python -m src.train --multirun +sweeps={sweep}" in head(sweep)
 

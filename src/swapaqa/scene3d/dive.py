@@ -16,7 +16,7 @@ from swapaqa.scene3d.skeleton import PLACE, Pose, inertia, joints_of, momentum_o
 GRAVITY = 9.81
 PLATFORM = 10.0  # height above the water
 BEFORE, AFTER = 0.30, 0.50  # seconds that are shown before the feet leave the platform and after the hands touch water
-STEP = 1 / 480  # of the integration
+STEPS = 900  # of the integration over a flight
 ENTRY_SHARE = 0.80  # of the flight, from which on the body opens for the entry
 FACING = {1: 1, 2: -1, 3: 1, 4: -1}  # forward and reverse look away from the platform
 FORWARD = {1: 1, 2: -1, 3: -1, 4: 1}  # forward and inward turn forward
@@ -103,19 +103,19 @@ def poses_at(dive: Execution, times: np.ndarray, flight: float) -> np.ndarray:
 
 def turning(dive: Execution, height: float, flight: float) -> tuple[np.ndarray, np.ndarray]:
     """Times (S,) of a flight in small steps, and how far the body has turned forward at each, by conserved momentum."""
-    times = np.arange(0, flight + STEP, STEP)
+    times = np.linspace(0, flight, STEPS)
     joints = joints_of(poses_at(dive, times, flight), height)
-    moment, of_limbs = inertia(joints), momentum_of_pose(joints, STEP)
+    moment, of_limbs = inertia(joints), momentum_of_pose(joints, flight / (STEPS - 1))
     forward = FORWARD[dive.group]
     wanted = forward * (dive.half_somersaults * np.pi + np.deg2rad(dive.entry_error))
     leaned = _lean(dive)
-    momentum = (wanted - leaned + _integral(of_limbs / moment)[-1]) / _integral(1 / moment)[-1]
-    return times, leaned + _integral((momentum - of_limbs) / moment)
+    momentum = (wanted - leaned + _integral(times, of_limbs / moment)[-1]) / _integral(times, 1 / moment)[-1]
+    return times, leaned + _integral(times, (momentum - of_limbs) / moment)
 
 
-def _integral(values: np.ndarray) -> np.ndarray:
-    """Over the steps, by trapezia, from 0."""
-    return np.concatenate([[0.0], np.cumsum((values[1:] + values[:-1]) / 2) * STEP])
+def _integral(times: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Of `values` over `times`, by trapezia, from 0."""
+    return np.concatenate([[0.0], np.cumsum((values[1:] + values[:-1]) / 2 * np.diff(times))])
 
 
 def perform(dive: Execution, height: float, speed: tuple[float, float], frames: int) -> Moved:
