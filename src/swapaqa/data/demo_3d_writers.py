@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,11 +40,13 @@ def demo_3d_root(settings: Demo3DSettings) -> Path:
     if root.exists():
         return root
     make_folder(root.parent)
-    with _alone(root.with_name(f"{root.name}.lock")):
+    lock = root.with_name(f"{root.name}.lock")
+    with _alone(lock):
         if not root.exists():
             unfinished = root.with_name(f"{root.name}.unfinished")
             write_demo_3d(unfinished, settings, len(os.sched_getaffinity(0)))
             unfinished.rename(root)
+        lock.unlink(missing_ok=True)  # not before: who waits for it finds the folder
     return root
 
 
@@ -52,10 +55,7 @@ def _alone(path: Path) -> Iterator[None]:
     """Nobody else is in here, on this machine and where the file system has locks."""
     with open(path, "w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)  # not flock, which forked processes would inherit
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+        yield
 
 
 def write_demo_3d(root: Path, settings: Demo3DSettings, processes: int) -> None:
@@ -76,7 +76,8 @@ def _draw_in_processes(root: Path, settings: Demo3DSettings, missing: list[int],
             write_dive(root, settings, index)
         return
     context = multiprocessing.get_context("fork")
-    given = [(root, settings, missing[first::processes], os.getpid()) for first in range(processes)]
+    failures: multiprocessing.SimpleQueue[str] = context.SimpleQueue()
+    given = [(root, settings, missing[first::processes], os.getpid(), failures) for first in range(processes)]
     drawing = [context.Process(target=_draw, args=share) for share in given]
     try:
         for process in drawing:
@@ -86,10 +87,12 @@ def _draw_in_processes(root: Path, settings: Demo3DSettings, missing: list[int],
         for process in drawing:
             process.terminate()
             process.join()
+    if not failures.empty():
+        raise InputError(failures.get())
     if any(process.exitcode for process in drawing):
         raise InputError(
-            f"{root}: one of the processes that draw data=demo_3d failed or was ended from outside; what is drawn is "
-            "kept, give the command again"
+            f"{root}: one of the processes that draw data=demo_3d was ended from outside, as the system does when "
+            "memory runs out; what is drawn is kept, give the command again"
         )
 
 
@@ -110,12 +113,18 @@ def _wait(facts: Path, drawing: list[multiprocessing.context.ForkProcess], count
                 return
 
 
-def _draw(root: Path, settings: Demo3DSettings, indices: list[int], parent: int) -> None:
+def _draw(
+    root: Path, settings: Demo3DSettings, indices: list[int], parent: int, failures: "multiprocessing.SimpleQueue[str]"
+) -> None:
     """In a process of its own: the films `indices`, as long as there is somebody who waits for them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(1)
-    for index in indices:
-        if os.getppid() != parent:
-            return
-        write_dive(root, settings, index)
+    try:
+        for index in indices:
+            if os.getppid() != parent:
+                return
+            write_dive(root, settings, index)
+    except (OSError, InputError) as error:  # of a disk that is full
+        failures.put(f"{error}; what is drawn is kept, give the command again")
+        sys.exit(1)

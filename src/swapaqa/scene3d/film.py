@@ -4,6 +4,7 @@ Every pixel is a mean over SCALE x SCALE rays. Light falls from one side and fro
 shadow on himself, the platform and the water.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,17 +14,18 @@ import numpy as np
 from swapaqa.scene3d.body import Looks, colours_of, cones_of, draw_looks
 from swapaqa.scene3d.camera import Camera
 from swapaqa.scene3d.dive import Execution, Moved, perform
-from swapaqa.scene3d.onlookers import Onlooker, draw_onlooker
-from swapaqa.scene3d.round_cones import FAR, RoundCones, Seen, cast, in_shadow
-from swapaqa.scene3d.tower import SHADOW, draw_tower
-from swapaqa.scene3d.venue import WALL_Z, Venue, sample_wall
-from swapaqa.scene3d.water import Splash, foam, pool_beneath, surface
+from swapaqa.scene3d.hall import Moment, draw_hall
+from swapaqa.scene3d.onlookers import draw_onlooker
+from swapaqa.scene3d.round_cones import RoundCones, Seen, cast, in_shadow
+from swapaqa.scene3d.venue import Venue
+from swapaqa.scene3d.water import Splash
 
 SCALE = 2  # rays in a row of a pixel
 FIELD = 3.9  # metres of the venue that the picture is high, where the athlete is
 LAG = 0.22  # seconds that the camera is behind the athlete
 AMBIENT, KEY, GLOSS = 0.55, 0.72, 0.22  # light from everywhere, from the lamps, and mirrored by wet skin
 NOISE = 2.5  # of the camera, in bytes
+FOAM = 245  # how bright drops are, in bytes
 ENTRY_BOX = ((-0.6, 1.1, 0.0), (0.6, -0.1, 0.0))  # metres from the entry: its corners above left and below right
 
 
@@ -57,31 +59,34 @@ class Filmed(NamedTuple):
 
 def film_dive(rng: np.random.Generator, dive: Execution, venue: Venue, shot: Shot) -> Filmed:
     """Film a dive by an athlete, with a camera and a splash, that `rng` draws."""
+    (of_others,) = rng.spawn(1)  # so that their number leaves all else as it is
     looks = draw_looks(rng)
     moved = perform(dive, looks.height, (rng.uniform(0.9, 1.3), rng.uniform(2.7, 3.4)), shot.frames)
     cameras = follow(rng, moved, shot)
     splash = Splash(rng, moved.entry, shot.splash)
-    flicker = (
-        1 + 0.06 * np.sin(moved.times * rng.uniform(1, 4) + rng.uniform(0, 6)) + 0.08 * rng.uniform(-1, 1) * moved.times
-    )
-    onlookers = [draw_onlooker(rng) for _ in range(shot.onlookers)]
+    brightness = flicker(rng, moved.times)
+    onlookers = [draw_onlooker(of_others) for _ in range(shot.onlookers)]
     frames, masks, joints, entries = [], [], [], []
     for t, camera in enumerate(cameras):
-        seconds = float(moved.times[t])
-        picture, mask = _draw(
-            camera, venue, moved.joints[t], looks, onlookers, splash, (t, seconds, seconds - moved.flight)
-        )
-        picture = _shrunk(picture * (venue.gains * flicker[t]), shot.size) + rng.normal(
-            0, NOISE, (shot.size, shot.size, 3)
-        )
-        frames.append(np.clip(picture, 0, 255).astype(np.uint8))
-        masks.append(_shrunk(mask.astype(np.float32), shot.size) >= 0.5)
-        seen = camera.project(moved.joints[t])
-        above = moved.joints[t][:, 1] > 0
-        joints.append(np.column_stack([seen[:, :2] / camera.size, above]))
-        (left, top, _), (right, bottom, _) = camera.project(splash.entry + np.array(ENTRY_BOX))
-        entries.append(np.array([left, top, right, bottom]) / SCALE - 0.5)
+        now = Moment(t, float(moved.times[t]), float(moved.times[t] - moved.flight))
+        people = [*((other.joints(now.seconds), other.looks) for other in onlookers), (moved.joints[t], looks)]
+        picture, mask = _draw(camera, venue, people, splash, now)
+        noise = rng.normal(0, NOISE, (shot.size, shot.size, 3))
+        seen = _shrunk(picture * (venue.gains * brightness[t]), shot.size) + noise
+        frames.append(np.clip(seen, 0, 255).astype(np.uint8))
+        masks.append(_shrunk(mask, shot.size) >= 0.5)
+        places = camera.project(moved.joints[t])[:, :2] / camera.size
+        joints.append(np.column_stack([places, moved.joints[t][:, 1] > 0]))
+        corners = camera.project(splash.entry + np.array(ENTRY_BOX))[:, :2]
+        entries.append(corners.ravel() / SCALE - 0.5)
     return Filmed(np.stack(frames), np.stack(masks), np.stack(joints).astype(np.float32), np.stack(entries), moved)
+
+
+def flicker(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
+    """How bright the light is at `times` (T,): it swings, and rises or falls."""
+    swing = 0.06 * np.sin(times * rng.uniform(1, 4) + rng.uniform(0, 6))
+    found: np.ndarray = 1 + swing + 0.08 * rng.uniform(-1, 1) * times
+    return found
 
 
 def _shrunk(picture: np.ndarray, size: int) -> np.ndarray:
@@ -109,19 +114,17 @@ def follow(rng: np.random.Generator, moved: Moved, shot: Shot) -> list[Camera]:
 
 
 def _draw(
-    camera: Camera, venue: Venue, joints: np.ndarray, looks: Looks, onlookers: list[Onlooker], splash: Splash,
-    now: tuple[int, float, float],
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """One frame at SCALE times its size, in bytes, and where the athlete is; `now`: frame, seconds, and since entry."""
-    frame, seconds, since = now
-    body = cones_of(joints, looks)
-    picture, depth = draw_hall(camera, venue, body, frame, seconds, splash.entry, since, splash.strength)
-    for onlooker in onlookers:
-        standing = onlooker.joints(seconds)
-        _draw_person(picture, depth, camera, venue, standing, onlooker.looks)
-    mask = _draw_person(picture, depth, camera, venue, joints, looks)
-    cover = splash.cover(camera, since)[..., None]
-    return picture * (1 - cover) + 245 * cover, mask
+    camera: Camera, venue: Venue, people: Sequence[tuple[np.ndarray, Looks]], splash: Splash, now: Moment
+) -> tuple[np.ndarray, np.ndarray]:
+    """One frame at SCALE times its size, in bytes, and where the athlete is, who is the last of `people`.
+
+    `people`: joints (J, 3) and looks of each.
+    """
+    picture, depth = draw_hall(camera, venue, cones_of(*people[-1]), splash, now)
+    for joints, looks in people:
+        shown = _draw_person(picture, depth, camera, venue, joints, looks)
+    cover = splash.cover(camera, now.since)[..., None]
+    return picture * (1 - cover) + FOAM * cover, shown
 
 
 def _draw_person(
@@ -155,40 +158,4 @@ def lit(
     gloss = GLOSS * np.clip((normal * half).sum(-1), 0, 1) ** 24 * ~dark
     rim = 0.10 * (1 - np.clip(-(normal * rays).sum(-1), 0, 1)) ** 3
     found: np.ndarray = colours * (around + KEY * lamps)[:, None] + 255 * (gloss + rim)[:, None] * 0.9
-    return found
-
-
-def draw_hall(
-    camera: Camera, venue: Venue, body: RoundCones, frame: int, seconds: float, entry: np.ndarray, since: float,
-    strength: float,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Far wall, pool, tower and rails, with the athlete's shadow: (H, W, 3) in bytes, and how far they are (H, W)."""
-    rays, place = camera.rays, camera.place.astype(np.float32)
-    wall = venue.walls[frame % len(venue.walls)]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        to_wall = (WALL_Z - place[2]) / rays[..., 2]
-        to_ground = np.where(rays[..., 1] < -1e-4, -place[1] / rays[..., 1], FAR).astype(np.float32)
-    depth = np.minimum(to_wall, to_ground)
-    picture = sample_wall(wall, place[0] + to_wall * rays[..., 0], place[1] + to_wall * rays[..., 1])
-    picture *= 0.82
-    rows = np.flatnonzero((to_ground < to_wall).any(axis=1))
-    if len(rows):  # all below the first one
-        part = np.s_[rows[0] :]
-        x, z = (place[axis] + np.minimum(to_ground[part], 200) * rays[part][..., axis] for axis in (0, 2))
-        water = surface(venue, wall, rays[part], x, z, seconds)
-        white = foam(x, z, entry, since, strength, venue)[..., None]
-        water = water * (1 - white) + 238 * white
-        ground = np.where(pool_beneath(z)[..., None], water, _tiles(venue, x, z))
-        near = (x - entry[0]) ** 2 + z**2 < 16
-        points = np.stack([x[near], np.zeros(near.sum(), np.float32), z[near]], axis=1)
-        ground[near] *= np.where(in_shadow(points.astype(np.float32), venue.light, body), SHADOW, 1.0)[:, None]
-        below = (to_ground < to_wall)[part]
-        picture[part][below] = ground[below]
-    draw_tower(picture, depth, camera, venue, body)
-    return picture, depth
-
-
-def _tiles(venue: Venue, x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    joint = (np.abs(x % 0.5 - 0.25) > 0.235) | (np.abs(z % 0.5 - 0.25) > 0.235)
-    found: np.ndarray = venue.deck * np.where(joint, 0.8, 1.0)[..., None]
     return found

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from swapaqa.scene3d.camera import Camera
-from swapaqa.scene3d.venue import DECK_Z, WALL_Z, Venue, sample_wall
+from swapaqa.scene3d.venue import WALL_Z, Venue, sample_wall
 
 WAVES = ((0.55, 0.030), (0.9, 0.024), (1.7, 0.020), (2.9, 0.016), (4.3, 0.012), (6.1, 0.010))  # waves a metre, slope
 DEPTH = 4.5  # of the pool, metres
@@ -101,9 +101,3 @@ class Splash:
         mist = cv2.GaussianBlur(layer, (0, 0), 0.018 * camera.size)
         found: np.ndarray = np.clip(0.75 * layer + 1.1 * mist, 0, 0.95)
         return found
-
-
-def pool_beneath(z: np.ndarray) -> np.ndarray:
-    """Whether points of the ground are of the pool, not of the deck before the far wall."""
-    found: np.ndarray = z > DECK_Z
-    return found
