@@ -9,6 +9,8 @@ from swapaqa.scene3d.venue import WALL_Z, Venue, sample_wall
 WAVES = ((0.55, 0.030), (0.9, 0.024), (1.7, 0.020), (2.9, 0.016), (4.3, 0.012), (6.1, 0.010))  # waves a metre, slope
 DEPTH = 4.5  # of the pool, metres
 LINES = 2.5  # metres between the dark lines on its bottom
+MURK, REFRACTION, MIRRORED = 0.62, 1.33, 0.8  # share of the water's own colour; index; share that a ripple mirrors
+GLINT, SHARPNESS = 130, 400  # of a lamp in the ripple: bytes, and how small it is
 RISE, DECAY = 0.10, 0.55  # seconds in which foam spreads and in which it goes
 
 
@@ -36,19 +38,28 @@ def surface(
     facing = np.clip(-(rays * normal).sum(-1), 0, 1)
     mirrored = rays + 2 * facing[..., None] * normal
     away = (WALL_Z - z) / np.minimum(mirrored[..., 2], -0.05)
-    seen = sample_wall(wall, x + away * mirrored[..., 0], np.abs(away * mirrored[..., 1]))
-    fresnel = (0.02 + 0.98 * (1 - facing) ** 5)[..., None]
-    deeper = DEPTH / np.clip(facing, 0.25, 1) * 0.75
-    bottom_x = x + deeper * (rays[..., 0] / 1.33 - 0.6 * along_x)
-    bottom_z = z + deeper * (rays[..., 2] / 1.33 - 0.6 * along_z)
-    line = np.abs((bottom_z + 0.3 * np.sin(bottom_x)) % LINES - LINES / 2) < 0.18
-    below = np.where(line[..., None], 0.55 * venue.bottom, venue.bottom)
-    murk = 0.55 + 0.9 * (along_x + along_z)[..., None]
-    body = below * (1 - 0.62) + venue.water * 0.62 * (1 + murk - 0.55)
+    reflection = sample_wall(wall, x + away * mirrored[..., 0], np.abs(away * mirrored[..., 1]))
+    fresnel = (0.02 + 0.98 * (1 - facing) ** 5)[..., None]  # Schlick's approximation, of water
+    below = _through(venue, rays, x, z, (along_x, along_z), facing)
     half = venue.light - rays
     half = half / np.sqrt((half**2).sum(-1, keepdims=True))
-    glint = np.clip((half * normal).sum(-1), 0, 1)[..., None] ** 400
-    found: np.ndarray = ((1 - fresnel) * body + fresnel * 0.8 * seen + 130 * glint).astype(np.float32)
+    glint = np.clip((half * normal).sum(-1), 0, 1)[..., None] ** SHARPNESS
+    found: np.ndarray = ((1 - fresnel) * below + fresnel * MIRRORED * reflection + GLINT * glint).astype(np.float32)
+    return found
+
+
+def _through(
+    venue: Venue, rays: np.ndarray, x: np.ndarray, z: np.ndarray, slope: tuple[np.ndarray, np.ndarray],
+    facing: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """What shines through the surface: the bottom with its dark lines, refracted, and murk before it."""
+    along_x, along_z = slope
+    deeper = DEPTH / np.clip(facing, 0.25, 1) * 0.75
+    bottom_x = x + deeper * (rays[..., 0] / REFRACTION - 0.6 * along_x)
+    bottom_z = z + deeper * (rays[..., 2] / REFRACTION - 0.6 * along_z)
+    line = np.abs((bottom_z + 0.3 * np.sin(bottom_x)) % LINES - LINES / 2) < 0.18
+    bottom = np.where(line[..., None], 0.55 * venue.bottom, venue.bottom)
+    found: np.ndarray = bottom * (1 - MURK) + venue.water * MURK * (1 + 0.9 * (along_x + along_z)[..., None])
     return found
 
 
