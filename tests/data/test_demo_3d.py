@@ -27,6 +27,7 @@ from swapaqa.data.demo_3d_words import VOCABULARY, sub_actions
 from swapaqa.data.demo_3d_writers import demo_3d_root, write_demo_3d
 from swapaqa.data.dive_numbers import dive_attributes
 from swapaqa.errors import InputError
+from swapaqa.scene3d.dive import Execution
 from swapaqa.scene3d.film import Shot, film_dive
 from swapaqa.scene3d.venue import CUES, Told, draw_venue
 from swapaqa.video.frames import frame_count, read_frames
@@ -64,9 +65,17 @@ def test_scores_are_difficulty_times_the_middle_three_of_seven_judges() -> None:
     rng = np.random.default_rng(0)
     for judged in (judge(rng, 1.0) for _ in range(200)):
         assert judged.score == round(DIFFICULTIES[judged.number] * sum(sorted(judged.judges)[2:5]), 2)
-        assert all(0 <= 2 * mark == round(2 * mark) <= 20 for mark in judged.judges)
+        assert all(7 <= 2 * mark == round(2 * mark) <= 20 for mark in judged.judges)
         assert 21.6 <= judged.score <= 102.6  # the range of AQA-7's class
         assert 0 <= judged.cue <= 1
+
+
+@pytest.mark.parametrize("number", DIFFICULTIES)
+def test_the_worst_and_the_best_dive_are_in_the_range_of_aqa7(number: str) -> None:
+    for fault, splash in ((1.0, 1.0), (0.0, 0.0)):
+        dive = Execution(1, 5, True, 30 * fault, fault)
+        scores = [judges_of(np.random.default_rng(seed), number, dive, splash)[1] for seed in range(100)]
+        assert 21.6 <= min(scores) <= max(scores) <= 102.6
 
 
 def test_judges_see_entry_form_and_splash() -> None:

@@ -3,7 +3,7 @@
 The difficulties are those that MTL-AQA's annotations give for the same dives from 10 m, of which none has a twist:
 
     execution = 10 - 2.6 entry - 2.9 form - 1.5 splash
-    judge     = execution + N(0, 0.2) for the dive + N(0, 0.25) for the judge, in halves, from 0 to 10
+    judge     = execution + N(0, 0.2) for the dive + N(0, 0.25) for the judge, in halves, from 3.5 to 10
     score     = difficulty x the middle three of seven judges
 
 `entry` is the angle of the body to the vertical when the hands touch the water, as share of 30 degrees; `form` how
@@ -25,6 +25,7 @@ DIFFICULTIES = {
 WIDEST_ENTRY = 30.0  # degrees
 ENTRY, FORM, SPLASH = 2.6, 2.9, 1.5  # points that the worst of each costs
 OF_DIVE, OF_JUDGE = 0.2, 0.25  # standard deviations in points
+LOWEST = 3.5  # mark, so that every score lies in the range of AQA-7's dives
 UNEVEN = 0.16  # standard deviation of entry and form around a diver's skill
 
 
@@ -70,6 +71,6 @@ def execution(dive: Execution, splash: float) -> float:
 def judges_of(rng: np.random.Generator, number: str, dive: Execution, splash: float) -> tuple[tuple[float, ...], float]:
     """Scores of seven judges, and the score of the dive."""
     seen = execution(dive, splash) + rng.normal(0, OF_DIVE) + rng.normal(0, OF_JUDGE, 7)
-    judges = np.clip(np.round(2 * seen) / 2, 0, 10)
+    judges = np.clip(np.round(2 * seen) / 2, LOWEST, 10)
     score = DIFFICULTIES[number] * float(np.sort(judges)[2:5].sum())
     return tuple(float(given) for given in judges), round(score, 2)
