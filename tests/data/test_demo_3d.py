@@ -368,6 +368,10 @@ def test_changed_tables_are_noticed(written: Path, config: Config, tmp_path: Pat
         read_dives(dives)
 
 
+@pytest.mark.usefixtures("cache")
 def test_only_diving_is_shown(config: Config) -> None:
+    everything = make_source(config(*WORDS, "data.action=all").data)  # as `boxes check` asks
+    assert everything.actions == ["diving"]
+    assert len(everything.read_split("train")) == 3
     with pytest.raises(InstantiationException, match=r"data\.action=gym_vault: data=demo_3d shows diving alone"):
         make_source(config("data=demo_3d", "data.action=gym_vault").data)

@@ -56,8 +56,12 @@ class Demo3D(AQA7):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.action != "diving":
+        if self.action not in ("diving", "all"):
             raise InputError(f"data.action={self.action}: data=demo_3d shows diving alone")
+
+    @property
+    def actions(self) -> list[str]:
+        return ["diving"]  # all that there are
 
     @property
     def folder(self) -> Path:
