@@ -100,6 +100,7 @@ def test_a_sweep_has_as_many_jobs_as_its_head_says(sweep: str) -> None:
 
 MANY_JOBS = {
     "evidence",
+    "evidence_3d",
     "plug_and_play",
     "aqa7_table",
     "mtl_aqa_table",
