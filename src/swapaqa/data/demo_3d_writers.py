@@ -44,10 +44,15 @@ def demo_3d_root(settings: Demo3DSettings) -> Path:
     with _alone(lock):
         if not root.exists():
             unfinished = root.with_name(f"{root.name}.unfinished")
-            write_demo_3d(unfinished, settings, len(os.sched_getaffinity(0)))
+            write_demo_3d(unfinished, settings, processors())
             unfinished.rename(root)
         lock.unlink(missing_ok=True)  # not before: who waits for it finds the folder
     return root
+
+
+def processors() -> int:
+    """How many this process may use, where the system says it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
