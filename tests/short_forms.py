@@ -28,6 +28,8 @@ VIDEO = (360, 640)  # height and width of what stands for the videos in ../share
 TRAINING = ["trainer.max_epochs=1", "+trainer.max_steps=1", "trainer.check_val_every_n_epoch=1", "logger=csv"]
 LOADING = ["data.workers=0", "data.batch_size=2"]
 DEMO = ["data.settings.train=4", "data.settings.test=3", "data.settings.shifted=3"]
+RENDERED = ["data.settings.size=32", "data.settings.frames=16", "data.frames=16", "data.settings.distractors=0"]
+RENDERED += [f"data.geometry.{side}=32" for side in ("height", "width", "crop")]
 REAL = ["data.geometry.height=40", "data.geometry.width=64", "data.geometry.crop=32"]
 TWO = "trainer.devices=2"
 SWEEPS = {  # two jobs or so of each
@@ -39,6 +41,7 @@ SWEEPS = {  # two jobs or so of each
     "demo_tables": ["hydra.sweeper.settings=['model=usdl aug=none,swap']"],
     "evidence": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
     "unseen_venue": ["hydra.sweeper.settings=['aug=none,swap seed=0']", "hydra.sweeper.params.seed=0"],
+    "evidence_3d": ["hydra.sweeper.settings=['aug=none,swap']", "seed=0"],
 }
 OPTIONS = {  # of a program with subcommands: a later one wins
     "demo swap": [],
@@ -137,7 +140,7 @@ def short_words(program: str, words: list[str], number: int, command: str) -> li
             *([*REAL, "data.frames=16", *([] if pretrained else ["backbone=tiny"])] if real else DEMO),
         ]
     if program == "doctor":
-        return REAL if any(word.startswith("data=") for word in words) else DEMO
+        return of_data(words)
     if program == "evaluate" and any(word in words for word in ("checkpoint=CoRe.pth", "checkpoint=USDL.pt")):
         return [*REAL, *LOADING]
     if program in ("evaluate", "gradcam", "report"):
@@ -146,16 +149,26 @@ def short_words(program: str, words: list[str], number: int, command: str) -> li
         return [*DEMO, *TRAINING, *LOADING]
     own = OPTIONS[f"{program} {words[0]}"]
     if program == "demo":
-        return ["--out", "outputs/swap", *(REAL if "data=videos" in words else DEMO)] if "--video" not in words else own
+        return ["--out", "outputs/swap", *of_data(words)] if "--video" not in words else own
     return own
+
+
+def of_data(words: list[str], sweep: str | None = None) -> list[str]:
+    """Few and small videos of the data set that `words` name, or that `sweep` is on."""
+    data = next((word.partition("=")[2] for word in words if word.startswith("data=")), None)
+    if data == "demo_3d" or sweep == "evidence_3d":
+        return [*DEMO, *RENDERED]
+    return DEMO if data in (None, "demo") else REAL
 
 
 def training_words(words: list[str], number: int, command: str) -> list[str]:
     sweep = next((word.partition("=")[2] for word in words if word.startswith("+sweeps=")), None)
     data = next((word.partition("=")[2] for word in words if word.startswith("data=")), None)
     preset = any(word.startswith("experiment=") and word != "experiment=none" for word in words)
-    real = data not in (None, "demo") or preset or (data is None and sweep not in (None, "evidence", "demo_tables"))
-    short = [*TRAINING, *LOADING, *(REAL if real else DEMO)]
+    rendered = "demo_3d" if sweep == "evidence_3d" else data
+    made = rendered is None and sweep in (None, "evidence", "demo_tables")
+    real = preset or not (made or rendered in ("demo", "demo_3d"))
+    short = [*TRAINING, *LOADING, *(REAL if real else of_data(words, sweep))]
     short += [f"boxes.root=boxes_{found[1]}" for found in re.finditer(r"data_fmt=\[(\w+)", command)]
     pretrained = any(word.startswith("backbone.pretrained") for word in words)
     if real and not pretrained and not {"reader=features", "data=features"} & set(words):

@@ -65,7 +65,8 @@ BELOW = {  # the rooms whose files a room may import
     "files": set(),  # what may be wrong with one
     "video": {"files"},  # pixels
     "boxes": {"files", "video"},  # where the athlete is in them
-    "data": {"files", "video", "boxes"},
+    "data": {"files", "video", "boxes", "scene3d"},
+    "scene3d": set(),  # films of dives, of arrays alone
     "augment": set(),
     "models": {"files"},
     "backbones": {"files", "models"},  # networks of libraries, as the encoders of methods

@@ -90,8 +90,10 @@ class Demo(AQA7):
         return [replace(record, **judges.get(record.video_id, {})) for record in records]
 
 
-def check_digests(lists: Path, split: str) -> None:
+def check_digests(lists: Path, split: str, *tables: str) -> None:
     """Refuse what a split is read from and is not as it was written: a score of the demo is nothing to correct.
+
+    `tables`: beside the list and the judges'.
 
     Raises:
         InputError: naming the file that changed or is missing.
@@ -102,7 +104,7 @@ def check_digests(lists: Path, split: str) -> None:
             f"data.root out, or {REMEDY}"
         )
     digests = read_json(lists / DIGESTS, REMEDY)
-    names = (f"split_4_{split}_list.mat", JUDGES_FILE)
+    names = (f"split_4_{split}_list.mat", JUDGES_FILE, *tables)
     if not isinstance(digests, dict) or not all(name in digests for name in names):
         raise InputError(f"{lists / DIGESTS}: holds no digests of the demo's lists; {REMEDY}")
     for name in names:
