@@ -161,6 +161,7 @@ def test_plug_and_play_changes_nothing_but_the_swap() -> None:
             "MSCADC",
             "TECN",
             "PCLN",
+            "RICA2",
         )
         for swap in (("NoAugmentation", None), ("ScaledBackgroundSwap", 1.0))
     ]
