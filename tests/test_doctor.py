@@ -252,7 +252,7 @@ def test_masks_are_looked_at_as_boxes_are(
 def test_a_twin_is_found_among_many_as_by_looking_at_all(error: int) -> None:
     """`error`: of one pixel, or of all. Pictures of one pool, whose means are alike, among others."""
     draw = np.random.default_rng(error)
-    pictures = draw.integers(13, 243, (40, 16, 16, 16, 3), dtype=np.uint8)
+    pictures = draw.integers(13, 242, (40, 16, 16, 16, 3), dtype=np.uint8)
     pool = pictures[0]
     pictures[1:20] = pool + draw.integers(-1, 2, (19, 16, 16, 16, 3)) * 12  # alike in their outlines
     twins = Twins(pictures)

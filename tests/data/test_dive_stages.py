@@ -88,7 +88,9 @@ def test_aqa7_has_them_where_a_file_says_them(
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-7)
     plain = open_data(root)
     assert plain.source.sides == ()
-    with pytest.raises(InputError, match=r"say data\.stages=FILE, or take data=demo or data=finediving"):
+    with pytest.raises(
+        InputError, match=r"say data\.stages=FILE, or take data=demo or data=demo_3d or data=finediving"
+    ):
         refuse_missing_sides(Stages(), plain.source)
     with pytest.raises(InputError, match=r"data\.stages=.* they are of dives"):
         open_data(root, stages=path, action="gym_vault")

@@ -155,7 +155,7 @@ def test_a_method_that_needs_more_names_the_data_sets_that_have_it(
     dives, weather = (kind(**make.keywords) for kind in (NeedsDives, NeedsWeather))
     plain, stepped = open_data(None).source, open_stepped().source
     of_stepped = "beside the videos, and Stepped gives steps and height"
-    others = "take data=demo or data=finediving or data=mtl_aqa"
+    others = "take data=demo or data=demo_3d or data=finediving or data=mtl_aqa"
     for model, asked, line in (
         (dives, plain, f"NeedsDives needs dive beside the videos, and AQA7 gives nothing; {others}"),
         (dives, stepped, f"NeedsDives needs dive {of_stepped}; {others}"),
@@ -170,7 +170,7 @@ def test_a_method_that_needs_more_names_the_data_sets_that_have_it(
 
 
 def test_the_data_sets_of_conf_that_have_something() -> None:
-    assert list(data_sets_with(["dive"])) == ["demo", "finediving", "mtl_aqa"]
+    assert list(data_sets_with(["dive"])) == ["demo", "demo_3d", "finediving", "mtl_aqa"]
     assert list(data_sets_with(["dive", "weather"])) == []
     assert len(list(data_sets_with([]))) >= 4
 
@@ -187,7 +187,9 @@ def test_a_training_is_refused_before_a_video_is_read(
         "model=core", "data=aqa7", "backbone=tiny", f"data.root={aqa7_tree()}", "name=x",
         "logger.save_dir=x", "model._target_=tests.stepped.NeedsDives", "data.frames=16",
     )  # fmt: skip
-    with pytest.raises(InputError, match=r"needs dive .* take data=demo or data=finediving or data=mtl_aqa"):
+    with pytest.raises(
+        InputError, match=r"needs dive .* take data=demo or data=demo_3d or data=finediving or data=mtl_aqa"
+    ):
         training.build(cfg)
     assert read == []
 

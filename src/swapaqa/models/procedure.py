@@ -25,7 +25,7 @@ class Parsed(NamedTuple):
     transit: Tensor  # (N, FRAMES, 2) logits: is this frame the first of the second part, of the third
 
 
-class Convolutions(nn.Sequential):
+class ClipConvolutions(nn.Sequential):
     """Two convolutions of three places, (N, in_channels, L) -> (N, channels, L)."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
@@ -41,7 +41,7 @@ class FrameParser(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            Convolutions(one, other) for one, other in zip((CLIPS, *CHANNELS), CHANNELS, strict=False)
+            ClipConvolutions(one, other) for one, other in zip((CLIPS, *CHANNELS), CHANNELS, strict=False)
         )
         self.pool = nn.MaxPool1d(2)
         self.transit = nn.Sequential(
