@@ -109,5 +109,5 @@ def test_a_training_and_the_doctor_refuse_them(
     path.write_text("1,0,16,13,10,10,diver\n15,0,16,13,10,10,diver\n")
     assert [problem.kind for problem in examine(data.source, data.workers)[1]] == ["overlap"]
     Ledger(root / "boxes").add(path, "what was written", "hand")
-    changed = examine(data.source, data.workers)[1][-1]
-    assert (changed.kind, changed.blocks) == ("boxes changed", False)
+    changed = {problem.kind: problem for problem in examine(data.source, data.workers)[1]}["boxes changed"]
+    assert not changed.blocks
