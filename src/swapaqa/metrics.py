@@ -161,7 +161,7 @@ def pair_sums(pred: np.ndarray, target: np.ndarray) -> tuple[int, int, int]:
     ]
     if 0 in told_apart:
         return 0, *told_apart
-    tau = stats.kendalltau(pred, target, method="asymptotic").statistic  # its p value is not used
+    tau = stats.kendalltau(pred, target).statistic
     return round(tau * math.sqrt(told_apart[0]) * math.sqrt(told_apart[1])), *told_apart
 
 

@@ -35,6 +35,7 @@ from swapaqa.report.render import FORMATS
 from swapaqa.report.tables import build_tables
 from swapaqa.running.checkpoint import build, check_evaluation_config, evaluation_config, make, read_checkpoint
 from swapaqa.running.program import compose_quietly, run_program
+from swapaqa.running.published_checkpoint import with_configuration
 from swapaqa.runs.compare import Protocol, compare
 from swapaqa.runs.run_folders import read_sweeps
 from swapaqa.video.frames import read_frames
@@ -203,9 +204,10 @@ def read_tracked(folder: Path) -> np.ndarray:
 
 def scored(folder: Path) -> dict[str, Any]:
     """What `src.evaluate checkpoint=` does until the model is ready."""
-    content = read_checkpoint(str(folder / "last.ckpt"))
-    cfg = OmegaConf.merge(configuration("evaluate", *DEMO), {"checkpoint": str(folder / "last.ckpt")})
+    path = str(folder / "last.ckpt")
+    cfg = OmegaConf.merge(configuration("evaluate", *DEMO), {"checkpoint": path})
     assert isinstance(cfg, DictConfig)
+    content = with_configuration(path, read_checkpoint(path), cfg, [])
     cfg = evaluation_config(cfg, content[CONFIG_KEY], [])
     check_evaluation_config(cfg)
     model = build(cfg, content)

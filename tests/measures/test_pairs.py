@@ -39,10 +39,11 @@ def test_tau_is_scipys(levels: int) -> None:
 
 
 @pytest.mark.parametrize("levels", [0, 1, 4, 40])
-def test_the_sums_are_those_of_every_pair(levels: int) -> None:
+@pytest.mark.parametrize("videos", [1, 2, 3, 7, 60])
+def test_the_sums_are_those_of_every_pair(levels: int, videos: int) -> None:
     """The oracle looks at every pair twice, once from each side."""
     rng = np.random.default_rng(levels)
-    predicted, true = rng.normal(size=(2, 60))
+    predicted, true = rng.normal(size=(2, videos))
     if levels:
         predicted, true = np.round(predicted * levels), np.round(true * levels / 2)
     signs = [np.sign(side[:, None] - side) for side in (predicted, true)]
