@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from swapaqa.bench.growth import parts_of, power
+from swapaqa.bench.growth import draw_growth, parts_of, power
 from swapaqa.bench.made_aqa7 import FRAMES, SIZE, boxes_of, recoloured
 from swapaqa.bench.rehearsal import Step, disk, run, take
 
@@ -29,6 +30,11 @@ def test_every_part_does_what_it_is_called(tmp_path: Path) -> None:
 def test_the_power_of_a_growth() -> None:
     assert power([10, 100, 1000], [9.0, 2.0, 20.0]) == pytest.approx(1)
     assert power([10, 100], [1.0, 100.0]) == pytest.approx(2)
+
+
+def test_growth_is_drawn(tmp_path: Path) -> None:
+    draw_growth([1, 10, 100], {f"part {number}": [0.1, 1.0, 10.0] for number in range(8)}, tmp_path / "growth.png")
+    assert cv2.imread(str(tmp_path / "growth.png")).shape[1] > 1000
 
 
 def test_a_step_says_what_it_took_or_why_it_failed(tmp_path: Path) -> None:

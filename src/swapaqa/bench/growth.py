@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from rich.table import Table
 
 from swapaqa.annotate.desk import Desk
@@ -35,11 +36,13 @@ from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
 from swapaqa.metrics import SpearmanById
 from swapaqa.models.score_groups import build_groups_of_videos
+from swapaqa.pictures.figures import save_figure
 from swapaqa.recording.evaluation import Evaluation
 from swapaqa.recording.recorder import Recorder
 from swapaqa.recording.result_file import save_result
 from swapaqa.report.cases import Shown
 from swapaqa.report.contents import read_report, write_report
+from swapaqa.report.drawing import COLOURS, MARKERS, tidy
 
 SIZES = (1_000, 10_000, 100_000)
 FILES, FRAMES, SIDE = 8, 16, 32  # that all records share
@@ -88,6 +91,9 @@ def add_growth(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Register the subcommand."""
     growth = commands.add_parser("growth", help="how the cost of bookkeeping grows with the number of videos")
     growth.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N", help="three, ascending")
+    growth.add_argument(
+        "--figure", type=Path, metavar="FILE", help="draw the seconds over the sizes too, as PNG or PDF"
+    )
     growth.set_defaults(run=bench_growth)
 
 
@@ -105,6 +111,22 @@ def bench_growth(given: argparse.Namespace) -> None:
     for name, took in seconds.items():
         table.add_row(name, *(f"{one:.3g}" for one in took), f"{power(sizes, took):.2f}")
     open_console(soft_wrap=True).print(table)
+    if given.figure:
+        draw_growth(sizes, seconds, given.figure)
+
+
+def draw_growth(sizes: Sequence[int], seconds: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Seconds over videos, both on logarithmic axes, beside what linear growth looks like."""
+    figure = Figure(figsize=(8.5, 4.8), layout="constrained")
+    panel = figure.subplots()
+    for number, (name, took) in enumerate(seconds.items()):
+        panel.plot(sizes, took, marker=MARKERS[number % 7], color=COLOURS[number % 7], label=name, linewidth=1.2,
+                   linestyle="-" if number < 7 else "--", markersize=4.5)  # fmt: skip
+    panel.plot(sizes, [1e-3 * size / sizes[0] for size in sizes], color="black", linestyle=":", label="linear")
+    panel.set(xscale="log", yscale="log", xlabel="videos", ylabel="seconds")
+    tidy(panel)
+    figure.legend(loc="outside right upper", fontsize=7.5, frameon=False)
+    save_figure(figure, path, dpi=130, facecolor="white")
 
 
 def power(sizes: Sequence[int], seconds: Sequence[float]) -> float:
