@@ -88,7 +88,10 @@ def steps(given: argparse.Namespace, out: Path) -> list[Step]:
     found = [
         Step("the data set made", lambda: run(made)),
         Step("doctor", lambda: program("doctor", *data, "data.action=all")),
-        Step("boxes make, by the tracker, of one action", lambda: program("boxes", "make", *data, *tracked, accepted=(0, 1))),
+        Step(
+            "boxes make, by the tracker, of one action",
+            lambda: program("boxes", "make", *data, *tracked, accepted=(0, 1)),
+        ),
         Step("boxes check of these", lambda: program("boxes", "check", *data, *tracked[1:], accepted=(0, 1))),
         Step(
             "cache=packed of all, a step and an evaluation of a small backbone",
@@ -146,7 +149,13 @@ def run(command: Sequence[str], accepted: Sequence[int] = (0,)) -> int:
 
 def kill_and_resume(words: Sequence[str], folder: Path) -> int:
     """Kill a training with its second step under way, as a machine that loses its power would, and resume it."""
-    words = ["train", *(word for word in words if word != ONE_STEP), "+trainer.max_steps=4", "save_every=1", f"hydra.run.dir={folder}"]
+    words = [
+        "train",
+        *(word for word in words if word != ONE_STEP),
+        "+trainer.max_steps=4",
+        "save_every=1",
+        f"hydra.run.dir={folder}",
+    ]
     started = subprocess.Popen(
         [sys.executable, "-m", "swapaqa", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
