@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from swapaqa.batch import Sample, TrainingLabels
 from swapaqa.errors import InputError
+from swapaqa.models import scorer
 from swapaqa.models.backbone import Backbone
 from swapaqa.models.batch_norm import batch_norm_settings, restore_batch_norm_settings
 from swapaqa.models.dae import DAE, DAEMT
@@ -201,6 +202,25 @@ def test_statistics_are_frozen_or_live_and_stay_so_after_validation(name: str, b
     positions = len(model.encoder.plans[0].starts(FRAMES))
     assert int(norm.num_batches_tracked) == (0 if frozen else 2 * 2 * positions)  # epochs, batches, clip positions
     assert not torch.equal(norm.weight, weight)  # scale and shift train in any case
+
+
+@pytest.mark.parametrize("name", ["core", "usdl"])
+def test_an_evaluation_in_parts_has_the_scores_of_one_at_once(
+    name: str, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build(name)
+    fit(model)
+    at_once = predictions(model)["test"]
+    monkeypatch.setattr(scorer, "SCORED_AT_ONCE", 2)  # of three
+    other, sizes = build(name), set()
+    score = other.score
+    monkeypatch.setattr(
+        other, "score", lambda videos, exemplars: sizes.add(len(videos.feature)) or score(videos, exemplars)
+    )
+    fit(other)
+    assert sizes == {1, 2}
+    for one, part in zip(at_once, predictions(other)["test"], strict=True):
+        torch.testing.assert_close(one, part)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,12 @@ def test_wrong_input_is_one_line_with_status_2(report, ratio_folder, tmp_path) -
         assert done.stderr.count("\n") == 1
 
 
+def test_so_many_figures_is_a_whole_number(report, ratio_folder) -> None:
+    done = report("show", str(ratio_folder), "--figures", "-1")
+    assert done.returncode == 2
+    assert "-1: a whole number from 0 on" in done.stderr
+
+
 def test_a_damaged_result_is_named_and_the_others_are_reported(report, ratio_folder) -> None:
     (ratio_folder / "1" / "failed.txt").unlink()
     (ratio_folder / "1" / "result.json").write_text('{"metrics":')

@@ -195,7 +195,7 @@ def add_show(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         parser, "--beside", "FILE", "published rows to stand beside ours: a file of yours, or finediving, rg, fisv"
     )
     parser.add_argument(
-        "--figures", type=int, default=MOST_FIGURES, metavar="N",
+        "--figures", type=number_of, default=MOST_FIGURES, metavar="N",
         help=f"at most so many of a kind, such as one a method; default: {MOST_FIGURES}",
     )  # fmt: skip
     parser.add_argument("--wandb", metavar="PROJECT", help="log the figures in this wandb project too")
@@ -275,6 +275,13 @@ def add_published(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 def add_many(parser: argparse.ArgumentParser, name: str, metavar: str, purpose: str) -> None:
     """An option that may be repeated."""
     parser.add_argument(name, metavar=metavar, action="append", default=[], help=f"{purpose} (may be repeated)")
+
+
+def number_of(text: str) -> int:
+    """A whole number from 0 on, as argparse asks for it."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 on")
+    return int(text)
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:

@@ -55,10 +55,9 @@ class Cost:
 
 def estimate(cfg: DictConfig, folder: Path) -> Cost:
     """Train for STEPS steps on this device, encode a few batches of every evaluation loader, save one checkpoint."""
-    build(cfg)[0].setup()  # makes indexes and caches, once for all jobs
+    build(cfg)  # makes indexes and caches, once for all jobs
     began = time.monotonic()
     data, model = build(cfg)
-    data.setup()
     start = time.monotonic() - began
     recorder = Recorder(data.records())
     make_trainer = hydra.utils.instantiate(cfg.trainer, _partial_=True)
