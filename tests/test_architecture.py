@@ -72,7 +72,7 @@ BELOW = {  # the rooms whose files a room may import
     "backbones": {"files", "models"},  # networks of libraries, as the encoders of methods
     "annotate": {"files", "video", "boxes", "data"},
 }
-IN_NO_ROOM = {"batch", "command", "console", "errors", "metrics", "seeds", "statistics", "__init__", "__main__"}
+IN_NO_ROOM = {"batch", "command", "console", "errors", "metrics", "pool", "seeds", "statistics", "__init__", "__main__"}
 
 
 @pytest.mark.parametrize("room", BELOW)

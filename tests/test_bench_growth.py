@@ -1,6 +1,7 @@
-"""`python -m src.bench growth` and `rehearsal`: what is timed is what a run does, and a step that fails is said."""
+"""`python -m src.bench growth`, `reports` and `rehearsal`: what is timed is what a run does; failures are said."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,11 @@ import pytest
 from swapaqa.bench.growth import draw_growth, parts_of, power
 from swapaqa.bench.made_aqa7 import FRAMES, SIZE, boxes_of, recoloured
 from swapaqa.bench.rehearsal import Step, disk, run, take
+from swapaqa.bench.reports import jobs_of, make_runs
+from swapaqa.errors import InputError
+from swapaqa.report.contents import read_report
+from swapaqa.running.jobs import State
+from swapaqa.runs.run_folders import read_sweeps
 
 
 @pytest.mark.slow
@@ -60,3 +66,20 @@ def test_a_made_video_is_its_clip_there_and_back() -> None:
         assert 0 <= frame < FRAMES
         assert 0 <= x <= SIZE[1] - width
         assert 0 <= y <= SIZE[0] - height
+
+
+def test_runs_are_made_that_a_report_reads(tmp_path: Path) -> None:
+    like = tmp_path / "like"
+    shutil.copytree(Path(__file__).parent / "report" / "recorded" / "ratio" / "1", like)
+    assert len(set(jobs_of(90))) == 90
+    for grid in (False, True):
+        make_runs(like, tmp_path / str(grid), 30, 40, grid)
+        (sweep,) = read_sweeps([tmp_path / str(grid)])
+        assert [run.state for run in sweep.runs] == [State.DONE] * 30
+        assert {run.facts.ratio for run in sweep.runs} == {None, 1.0, 1.5, 2.0, 2.5, 3.0}
+        assert len(sweep.runs[0].result["predictions"]["test"]) == 40
+        report = read_report([tmp_path / str(grid)])
+        assert any("with the swap" in line for answer in report.answers for line in answer.lines) == grid
+    (like / "result.json").write_text('{"config": {}}')
+    with pytest.raises(InputError, match="like: has no ratio; name a finished run with the swap"):
+        make_runs(like, tmp_path / "none", 1, 4, True)

@@ -20,6 +20,7 @@ from swapaqa.bench import loop as loops
 from swapaqa.bench import memory, step
 from swapaqa.bench.counting import LiveTensors, SavedTensors, bytes_of, count, count_loop
 from swapaqa.bench.loop import Clock, Loop, Variant, one_video_or_batch
+from swapaqa.bench.operations import SHOWN, operations, operations_table
 from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.synthetic import CachedVideos
 from swapaqa.errors import InputError
@@ -322,6 +323,17 @@ def test_the_command_without_rounds_counts(monkeypatch, capsys) -> None:
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line[:1] == "│"]
     assert [row[0] for row in rows] == ["configuration", "published form"]
     assert all(row[2:] == ["0.000", row[3], "-", "-", "-"] and float(row[1]) > 0 for row in rows)
+
+
+def test_operations_are_those_of_the_step() -> None:
+    """Each convolution runs once backward in a step; the shares are of a whole."""
+    loop = open_loop()
+    modules = [module for module in loop.model.modules() if isinstance(module, nn.Conv3d)]
+    found = operations(loop)
+    assert found["aten::convolution_backward"][0] == len(modules) > 3
+    shares = [str(cell) for cell in list(operations_table({"one": loop}).columns)[4].cells]
+    assert len(shares) == SHOWN + 1
+    assert sum(float(share.rstrip("%")) for share in shares) == pytest.approx(100, abs=1)
 
 
 def test_a_word_that_nothing_understands(monkeypatch, capsys) -> None:

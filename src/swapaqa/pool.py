@@ -1,5 +1,6 @@
-"""Many videos worked on in several processes."""
+"""Many pieces of work in several processes: videos of `boxes make`, pictures of a report."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -10,6 +11,11 @@ from swapaqa.errors import InputError
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+
+def cores() -> int:
+    """That this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_processes(work: Callable[[Given], Made], jobs: Sequence[Given], processes: int) -> Iterator[Made]:
@@ -27,13 +33,13 @@ def in_processes(work: Callable[[Given], Made], jobs: Sequence[Given], processes
             yield future.result()
     except BrokenProcessPool as error:
         raise InputError(
-            f"--processes {processes}: one of the processes was ended from outside, as the system does when memory "
-            "runs out; say fewer, or see what else is running, and give the command again"
+            f"one of {processes} processes was ended from outside, as the system does when memory runs out; see what "
+            "else is running, say fewer where the command has --processes, and give it again"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def leave_interrupts_to_the_parent() -> None:
-    """Ctrl-C reaches every process of a terminal: those that work finish their video, the first one ends them."""
+    """Ctrl-C reaches every process of a terminal: those that work finish their piece, the first one ends them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

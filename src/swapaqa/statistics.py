@@ -77,12 +77,12 @@ def interval(measure: Measure, actions: Sequence[Scores]) -> Interval | None:
 
     None where the metric is undefined, of fewer than two videos, and where all resamples agree (rho = 1).
     """
-    return _bootstrap(actions, lambda drawn: _average(measure, _measured(measure, actions, drawn)))
+    return mean_interval(measure, [actions])
 
 
 def mean_interval(measure: Measure, runs: Sequence[Sequence[Scores]]) -> Interval | None:
     """`interval` of the mean over `runs`, lists of actions that are on the same videos in the same order."""
-    return _bootstrap(runs[0], lambda drawn: _mean(measure, runs, drawn))
+    return _bootstrap(runs[0], lambda drawn: _measured(measure, runs, drawn).mean(axis=0))
 
 
 def interval_of_mean(values: np.ndarray) -> Interval | None:
@@ -102,7 +102,13 @@ def difference_interval(
 
     Runs are lists of actions; all must be on the same videos in the same order, which is not checked.
     """
-    return _bootstrap(ours[0], lambda drawn: _mean(measure, ours, drawn) - _mean(measure, others, drawn))
+
+    def gap(drawn: Sequence[Drawn]) -> np.ndarray:
+        found = _measured(measure, [*ours, *others], drawn)
+        difference: np.ndarray = found[: len(ours)].mean(axis=0) - found[len(ours) :].mean(axis=0)
+        return difference
+
+    return _bootstrap(ours[0], gap)
 
 
 def paired_test(measure: Measure, ours: Sequence[Scores], others: Sequence[Scores]) -> float:
@@ -189,17 +195,17 @@ def _beside(measure: Measure, ours: Scores, others: Scores) -> Scores:
     return Scores(np.concatenate(predicted), np.concatenate([ours.true, others.true]), deviation)
 
 
-def _measured(measure: Measure, actions: Sequence[Scores], drawn: Sequence[Drawn]) -> list[np.ndarray]:
-    """The metric of every action, of its videos in `drawn`."""
+def _measured(measure: Measure, runs: Sequence[Sequence[Scores]], drawn: Sequence[Drawn]) -> np.ndarray:
+    """(runs, ...): the metric of every run, averaged over actions, of the videos in `drawn`."""
+    by_action = zip(*runs, strict=True)
+    return _average(measure, [_of_runs(measure, found, one) for found, one in zip(by_action, drawn, strict=True)])
+
+
+def _of_runs(measure: Measure, runs: Sequence[Scores], drawn: Drawn) -> np.ndarray:
+    """(runs, ...): the metric of one action."""
     if measure.counted is not None:
-        return [measure.of_counts(scores, one.counts) for scores, one in zip(actions, drawn, strict=True)]
-    return [measure.of_draws(scores.at(one.positions), scores) for scores, one in zip(actions, drawn, strict=True)]
-
-
-def _mean(measure: Measure, runs: Sequence[Sequence[Scores]], drawn: Sequence[Drawn]) -> np.ndarray:
-    """The metric averaged over actions, then over `runs`."""
-    over_runs: np.ndarray = np.mean([_average(measure, _measured(measure, run, drawn)) for run in runs], axis=0)
-    return over_runs
+        return measure.of_counts(runs, drawn.counts)
+    return np.stack([measure.of_draws(scores.at(drawn.positions), scores) for scores in runs])
 
 
 def _average(measure: Measure, by_action: Sequence[np.ndarray]) -> np.ndarray:

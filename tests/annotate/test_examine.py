@@ -12,7 +12,7 @@ import pytest
 from swapaqa.annotate.examine import TILE, Examined, Question, draw_strip, examine, measures, pairs_of, telling_pairs
 from swapaqa.annotate.sheet import read_severities, reason, sorted_by_severity, with_links, write_sheets, write_table
 from swapaqa.annotate.suspicion import LIMITS, Suspicion
-from swapaqa.annotate.workers import in_processes
+from swapaqa.pool import in_processes
 
 FRAMES = range(16)
 

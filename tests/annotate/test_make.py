@@ -9,7 +9,7 @@ import pytest
 from swapaqa.annotate.box_file import read_rows, write_text
 from swapaqa.annotate.follow import Settings
 from swapaqa.annotate.make import Job, estimate, hand_rows, is_due, make_boxes
-from swapaqa.annotate.workers import in_processes
+from swapaqa.pool import in_processes
 
 FRAMES = 12
 

@@ -19,7 +19,6 @@ from rich.console import Console
 from scipy.io import loadmat, savemat
 
 from swapaqa.annotate.box_file import format_row, read_rows
-from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.cvat import read_cvat, read_mot
 from swapaqa.boxes.darklabel import DarkLabelBoxes, read_darklabel
 from swapaqa.boxes.darklabel_format import read_formats
@@ -32,6 +31,7 @@ from swapaqa.files.file_form import first_fault
 from swapaqa.files.foreign_file import read_json
 from swapaqa.files.whole_file import remove_unfinished, with_digest, without_digest, write_whole
 from swapaqa.gradcam.summary import read_gradcam, rows
+from swapaqa.pool import in_processes
 from swapaqa.probing.probe_file import find_probes
 from swapaqa.recording.tracking import stored_id
 from swapaqa.report.page_pictures import as_film
@@ -402,7 +402,7 @@ def wait_for_the_end(number: int) -> int:
 
 
 def test_a_killed_process_of_many_is_one_line() -> None:
-    with pytest.raises(InputError, match="--processes 2: one of the processes was ended from outside"):
+    with pytest.raises(InputError, match="one of 2 processes was ended from outside"):
         list(in_processes(wait_for_the_end, [1, 2, 3], 2))
 
 

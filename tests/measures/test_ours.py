@@ -64,14 +64,17 @@ def test_draws_are_the_values_of_what_was_drawn(measure: Measure, levels: int) -
 def test_draws_may_be_counted(measure: Measure, levels: int) -> None:
     """Of draws with repetition and of draws that leave one out; one of them is of a single video."""
     whole = sample(40, levels)
+    others = Scores(whole.predicted[::-1].copy(), whole.true), Scores(whole.predicted, whole.true[::-1].copy())
     positions = np.random.default_rng(1).integers(40, size=(2, 30, 40))
     positions[0, 0] = 7
     for drawn in (positions, np.array([np.delete(np.arange(40), left) for left in range(40)]), np.arange(40)):
         counts = statistics.Drawn(drawn, 40).counts
         assert (counts.sum(-1) == drawn.shape[-1]).all()
-        assert measure.of_counts(whole, counts) == pytest.approx(measure.of_draws(whole.at(drawn), whole), abs=1e-12)
+        for run, found in zip((whole, *others), measure.of_counts([whole, *others], counts), strict=True):
+            assert found == pytest.approx(measure.of_draws(run.at(drawn), run), abs=1e-12)
     constant = Scores(np.ones(40), np.ones(40))
-    assert np.isnan(measure.of_counts(constant, np.ones((3, 40), int))).all()
+    found = measure.of_counts([whole, constant], np.ones((3, 40), int))
+    assert np.isnan(found).tolist() == [[False] * 3, [True] * 3]
 
 
 @each_measure

@@ -31,7 +31,6 @@ from swapaqa.annotate.follow import (
     settings_of,
 )
 from swapaqa.annotate.listing import Listed, wanted_frames
-from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.detected import athlete_mask, detector_of
 from swapaqa.boxes.detector import OnnxDetector
 from swapaqa.boxes.ledger import Ledger, State, content_digest
@@ -41,6 +40,7 @@ from swapaqa.console import open_console
 from swapaqa.data.source import VideoSource
 from swapaqa.errors import InputError
 from swapaqa.files.whole_file import write_whole
+from swapaqa.pool import in_processes
 from swapaqa.video.frames import Decoding, decode
 
 

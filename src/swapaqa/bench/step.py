@@ -29,6 +29,7 @@ from swapaqa.batch import map_columns
 from swapaqa.bench.counting import Counts, count_loop
 from swapaqa.bench.loop import LOAD, Loop, Variant, one_video_or_batch
 from swapaqa.bench.memory import Peak, peak_memory
+from swapaqa.bench.operations import operations_table
 from swapaqa.bench.scratch import cache_of_its_own
 from swapaqa.bench.synthetic import CachedVideos
 from swapaqa.bench.timing import describe, median_ratio
@@ -64,6 +65,7 @@ def add_step(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     step.add_argument("--inference", action="store_true", help="encode one video without gradients instead")
     step.add_argument("--rounds", type=int, default=5, help="0: only count")
     step.add_argument("--warm-ups", type=int, default=1, help="rounds before, which are not counted")
+    step.add_argument("--operations", action="store_true", help="only say which operations take a step's time")
     step.add_argument("--cap", type=float, metavar="GIB", help="only say whether a card of so many GiB is enough")
     step.set_defaults(run=bench_step, overrides=[])
 
@@ -75,6 +77,8 @@ def bench_step(given: argparse.Namespace) -> None:
     console.print(f"{title(given, next(iter(loops.values())))}\n{describe(device)}", soft_wrap=True, highlight=False)
     if given.cap is not None:
         console.print(cap_table(loops, given))
+    elif given.operations:
+        console.print(operations_table(loops))
     else:
         found = measure(loops, given)
         if given.rounds:

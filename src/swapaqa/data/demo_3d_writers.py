@@ -22,6 +22,7 @@ from rich.progress import Progress
 
 from swapaqa.data.demo_3d_files import FACTS, Demo3DSettings, write_dive, write_lists
 from swapaqa.errors import InputError
+from swapaqa.pool import cores
 from swapaqa.video.cache import cache_root, make_folder
 
 log = logging.getLogger(__name__)
@@ -44,15 +45,10 @@ def demo_3d_root(settings: Demo3DSettings) -> Path:
     with _alone(lock):
         if not root.exists():
             unfinished = root.with_name(f"{root.name}.unfinished")
-            write_demo_3d(unfinished, settings, processors())
+            write_demo_3d(unfinished, settings, cores())
             unfinished.rename(root)
         lock.unlink(missing_ok=True)  # not before: who waits for it finds the folder
     return root
-
-
-def processors() -> int:
-    """How many this process may use, where the system says it."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

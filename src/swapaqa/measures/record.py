@@ -115,8 +115,9 @@ class Measure(Description):
             deviation).
         draws: the same of many test sets at once: (drawn, whole) -> (...,), where `drawn` has (..., N) arrays and
             `whole` is the test set that they were drawn from, (N,). None: `value` of one after the other.
-        counted: what `draws` says, from how often each video of `whole` is drawn: (whole, counts) -> (...,), counts
-            (..., N) integers. An interval asks for it where it is there: nothing is gathered or sorted anew.
+        counted: what `draws` says of runs on the same videos, from how often each video is drawn: (runs, counts) ->
+            (runs, ...), counts (..., N) integers. An interval asks for it where it is there: nothing is gathered or
+            sorted anew.
         exchanged: what the paired test exchanges between two runs: predictions, or their ranks where the metric does
             not change when a run is rescaled.
         needs_deviation: whether it is of the predicted standard deviations; a method without them leaves it undefined.
@@ -125,7 +126,7 @@ class Measure(Description):
 
     value: Callable[..., float]
     draws: Callable[[Scores, Scores], np.ndarray] | None = None
-    counted: Callable[[Scores, np.ndarray], np.ndarray] | None = None
+    counted: Callable[[Sequence[Scores], np.ndarray], np.ndarray] | None = None
     exchanged: Literal["predictions", "ranks"] = "predictions"
     needs_deviation: bool = False
     reason: Callable[[Scores], str | None] = lambda scores: None  # noqa: ARG005
@@ -164,12 +165,14 @@ class Measure(Description):
         found = [undefined if self.why_undefined(one) else self._one(one) for one in (Scores(*row) for row in rows)]
         return np.array(found, dtype=np.float64).reshape(shape[:-1])
 
-    def of_counts(self, whole: Scores, counts: np.ndarray) -> np.ndarray:
-        """`of_draws` by `counted`, which is there: (...,)."""
-        if self.why_undefined(whole):
-            return np.full(counts.shape[:-1], np.nan)
+    def of_counts(self, runs: Sequence[Scores], counts: np.ndarray) -> np.ndarray:
+        """`of_draws` of each run by `counted`, which is there: (runs, ...)."""
         assert self.counted is not None
-        return np.asarray(self.counted(whole, counts), dtype=np.float64)
+        found = np.full((len(runs), *counts.shape[:-1]), np.nan)
+        defined = [number for number, run in enumerate(runs) if not self.why_undefined(run)]
+        if defined:
+            found[defined] = self.counted([runs[number] for number in defined], counts)
+        return found
 
     def _one(self, scores: Scores) -> float:
         given = scores if self.needs_deviation else scores[:2]

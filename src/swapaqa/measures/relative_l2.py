@@ -1,5 +1,7 @@
 """R-l2 of CoRe (ICCV 2021), times 100 as the papers' tables print it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -17,7 +19,7 @@ def relative_l2_x100() -> Measure:
         higher_is_better=False,
         value=lambda predicted, true: float(of_tensors(torch.tensor(predicted), torch.tensor(true))),
         draws=lambda drawn, whole: relative_squared_error(drawn.predicted, drawn.true, float(np.ptp(whole.true))),
-        counted=counted_relative_squared_error,
+        counted=counted_relative_squared_errors,
         reason=without_range,
     )
 
@@ -33,8 +35,7 @@ def relative_squared_error(predicted: np.ndarray, true: np.ndarray, span: float)
     return error
 
 
-def counted_relative_squared_error(whole: Scores, counts: np.ndarray) -> np.ndarray:
-    """`relative_squared_error` of draws from `whole`, (N,), in which video i is `counts[..., i]` times: (...,)."""
-    errors = np.square((whole.predicted - whole.true) / np.ptp(whole.true))
-    mean: np.ndarray = 100 * (counts * errors).sum(-1) / counts.sum(-1)
-    return mean
+def counted_relative_squared_errors(runs: Sequence[Scores], counts: np.ndarray) -> np.ndarray:
+    """`relative_squared_error` of draws from runs, each (N,), with video i `counts[..., i]` times: (runs, ...)."""
+    errors = [np.square((run.predicted - run.true) / np.ptp(run.true)) for run in runs]
+    return np.stack([100 * (counts * error).sum(-1) / counts.sum(-1) for error in errors])

@@ -1,5 +1,7 @@
 """Spearman's rank correlation, the metric of the field. It chooses the best epoch."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy import stats
@@ -23,7 +25,7 @@ def spearman() -> Measure:
         average="fisher",
         value=lambda predicted, true: float(of_tensors(torch.tensor(predicted), torch.tensor(true))),
         draws=lambda drawn, whole: rank_correlation(drawn.predicted, drawn.true),  # noqa: ARG005
-        counted=counted_rank_correlation,
+        counted=counted_rank_correlations,
         exchanged="ranks",
         reason=orderless,
     )
@@ -45,24 +47,32 @@ def rank_correlation(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     return rho
 
 
-def counted_rank_correlation(whole: Scores, counts: np.ndarray) -> np.ndarray:
-    """`rank_correlation` of draws from `whole`, (N,), in which video i is `counts[..., i]` times: (...,)."""
+def counted_rank_correlations(runs: Sequence[Scores], counts: np.ndarray) -> np.ndarray:
+    """`rank_correlation` of draws from runs, each (N,), in which video i is `counts[..., i]` times: (runs, ...).
+
+    Truths that runs share, as those of the same test set do, are ranked once.
+    """
     draws = counts.reshape(-1, counts.shape[-1])
     few = max(1, IN_CACHE // draws.shape[1])
-    sides = Order(whole.predicted), Order(whole.true)
-    found = [_few_correlations(*sides, draws[start : start + few]) for start in range(0, len(draws), few)]
-    return np.concatenate(found).reshape(counts.shape[:-1])
+    truths = {run.true.tobytes(): Order(run.true) for run in runs}
+    sides = [(Order(run.predicted), truths[run.true.tobytes()]) for run in runs]
+    found = [_few_correlations(sides, draws[start : start + few]) for start in range(0, len(draws), few)]
+    return np.concatenate(found, axis=-1).reshape(len(runs), *counts.shape[:-1])
 
 
-def _few_correlations(predicted: "Order", true: "Order", counts: np.ndarray) -> np.ndarray:
-    """Of as many draws as a processor's cache holds: (D, N) -> (D,)."""
+def _few_correlations(sides: Sequence[tuple["Order", "Order"]], counts: np.ndarray) -> np.ndarray:
+    """Of as many draws as a processor's cache holds, between predictions and truths: (D, N) -> (len(sides), D)."""
     middle = (counts.sum(-1, keepdims=True) + 1) / 2
-    one, other = (side.ranks(counts) - middle for side in (predicted, true))
-    weighted = counts * one
-    spread = np.sqrt((weighted * one).sum(-1) * (counts * other * other).sum(-1))
-    without_order = (spread == 0) | constant(*predicted.extremes(counts))
-    rho: np.ndarray = (weighted * other).sum(-1) / np.where(without_order, np.inf, spread)
-    return rho
+    truths = {true: true.ranks(counts) - middle for true in {true for _, true in sides}}
+    spreads = {true: (counts * ranks * ranks).sum(-1) for true, ranks in truths.items()}
+    found = np.empty((len(sides), len(counts)))
+    for row, (predicted, true) in zip(found, sides, strict=True):
+        ranks = predicted.ranks(counts) - middle
+        weighted = counts * ranks
+        spread = np.sqrt((weighted * ranks).sum(-1) * spreads[true])
+        without_order = (spread == 0) | constant(*predicted.extremes(counts))
+        row[:] = (weighted * truths[true]).sum(-1) / np.where(without_order, np.inf, spread)
+    return found
 
 
 class Order:

@@ -15,6 +15,7 @@ from swapaqa.bench.loader import add_loader
 from swapaqa.bench.methods import add_methods
 from swapaqa.bench.pairs import add_pairs
 from swapaqa.bench.rehearsal import add_rehearsal
+from swapaqa.bench.reports import add_reports
 from swapaqa.bench.start import add_start
 from swapaqa.bench.step import add_step
 from swapaqa.command import spelled
@@ -23,7 +24,7 @@ from swapaqa.running.program import run_program
 
 ADDED = (
     add_augment, add_loader, add_folder, add_pairs, add_start, add_step, add_methods, add_backbones, add_evaluation,
-    add_gpu, add_growth, add_rehearsal,
+    add_gpu, add_growth, add_reports, add_rehearsal,
 )  # fmt: skip
 
 

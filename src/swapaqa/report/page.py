@@ -11,6 +11,7 @@ from typing import NamedTuple
 from swapaqa.files.whole_file import write_whole
 from swapaqa.gradcam.summary import COLUMNS, EXPLANATION, TEXT_COLUMNS, find_gradcam
 from swapaqa.measures.ours import STANDARD
+from swapaqa.pool import cores, in_processes
 from swapaqa.probing.probe_file import Probe
 from swapaqa.report.answers import Answer
 from swapaqa.report.captions import WITHOUT_FACTS
@@ -22,8 +23,8 @@ from swapaqa.report.page_pictures import (
     Figure,
     Picture,
     as_gradcam,
-    as_picture,
     as_strip,
+    named_picture,
     one_strip_a_setting,
 )
 from swapaqa.report.probes import probe_tables
@@ -34,6 +35,7 @@ from swapaqa.running.jobs import State
 from swapaqa.runs.run import Sweep
 from swapaqa.runs.settings import PROTOCOLS, measures_of, splits_of
 
+WORTH_PROCESSES = 8  # drawings, of half a second each
 VERDICT = "verdict.html"  # beside this page, where `report verdict` was there before
 
 
@@ -72,7 +74,8 @@ def write_page(content: Content, folder: Path) -> list[Path]:
     drawn = [drawing for one in content.figures for drawing in one]
     drawn += [study.drawing for study in content.studies if study.drawing]
     drawn += [content.single.drawing] if content.single and content.single.drawing else []
-    pictures = {drawing.name: as_picture(drawing, folder) for drawing in drawn}
+    work = [(drawing, folder) for drawing in drawn]
+    pictures = dict(in_processes(named_picture, work, cores() if len(drawn) >= WORTH_PROCESSES else 1))
     write_whole(page, render(content, pictures, folder))
     return [page, *(folder / name for picture in pictures.values() for name in picture.files)]
 

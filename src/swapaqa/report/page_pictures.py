@@ -64,6 +64,12 @@ def as_picture(drawing: Drawing, folder: Path) -> Picture:
     return Picture(drawing.name, drawing.title, drawing.caption, data_uri(path.read_bytes(), "png"), names)
 
 
+def named_picture(given: tuple[Drawing, Path]) -> tuple[str, Picture]:
+    """The name of a drawing, and `as_picture` of it and a folder: a piece of work for a process."""
+    drawing, folder = given
+    return drawing.name, as_picture(drawing, folder)
+
+
 def data_uri(content: bytes, kind: str, media: str = "image") -> str:
     """A file's content as an address that the page holds itself."""
     return f"data:{media}/{kind};base64,{base64.b64encode(content).decode()}"

@@ -9,10 +9,10 @@ from rich.progress import track
 from swapaqa.annotate.examine import examine, questions_about
 from swapaqa.annotate.listing import list_videos
 from swapaqa.annotate.sheet import TABLE, worst_table, write_sheets, write_table
-from swapaqa.annotate.workers import in_processes
 from swapaqa.boxes.darklabel import DarkLabelBoxes
 from swapaqa.boxes.ledger import Ledger, is_changed
-from swapaqa.programs.box_commands.opening import SHOWN, console, cores, open_data
+from swapaqa.pool import cores, in_processes
+from swapaqa.programs.box_commands.opening import SHOWN, console, open_data
 
 
 def add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

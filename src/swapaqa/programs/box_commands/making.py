@@ -9,7 +9,8 @@ from swapaqa.annotate.make import is_due, jobs_of, run_jobs
 from swapaqa.boxes.ledger import Ledger
 from swapaqa.boxes.tracker_boxes import TrackerBoxes
 from swapaqa.errors import InputError
-from swapaqa.programs.box_commands.opening import SHOWN, console, cores, open_data
+from swapaqa.pool import cores
+from swapaqa.programs.box_commands.opening import SHOWN, console, open_data
 
 
 def add_make(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

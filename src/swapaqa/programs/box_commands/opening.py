@@ -1,6 +1,5 @@
 """What every command of `swapaqa boxes` opens: a data set by the words of a training, and where reports about it go."""
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,8 +58,3 @@ def open_data(overrides: list[str], source: str, every_action: bool, writes: boo
         opened = make_source(configuration(overrides, every_action).data)
         console.print(f"{opened.folder} is a cache: boxes are written to {OUT / name}", soft_wrap=True)
     return Opened(opened, overrides, OUT / name, asked)
-
-
-def cores() -> int:
-    """How many processes may work at once."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
