@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from swapaqa.running import resolvers
 from swapaqa.running.facts import facts_of
 from swapaqa.running.jobs import resolved
+from swapaqa.running.plan import planned_jobs
 from swapaqa.running.planned_facts import compose_job, planned_facts
 
 REPOSITORY = Path(__file__).parents[1]
@@ -64,6 +66,26 @@ def test_the_facts_of_a_planned_job_are_those_that_its_run_will_have(monkeypatch
         ("demo", "usdl", "none", "none", None, 2.0, "diving", 11),
     ]
     assert found[1] == asdict(own)
+
+
+def test_many_jobs_are_composed_in_processes_and_listed_in_order(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    jobs = [["data=demo", f"model={model}", f"seed={seed}"] for model in ("usdl", "core") for seed in (1, 2)]
+    resolvers.register()
+    with initialize_config_dir(str(REPOSITORY / "conf"), version_base="1.3"):
+        facts, planned = planned_facts("train", jobs), planned_jobs(jobs, tmp_path, "train")
+        monkeypatch.setattr("swapaqa.running.planned_facts.MANY", 2)
+        assert planned_facts("train", jobs) == facts
+        assert planned_jobs(jobs, tmp_path, "train") == planned
+        with pytest.raises(HydraException, match="none_such"):
+            planned_jobs([*jobs, ["model=none_such"]], tmp_path, "train")
+    assert [job.number for job in planned] == [0, 1, 2, 3]
+    assert [one and (one["model"], one["seed"]) for one in facts] == [
+        ("usdl", 1),
+        ("usdl", 2),
+        ("core", 1),
+        ("core", 2),
+    ]
 
 
 def test_a_sweep_file_without_multirun_is_refused_with_the_right_command(train_process, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -21,8 +22,10 @@ from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
@@ -43,7 +46,7 @@ from swapaqa.running.jobs import (
     vouching_environment,
 )
 from swapaqa.running.launchers import jobs_at_once, prepare_launcher, starts_processes
-from swapaqa.running.planned_facts import compose_job
+from swapaqa.running.planned_facts import compose_job, of_all_jobs
 
 GIB = 2**30
 MARGIN = 1.3  # of a job's time limit
@@ -74,13 +77,27 @@ class Kind(NamedTuple):
 def show_plan(config: DictConfig, jobs: Sequence[list[str]]) -> None:
     """Print the jobs with their states, the hours from a cost estimate of each kind of job, and the disk."""
     folder = Path(config.hydra.sweep.dir)
-    planned = [planned_job(number, job, folder, config.hydra.job.config_name) for number, job in enumerate(jobs)]
     console = open_console(highlight=False, soft_wrap=True)
+    planned = planned_jobs(jobs, folder, config.hydra.job.config_name)
     console.print(jobs_table(planned, folder))
     left = [job for job in planned if job.state is not State.DONE and job.blocker is None]
     console.print(f"{len(planned)} jobs, {sum(job.state is State.DONE for job in planned)} of them done")
     if left:
         show_costs(left, config, console)
+
+
+def planned_jobs(jobs: Sequence[list[str]], folder: Path, config_name: str) -> list[Planned]:
+    """`planned_job` of every job."""
+    found = dict(of_all_jobs(partial(_composed, folder, config_name), list(enumerate(jobs))))
+    return [found[number] or planned_job(number, job, folder, config_name) for number, job in enumerate(jobs)]
+
+
+def _composed(folder: Path, config_name: str, job: tuple[int, list[str]]) -> tuple[int, Planned | None]:
+    """A job's number and plan; None where it cannot be composed: not all errors of Hydra pass between processes."""
+    try:
+        return job[0], planned_job(*job, folder, config_name)
+    except (HydraException, OmegaConfBaseException):
+        return job[0], None
 
 
 def planned_job(number: int, overrides: list[str], folder: Path, config_name: str) -> Planned:
