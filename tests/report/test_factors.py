@@ -141,3 +141,24 @@ def test_where_the_data_lie_sets_no_run_apart(sweep_folder: WriteSweep, make_job
     found = find_factors(read_sweeps(folders))
     assert [factor_name(own) for own in found.runs] == ["aug=none", "aug=swap ratio=3"]
     assert [len(runs) for runs in found.runs.values()] == [2, 2]
+
+
+def test_a_key_keeps_its_group_where_another_has_the_same_end() -> None:
+    own = frozenset({"model=dae", "optim.learning_rate=5e-3", "backbone.learning_rate=5e-4", "trainer.max_epochs=3"})
+    assert factor_name(own) == "backbone.learning_rate=5e-4 max_epochs=3 model=dae optim.learning_rate=5e-3"
+
+
+def test_a_list_stands_beside_the_rows_that_are_named(sweep_folder: WriteSweep, make_job: Callable[..., Any]) -> None:
+    """A setting goes by its facts, and where another has the same ones, by what its jobs say besides."""
+    settings = [["model=core"], ["model=core", "backbone=i3d", "trainer.max_epochs=2"], ["model=usdl"]]
+    jobs = [
+        make_job([*own, "aug=none", "seed=0"], {"diving": (0.5, 1.0)}, data="demo", model=own[0][6:], aug="none")
+        for own in settings
+    ]
+    sweeps = read_sweeps([sweep_folder("mine", jobs)])
+    assert [table.key for table in build_tables(sweeps)] == ["settings_mine"]
+    _, table = build_tables(sweeps, ["demo_aqa7"])
+    named = {row[0]: cell_text(row[3]) for row in table.rows if row[1] != "best_on_test"}
+    assert list(named)[:3] == ["core", "core, backbone=i3d max_epochs=2", "usdl"]
+    assert named["core"] == "0.5000"
+    assert named["AdaST (AQA-7)"] == "0.8065"

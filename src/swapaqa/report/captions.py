@@ -95,5 +95,5 @@ def missing_notes(sweeps: Sequence[Sweep], runs: Iterable[Run]) -> tuple[str, ..
 
 
 def _job_words(sweep: Sweep, run: Run) -> str:
-    values = ", ".join(f"{key}={value}" for key, value in sweep.values(run).items())
+    values = ", ".join(f"{key}={value}" for key, value in sweep.values(run).items() if value)  # a list has not all
     return f"{run.job} ({values})" if values else run.job

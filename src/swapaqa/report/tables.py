@@ -6,7 +6,7 @@ for rho and plain for R-l2, as the paper's. Spearman and R-l2 are in every table
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from swapaqa.measures.ours import OURS, SPEARMAN, WRITTEN
 from swapaqa.measures.record import Description
@@ -15,7 +15,7 @@ from swapaqa.report.factor_views import factor_table
 from swapaqa.report.published import Published, PublishedTable, paper_numbers, published
 from swapaqa.report.scope import Column, Scope
 from swapaqa.report.table import AS_PRINTED, Cell, Marks, Table, estimate_cell, published_cells
-from swapaqa.runs.factors import find_factors, parted
+from swapaqa.runs.factors import factor_name, factors, find_factors, parted
 from swapaqa.runs.run import Run, Sweep
 from swapaqa.runs.runs_table import AVERAGE, Estimates
 from swapaqa.runs.settings import (
@@ -45,7 +45,25 @@ def build_tables(sweeps: Sequence[Sweep], beside: Sequence[str] = ()) -> list[Ta
         shown |= {id(run) for setting in covered for run in scope.settings[setting]}
     others = [sweep for sweep in sweeps if _unexplained(sweep) or any(id(run) not in shown for run in sweep.runs)]
     lists = [factor_table(name, find_factors(same)) for name, same in listed.items()]
+    lists += _with_published([sweep for same in listed.values() for sweep in same], beside)
     return _distinct([*lists, *tables, *(generic_table(sweep) for sweep in others)])
+
+
+def _with_published(listed: Sequence[Sweep], beside: Sequence[str]) -> list[Table]:
+    """The settings of lists beside rows of others, where somebody asked for some."""
+    found = []
+    for scope in scopes_of(listed, published(beside)) if beside else []:
+        names = {setting: _by_own_overrides(setting, scope) for setting in scope.settings}
+        found += [system_table(scope, rows, names) for rows in [scope.published.of_data(scope.data)] if rows]
+    return found
+
+
+def _by_own_overrides(setting: Setting, scope: Scope) -> str:
+    """By the facts; where another setting has the same, with what its jobs say besides, not with every swept value."""
+    alike = sum(label(other) == label(setting) for other in scope.settings)
+    given = factors(scope.settings[setting][0]) if alike > 1 else {}
+    own = frozenset(f"{key}={value}" for key, value in given.items() if key not in TOLD_BY_FACTS)
+    return ", ".join(filter(None, (label(setting), factor_name(own))))
 
 
 def scopes_of(sweeps: Sequence[Sweep], rows: Published) -> list[Scope]:
@@ -68,7 +86,8 @@ def _paper_like(scope: Scope) -> tuple[list[Table], set[Setting]]:
     tables += [plug_and_play_table(scope, pairs)] if pairs and not sources else []
     whole = [action_table(scope, metric) for metric in scope.measures] if len(scope.actions) > 1 and not ratios else []
     beside = scope.published.of_data(scope.data)
-    whole += [system_table(scope, beside)] if any(len(table.columns) == 1 for table in beside) else []
+    names = {setting: scope.name(setting) for setting in scope.settings}
+    whole += [system_table(scope, beside, names)] if any(len(table.columns) == 1 for table in beside) else []
     return tables + whole, set(scope.settings) if whole else covered
 
 
@@ -128,10 +147,10 @@ def _published_rows(
     ]
 
 
-def system_table(scope: Scope, beside: Sequence[PublishedTable]) -> Table:
+def system_table(scope: Scope, beside: Sequence[PublishedTable], names: Mapping[Setting, str]) -> Table:
     """Systems and metrics, in the form of the paper's Table 2 and beside rows of one metric."""
     marks, columns = Marks(), scope.average_columns(scope.measures)
-    rows = scope.rows({one: (scope.name(one),) for one in scope.settings}, columns)
+    rows = scope.rows({one: (name,) for one, name in names.items()}, columns)
     notes = []
     for printed in beside:
         first = columns[0].metric

@@ -4,6 +4,7 @@ Its jobs name different keys, so the forms of the paper's tables have no columns
 overrides. The same in several folders, of other seeds or from other machines, are one.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,8 +88,10 @@ def find_factors(sweeps: Sequence[Sweep]) -> Factors:
 
 
 def factor_name(own: Overrides) -> str:
-    """`aug=swap ratio=3`: keys without the groups they are in, the augmentation first."""
-    short = (word.partition("=")[0].rsplit(".", 1)[-1] + "=" + word.partition("=")[2] for word in own)
+    """`aug=swap ratio=3`: keys without the groups they are in, where that names one key; the augmentation first."""
+    keys = {word: word.partition("=")[0] for word in own}
+    last = Counter(key.rsplit(".", 1)[-1] for key in keys.values())
+    short = (word if last[key.rsplit(".", 1)[-1]] > 1 else word[key.rfind(".") + 1 :] for word, key in keys.items())
     return " ".join(sorted(short, key=lambda word: (not word.startswith("aug="), word)))
 
 
