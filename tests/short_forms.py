@@ -56,6 +56,7 @@ OPTIONS = {  # of a program with subcommands: a later one wins
     "bench folder": ["--images", "200", "--rounds", "1"],
     "bench pairs": ["--videos", "300"],
     "bench start": ["--rounds", "1"],
+    "bench reports": ["--runs", "12", "--videos", "20"],
     "bench step": ["--rounds", "0", "--frames", "16", "--size", "32", "data.batch_size=1"],
     "bench evaluation": [],
     "bench backbones": ["--backbone", "tiny"],
