@@ -30,11 +30,11 @@ TINY: dict[str, dict[str, Any]] = {
 }
 STEP = ["data=demo", "data.frames=103", "data.batch_size=2", "aug=swap",
         *(f"data.geometry.{side}=32" for side in ("height", "width", "crop"))]  # fmt: skip
-WITHOUT_SIDES = ["model.attributes=false", "model.captions=false"]  # which synthetic batches do not have
 OWN = {  # of a method: what its plan asks of the backbone
     "tpt": ["backbone.frames=8"],
+    "rica2": ["backbone.frames=8"],
+    "tsa": ["clips.size=32"],
     "t2cr": ["clips.full.size=32", "clips.thin.size=32"],
-    **dict.fromkeys(("c3d_avg_mtl", "i3d_avg_mtl", "mscadc", "i3d_mscadc"), WITHOUT_SIDES),
 }
 FRAMES_ALONE = ("tecn", "pcln")
 

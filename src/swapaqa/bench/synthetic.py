@@ -8,12 +8,14 @@ from torch import Tensor
 
 from swapaqa.batch import Labels, Pair, Sample, map_samples, pooled
 from swapaqa.data.datamodule import VideoData
+from swapaqa.data.demo import Demo
 from swapaqa.data.demo_files import write_video
 from swapaqa.data.frame_store import FrameStore, WantedFrames
 from swapaqa.data.poses import JOINTS, SIDE
+from swapaqa.data.records import Record
 from swapaqa.data.source import VideoSource
 
-JUDGES, DIFFICULTY = 7, 3.0
+JUDGES, JUDGED, DIFFICULTY = 7, 8.0, 3.0
 
 
 def moving_boxes(batch: int, frames: int, size: int, generator: torch.Generator) -> Tensor:
@@ -60,10 +62,18 @@ def make_sample(source: VideoSource, count: int, generator: torch.Generator) -> 
             position=none,
             voters=torch.empty(count, 0, dtype=torch.int64),
         ),
-        side={SIDE: moving_joints(count, source.frames, size, generator)} if SIDE in source.sides else {},
+        side=made_side(source, count, generator),
         split=["train"] * count,
         video_id=[str(row) for row in range(count)],
     )
+
+
+def made_side(source: VideoSource, count: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """What a source knows besides, by name: moving joints, and of the rest what the demo says of one dive."""
+    dive = Record("made", "diving", 3 * DIFFICULTY * JUDGED, "train", DIFFICULTY, JUDGES * (JUDGED,))
+    found = {name: value.expand(count, *value.shape) for name, value in Demo.read_side(dive).items()}
+    found[SIDE] = moving_joints(count, source.frames, source.geometry.crop, generator)
+    return {name: value.clone() for name, value in found.items() if name in source.sides}
 
 
 class CachedVideos:
