@@ -12,9 +12,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from swapaqa.console import open_console
 from swapaqa.data.frame_store import FrameStore, Kind, WantedFrames
 from swapaqa.data.geometry import Geometry, Resize, resize_frame
 from swapaqa.models.normalisation import IMAGENET
+from swapaqa.video.film import encode_film
 from swapaqa.video.frames import Reader, read_frames
 from swapaqa.video.index import make_index
 
@@ -94,20 +95,17 @@ def write_sources(video: Path, room: Path, grain: float, codec: str) -> tuple[Pa
     images, film = room / "images", room / "film.mp4"
     images.mkdir()
     frames = read_frames(video, range(FRAMES))
-    with av.open(film, "w") as container:
-        stream = container.add_stream(CODECS[codec], rate=25)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt, stream.thread_count = width, height, "yuv420p", 1
-        if codec == "mpeg4":
-            stream.bit_rate = BIT_RATE
-        for number in range(LENGTH):
-            scaled = cv2.resize(frames[number % FRAMES], (width, height), interpolation=cv2.INTER_CUBIC)
-            noisy = np.clip(scaled + rng.normal(0, grain, scaled.shape), 0, 255).astype(np.uint8)
-            if number < FRAMES:
-                path = images / f"img_{number + 1:05d}.jpg"
-                cv2.imwrite(str(path), noisy[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")))
-        container.mux(stream.encode())
+
+    def noisy(number: int) -> np.ndarray:
+        scaled = cv2.resize(frames[number % FRAMES], (width, height), interpolation=cv2.INTER_CUBIC)
+        picture: np.ndarray = np.clip(scaled + rng.normal(0, grain, scaled.shape), 0, 255).astype(np.uint8)
+        return picture
+
+    pictures = [noisy(number) for number in range(FRAMES)]
+    for number, picture in enumerate(pictures, 1):
+        cv2.imwrite(str(images / f"img_{number:05d}.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    more = (noisy(number) for number in range(FRAMES, LENGTH))
+    encode_film(film, chain(pictures, more), CODECS[codec], 25, BIT_RATE if codec == "mpeg4" else None)
     return images, film
 
 

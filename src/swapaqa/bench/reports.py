@@ -30,6 +30,7 @@ from scipy import stats
 from swapaqa.bench.timing import describe
 from swapaqa.errors import InputError
 from swapaqa.files.foreign_file import read_json, read_yaml
+from swapaqa.files.whole_file import write_whole
 from swapaqa.running.facts import facts_of, setting
 from swapaqa.running.jobs_file import write_jobs
 
@@ -125,8 +126,8 @@ def make_runs(run: Path, sweep: Path, runs: int, videos: int, grid: bool) -> Non
             "config.yaml": made["config"],
         }
         for name, content in texts.items():
-            (folder / name).write_text(yaml.safe_dump(content))
-        (folder / "result.json").write_text(json.dumps(made))
+            write_whole(folder / name, yaml.safe_dump(content))
+        write_whole(folder / "result.json", json.dumps(made))
         for file in (*run.glob("*.csv"), *run.glob("swap.png")):
             shutil.copy(file, folder)
     write_jobs(sweep, "made", "python -m src.train --multirun", [job.overrides(grid) for job in jobs], facts)

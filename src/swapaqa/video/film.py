@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -41,6 +42,27 @@ def write_film(
     writer.release()
     if not _holds(path, count):
         raise _refusal(path) or OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+
+def encode_film(
+    path: Path, pictures: Iterable[np.ndarray], encoder: str, rate: int, bit_rate: int | None = None
+) -> None:
+    """Write pictures (H, W, 3) uint8 RGB of one size, one at least, with an encoder of FFmpeg's, as `libx264`.
+
+    OpenCV's builds have none of h264. `bit_rate`: bits a second; None: the encoder's own.
+    """
+    left = iter(pictures)
+    first = next(left)
+    with av.open(path, "w") as container:
+        stream = container.add_stream(encoder, rate=rate)
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width = first.shape[:2]
+        stream.pix_fmt, stream.thread_count = "yuv420p", 1
+        if bit_rate is not None:
+            stream.bit_rate = bit_rate
+        for picture in chain([first], left):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
 
 
 def _open(path: Path, codecs: Sequence[str], rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
