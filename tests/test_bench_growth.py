@@ -80,6 +80,12 @@ def test_runs_are_made_that_a_report_reads(tmp_path: Path) -> None:
         assert len(sweep.runs[0].result["predictions"]["test"]) == 40
         report = read_report([tmp_path / str(grid)])
         assert any("with the swap" in line for answer in report.answers for line in answer.lines) == grid
+    result = json.loads((like / "result.json").read_text())
+    for protocol in result["metrics"].values():
+        protocol["splits"]["test"]["per_action"]["gym_vault"] = {}
+    (like / "result.json").write_text(json.dumps(result))
+    with pytest.raises(InputError, match="like: is of several actions"):
+        make_runs(like, tmp_path / "none", 1, 4, True)
     (like / "result.json").write_text('{"config": {}}')
     with pytest.raises(InputError, match="like: has no ratio; name a finished run with the swap"):
         make_runs(like, tmp_path / "none", 1, 4, True)

@@ -92,6 +92,18 @@ def page(folder: Path) -> Page:
     return Page((folder / "index.html").read_text(encoding="utf-8"))
 
 
+def test_figures_drawn_in_processes_are_those_of_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swapaqa.report.page.WORTH_PROCESSES", 1)
+    monkeypatch.setattr("swapaqa.report.page.cores", lambda: 2)
+    write_report(read_report([folder.parent]), tmp_path, no_data)
+    names = sorted(path.name for path in (folder / "figures").glob("*.png"))
+    assert len(names) > 1
+    for name in names:
+        assert (tmp_path / "figures" / name).read_bytes() == (folder / "figures" / name).read_bytes()
+
+
 def test_nothing_is_fetched(folder: Path, page: Page) -> None:
     text = (folder / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"(?:https?:)?//[\w.]+\.\w", re.sub(r"base64,[\w+/=]+", "", text))

@@ -76,7 +76,8 @@ def bench_reports(given: argparse.Namespace) -> None:
             make_runs(given.like, sweep, given.runs, given.videos, form == "grid")
             start, before = time.perf_counter(), processor_seconds()
             words = [sys.executable, "-m", "swapaqa", "report", "show", str(sweep)]
-            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+            if subprocess.run(words, stdout=subprocess.DEVNULL).returncode:
+                raise InputError(f"the report of the {form} failed, for the reason above")
             took = time.perf_counter() - start
             (page,) = sweep.rglob("index.html")
             size = page.stat().st_size / 1e6
@@ -103,12 +104,14 @@ def make_runs(run: Path, sweep: Path, runs: int, videos: int, grid: bool) -> Non
     """Write a finished sweep of `runs` runs into the folder `sweep`, like `run` but for what `Job` says.
 
     Raises:
-        InputError: `run` is no finished run, or one without the swap.
+        InputError: `run` is no finished run, one without the swap, or one of several actions.
     """
     result = read_json(run / "result.json", REMEDY)
     hydra = read_yaml(run / ".hydra" / "hydra.yaml", REMEDY)
     if setting(result.get("config"), "aug.ratio") is None:
         raise InputError(f"{run}: has no ratio; {REMEDY}")
+    if len(actions_of(result)) != 1:
+        raise InputError(f"{run}: is of several actions; {REMEDY}")
     jobs, facts = list(jobs_of(runs)), []
     draw = np.random.default_rng(0)
     true = draw.uniform(0, 100, videos).round(1)
@@ -133,6 +136,11 @@ def make_runs(run: Path, sweep: Path, runs: int, videos: int, grid: bool) -> Non
     write_jobs(sweep, "made", "python -m src.train --multirun", [job.overrides(grid) for job in jobs], facts)
 
 
+def actions_of(result: dict[str, Any]) -> list[str]:
+    """The actions of its test split."""
+    return list(next(iter(result["metrics"].values()))["splits"]["test"]["per_action"])
+
+
 def configure(made: dict[str, Any], job: Job) -> None:
     """The configuration in a result becomes that of `job`."""
     config = made["config"]
@@ -146,7 +154,7 @@ def configure(made: dict[str, Any], job: Job) -> None:
 
 def predict(made: dict[str, Any], job: Job, true: np.ndarray, draw: np.random.Generator) -> None:
     """The predictions of a result become noisy truths, and its rank correlations theirs; the rest stays."""
-    (action,) = next(iter(made["metrics"].values()))["splits"]["test"]["per_action"]
+    (action,) = actions_of(made)
     protocols = list(made["metrics"].values())
     for split in made["predictions"]:
         predicted = true + draw.normal(0, NOISE[job.aug] + draw.uniform(0, 2), len(true))
