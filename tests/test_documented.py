@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_module
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from swapaqa.command import PROGRAMS
@@ -71,9 +72,11 @@ def filled_in(command: str) -> str:
 
 
 def one_of(word: str) -> str:
-    """The first value of a sweep's list."""
-    key, equals, value = word.partition("=")
-    return f"{key}{equals}{value.split(',')[0]}" if not value.startswith(("[", "{", '"', "'")) else word
+    """The first value of a sweep's list or range."""
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return word
+    return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
 
 
 def parsed(program: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str]]:
