@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -173,9 +174,9 @@ class DarkLabelBoxes(BoxFiles):
         super().__post_init__()
         check_format(self.form)
 
-    @property
+    @cached_property
     def form(self) -> DarkLabelFormat:
-        """The format of this source."""
+        """The format of this source, looked up once: every sample that is read asks for it."""
         if self.settings_file is None:
             if self.format is not None:
                 raise InputError(

@@ -180,7 +180,7 @@ class FrameStore:
 
     def _read_bytes(self, path: Path, positions: np.ndarray) -> Stored:
         store = np.load(path, mmap_mode="r")  # one record of (source_size, frames)
-        frames = store["frames"][0]
+        frames = store["frames"][0].view(np.ndarray)  # a memmap would be made of every frame that is taken out
         first, last = int(positions[0]), int(positions[-1])
         consecutive = last - first + 1 == len(positions)
         height, width = store["source_size"][0].tolist()
