@@ -77,6 +77,11 @@ def test_many_jobs_are_composed_in_processes_and_listed_in_order(monkeypatch, tm
         monkeypatch.setattr("swapaqa.running.planned_facts.MANY", 2)
         assert planned_facts("train", jobs) == facts
         assert planned_jobs(jobs, tmp_path, "train") == planned
+        for job in planned:
+            cfg = compose_job("train", job.overrides)
+            HydraConfig.instance().set_config(cfg)
+            own = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "logger")])
+            assert job.tree == OmegaConf.to_container(own, resolve=True)
         with pytest.raises(HydraException, match="none_such"):
             planned_jobs([*jobs, ["model=none_such"]], tmp_path, "train")
     assert [job.number for job in planned] == [0, 1, 2, 3]

@@ -1,6 +1,7 @@
 """The loader beside the published form: `python -m src.bench loader`.
 
-A sample is 103 frames, resized to 455x256 and cropped to 224x224, on one thread. The frames are those of a real video
+A sample is 103 frames, resized to 455x256 and cropped to 224x224, on one core, as a loader process has one: decord
+decodes in threads of its own, whatever it is told. The frames are those of a real video
 given by --video, scaled to 640x360 and written as JPEG (quality 95) and, ten times over, as an mp4 of a --codec: mpeg4
 has a key frame every 12 frames, h264 at FFmpeg's defaults every 250 and wherever the picture changes. Every reader
 loads from it the first 103 frames, the last 103, and 103 spread over all 1,030; its index is made beforehand and timed
@@ -8,6 +9,7 @@ apart.
 """
 
 import argparse
+import os
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,7 +61,7 @@ def add_loader(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def bench_loader(arguments: argparse.Namespace) -> None:
     """Time every way to load the sample, and print ms, frames a second and the ratio to the published form."""
-    torch.set_num_threads(1)
+    keep_to_one_core()
     with cache_of_its_own() as room:
         images, film = write_sources(arguments.video, room, arguments.grain, arguments.codec)
         sizes, candidates = loader_candidates(images, film)
@@ -78,6 +80,13 @@ def bench_loader(arguments: argparse.Namespace) -> None:
         mean, most = resize_difference(arguments.video, (height, width))
         said = f"resized to {width}x{height}, linear is {mean:.2f} grey levels from antialias, at most {most}"
         console.print(f"{arguments.video.name} as it is, {said}", soft_wrap=True)
+
+
+def keep_to_one_core() -> None:
+    """This process and its threads from now on, where the system can (Linux)."""
+    torch.set_num_threads(1)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def resize_difference(video: Path, size: tuple[int, int]) -> tuple[float, int]:

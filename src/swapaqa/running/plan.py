@@ -46,7 +46,7 @@ from swapaqa.running.jobs import (
     vouching_environment,
 )
 from swapaqa.running.launchers import jobs_at_once, prepare_launcher, starts_processes
-from swapaqa.running.planned_facts import compose_job, of_all_jobs
+from swapaqa.running.planned_facts import but_for_seed, compose_job_of_many, of_all_jobs
 
 GIB = 2**30
 MARGIN = 1.3  # of a job's time limit
@@ -88,7 +88,8 @@ def show_plan(config: DictConfig, jobs: Sequence[list[str]]) -> None:
 
 def planned_jobs(jobs: Sequence[list[str]], folder: Path, config_name: str) -> list[Planned]:
     """`planned_job` of every job."""
-    found = dict(of_all_jobs(partial(_composed, folder, config_name), list(enumerate(jobs))))
+    alike_in_a_row = sorted(enumerate(jobs), key=lambda job: but_for_seed(job[1]))
+    found = dict(of_all_jobs(partial(_composed, folder, config_name), alike_in_a_row))
     return [found[number] or planned_job(number, job, folder, config_name) for number, job in enumerate(jobs)]
 
 
@@ -102,7 +103,7 @@ def _composed(folder: Path, config_name: str, job: tuple[int, list[str]]) -> tup
 
 def planned_job(number: int, overrides: list[str], folder: Path, config_name: str) -> Planned:
     """Compose a job and look at what is in its folder."""
-    cfg = compose_job(config_name, overrides)
+    cfg = compose_job_of_many(config_name, overrides)
     HydraConfig.instance().set_config(cfg)
     job = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ("hydra", "logger")])
     own = folder / str(number)

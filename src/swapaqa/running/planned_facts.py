@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -31,18 +32,37 @@ def compose_job(config_name: str, overrides: Sequence[str]) -> DictConfig:
     return GlobalHydra.instance().config_loader().load_configuration(config_name, list(overrides), RunMode.RUN)
 
 
+def compose_job_of_many(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    """`compose_job`, where of jobs in a row that differ in the seed alone one is composed, and given the others' seeds.
+
+    So what was composed before is the same object. `hydra.overrides` are those of the seed 0.
+    """
+    seeds = _seeds(overrides)
+    if not seeds:
+        return compose_job(config_name, overrides)
+    cfg = _composed_with_seed_0(GlobalHydra.instance().config_loader(), config_name, but_for_seed(overrides))
+    cfg.seed = int(seeds[-1].removeprefix(SEED))
+    return cfg
+
+
+@lru_cache(maxsize=1)
+def _composed_with_seed_0(loader: ConfigLoader, config_name: str, overrides: tuple[str, ...]) -> DictConfig:
+    given = [f"{SEED}0" if word == SEED else word for word in overrides]
+    return loader.load_configuration(config_name, given, RunMode.RUN)
+
+
 def planned_facts(config_name: str, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any] | None]:
     """The facts of every job, as `jobs.json` has them; None of one that cannot be composed, as it will say itself.
 
     Composing takes its time: jobs that differ in the seed alone are composed once, and many in several processes.
     """
     state, before = HydraConfig.instance(), HydraConfig.instance().cfg
-    first = {_but_for_seed(job): list(job) for job in reversed(jobs)}
+    first = {but_for_seed(job): list(job) for job in reversed(jobs)}
     try:
         known = dict(of_all_jobs(partial(_facts, config_name), list(first.items())))
     finally:
         state.cfg = before
-    return [_with_seed(known[_but_for_seed(job)], job) for job in jobs]
+    return [_with_seed(known[but_for_seed(job)], job) for job in jobs]
 
 
 def of_all_jobs(facts: Callable[[Item], Found], jobs: list[Item]) -> Iterable[Found]:
@@ -57,7 +77,8 @@ def _seeds(job: Sequence[str]) -> list[str]:
     return [word for word in job if word.removeprefix(SEED).isdecimal()]
 
 
-def _but_for_seed(job: Sequence[str]) -> tuple[str, ...]:
+def but_for_seed(job: Sequence[str]) -> tuple[str, ...]:
+    """A job's overrides, without the numbers of its seed."""
     seeds = _seeds(job)
     return tuple(SEED if word in seeds else word for word in job)
 
