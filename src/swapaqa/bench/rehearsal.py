@@ -27,7 +27,13 @@ GIB = 2**30
 SMALLEST = "data.action=sync_diving_3m"  # 62 training videos and 26 of the test
 SWEPT = "data.action=sync_diving_3m,sync_diving_10m"  # of six
 ONE_STEP = "+trainer.max_steps=1"
-SHORT = ["backbone=tiny", ONE_STEP, "data.cache=packed", "logger=csv"]
+SHORT = [  # frames are loaded at full size
+    "backbone=tiny",
+    "clips.size=112",
+    ONE_STEP,
+    "data.cache=packed",
+    "logger=csv",
+]
 SWEEPS = {  # those on AQA-7, and of each what a small backbone does in minutes
     "ratio": (SWEPT,),
     "box_source": (SWEPT,),

@@ -32,7 +32,7 @@ from swapaqa.running.training import build, more_memory
 
 COST_FILE = "cost.json"
 STEPS, WARM_UP, EVALUATION_BATCHES = 20, 5, 2
-MOST_S = 120  # of steps, after which there are fewer
+MOST_S = 30  # of steps, after which there are fewer: every kind of job of a sweep is estimated
 
 
 @dataclass(frozen=True)
