@@ -1,11 +1,10 @@
 """The loader beside the published form: `python -m src.bench loader`.
 
 A sample is 103 frames, resized to 455x256 and cropped to 224x224, on one core, as a loader process has one: decord
-decodes in threads of its own, whatever it is told. The frames are those of a real video
-given by --video, scaled to 640x360 and written as JPEG (quality 95) and, ten times over, as an mp4 of a --codec: mpeg4
-has a key frame every 12 frames, h264 at FFmpeg's defaults every 250 and wherever the picture changes. Every reader
-loads from it the first 103 frames, the last 103, and 103 spread over all 1,030; its index is made beforehand and timed
-apart.
+decodes in threads of its own, whatever it is told. The frames are those of a real video given by --video, scaled to
+640x360 and written as JPEG (quality 95) and, ten times over, as an mp4 of a --codec: mpeg4 has a key frame every 12
+frames, h264 at FFmpeg's defaults every 250 and wherever the picture changes. Every reader loads from it the first 103
+frames, the last 103, and 103 spread over all 1,030; its index is made beforehand and timed apart.
 """
 
 import argparse

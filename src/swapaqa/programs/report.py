@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from swapaqa.report.cases import Shown
 
 TERMINAL = "terminal"
-MOST_FIGURES = 5  # of a kind: each costs half a second to a second and a quarter of a megabyte of the page
+MOST_FIGURES = 5  # of a kind: each takes time, and a quarter of a megabyte of the page
 
 
 def show(given: argparse.Namespace) -> None:
