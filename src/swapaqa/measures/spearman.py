@@ -56,43 +56,61 @@ def counted_rank_correlations(runs: Sequence[Scores], counts: np.ndarray) -> np.
     few = max(1, IN_CACHE // draws.shape[1])
     truths = {run.true.tobytes(): Order(run.true) for run in runs}
     sides = [(Order(run.predicted), truths[run.true.tobytes()]) for run in runs]
-    found = [_few_correlations(sides, draws[start : start + few]) for start in range(0, len(draws), few)]
+    parts = (draws[start : start + few].T for start in range(0, len(draws), few))
+    found = [_few_correlations(sides, np.array(part, dtype=np.float64, order="C")) for part in parts]
     return np.concatenate(found, axis=-1).reshape(len(runs), *counts.shape[:-1])
 
 
 def _few_correlations(sides: Sequence[tuple["Order", "Order"]], counts: np.ndarray) -> np.ndarray:
-    """Of as many draws as a processor's cache holds, between predictions and truths: (D, N) -> (len(sides), D)."""
-    middle = (counts.sum(-1, keepdims=True) + 1) / 2
-    truths = {true: true.ranks(counts) - middle for true in {true for _, true in sides}}
-    spreads = {true: (counts * ranks * ranks).sum(-1) for true, ranks in truths.items()}
-    found = np.empty((len(sides), len(counts)))
+    """Of as many draws as a processor's cache holds, between predictions and truths: (N, D) -> (len(sides), D).
+
+    All numbers are whole, so that no order of a sum rounds it.
+    """
+    middle = counts.sum(0) + 1
+    truths = {}
+    for true in {true for _, true in sides}:
+        drawn = counts[true.order]
+        ranks = true.doubled_ranks(drawn) - middle
+        weighted = drawn * ranks
+        of_video = np.empty_like(weighted)
+        of_video[true.order] = weighted
+        truths[true] = of_video, (weighted * ranks).sum(0)
+    found = np.empty((len(sides), counts.shape[1]))
     for row, (predicted, true) in zip(found, sides, strict=True):
-        ranks = predicted.ranks(counts) - middle
-        weighted = counts * ranks
-        spread = np.sqrt((weighted * ranks).sum(-1) * spreads[true])
-        without_order = (spread == 0) | constant(*predicted.extremes(counts))
-        row[:] = (weighted * truths[true]).sum(-1) / np.where(without_order, np.inf, spread)
+        drawn = counts[predicted.order]
+        ranks = predicted.doubled_ranks(drawn) - middle
+        of_video, spread_of_true = truths[true]
+        spread = np.sqrt((drawn * ranks * ranks).sum(0) * spread_of_true)
+        without_order = (spread == 0) | constant(*predicted.extremes(drawn))
+        row[:] = (of_video[predicted.order] * ranks).sum(0) / np.where(without_order, np.inf, spread)
     return found
 
 
 class Order:
-    """The order of (N,) values, from which the ranks in any draw of them follow without sorting it."""
+    """The order of (N,) values, from which the ranks in any draw of them follow without sorting it.
+
+    Draws are columns and videos rows: a row is moved at once.
+    """
 
     def __init__(self, values: np.ndarray) -> None:
-        self.distinct, self.place = np.unique(values, return_inverse=True)  # `place`: of each among the distinct
-        self.order = np.argsort(self.place, kind="stable")
-        self.last = np.searchsorted(self.place[self.order], np.arange(len(self.distinct)), side="right") - 1
+        self.order = np.argsort(values, kind="stable")
+        self.ordered = values[self.order]
+        first = np.searchsorted(self.ordered, self.ordered, side="left")
+        last = np.searchsorted(self.ordered, self.ordered, side="right") - 1
+        self.ties = None if (first == last).all() else (first, last)
 
-    def ranks(self, counts: np.ndarray) -> np.ndarray:
-        """The mean rank, from 1, of each value in a draw that holds it `counts[d, i]` times: (D, N) -> (D, N)."""
-        at_most = np.cumsum(counts[:, self.order], axis=-1, dtype=np.float64)[:, self.last]  # of the draw
-        below = np.concatenate([np.zeros((len(counts), 1)), at_most[:, :-1]], axis=-1)
-        ranks: np.ndarray = ((below + at_most + 1) / 2)[:, self.place]
+    def doubled_ranks(self, drawn: np.ndarray) -> np.ndarray:
+        """Twice the mean rank, from 1, of each value in a draw. `drawn`: (N, D), how often, in this order."""
+        at_most = np.cumsum(drawn, axis=0)
+        below = at_most - drawn
+        if self.ties is not None:
+            first, last = self.ties
+            below, at_most = below[first], at_most[last]
+        ranks: np.ndarray = below + at_most + 1
         return ranks
 
-    def extremes(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The lowest and the highest value in each draw: (D, N) -> (D,) twice."""
-        drawn = counts[:, self.order] > 0
-        lowest, highest = drawn.argmax(-1), drawn.shape[1] - 1 - drawn[:, ::-1].argmax(-1)
-        ordered = self.distinct[self.place[self.order]]
-        return ordered[lowest], ordered[highest]
+    def extremes(self, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest value in each draw: (N, D), in this order, -> (D,) twice."""
+        there = drawn > 0
+        lowest, highest = there.argmax(0), len(there) - 1 - there[::-1].argmax(0)
+        return self.ordered[lowest], self.ordered[highest]

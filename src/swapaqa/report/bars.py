@@ -50,6 +50,9 @@ class Method(NamedTuple):
     paper_change: Printed = NOT_PRINTED
 
 
+MOST_BARS = 8  # methods whose numbers and names do not meet; of more there are rows (`method_rows`)
+
+
 def box_source_bars(sources: Sequence[BoxSource], splits: Sequence[str], protocol: str) -> Drawing:
     """Two panels a split with a pair of bars a box source: ours, and the paper's where it has a number.
 
@@ -65,7 +68,7 @@ def box_source_bars(sources: Sequence[BoxSource], splits: Sequence[str], protoco
         groups = [ours, Bars("paper", PAPER, known, metric.decimals)] if beside and split == splits[0] else [ours]
         _draw_beside(panel, groups)
         _label(panel, metric, [source.name for source in sources])
-    _legend_below(figure, (SWAPPED, "this report"), *([(PAPER, "paper (–: no number)")] if beside else []))
+    legend_below(figure, (SWAPPED, "this report"), *([(PAPER, "paper (–: no number)")] if beside else []))
     rho = {(source.name, split): source.reached.get((split, SPEARMAN.name)) for source in sources for split in splits}
     caption = f"{protocol} {spread_words([*rho.values()])}{missing_words(_unknown(rho, splits))}"
     return Drawing("box_sources", "Where the boxes come from (Table 3)", caption, figure)
@@ -81,7 +84,12 @@ def plug_and_play_bars(methods: Sequence[Method], splits: Sequence[str], protoco
         printed = [method.paper_change.get(metric.name) if split == splits[0] else None for method in methods]
         _write_changes(panel, _draw_beside(panel, [before, after]), before, after, printed)
         _label(panel, metric, [method.name for method in methods])
-    _legend_below(figure, (PLAIN, "without the swap"), (SWAPPED, "with the swap"))
+    legend_below(figure, (PLAIN, "without the swap"), (SWAPPED, "with the swap"))
+    return as_plug_and_play(figure, methods, splits, protocol)
+
+
+def as_plug_and_play(figure: Figure, methods: Sequence[Method], splits: Sequence[str], protocol: str) -> Drawing:
+    """The figure with its title and words."""
     rho = {
         (f"{method.name} {word} the swap", split): found.get((split, SPEARMAN.name))
         for method in methods
@@ -216,7 +224,7 @@ def _label(panel: Axes, metric: Description, names: Sequence[str]) -> None:
     tidy(panel)
 
 
-def _legend_below(figure: Figure, *entries: tuple[str, str]) -> None:
+def legend_below(figure: Figure, *entries: tuple[str, str]) -> None:
     """What the colours mean, under the panels."""
     handles = [Patch(color=colour, label=label) for colour, label in entries]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(entries), fontsize=8, frameon=False)

@@ -26,7 +26,7 @@ from swapaqa.runs.runs_table import Estimate
 from swapaqa.runs.settings import PROTOCOLS, measures_of, seed_words
 
 RATIO = "aug.ratio"
-MOST_ROWS = 80  # of a figure, that a page can show
+MOST_ROWS = 120  # of a figure, that a page can show
 MOST_LINES = len(COLOURS)  # of a panel, that an eye can tell apart
 
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from swapaqa.measures.ours import RELATIVE_L2, SPEARMAN, STANDARD
-from swapaqa.report.bars import BoxSource, Method, Printed, Reached, box_source_bars, plug_and_play_bars
+from swapaqa.report.bars import MOST_BARS, BoxSource, Method, Printed, Reached, box_source_bars, plug_and_play_bars
 from swapaqa.report.captions import protocol_words
 from swapaqa.report.curves import Curves, ratio_curves
 from swapaqa.report.drawing import Drawing
 from swapaqa.report.factor_views import factor_drawings
+from swapaqa.report.method_rows import plug_and_play_rows
 from swapaqa.report.published import Published, paper_numbers
 from swapaqa.report.scope import Column, Scope
 from swapaqa.report.truth import Prediction, PublishedShares, truth_scatter
@@ -131,7 +132,8 @@ def plug_and_play_drawing(scope: Scope, protocol: str) -> Drawing:
         for before, after in pairs
     ]
     words = protocol_words(protocol) + _averaged(scope.actions)
-    return plug_and_play_bars(methods, scope.splits, words).about(protocol, scope.data)
+    draw = plug_and_play_bars if len(methods) <= MOST_BARS else plug_and_play_rows
+    return draw(methods, scope.splits, words).about(protocol, scope.data)
 
 
 def scatter_drawing(scope: Scope, pair: tuple[Setting, Setting], protocol: str) -> Drawing:

@@ -3,8 +3,10 @@
 A sweep's `jobs.json`, written when it starts, names its jobs; without it the runs are the folders that are there.
 """
 
+import gc
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +47,19 @@ def holds_runs(path: Path) -> bool:
     )
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Results are large and hold no cycles; looking for these among a thousand takes as long as reading them."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@uncollected()
 def read_sweep(path: Path, trust: Sequence[str] = ()) -> Sweep:
     """Read the folder of a sweep, of several runs or of one, or what `src.gradcam` wrote; errors as `read_sweeps`."""
     if not path.is_dir():
