@@ -14,7 +14,7 @@ from swapaqa.report.figures import drawings
 from swapaqa.report.table import cell_text
 from swapaqa.report.tables import build_tables
 from swapaqa.runs.compare import choose
-from swapaqa.runs.factors import factor_lines, factor_name, find_factors, is_list_of_settings, parted
+from swapaqa.runs.factors import factor_lines, factor_name, find_factors, is_list_of_settings, parted, swap_pairs
 from swapaqa.runs.run_folders import read_sweeps
 
 WriteSweep = Callable[..., Path]
@@ -50,6 +50,34 @@ def test_a_product_is_no_list_of_cells(
     assert [is_list_of_settings(sweep) for sweep in both] == [True, False]
     listed, others = parted(both)
     assert (list(listed), others) == (["mine"], both[1:])
+
+
+def test_settings_that_differ_in_the_swap_alone_are_pairs(
+    sweep_folder: WriteSweep, make_job: Callable[..., Any]
+) -> None:
+    reached = {
+        "": (0.2, 0.9),
+        "data.pan=1": (0.3, 0.8),
+        "model=usdl optim.learning_rate=1": (0.1, 0.6),
+        "model=dae data.pan=0": (0.4, 0.5),
+        "model=dae data.pan=1": (0.5, 0.4),
+    }
+    jobs = []
+    for own, both in reached.items():
+        model = own.partition(" ")[0].removeprefix("model=") if "model=" in own else "core"
+        for aug, rho in zip(("none", "swap"), both, strict=True):
+            words = ["seed=0", f"aug={aug}", *own.split(), "+sweeps=mine"]
+            jobs.append(make_job(words, {"diving": (rho, 1.0)}, aug=aug, model=model))
+    alone = make_job(["seed=0", "aug=swap", "aug.ratio=3", "+sweeps=mine"], {"diving": (0.7, 1.0)}, ratio=3.0)
+    sweeps = read_sweeps([sweep_folder("mine", [*jobs, alone])])
+    pairs = swap_pairs(find_factors(sweeps))
+    assert [pair.name for pair in pairs] == ["reference", "pan=1", "usdl", "model=dae pan=0", "model=dae pan=1"]
+    assert pairs[2].swapped == {"aug=swap", "model=usdl", "optim.learning_rate=1"}
+    (drawing,) = (one for one in drawings(sweeps, "last").drawings if one.name == "pairs_mine_last")
+    panel = drawing.figure.axes[0]
+    without, swapped = (line.get_xdata() for line in panel.lines if line.get_marker() == "o")
+    assert np.asarray(without) == pytest.approx([0.2, 0.3, 0.1, 0.4, 0.5])
+    assert np.asarray(swapped) == pytest.approx([0.9, 0.8, 0.6, 0.5, 0.4])
 
 
 def test_a_row_is_a_cell_over_its_seeds_and_what_is_missing_is_said(cells_folder: Path) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from swapaqa.measures.ours import SPEARMAN
+from swapaqa.measures.ours import SPEARMAN, STANDARD
 from swapaqa.measures.record import Description
+from swapaqa.report.bars import Method, Reached
 from swapaqa.report.captions import protocol_words
 from swapaqa.report.drawing import (
     COLOURS,
@@ -20,8 +21,9 @@ from swapaqa.report.drawing import (
     spread_words,
     tidy,
 )
+from swapaqa.report.method_rows import plug_and_play_rows
 from swapaqa.report.table import Cell, Table, Value, cell_notes, estimate_cell
-from swapaqa.runs.factors import Factors, Line, Overrides, all_lines, factor_name
+from swapaqa.runs.factors import Factors, Line, Overrides, Pair, all_lines, factor_name, swap_pairs
 from swapaqa.runs.runs_table import Estimate
 from swapaqa.runs.settings import PROTOCOLS, measures_of, seed_words
 
@@ -68,11 +70,25 @@ def _cell(found: Factors, own: Overrides, split: str, protocol: str, metric: Des
 
 
 def factor_drawings(name: str, found: Factors, protocol: str) -> list[Drawing]:
-    """All settings as points, and a panel of lines for every numeric factor with enough values."""
+    """All settings as points, pairs without and with the swap as rows, and lines over every numeric factor."""
     lines = all_lines(found)
     drawings = [settings_drawing(name, found, protocol)]
+    pairs = swap_pairs(found)
+    drawings += [pairs_drawing(name, found, pairs, protocol)] if len(pairs) > 1 else []
     drawings += [lines_drawing(name, found, lines, protocol)] if lines else []
     return drawings + ([shares_drawing(name, found, lines[RATIO], protocol)] if RATIO in lines else [])
+
+
+def pairs_drawing(name: str, found: Factors, pairs: Sequence[Pair], protocol: str) -> Drawing:
+    """A row a pair of settings that differ in the swap alone."""
+    places = [(split, metric) for split in found.splits for metric in STANDARD]
+
+    def reached(own: Overrides) -> Reached:
+        return {(split, metric.name): found.estimate(own, split, protocol, metric) for split, metric in places}
+
+    methods = [Method(pair.name, reached(pair.without), reached(pair.swapped)) for pair in pairs]
+    drawing = plug_and_play_rows(methods, found.splits, protocol_words(protocol))
+    return drawing._replace(name=f"pairs_{name}_{protocol}", title=f"Without and with the swap: {name}")
 
 
 def settings_drawing(name: str, found: Factors, protocol: str) -> Drawing:

@@ -95,6 +95,28 @@ def factor_name(own: Overrides) -> str:
     return " ".join(sorted(short, key=lambda word: (not word.startswith("aug="), word)))
 
 
+class Pair(NamedTuple):
+    """Settings that differ in the swap alone."""
+
+    name: str
+    without: Overrides
+    swapped: Overrides
+
+
+def swap_pairs(found: Factors) -> list[Pair]:
+    """All of them, in the order of the settings. A method of one pair alone names it, whatever its training needs."""
+    plain, swap = "aug=none", "aug=swap"
+    common = [own - {plain} for own in found.runs if plain in own and own - {plain} | {swap} in found.runs]
+    pairs_of = Counter(_method(rest) for rest in common)
+    names = (method if (method := _method(rest)) and pairs_of[method] == 1 else factor_name(rest) for rest in common)
+    return [Pair(name or "reference", rest | {plain}, rest | {swap}) for name, rest in zip(names, common, strict=True)]
+
+
+def _method(own: Overrides) -> str | None:
+    """The one that a setting names."""
+    return next((word.partition("=")[2] for word in own if word.startswith("model=")), None)
+
+
 class Line(NamedTuple):
     """Settings that differ in one numeric factor alone: `points` by its value."""
 
