@@ -194,8 +194,11 @@ def _draw_beside(panel: Axes, groups: Sequence[Bars]) -> list[float]:
 
 def _absent(bars: Bars, found: Estimate | None) -> str:
     """Why there is no bar: the paper has no number, no run is complete, or a correlation does not exist."""
-    if bars.colour == PAPER:
-        return "–"
+    return "–" if bars.colour == PAPER else absent(found)
+
+
+def absent(found: Estimate | None) -> str:
+    """The word for a number of ours that is not there."""
     return "undefined" if found else "missing"
 
 

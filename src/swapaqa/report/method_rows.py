@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 
 from swapaqa.measures.ours import STANDARD
 from swapaqa.measures.record import Description
-from swapaqa.report.bars import Method, as_plug_and_play, change_words, legend_below, signed
+from swapaqa.report.bars import Method, absent, as_plug_and_play, change_words, legend_below, signed
 from swapaqa.report.drawing import PAPER, PLAIN, SWAPPED, Drawing, error_bars, is_known, mean_of, tidy
-from swapaqa.runs.runs_table import Estimate
 
 ROW = 0.21  # inches
 HEAD = 0.75  # inches of a panel beside its rows
@@ -47,20 +46,14 @@ def _draw(panel: Axes, methods: Sequence[Method], split: str, metric: Descriptio
             capsize=2, color=colour,
         )  # fmt: skip
     for row, (plain, swapped) in enumerate(zip(before, after, strict=True)):
-        absent = [_absent(plain, "without"), _absent(swapped, "with")]
-        words = "; ".join(word for word in absent if word)
+        sides = (("without", plain), ("with", swapped))
+        words = "; ".join(f"{absent(one)} {side} the swap" for side, one in sides if not is_known(one))
         where = panel.get_yaxis_transform()
-        panel.text(0.01, row, words, color="#a00000", fontsize=6, va="center", transform=where)
+        if words:
+            panel.text(0.01, row, words, color="#a00000", fontsize=6, va="center", transform=where)
     panel.set_xlabel(metric.axis)
     tidy(panel)
     panel.grid(axis="x", color="#dddddd", linewidth=0.7)
-
-
-def _absent(found: Estimate | None, side: str) -> str | None:
-    """Why there is no point; None where there is one."""
-    if is_known(found):
-        return None
-    return f"{'undefined' if found else 'missing'} {side} the swap"
 
 
 def _write_changes(panel: Axes, methods: Sequence[Method], split: str, metric: Description, printed: bool) -> None:
