@@ -45,7 +45,7 @@ def runs(unpacked: Path) -> list[Run]:
 
 
 def test_it_holds_every_seed_that_the_page_counts(runs: list[Run]) -> None:
-    assert len(runs) == 119
+    assert len(runs) == 304
     assert len({frozenset(run.overrides) for run in runs}) == len(runs)
 
 
