@@ -42,7 +42,7 @@ SWEEPS = {  # of each what a small backbone does in minutes
     "plug_and_play": (
         SMALLEST,
         "experiment=none",
-        "model=usdl,dae,gdlt,cofinal,hgcn,tpt,tsa_net,c3d_lstm,tecn,pcln,rica2",
+        "model=usdl,dae,gdlt,cofinal,hgcn,tpt,tsa_net,c3d_lstm,tecn,pcln",
     ),
 }
 
