@@ -46,6 +46,13 @@ def command(sweep: str) -> tuple[str, str]:
     return (f"+sweeps={sweep}", "logger=csv")
 
 
+def seeds_of(overrides: str, sweep: str, runs: list[Run]) -> list[Run]:
+    """The runs of one setting, by their seeds."""
+    wanted = {*overrides.split(), *command(sweep)}
+    same = [run for run in runs if {word for word in run.overrides if not word.startswith("seed=")} == wanted]
+    return sorted(same, key=lambda run: run.seed or 0)
+
+
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_it_holds_every_seed_that_the_page_counts(sweep: str, unpacked: Path) -> None:
     runs = done(unpacked / sweep)
@@ -72,8 +79,7 @@ def stick_figures(unpacked: Path) -> list[Run]:
 
 @pytest.mark.parametrize("overrides", ROWS)
 def test_the_page_prints_what_the_runs_reached(overrides: str, stick_figures: list[Run]) -> None:
-    wanted = {*overrides.split(), *command("evidence")}
-    same = [run for run in stick_figures if {word for word in run.overrides if not word.startswith("seed=")} == wanted]
+    same = seeds_of(overrides, "evidence", stick_figures)
     values = [[run.metric("spearman", "last", split) or 0.0 for run in same] for split in ("test", "shifted")]
     spread = [f" ± {stdev(found):.3f}" if len(found) > 1 else "" for found in values]
     printed = " | ".join(f"{fmean(found):.3f}{after}" for found, after in zip(values, spread, strict=True))
@@ -91,12 +97,6 @@ def test_the_page_prints_what_the_runs_reached(overrides: str, stick_figures: li
     }.items(),
 )
 def test_the_page_prints_what_rendered_dives_reached(overrides: str, row: str, unpacked: Path) -> None:
-    wanted = {*overrides.split(), *command("evidence_3d")}
-    same = [
-        run
-        for run in done(unpacked / "evidence_3d")
-        if {w for w in run.overrides if not w.startswith("seed=")} == wanted
-    ]
-    same.sort(key=lambda run: run.seed or 0)
+    same = seeds_of(overrides, "evidence_3d", done(unpacked / "evidence_3d"))
     cells = (", ".join(f"{run.metric('spearman', 'last', split):.3f}" for run in same) for split in ("test", "shifted"))
     assert f"\n| {row} | {' | '.join(cells)} |" in (DOCS / "evidence.md").read_text()
